@@ -1,0 +1,75 @@
+"""What code a run depends on: a fingerprint that changes when, and only when, that code does.
+
+The fingerprint of a file covers the file and every module of this project that it imports, directly or not.
+So editing a README or another claim family keeps a finished run valid, and editing `lora/` does not.
+"""
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def home() -> Path:
+    """The folder that holds runs/ and report/: $LORALAB_HOME, else the checkout, else the working directory."""
+    if folder := os.environ.get("LORALAB_HOME"):
+        return Path(folder).expanduser()
+    return ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The dotted names that a Python file imports; `from a import b` gives both a and a.b."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _own_files(name: str) -> Iterator[Path]:
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        base = ROOT.joinpath(*parts[:end])
+        yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+
+
+def closure(file: Path) -> set[Path]:
+    """The file and all of this project's files that it needs."""
+    found, todo = set(), [file.resolve()]
+    while todo:
+        if (current := todo.pop()) not in found:
+            found.add(current)
+            todo += [own for name in imported(current) for own in _own_files(name)]
+    return found
+
+
+@cache
+def fingerprint(file: Path) -> str:
+    """64 bits, in hexadecimal, of the contents of `closure(file)`."""
+    digest = hashlib.sha256()
+    for path in sorted(closure(file)):
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
+        digest.update(f"{name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def provenance() -> dict[str, str]:
+    """Where a run was made: commit (with "-dirty" where the tree was changed), versions, processor."""
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return {
+        "commit": git.stdout.strip() or "unknown",
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{package: version(package) for package in ("numpy", "scipy", "torch")},
+    }

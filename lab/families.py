@@ -1,0 +1,20 @@
+"""The claim families: every file of proxies/ is one, found by its stem."""
+
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lab.code import ROOT
+
+if TYPE_CHECKING:
+    from lab.proxy import Proxy
+
+
+def stems() -> list[str]:
+    return sorted(file.stem for file in (ROOT / "proxies").glob("*.py") if file.stem != "__init__")
+
+
+def proxies() -> "Iterator[Proxy]":
+    """The PROXY of every family, in order of stem."""
+    for stem in stems():
+        yield importlib.import_module(f"proxies.{stem}").PROXY

@@ -1,0 +1,129 @@
+"""The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and the README."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from lab.claims import Check, Claim, Measured, Verdict, combine, judge
+from lab.store import Run
+
+COLOURS = {
+    Verdict.HOLDS: "green",
+    Verdict.CONDITIONS: "yellow",
+    Verdict.REFUTED: "red",
+    Verdict.INCONCLUSIVE: "magenta",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim and its evidence from one run, check by check; None for what that run did not measure.
+
+    A run may measure part of a claim (one target of several, say). `run` is empty while there is none.
+    """
+
+    claim: Claim
+    measured: tuple[Measured | None, ...]
+    run: str = ""
+
+    @property
+    def verdicts(self) -> list[Verdict | None]:
+        return [m and judge(c.criterion, m) for c, m in zip(self.claim.checks, self.measured, strict=True)]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        known = [verdict for verdict in self.verdicts if verdict]
+        return combine(known) if known else None
+
+    @property
+    def complete(self) -> bool:
+        return None not in self.measured
+
+    @property
+    def surprises(self) -> list[Check]:
+        """The checks that came out otherwise than declared: the same mix for another reason is a changed result."""
+        return [c for c, v in zip(self.claim.checks, self.verdicts, strict=True) if v and v != c.expected]
+
+    @property
+    def deciding(self) -> tuple[Check, Measured | None]:
+        """The check to show in one line: the first surprise, else the first declared."""
+        check = (self.surprises or self.claim.checks)[0]
+        return check, self.measured[self.claim.checks.index(check)]
+
+    def as_json(self) -> dict[str, Any]:
+        check, measured = self.deciding
+        return {
+            "id": self.claim.id,
+            "statement": self.claim.statement,
+            "source": self.claim.source,
+            "predicted": check.predicted,
+            "measured": measured.value if measured else None,
+            "low": measured.low if measured else None,
+            "high": measured.high if measured else None,
+            "criterion": str(check.criterion),
+            "verdict": self.verdict,
+            "expected": self.claim.expected,
+            "run": self.run or None,
+        }
+
+
+def rows_of(claims: Iterable[Claim], run: Run | None) -> list[Row]:
+    """The claims of one family with the evidence of a run of its proxy."""
+    if run is None:
+        return [Row(claim, (None,) * len(claim.checks)) for claim in claims]
+    evidence = run.result["measured"]
+    return [Row(claim, tuple(m and Measured(*m) for m in evidence[claim.id]), run.key[:12]) for claim in claims]
+
+
+def number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def with_interval(measured: Measured | None) -> str:
+    if measured is None:
+        return "-"
+    if measured.low == measured.high:
+        return number(measured.value)
+    return f"{number(measured.value)} [{number(measured.low)}, {number(measured.high)}]"
+
+
+def as_table(rows: Iterable[Row]) -> Table:
+    """Every check of every claim, the claim's verdict at its first line."""
+    table = Table(show_lines=False, pad_edge=False)
+    for name, options in {
+        "id": {"no_wrap": True},
+        "claim": {"ratio": 3, "overflow": "fold"},
+        "predicted": {"ratio": 1},
+        "measured": {"ratio": 1},
+        "criterion": {"ratio": 1},
+        "verdict": {"no_wrap": False},
+    }.items():
+        table.add_column(name, **options)
+    for row in rows:
+        several = len(row.claim.checks) > 1
+        if several:
+            table.add_row(row.claim.id, row.claim.statement, "", "", "", _coloured(row.verdict))
+        for check, measured, verdict in zip(row.claim.checks, row.measured, row.verdicts, strict=True):
+            first = ("", f"- {check.condition}") if several else (row.claim.id, row.claim.statement)
+            table.add_row(*first, check.predicted, with_interval(measured), str(check.criterion), _coloured(verdict))
+    return table
+
+
+def cell(value: Any) -> str:
+    """A table cell: three digits for a float, a dash for what is missing."""
+    if value is None:
+        return "-"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def records_table(title: str, records: list[dict[str, Any]]) -> Table:
+    table = Table(*records[0], title=title, title_justify="left", pad_edge=False)
+    for record in records:
+        table.add_row(*(cell(value) for value in record.values()))
+    return table
+
+
+def _coloured(verdict: Verdict | None) -> str:
+    return f"[{COLOURS[verdict]}]{verdict}" if verdict else "[dim]not measured"

@@ -1,0 +1,151 @@
+"""A proxy: one small experiment per claim family, as a value that every tool of the lab can run.
+
+A file proxies/<stem>.py ends with
+
+    PROXY = Proxy("<stem>", Config, CLAIMS, measure, quick=Config(seeds=3))
+
+    if __name__ == "__main__":
+        PROXY.main()
+
+`measure(config, memo)` returns the evidence of every claim, in the order of its checks, and the data that the
+family's figures are drawn from. The exit code of `main` is 0 when every verdict is the expected one, 1 when
+not, 2 when a flag is wrong.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+from rich.console import Console
+
+from lab.claims import Claim, Measured
+from lab.code import ROOT, fingerprint
+from lab.figures import draw, figures_folder
+from lab.ledger import Row, as_table, records_table, rows_of
+from lab.memo import Memo
+from lab.store import Run, Store, StoreError, run_key
+
+CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
+
+
+class Evidence(NamedTuple):
+    """`measured[id][i]` belongs to check i of that claim; None where this configuration does not measure it.
+
+    `data` is what the figures are drawn from; `tables` maps a title to records of equal keys, for people to read.
+    """
+
+    measured: dict[str, Sequence[Measured | None]]
+    data: dict[str, Any]
+    tables: dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    force: bool = False
+    """Run everything again, also what the run store already holds."""
+    quick: bool = False
+    """Start from the reduced size that checks use; other flags still apply."""
+    json: bool = False
+    """Print the claims as JSON instead of a table."""
+    store: Path | None = None
+    """The run store, one SQLite file; runs/loralab.sqlite by default."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """`Config` is a frozen dataclass of JSON-like fields that raises ValueError on an impossible value."""
+
+    stem: str
+    Config: type
+    claims: tuple[Claim, ...]
+    measure: Callable[[Any, Memo], Evidence]
+    quick: Any = field(default=None)
+
+    @property
+    def code(self) -> str:
+        return fingerprint(ROOT / "proxies" / f"{self.stem}.py")
+
+    def run(self, config: Any, store: Store, force: bool = False) -> Run:
+        """The family's evidence for this configuration: from the store, or measured now and stored."""
+        arguments = asdict(config)
+        key = run_key(self.stem, CLAIMS_RUN, arguments, self.code)
+        with store.lock(self.stem):
+            if not force and (run := store.get(key)):
+                return run
+            start = time.perf_counter()
+            evidence = self.measure(config, Memo(store, self.stem, self.code, force))
+            result = {"measured": self._checked(evidence), "data": evidence.data, "tables": evidence.tables}
+            return store.put(self.stem, CLAIMS_RUN, arguments, self.code, time.perf_counter() - start, result)
+
+    def _checked(self, evidence: Evidence) -> dict[str, list[list[float] | None]]:
+        wanted = {claim.id: len(claim.checks) for claim in self.claims}
+        found = {id: len(measured) for id, measured in evidence.measured.items()}
+        if wanted != found:
+            raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
+        return {
+            id: [[m.value, m.low, m.high] if m else None for m in measured]
+            for id, measured in evidence.measured.items()
+        }
+
+    def latest(self, store: Store) -> Run | None:
+        """The evidence to show: of the present code, at the default size, else at the quick one."""
+        runs = store.find(self.stem, CLAIMS_RUN, self.code)
+        for config in (self.Config(), self.quick):
+            for run in runs:
+                if config is not None and run.config == json.loads(json.dumps(asdict(config))):
+                    return run
+        return None
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """The command line of `python proxies/<stem>.py`; ends the process with the exit code."""
+        sys.exit(self._main(sys.argv[1:] if arguments is None else arguments))
+
+    def _main(self, arguments: Sequence[str]) -> int:
+        default = self.quick if "--quick" in arguments and self.quick is not None else self.Config()
+
+        def parsed(
+            config: Annotated[self.Config, tyro.conf.arg(name="")] = default,  # type: ignore[name-defined]
+            options: Annotated[Options, tyro.conf.arg(name="")] = Options(),
+        ) -> tuple[Any, Options]:
+            return config, options
+
+        try:
+            config, options = tyro.cli(
+                parsed,
+                prog=f"python proxies/{self.stem}.py",
+                description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        try:
+            store = Store(options.store)
+            run = self.run(config, store, options.force)
+        except StoreError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        rows = rows_of(self.claims, run)
+        if options.json:
+            print(json.dumps([row.as_json() for row in rows], indent=1))
+        else:
+            self._show(rows, run, store, figures_folder(options.store))
+        return 1 if any(row.surprises for row in rows) else 0
+
+    def _show(self, rows: list[Row], run: Run, store: Store, figures: Path) -> None:
+        console = Console()
+        for title, records in run.result["tables"].items():
+            console.print(records_table(title, records))
+        console.print(as_table(rows))
+        for row in rows:
+            for check in row.surprises:
+                print(f"not as expected: {row.claim.id} {check.condition}, which was declared: {check.expected}")
+        for path in draw(self.stem, run.result["data"], figures):
+            print(f"figure: {path}")
+        print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")

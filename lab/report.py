@@ -1,0 +1,40 @@
+"""The report: one HTML page of all claims, each family's figures beside its claims. It needs no network."""
+
+from pathlib import Path
+
+import jinja2
+
+from lab.code import home
+from lab.families import proxies
+from lab.figures import draw, figures_folder
+from lab.ledger import cell, rows_of, with_interval
+from lab.store import Store
+
+
+def write_report(store: Store) -> Path:
+    """Write report/index.html and its figures from the evidence in the store; gives the page's path."""
+    families = []
+    for proxy in proxies():
+        run = proxy.latest(store)
+        figures = draw(proxy.stem, run.result["data"], figures_folder()) if run else []
+        families.append(
+            {
+                "proxy": proxy,
+                "run": run,
+                "rows": rows_of(proxy.claims, run),
+                "tables": run.result["tables"] if run else {},
+                "figures": figures,
+            }
+        )
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lab", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("report.html.jinja").render(
+        families=families, with_interval=with_interval, cell=cell
+    )
+    path = home() / "report" / "index.html"
+    partial = path.with_name(".index.html.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+    return path

@@ -1,0 +1,3 @@
+from lora.schemes import SCHEMES, Factors
+
+__all__ = ["SCHEMES", "Factors"]
