@@ -1,3 +1,32 @@
-from lora.schemes import SCHEMES, Factors
+"""Low-rank adapters for frozen linear layers: initialisation schemes, one fused layer, PEFT's file format.
 
-__all__ = ["SCHEMES", "Factors"]
+The convention, stated once: y = W x + b + s (B A x - B0 A0 x) with W (out, in), B (out, r), A (r, in) and
+s = alpha / r, or alpha / sqrt(r) when rank-stabilised. (B0, A0) is the frozen start, carried only where B0 A0 is not
+zero, so that every scheme begins at the pretrained function. The base weight W is never modified.
+"""
+
+from lora.config import Config
+from lora.layer import VARIANTS, LoRALinear
+from lora.model import adapters, attach, detach, merge, param_groups, unmerge
+from lora.report import LayerReport, Report
+from lora.schemes import SCHEMES, Factors, Scheme
+from lora.storage import load, save
+
+__all__ = [
+    "SCHEMES",
+    "VARIANTS",
+    "Config",
+    "Factors",
+    "LayerReport",
+    "LoRALinear",
+    "Report",
+    "Scheme",
+    "adapters",
+    "attach",
+    "detach",
+    "load",
+    "merge",
+    "param_groups",
+    "save",
+    "unmerge",
+]

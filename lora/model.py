@@ -1,0 +1,194 @@
+"""Adapters on a whole model: put them on, find them, merge them, take them off."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lora.config import Config
+from lora.layer import VARIANTS, LoRALinear, weight_of
+from lora.report import Report, report_of
+from lora.schemes import SCHEMES, Factors
+from lora.targets import saved_modules, targets
+
+STATE = "_lora_attached"
+
+
+@dataclass
+class Attached:
+    """What `attach` did to a model, kept on the model itself so that a copy of the model has it too."""
+
+    config: Config
+    required_grad: dict[str, bool]  # of every parameter before
+    originals: dict[str, Tensor]  # values of the modules_to_save before
+
+
+def attach(
+    model: nn.Module,
+    config: Config,
+    batches: Iterable[Any] | None = None,
+    loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
+) -> Report:
+    """Put an adapter on every target layer, in place; on any error the model is left exactly as it was.
+
+    Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or tuples) and
+    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others.
+
+    Raises ValueError naming the layer, the value and the requirement.
+    """
+    del batches, loss_fn
+    scheme = SCHEMES[config.scheme]
+
+    def start(name: str, module: nn.Module) -> LoRALinear:
+        W, rank = weight_of(module), config.rank_of(name)
+        scale = config.scale_of(name, rank)
+        W = W.detach().to(torch.promote_types(W.dtype, torch.float32))  # masters in float32 at least
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            factors = scheme(W, rank, generator(config.seed, name), scale=scale, **config.scheme_options)
+        for warning in caught:
+            warnings.warn(f"{name}: {warning.message}", stacklevel=4)
+        return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config)
+
+    return install(model, config, start)
+
+
+def generator(seed: int, name: str) -> Generator:
+    """The random stream of one layer: adding or leaving out another layer does not change it."""
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+    return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def adapter(module: nn.Module, factors: Factors, start: Factors | None, scale: float, config: Config) -> LoRALinear:
+    """The layer around `module` by the config's settings, in the module's train or eval mode."""
+    variant = VARIANTS[config.variant]
+    layer = variant(module, factors, scale, start, config.dropout, config.train_a, config.train_b)
+    return layer.train(module.training)
+
+
+def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], LoRALinear]) -> Report:
+    """Build every layer by `start(name, module)`, and only when all are built put them into the model."""
+    if STATE in vars(model):
+        raise ValueError("the model carries adapters already; call lora.detach(model) first")
+    found, skipped = targets(model, config)
+    layers: dict[nn.Module, LoRALinear] = {}
+    for name, module in found.items():
+        try:
+            layers[module] = start(name, module)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from error
+    saved = saved_modules(model, config)
+    state = Attached(
+        config,
+        {name: parameter.requires_grad for name, parameter in model.named_parameters()},
+        {
+            f"{name}.{key}": value.clone()
+            for name, module in saved.items()
+            for key, value in module.state_dict().items()
+        },
+    )
+    model.requires_grad_(False)
+    for module in saved.values():
+        module.requires_grad_(True)
+    _replace(model, layers)
+    setattr(model, STATE, state)
+    return report_of(model, config, adapters(model), skipped)
+
+
+def _replace(model: nn.Module, new: dict[nn.Module, Any]) -> None:
+    """Swap modules wherever the model holds them: a module may be shared by several parents."""
+    for parent in [module for module in model.modules() if not isinstance(module, LoRALinear)]:
+        for key, child in parent._modules.items():
+            if child in new:
+                setattr(parent, key, new[child])
+
+
+def attached(model: nn.Module) -> Attached:
+    """What `attach` left on the model; raises ValueError when it carries no adapter."""
+    state = vars(model).get(STATE)
+    if state is None:
+        raise ValueError("the model carries no adapter; call lora.attach(model, config) first")
+    return state
+
+
+def adapters(model: nn.Module) -> dict[str, LoRALinear]:
+    """The adapted layers by name, in the model's order; empty when there is none."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+
+
+def merge(model: nn.Module, keep_base: bool = True) -> None:
+    """Give every layer a merged copy of its weight, W + s (B A - B0 A0).
+
+    The originals are kept aside for `unmerge`; with `keep_base=False` they are given up to save their memory.
+    Raises ValueError naming the layer, before anything is changed, when a merged weight would not be finite.
+    """
+    attached(model)
+    layers = adapters(model)
+    for name, layer in layers.items():
+        try:
+            layer.merged or layer.merged_weight()
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    for layer in layers.values():
+        layer.merge(keep_base)
+
+
+def unmerge(model: nn.Module) -> None:
+    """Put every original weight back, bit for bit. Raises ValueError, before any change, when one is gone."""
+    attached(model)
+    layers = adapters(model)
+    if gone := [name for name, layer in layers.items() if layer.merged and layer.kept_weight is None]:
+        raise ValueError(f"{gone[0]}: merged with keep_base=False, so its original weight is gone")
+    for layer in layers.values():
+        layer.unmerge()
+
+
+def detach(model: nn.Module) -> None:
+    """Take the adapters off, in place, and give every parameter its former requires_grad.
+
+    An unmerged model is again what it was before `attach`, its modules_to_save included. A merged one keeps the
+    merged weights and the trained modules: `merge` then `detach` gives a plain fine-tuned model.
+    """
+    state, layers = attached(model), adapters(model)
+    if not any(layer.merged for layer in layers.values()):
+        with torch.no_grad():
+            for key, value in state.originals.items():
+                _tensor(model, key).copy_(value)
+    _replace(model, {layer: layer.base_layer for layer in layers.values()})
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
+    delattr(model, STATE)
+
+
+def _tensor(model: nn.Module, key: str) -> Tensor:
+    path, _, name = key.rpartition(".")
+    return getattr(model.get_submodule(path), name)
+
+
+def param_groups(model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the rest at `lr`.
+
+    Membership is by the parameter itself, never by its name. Vectors of the modules_to_save (biases, norms) get no
+    weight decay. Raises ValueError for a rate or ratio that is not positive, or a negative weight decay.
+    """
+    for name, value in {"lr": lr, "ratio": ratio}.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    if not 0 <= weight_decay < float("inf"):
+        raise ValueError(f"weight_decay must be non-negative and finite, got {weight_decay!r}")
+    attached(model)
+    layers = list(adapters(model).values())
+    A, B = ([p for p in ps if p.requires_grad] for ps in ([l.A for l in layers], [l.B for l in layers]))
+    factors = {id(p) for p in (*A, *B)}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in factors]
+    groups = [
+        {"name": "A", "params": A, "lr": lr, "weight_decay": weight_decay},
+        {"name": "B", "params": B, "lr": lr * ratio, "weight_decay": weight_decay},
+        {"name": "saved matrices", "params": [p for p in rest if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},
+        {"name": "saved vectors", "params": [p for p in rest if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,107 @@
+"""The two directions between `lora.Config` and PEFT's adapter_config.json."""
+
+import json
+import math
+import re
+from collections import Counter
+from typing import Any
+
+from torch import nn
+
+from lora.config import Config, matches
+from lora.layer import LoRALinear, is_conv1d
+
+# PEFT options that change the computed function, with the values under which they do not.
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "alora_invocation_tokens": (None,),
+    "arrow_config": (None,),
+    "bias": ("none",),
+    "kasa_config": (None,),
+    "layer_replication": (None, []),
+    "layers_to_transform": (None, []),
+    "lora_bias": (False,),
+    "monteclora_config": (None,),
+    "target_parameters": (None, []),
+    "trainable_token_indices": (None, []),
+    "use_bdlora": (None, False),
+    "use_dora": (False,),
+    "use_qalora": (False,),
+    "velora_config": (None,),
+}
+# Starts for which PEFT leaves the base weight alone, and "pissa", whose subtracted part can be computed again.
+SCHEME_OF = {True: "init_a", False: "init_a", "gaussian": "gaussian", "orthogonal": "init_a", "eva": "init_a"}
+
+
+def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> dict[str, Any]:
+    """adapter_config.json for these layers: a plain LoRA of rank r, or 2 r where a layer has a frozen start."""
+    growth = {name: 1 if layer.B0 is None else 2 for name, layer in layers.items()}
+    rank = {name: growth[name] * layer.rank for name, layer in layers.items()}
+    alpha = {
+        name: config.alpha_of(name) * (math.sqrt(growth[name]) if config.rank_stabilized else growth[name])
+        for name in layers
+    }
+    common_rank, common_alpha = (Counter(values.values()).most_common(1)[0][0] for values in (rank, alpha))
+    return {
+        "peft_type": "LORA",
+        "task_type": None,
+        "auto_mapping": {"base_model_class": type(model).__name__, "parent_library": type(model).__module__},
+        "base_model_name_or_path": getattr(model, "name_or_path", None) or None,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "r": common_rank,
+        "lora_alpha": common_alpha,
+        "lora_dropout": config.dropout,
+        "use_rslora": config.rank_stabilized,
+        "rank_pattern": {f"^{re.escape(name)}": r for name, r in rank.items() if r != common_rank},
+        "alpha_pattern": {f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha},
+        "target_modules": _target_names(model, layers),
+        "modules_to_save": list(config.modules_to_save) or None,
+        "fan_in_fan_out": all(is_conv1d(layer.base_layer) for layer in layers.values()),
+        "bias": "none",
+    }
+
+
+def _target_names(model: nn.Module, layers: dict[str, LoRALinear]) -> list[str] | str:
+    """The full names, which most readers want; as a regular expression where a name also ends another layer's."""
+    names = tuple(layers)
+    if any(matches(names, name) and name not in layers for name, _ in model.named_modules()):
+        return "|".join(re.escape(name) for name in names)
+    return list(names)
+
+
+def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
+    """The config of an adapter that PEFT saved, and whether its start was subtracted from the base weight.
+
+    Raises ValueError for malformed JSON, another method than LoRA, or an option that is not supported here.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"adapter_config.json is not JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("peft_type") != "LORA":
+        found = values.get("peft_type") if isinstance(values, dict) else values
+        raise ValueError(f'adapter_config.json must have "peft_type": "LORA", got {found!r}')
+    for option, neutral in NEUTRAL.items():
+        if values.get(option, neutral[0]) not in neutral:
+            raise ValueError(f"adapter_config.json: {option} = {values[option]!r} is not supported")
+    start = values.get("init_lora_weights", True)
+    if start != "pissa" and start not in SCHEME_OF:
+        raise ValueError(
+            f"adapter_config.json: init_lora_weights = {start!r} changed the base weight; let PEFT convert the adapter "
+            "to plain LoRA when saving (path_initial_model_for_weight_conversion)"
+        )
+    here = [name for name, _ in model.named_modules()]
+    saved = [end for end in values.get("modules_to_save") or () if any(matches((end,), name) for name in here)]
+    config = Config(
+        rank=values["r"],
+        alpha=values["lora_alpha"],
+        target_modules=values["target_modules"],
+        exclude_modules=values.get("exclude_modules") or (),
+        modules_to_save=tuple(saved),  # PEFT also lists heads that this model does not have
+        scheme=SCHEME_OF.get(start, "pissa"),
+        rank_stabilized=bool(values.get("use_rslora")),
+        dropout=values.get("lora_dropout", 0.0),
+        rank_pattern=values.get("rank_pattern") or {},
+        alpha_pattern=values.get("alpha_pattern") or {},
+    )
+    return config, start == "pissa"

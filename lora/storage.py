@@ -1,0 +1,176 @@
+"""Adapters on disk, in PEFT's format: adapter_config.json beside adapter_model.safetensors.
+
+What stock PEFT reads is a plain LoRA adapter. A start with B0 A0 != 0 is written as one of rank 2 r,
+
+    s (B A - B0 A0) = s [B, -B0] [A; A0],
+
+with alpha doubled (times sqrt 2 when rank-stabilised), so that PEFT computes the same scale s. Our own settings and
+a checksum of every tensor stand in the safetensors metadata, which PEFT does not read: with them `load` gives back
+exactly what was saved, frozen start included. A pickle is never opened.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from lora.config import Config
+from lora.layer import LoRALinear, weight_of
+from lora.model import adapter, adapters, attached, install
+from lora.peft_config import from_peft, to_peft
+from lora.report import Report
+from lora.schemes import SCHEMES, Factors
+from lora.targets import saved_modules, targets
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OWN = "loralab"  # our key in the safetensors metadata
+
+
+def save(model: nn.Module, folder: str | os.PathLike) -> None:
+    """Write the adapters and the modules_to_save; stock PEFT loads the folder with equal outputs.
+
+    Each file is replaced in one step once it is wholly on disk, so a killed save leaves the earlier adapter or the
+    new one; other files of the folder are left alone. Raises ValueError, before anything is written, for a model
+    without adapters or with a value that is not finite.
+    """
+    config, layers = attached(model).config, adapters(model)
+    tensors = {key: value for name, layer in layers.items() for key, value in _exported(name, layer).items()}
+    tensors |= _saved(model, config)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    for key, tensor in tensors.items():
+        _check_finite(key, tensor)
+    description = json.dumps(to_peft(model, config, layers), indent=2, sort_keys=True)
+    own = {
+        "config": config.to_json(),
+        "start": [name for name, layer in layers.items() if layer.B0 is not None],
+        "sha256": {key: _checksum(tensor) for key, tensor in tensors.items()},
+        "description": hashlib.sha256(description.encode()).hexdigest(),
+    }
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace_file(folder / CONFIG, description.encode())
+    _replace_file(folder / WEIGHTS, to_bytes(tensors, {"format": "pt", OWN: json.dumps(own)}))
+
+
+def load(model: nn.Module, folder: str | os.PathLike) -> Report:
+    """Put a saved adapter, ours or PEFT's, on a model without adapters; on any error the model is untouched.
+
+    Raises FileNotFoundError where a file is missing, and ValueError for a damaged file, a key or shape that does
+    not belong, a value that is not finite, or a PEFT option that this library does not compute.
+    """
+    folder = Path(folder)
+    for file in (CONFIG, WEIGHTS):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"there is no {file} in {folder} (pickled weights are never read)")
+    tensors, own = _read(folder / WEIGHTS)
+    description = (folder / CONFIG).read_bytes()
+    if own is None:
+        config, changed_base = from_peft(description, model)
+    else:
+        config, changed_base = Config.from_json(own["config"]), False
+        if own["description"] != hashlib.sha256(description).hexdigest():
+            warnings.warn(
+                f"{folder / CONFIG} was changed since the save; the record in {WEIGHTS} is used", stacklevel=2
+            )
+    with_start = set(own["start"]) if own else set()
+    saved = _saved(model, config)
+    _check_keys(
+        folder / WEIGHTS, set(tensors), {_key(name, f) for name in targets(model, config)[0] for f in "BA"} | set(saved)
+    )
+    for key, value in saved.items():
+        if tensors[key].shape != value.shape:
+            raise ValueError(f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}")
+
+    def start(name: str, module: nn.Module) -> LoRALinear:
+        W, rank = weight_of(module), config.rank_of(name)
+        scale, width = config.scale_of(name, rank), rank * (1 + (name in with_start))
+        B, A = (tensors[_key(name, factor)] for factor in "BA")
+        if B.shape != (W.shape[0], width) or A.shape != (width, W.shape[1]):
+            raise ValueError(
+                f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this layer needs "
+                f"({W.shape[0]}, {width}) and ({width}, {W.shape[1]})"
+            )
+        B, A = (factor.to(W.device, torch.promote_types(factor.dtype, torch.float32)) for factor in (B, A))
+        pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
+        if changed_base:  # PEFT subtracted this start from the weight of the model that it trained
+            pair = SCHEMES[config.scheme](W.detach().to(B.dtype), rank, scale=scale)
+        return adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config)
+
+    report = install(model, config, start)
+    with torch.no_grad():
+        for key, value in saved.items():
+            value.copy_(tensors[key])
+    return report
+
+
+def _key(name: str, factor: str) -> str:
+    return f"base_model.model.{name}.lora_{factor}.weight"
+
+
+def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
+    B, A = layer.B, layer.A
+    if layer.B0 is not None and layer.A0 is not None:
+        B, A = torch.cat([B, -layer.B0], 1), torch.cat([A, layer.A0])
+    return {_key(name, "B"): B, _key(name, "A"): A}
+
+
+def _saved(model: nn.Module, config: Config) -> dict[str, Tensor]:
+    return {
+        f"base_model.model.{name}.{key}": value
+        for name, module in saved_modules(model, config).items()
+        for key, value in module.state_dict(keep_vars=True).items()
+    }
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """The tensors, checked to be whole and finite, and our own record where the file has one."""
+    try:
+        with safe_open(file, "pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged or no safetensors file: {error}") from error
+    own = json.loads(metadata[OWN]) if OWN in metadata else None
+    if own:
+        _check_keys(file, set(tensors), set(own["sha256"]))
+    for key, tensor in tensors.items():
+        if own and _checksum(tensor) != own["sha256"][key]:
+            raise ValueError(f"{file}: {key} is damaged, its checksum does not match")
+        _check_finite(key, tensor)
+    return tensors, own
+
+
+def _check_keys(file: Path, found: set[str], wanted: set[str]) -> None:
+    if missing := sorted(wanted - found):
+        raise ValueError(f"{file} lacks {missing[0]} ({len(missing)} missing in all)")
+    if extra := sorted(found - wanted):
+        raise ValueError(f"{file} holds {extra[0]}, which belongs to no adapted layer ({len(extra)} such in all)")
+
+
+def _check_finite(key: str, tensor: Tensor) -> None:
+    if bad := int((~tensor.isfinite()).sum()):
+        raise ValueError(f"{key} has {bad} entries that are NaN or infinite")
+
+
+def _checksum(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    """Write beside the file, force to disk, then replace: at no moment is there half a file under its name."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Which layers of a model are adapted, and why the others are not."""
+
+from typing import Any
+
+from torch import nn
+
+from lora.config import Config, matches, pattern_matches, suggestion
+from lora.layer import LoRALinear, is_supported
+
+ALL_LINEAR = "all-linear"
+
+
+def output_head(model: nn.Module) -> nn.Module | None:
+    """The layer that a transformers model names as its output embeddings, if it is such a model with one."""
+    method: Any = getattr(model, "get_output_embeddings", None)
+    head: Any = method() if callable(method) else None
+    return head
+
+
+def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dict[str, str]]:
+    """The layers to adapt by name, and for every other layer with a matrix of weights why it is skipped.
+
+    Raises ValueError when a pattern names nothing, or a layer that cannot be adapted.
+    """
+    found: dict[str, nn.Module] = {}
+    skipped: dict[str, str] = {}
+    every = config.target_modules == ALL_LINEAR
+    head = output_head(model) if every else None
+    for name, module in model.named_modules():
+        if not name:
+            continue
+        if isinstance(module, LoRALinear):
+            raise ValueError(f"{name} carries an adapter already; call lora.detach(model) first")
+        if any(matches((saved,), name) or f".{saved}." in f".{name}." for saved in config.modules_to_save):
+            reason = "in modules_to_save"
+        elif config.exclude_modules and matches(config.exclude_modules, name):
+            reason = "in exclude_modules"
+        elif not (every or matches(config.target_modules, name)):
+            reason = "not in target_modules"
+        elif not is_supported(module):
+            if not every:
+                raise ValueError(
+                    f"{name} is a {type(module).__name__}, which is not supported; supported are torch.nn.Linear "
+                    "and transformers' Conv1D"
+                )
+            reason = f"{type(module).__name__} is not supported"
+        elif module is head:
+            reason = "the output head"
+        else:
+            found[name] = module
+            continue
+        if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
+            skipped[name] = reason
+    _check_names(model, config, found)
+    return found, skipped
+
+
+def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) -> None:
+    names = tuple(name for name, _ in model.named_modules() if name)
+    ends = tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in names))
+    for where in ("target_modules", "exclude_modules", "modules_to_save"):
+        wanted = getattr(config, where)
+        for end in () if isinstance(wanted, str) else wanted:
+            if not any(matches((end,), name) for name in names):
+                raise ValueError(f"{where}: the model has no module {end!r}{suggestion(end, ends + names)}")
+    if not found:
+        raise ValueError(f"target_modules={config.target_modules!r} leaves no layer of the model to adapt")
+    for where in ("rank_pattern", "alpha_pattern"):
+        for key in getattr(config, where):
+            if not any(pattern_matches(key, name) for name in found):
+                raise ValueError(f"{where}: {key!r} matches no adapted layer{suggestion(key, ends + tuple(found))}")
+
+
+def saved_modules(model: nn.Module, config: Config) -> dict[str, nn.Module]:
+    """The modules that are trained whole, by name."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if config.modules_to_save and matches(config.modules_to_save, name)
+    }
