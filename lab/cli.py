@@ -2,32 +2,32 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import tyro
 from rich.console import Console
 
+from lab.code import ROOT
 from lab.families import proxies
-from lab.ledger import Row, as_table, rows_of
-from lab.report import write_report
+from lab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of
+from lab.process import finish
 from lab.reproduce import run_families
 from lab.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from lab.proxy import Proxy
 
 app = tyro.extras.SubcommandApp()
 Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instead of a table.")]
 
 
-def _rows() -> list[Row]:
-    store = Store()
-    return [row for proxy in proxies() for row in rows_of(proxy.claims, proxy.latest(store))]
-
-
 @app.command(name="claims")
 def claims(json_output: Json = False) -> int:
     """Print every claim with its prediction, its evidence and its verdict."""
-    rows = _rows()
+    store = Store()
+    rows = [row for proxy in proxies() for row in rows_of(proxy.claims, proxy.latest(store))]
     if json_output:
-        print(json.dumps([row.as_json() for row in rows], indent=1))
+        print(as_text(rows))
     else:
         Console().print(as_table(rows))
     return 0
@@ -41,11 +41,14 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
         quick: Run the reduced size that checks use.
         force: Run everything again.
     """
-    run_families(["--quick"] * quick + ["--force"] * force)
-    rows = _rows()
+    store, families = Store(), list(proxies())
+    wanted = [proxy.stem for proxy in families if force or not proxy.stored(proxy.size(quick), store)]
+    run_families(wanted, ["--quick"] * quick + ["--force"] * force)
+    rows = _rows(families, store, quick)
     Console().print(as_table(rows))
-    print(f"report: {write_report(Store())}")
-    changed = [row.claim.id for row in rows if row.surprises or not row.complete]
+    report()
+    # The reduced size may leave a check out; the default size may not.
+    changed = [row.claim.id for row in rows if row.surprises or not (quick or row.complete)]
     if changed:
         print(f"not as expected: {', '.join(changed)}", file=sys.stderr)
     return 1 if changed else 0
@@ -53,14 +56,34 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
 
 @app.command(name="report")
 def report() -> int:
-    """Write report/index.html from the run store, running nothing."""
+    """Write report/index.html and every figure from the run store, running nothing."""
+    from lab.report import write_report  # matplotlib, which takes longer to load than all of the lab
+
     print(f"report: {write_report(Store())}")
     return 0
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag."""
-    try:
-        sys.exit(app.cli(prog="loralab", description=__doc__, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)))
-    except (StoreError, OSError) as error:
-        sys.exit(f"error: {error}")
+@app.command(name="ledger")
+def ledger() -> int:
+    """Write ledger.json and the table of README.md from the runs at the default size."""
+    rows = _rows(list(proxies()), Store(), quick=False)
+    if missing := [row.claim.id for row in rows if not row.complete]:
+        raise StoreError(
+            f"the run store holds no run at the default size for {', '.join(missing)}; `make reproduce` first."
+        )
+    readme = ROOT / "README.md"
+    page = inserted(as_markdown(json.loads(as_text(rows))), readme.read_text(encoding="utf-8"))
+    (ROOT / "ledger.json").write_text(as_text(rows) + "\n", encoding="utf-8")
+    readme.write_text(page, encoding="utf-8")
+    print(f"ledger: {len(rows)} claims, in ledger.json and README.md")
+    return 0
+
+
+def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
+    """Every claim with the evidence of the run at one size."""
+    return [row for proxy in families for row in rows_of(proxy.claims, proxy.stored(proxy.size(quick), store))]
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag, 130 on Ctrl-C."""
+    finish(lambda: app.cli(prog="loralab", description=__doc__, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)))

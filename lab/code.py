@@ -1,13 +1,15 @@
 """What code a run depends on: a fingerprint that changes when, and only when, that code does.
 
-The fingerprint of a file covers the file and every module of this project that it imports, directly or not.
-So editing a README or another claim family keeps a finished run valid, and editing `lora/` does not.
+The fingerprint of a file covers the file and every module of this project that it imports, directly or not. So
+editing a README or another claim family keeps a finished run valid, and editing `lora/` does not. Of lab/ it covers
+what the files of a family import themselves (intervals, cells): the rest carries results and does not make them.
 """
 
 import ast
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -29,9 +31,15 @@ def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = ".".join((*_package(file, node.level), *filter(None, [node.module])))
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _package(file: Path, level: int) -> tuple[str, ...]:
+    """The package that the dots of a relative import mean: none without dots."""
+    return file.resolve().relative_to(ROOT).parts[:-level] if level else ()
 
 
 def _own_files(name: str) -> Iterator[Path]:
@@ -47,6 +55,8 @@ def closure(file: Path) -> set[Path]:
     while todo:
         if (current := todo.pop()) not in found:
             found.add(current)
+            if current.parent == ROOT / "lab":
+                continue
             todo += [own for name in imported(current) for own in _own_files(name)]
     return found
 
@@ -64,12 +74,16 @@ def fingerprint(file: Path) -> str:
 @cache
 def provenance() -> dict[str, str]:
     """Where a run was made: commit (with "-dirty" where the tree was changed), versions, processor."""
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     return {
-        "commit": git.stdout.strip() or "unknown",
+        "commit": _commit() or "unknown",
         "python": platform.python_version(),
         "machine": platform.machine(),
         **{package: version(package) for package in ("numpy", "scipy", "torch")},
     }
+
+
+def _commit() -> str:
+    if (git := shutil.which("git")) is None:
+        return ""
+    command = [git, "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,5 +1,6 @@
 """The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and the README."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from rich.table import Table
 from lab.claims import Check, Claim, Measured, Verdict, combine, judge
 from lab.store import Run
 
+MARKERS = "<!-- ledger -->\n", "<!-- /ledger -->"  # what the README's table stands between
 COLOURS = {
     Verdict.HOLDS: "green",
     Verdict.CONDITIONS: "yellow",
@@ -42,15 +44,15 @@ class Row:
         return None not in self.measured
 
     @property
-    def surprises(self) -> list[Check]:
+    def surprises(self) -> list[tuple[Check, Measured | None]]:
         """The checks that came out otherwise than declared: the same mix for another reason is a changed result."""
-        return [c for c, v in zip(self.claim.checks, self.verdicts, strict=True) if v and v != c.expected]
+        pairs = zip(self.claim.checks, self.measured, strict=True)
+        return [pair for pair, v in zip(pairs, self.verdicts, strict=True) if v and v != pair[0].expected]
 
     @property
     def deciding(self) -> tuple[Check, Measured | None]:
         """The check to show in one line: the first surprise, else the first declared."""
-        check = (self.surprises or self.claim.checks)[0]
-        return check, self.measured[self.claim.checks.index(check)]
+        return self.surprises[0] if self.surprises else (self.claim.checks[0], self.measured[0])
 
     def as_json(self) -> dict[str, Any]:
         check, measured = self.deciding
@@ -75,6 +77,32 @@ def rows_of(claims: Iterable[Claim], run: Run | None) -> list[Row]:
         return [Row(claim, (None,) * len(claim.checks)) for claim in claims]
     evidence = run.result["measured"]
     return [Row(claim, tuple(m and Measured(*m) for m in evidence[claim.id]), run.key[:12]) for claim in claims]
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    """The ledger as JSON: what `loralab claims --json` prints and ledger.json holds."""
+    return json.dumps([row.as_json() for row in rows], indent=1)
+
+
+def as_markdown(records: Iterable[dict[str, Any]]) -> str:
+    """The README's table, from what ledger.json holds."""
+    head = ("id", "claim", "predicted", "measured", "verdict")
+    lines = [head, ["---"] * len(head)]
+    for r in records:
+        measured = with_interval(Measured(r["measured"], r["low"], r["high"]))
+        lines.append([r["id"], r["statement"], r["predicted"], measured, r["verdict"]])
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def inserted(table: str, page: str) -> str:
+    """The page with this table between its markers, whatever stood there."""
+    head, opened, rest = page.partition(MARKERS[0])
+    _, closed, tail = rest.partition(MARKERS[1])
+    if not (opened and closed):
+        raise ValueError(
+            f"the page has no place for the ledger, which is between {MARKERS[0].strip()} and {MARKERS[1]}"
+        )
+    return head + opened + table + closed + tail
 
 
 def number(value: float) -> str:

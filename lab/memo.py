@@ -8,12 +8,13 @@ A killed run goes on at the first cell that had not finished.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import joblib
 from threadpoolctl import threadpool_limits
 
+from lab.process import end_with
 from lab.progress import track
 from lab.store import Store, run_key
 
@@ -34,24 +35,33 @@ class Memo:
         for i, cell in enumerate(cells):
             if not self.force and (run := self.store.get(run_key(self.family, name, cell, self.code))):
                 results[i] = run.result
-        todo = [i for i in range(len(cells)) if i not in results]
-        workers = min(cores(), len(todo))
-        if workers > 1:
-            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-            with joblib.parallel_config("loky", inner_max_num_threads=1):
-                done: Any = parallel(joblib.delayed(_timed)(function, i, cells[i]) for i in todo)
-                for i, seconds, result in track(done, f"{self.family}: {name}", len(todo)):
-                    results[i] = self.store.put(self.family, name, cells[i], self.code, seconds, result).result
-        else:
-            for i in track(todo, f"{self.family}: {name}", len(todo)):
-                _, seconds, result = _timed(function, i, cells[i])
-                results[i] = self.store.put(self.family, name, cells[i], self.code, seconds, result).result
+        todo = {i: cells[i] for i in range(len(cells)) if i not in results}
+        for i, seconds, result in track(_computed(function, todo), f"{self.family}: {name}", len(todo)):
+            results[i] = self.store.put(self.family, name, cells[i], self.code, seconds, result).result
         return [results[i] for i in range(len(cells))]
 
 
 def cores() -> int:
     """How many cells may run side by side: $LORALAB_JOBS, else the cores this process may use."""
     return int(os.environ.get("LORALAB_JOBS", 0)) or joblib.cpu_count()
+
+
+def _computed(function: Callable[..., Any], todo: dict[int, dict[str, Any]]) -> Iterator[tuple[int, float, Any]]:
+    """Index, seconds and result of every cell as it finishes: in workers, or here when one is enough."""
+    workers = min(cores(), len(todo))
+    if workers <= 1:
+        yield from (_timed(function, i, cell) for i, cell in todo.items())
+        return
+    driver = os.getpid()
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        done: Any = parallel(joblib.delayed(_in_worker)(driver, function, i, cell) for i, cell in todo.items())
+        yield from done
+
+
+def _in_worker(driver: int, *cell: Any) -> tuple[int, float, Any]:
+    end_with(driver)
+    return _timed(*cell)
 
 
 def _timed(function: Callable[..., Any], index: int, cell: dict[str, Any]) -> tuple[int, float, Any]:

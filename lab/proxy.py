@@ -12,11 +12,11 @@ family's figures are drawn from. The exit code of `main` is 0 when every verdict
 not, 2 when a flag is wrong.
 """
 
-import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -25,12 +25,13 @@ from rich.console import Console
 
 from lab.claims import Claim, Measured
 from lab.code import ROOT, fingerprint
-from lab.figures import draw, figures_folder
-from lab.ledger import Row, as_table, records_table, rows_of
+from lab.ledger import Row, as_table, as_text, records_table, rows_of
 from lab.memo import Memo
-from lab.store import Run, Store, StoreError, run_key
+from lab.process import end_with, finish
+from lab.store import Run, Store, run_key
 
 CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
+DRIVER = "LORALAB_DRIVER"  # the process that a proxy was started by, and with which it ends
 
 
 class Evidence(NamedTuple):
@@ -64,23 +65,28 @@ class Proxy:
     Config: type
     claims: tuple[Claim, ...]
     measure: Callable[[Any, Memo], Evidence]
-    quick: Any = field(default=None)
+    quick: Any
 
     @property
     def code(self) -> str:
         return fingerprint(ROOT / "proxies" / f"{self.stem}.py")
 
+    def size(self, quick: bool) -> Any:
+        return self.quick if quick else self.Config()
+
+    def stored(self, config: Any, store: Store) -> Run | None:
+        """The evidence that the store holds for this configuration and the present code."""
+        return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
+
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
         """The family's evidence for this configuration: from the store, or measured now and stored."""
-        arguments = asdict(config)
-        key = run_key(self.stem, CLAIMS_RUN, arguments, self.code)
         with store.lock(self.stem):
-            if not force and (run := store.get(key)):
+            if not force and (run := self.stored(config, store)):
                 return run
             start = time.perf_counter()
             evidence = self.measure(config, Memo(store, self.stem, self.code, force))
             result = {"measured": self._checked(evidence), "data": evidence.data, "tables": evidence.tables}
-            return store.put(self.stem, CLAIMS_RUN, arguments, self.code, time.perf_counter() - start, result)
+            return store.put(self.stem, CLAIMS_RUN, asdict(config), self.code, time.perf_counter() - start, result)
 
     def _checked(self, evidence: Evidence) -> dict[str, list[list[float] | None]]:
         wanted = {claim.id: len(claim.checks) for claim in self.claims}
@@ -94,19 +100,16 @@ class Proxy:
 
     def latest(self, store: Store) -> Run | None:
         """The evidence to show: of the present code, at the default size, else at the quick one."""
-        runs = store.find(self.stem, CLAIMS_RUN, self.code)
-        for config in (self.Config(), self.quick):
-            for run in runs:
-                if config is not None and run.config == json.loads(json.dumps(asdict(config))):
-                    return run
-        return None
+        return self.stored(self.Config(), store) or self.stored(self.quick, store)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line of `python proxies/<stem>.py`; ends the process with the exit code."""
-        sys.exit(self._main(sys.argv[1:] if arguments is None else arguments))
+        if driver := os.environ.get(DRIVER):
+            end_with(int(driver))
+        finish(lambda: self._main(sys.argv[1:] if arguments is None else arguments))
 
     def _main(self, arguments: Sequence[str]) -> int:
-        default = self.quick if "--quick" in arguments and self.quick is not None else self.Config()
+        default = self.size("--quick" in arguments)
 
         def parsed(
             config: Annotated[self.Config, tyro.conf.arg(name="")] = default,  # type: ignore[name-defined]
@@ -125,27 +128,25 @@ class Proxy:
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        try:
-            store = Store(options.store)
-            run = self.run(config, store, options.force)
-        except StoreError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+        store = Store(options.store)
+        run = self.run(config, store, options.force)
         rows = rows_of(self.claims, run)
         if options.json:
-            print(json.dumps([row.as_json() for row in rows], indent=1))
+            print(as_text(rows))
         else:
-            self._show(rows, run, store, figures_folder(options.store))
+            self._show(rows, run, store, options.store)
         return 1 if any(row.surprises for row in rows) else 0
 
-    def _show(self, rows: list[Row], run: Run, store: Store, figures: Path) -> None:
+    def _show(self, rows: list[Row], run: Run, store: Store, elsewhere: Path | None) -> None:
+        from lab.figures import draw, figures_folder  # matplotlib, which takes longer to load than all of the lab
+
         console = Console()
         for title, records in run.result["tables"].items():
             console.print(records_table(title, records))
         console.print(as_table(rows))
         for row in rows:
-            for check in row.surprises:
+            for check, _ in row.surprises:
                 print(f"not as expected: {row.claim.id} {check.condition}, which was declared: {check.expected}")
-        for path in draw(self.stem, run.result["data"], figures):
+        for path in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
             print(f"figure: {path}")
         print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")

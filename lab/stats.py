@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from lab.claims import Measured
 
@@ -19,8 +19,10 @@ def proportion(successes: int, trials: int) -> Measured:
     """A frequency with its exact (Clopper-Pearson) 95 % interval."""
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"a proportion needs 0 <= successes <= trials and trials > 0, got {successes}/{trials}")
-    interval = stats.binomtest(successes, trials).proportion_ci(LEVEL)
-    return Measured(successes / trials, float(interval.low), float(interval.high))
+    tail, failures = (1 - LEVEL) / 2, trials - successes
+    low = special.betaincinv(successes, failures + 1, tail) if successes else 0.0
+    high = special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
+    return Measured(successes / trials, float(low), float(high))
 
 
 def mean(values: Sequence[float]) -> Measured:
@@ -29,7 +31,8 @@ def mean(values: Sequence[float]) -> Measured:
     if draws.ndim != 1 or len(draws) < 2:
         raise ValueError(f"a mean with an interval needs at least two draws in one row, got shape {draws.shape}")
     centre = float(draws.mean())
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(draws) - 1) * stats.sem(draws))
+    quantile = special.stdtrit(len(draws) - 1, (1 + LEVEL) / 2)
+    half = float(quantile * draws.std(ddof=1) / np.sqrt(len(draws)))
     return Measured(centre, centre - half, centre + half)
 
 

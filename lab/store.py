@@ -8,6 +8,7 @@ leaves whole runs or none. Writers wait for each other (WAL, one writer at a tim
 import hashlib
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,26 +102,16 @@ class Store:
     def put(self, family: str, name: str, config: dict[str, Any], code: str, seconds: float, result: Any) -> Run:
         """Record a finished run, replacing an earlier one with the same key, and give it back as stored."""
         key, now = run_key(family, name, config, code), datetime.now(UTC).isoformat(timespec="seconds")
-        row = (
-            key,
-            family,
-            name,
-            canonical(config),
-            code,
-            canonical(provenance()),
-            now,
-            seconds,
-            canonical(result),
-        )
+        try:
+            recorded = canonical(result)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{family}: {name} with {config} gave a result that cannot be recorded: {error}."
+            ) from error
+        row = (key, family, name, canonical(config), code, canonical(provenance()), now, seconds, recorded)
         with self._connect() as connection:
             connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return _run(row)
-
-    def find(self, family: str, name: str, code: str) -> list[Run]:
-        """The runs of this name made by this code, latest first."""
-        query = "SELECT * FROM runs WHERE family = ? AND name = ? AND code = ? ORDER BY finished DESC, rowid DESC"
-        with self._connect() as connection:
-            return [_run(row) for row in connection.execute(query, (family, name, code))]
 
     @contextmanager
     def lock(self, family: str) -> Iterator[None]:
@@ -132,8 +123,10 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print(f"waiting: another process is running {family} on {self.path}.", flush=True)
+            print(f"waiting: another process is running {family} on {self.path}.", file=sys.stderr, flush=True)
             lock.acquire()
+        except OSError as error:
+            raise StoreError(f"cannot lock the run store {self.path}: {error.strerror}.") from error
         try:
             yield
         finally:

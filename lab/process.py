@@ -1,0 +1,36 @@
+"""How the lab's processes end: one line and an exit code for people, and no orphan left computing."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NoReturn
+
+from lab.store import StoreError
+
+PAUSE = 1.0  # seconds between looks at the parent
+
+
+def finish(main: Callable[[], int]) -> NoReturn:
+    """Run a command and end the process with its exit code; what a user can mend is said in one line, with code 1."""
+    try:
+        sys.exit(main())
+    except (StoreError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted: what had finished is kept and will not be run again.", file=sys.stderr)
+        sys.exit(130)
+
+
+@cache
+def end_with(parent: int) -> None:
+    """End this process within about a second of `parent`, which started it and may be killed without a word."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PAUSE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

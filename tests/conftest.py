@@ -1,0 +1,136 @@
+"""Settings of the whole suite, and a small checkout of its own for what runs the lab as a program."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "MPLBACKEND": "agg"}  # before anything reads them
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+FAMILY = '''"""A family that costs nothing: a row of numbers and two claims on them."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.claims import Check, Claim, Verdict, Within
+from lab.proxy import Evidence, Proxy
+from lab.stats import spread
+
+
+@dataclass(frozen=True)
+class Config:
+    draws: int = 4
+    """how many numbers"""
+    shift: float = 0.0
+    """what is added to each"""
+
+    def __post_init__(self):
+        if self.draws < 2:
+            raise ValueError(f"--draws must be at least 2, got {self.draws}")
+
+
+CLAIMS = (
+    Claim("F1", "Numbers | are small.", "derived", (Check("0", Within(high=1)),)),
+    Claim("F2", "Numbers are large.", "0000.00000", (Check("2", Within(low=2), expected=Verdict.REFUTED),)),
+)
+
+
+def number(i, shift):
+    time.sleep(float(os.environ.get("PAUSE", 0)))
+    with Path("computed.log").open("a") as log:
+        log.write(f"{i}\\n")
+    return {"x": i / 1000 + shift}
+
+
+def measure(config, memo):
+    if config.shift > 100:
+        raise RuntimeError("the shift is out of this world")
+    cells = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
+    x = [cell["x"] for cell in cells]
+    return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, {"numbers": [{"count": len(x)}]})
+
+
+PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2))
+
+if __name__ == "__main__":
+    PROXY.main()
+'''
+
+FIGURES = '''"""Its picture."""
+
+import matplotlib.pyplot as plt
+
+
+def figures(data):
+    figure, axes = plt.subplots()
+    axes.plot(data["x"])
+    return {"numbers": figure}
+'''
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A project of one family in a folder of its own, with a copy of the lab."""
+    shutil.copytree(ROOT / "lab", tmp_path / "lab", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in {
+        "proxies/__init__.py": "",
+        "proxies/fake.py": FAMILY,
+        "paper_figs/__init__.py": "",
+        "paper_figs/fake.py": FIGURES,
+        "pyproject.toml": "",
+        "README.md": "before\n<!-- ledger -->\nold\n<!-- /ledger -->\nafter\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    """Start `loralab ...`, or `python proxies/fake.py ...`, in that checkout."""
+
+    def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+        code = {
+            "loralab": "from lab.cli import main; main()",
+            "fake": "import runpy; runpy.run_module('proxies.fake', run_name='__main__')",
+        }[program]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            cwd=checkout,
+            env=environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(start: Callable[..., "subprocess.Popen[str]"]) -> Run:
+    """The same, waited for."""
+
+    def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        child = start(*command, **variables)
+        out, err = child.communicate(timeout=120)
+        return subprocess.CompletedProcess(child.args, child.returncode, out, err)
+
+    return run
