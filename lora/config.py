@@ -5,7 +5,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any
 
 from lora.layer import VARIANTS
 from lora.schemes import SCHEMES
@@ -90,7 +90,7 @@ class Config:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> "Config":
         """The inverse of `to_json`; raises ValueError for malformed JSON or an unknown key."""
         try:
             values = json.loads(text)

@@ -64,11 +64,11 @@ class LoRALinear(nn.Module):
         """`start` is the frozen pair (B0, A0), needed where the factors begin at B A != 0."""
         super().__init__()
         self.base_layer = base_layer
-        B, A = factors
-        self.B = nn.Parameter(B.clone(), requires_grad=train_b)
-        self.A = nn.Parameter(A.clone(), requires_grad=train_a)
-        self.register_buffer("B0", start.B.clone() if start else None)
-        self.register_buffer("A0", start.A.clone() if start else None)
+        own = lambda factor: factor.clone(memory_format=torch.contiguous_format)
+        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
+        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
+        self.register_buffer("B0", own(start.B) if start else None)
+        self.register_buffer("A0", own(start.A) if start else None)
         self.scale = scale
         self.dropout = dropout
         self.merged = False

@@ -130,7 +130,8 @@ def merge(model: nn.Module, keep_base: bool = True) -> None:
     layers = adapters(model)
     for name, layer in layers.items():
         try:
-            layer.merged or layer.merged_weight()
+            if not layer.merged:
+                layer.merged_weight()
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     for layer in layers.values():

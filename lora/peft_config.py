@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from lora.config import Config, matches
+from lora.config import Config, matches, pattern_matches
 from lora.layer import LoRALinear, is_conv1d
 
 # PEFT options that change the computed function, with the values under which they do not.
@@ -101,7 +101,12 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
         scheme=SCHEME_OF.get(start, "pissa"),
         rank_stabilized=bool(values.get("use_rslora")),
         dropout=values.get("lora_dropout", 0.0),
-        rank_pattern=values.get("rank_pattern") or {},
-        alpha_pattern=values.get("alpha_pattern") or {},
+        rank_pattern=_matching(values.get("rank_pattern"), here),
+        alpha_pattern=_matching(values.get("alpha_pattern"), here),
     )
     return config, start == "pissa"
+
+
+def _matching(pattern: dict[str, Any] | None, names: list[str]) -> dict[str, Any]:
+    """The entries that mean some module of this model; PEFT ignores the others too."""
+    return {key: value for key, value in (pattern or {}).items() if any(pattern_matches(key, name) for name in names)}

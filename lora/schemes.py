@@ -36,14 +36,14 @@ class Scheme:
 
     def __call__(
         self,
-        W: Float[Tensor, "out in"],
+        W: Tensor,
         rank: int,
         rng: Generator | None = None,
         stats: Any = None,
         scale: float = 1.0,
         **options: Any,
     ) -> Factors:
-        """The factors for one weight, in W's dtype and on its device.
+        """The factors for one weight W (out, in), in its dtype and on its device.
 
         `scale` is s of the update s B A; `stats` is for schemes that need data and is ignored by the others;
         `rng` defaults to a generator seeded with 0, and its draws do not depend on W's device. Half-precision
@@ -62,7 +62,7 @@ class Scheme:
             raise ValueError(f"W must be finite, got {bad} entries that are NaN or infinite")
         rng = Generator().manual_seed(0) if rng is None else rng
         working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
-        B, A = self.rule(working, rank, rng, scale, **options)
+        B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)
         return Factors(B.to(W.dtype), A.to(W.dtype))
 
 
@@ -99,17 +99,15 @@ def orthogonal(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
 
 def pissa(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """s B A is the best rank-r approximation of W, split as U (S/s)^1/2 and (S/s)^1/2 V^T (arXiv:2404.02948)."""
-    return _balanced_triplets(W, rank, rng, scale, top=True)
+    return _balanced_triplets(W, rank, scale, top=True)
 
 
 def milora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """As `pissa` with the r smallest of the min(out, in) singular triplets (arXiv:2406.09044)."""
-    return _balanced_triplets(W, rank, rng, scale, top=False)
+    return _balanced_triplets(W, rank, scale, top=False)
 
 
-def nystrom(
-    W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: Literal["in", "out"] = "in"
-) -> Factors:
+def nystrom(W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: str = "in") -> Factors:
     """A sketch of W on one side, zero on the other (NoRA, arXiv:2410.18965, with the released code's scale xi/s).
 
     side "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B = 0; side "out"
@@ -130,24 +128,28 @@ def _orthonormal_columns(W: Tensor, rows: int, columns: int, rng: Generator) -> 
     return Q * torch.where(R.diagonal() < 0, -1, 1)  # the sign fix makes the QR of a Gaussian Haar-distributed
 
 
-def _balanced_triplets(W: Tensor, rank: int, rng: Generator, scale: float, top: bool) -> Factors:
-    """r singular triplets of W; a vanishing one gets a random direction in A and zero in B.
-
-    Left at zero in both factors it would be a dead point, where neither factor ever receives a gradient.
-    """
+def _balanced_triplets(W: Tensor, rank: int, scale: float, top: bool) -> Factors:
     U, S, Vh = torch.linalg.svd(W, full_matrices=False)
     chosen = slice(None, rank) if top else slice(len(S) - rank, None)
-    U, root, Vh = U[:, chosen], (S[chosen] / scale).sqrt(), Vh[chosen]
-    dead = S[chosen] <= torch.finfo(W.dtype).eps * max(W.shape) * S[0]  # the usual numerical-rank cut
-    if dead.any():
-        warnings.warn(
-            f"{int(dead.sum())} of the {rank} singular values that were asked for are zero; "
-            "their directions start at random with a zero partner",
-            stacklevel=4,
-        )
-    B = U * torch.where(dead, 0, root)
-    fresh = _uniform(W, rank, W.shape[1], bound=W.shape[1] ** -0.5, rng=rng)
-    return Factors(B, torch.where(dead[:, None], fresh, root[:, None] * Vh))
+    noise = torch.finfo(W.dtype).eps * max(W.shape) * S[0]  # the usual cut of numerical rank
+    root = torch.where(S[chosen] > noise, S[chosen] / scale, 0).sqrt()
+    return Factors(U[:, chosen] * root, root[:, None] * Vh[chosen])
+
+
+def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
+    """The factors with every dead direction started at random in A, as `init_a` would.
+
+    Where a column of B and its row of A both vanish (a rank-deficient W) neither would ever receive a gradient.
+    """
+    dead = (B.norm(dim=0) + A.norm(dim=1)) == 0
+    if not dead.any():
+        return Factors(B, A)
+    warnings.warn(
+        f"{int(dead.sum())} of the {len(dead)} directions asked for vanish in this weight; they start at random",
+        stacklevel=3,
+    )
+    fresh = _uniform(A, *A.shape, bound=A.shape[1] ** -0.5, rng=rng)
+    return Factors(B, torch.where(dead[:, None], fresh, A))
 
 
 SCHEMES = {

@@ -72,9 +72,14 @@ def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) 
 
 
 def saved_modules(model: nn.Module, config: Config) -> dict[str, nn.Module]:
-    """The modules that are trained whole, by name."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if config.modules_to_save and matches(config.modules_to_save, name)
-    }
+    """The modules that are trained whole, by name.
+
+    Raises ValueError for one that shares a parameter with the rest of the model, which would be trained with it.
+    """
+    saved = {name: module for name, module in model.named_modules() if matches(config.modules_to_save, name)}
+    inside = {id(p): name for name, module in saved.items() for p in module.parameters()}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owner = inside.get(id(parameter))
+        if owner is not None and not name.startswith(f"{owner}."):
+            raise ValueError(f"modules_to_save: {owner} shares its weight with {name}; untie them first")
+    return saved
