@@ -7,8 +7,10 @@ A killed run goes on at the first cell that had not finished.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import joblib
@@ -66,6 +68,21 @@ def _in_worker(driver: int, *cell: Any) -> tuple[int, float, Any]:
 
 def _timed(function: Callable[..., Any], index: int, cell: dict[str, Any]) -> tuple[int, float, Any]:
     start = time.perf_counter()
-    with threadpool_limits(1):  # one BLAS thread a cell, so that a result does not depend on how it was scheduled
+    with _one_thread():
         result = function(**cell)
     return index, time.perf_counter() - start, result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One BLAS thread a cell, so that a result does not depend on how the cell was scheduled."""
+    torch = sys.modules.get("torch")  # it sets its own number again at its first use, so it is told by itself
+    before = torch.get_num_threads() if torch else 0
+    with threadpool_limits(1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)

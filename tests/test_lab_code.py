@@ -1,0 +1,95 @@
+"""The fingerprint of a run's code: it changes when, and only when, code does that the run depends on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import code
+
+FILES = {
+    "proxies/one.py": "import lora\nfrom theory import law\nfrom lab.stats import mean\n",
+    "proxies/other.py": "from theory import law\n",
+    "lora/__init__.py": "from .layer import Layer\n",
+    "lora/layer.py": "from . import product\n",
+    "lora/product.py": "from .deep.kernel import fuse\n",
+    "lora/deep/kernel.py": "from ..last import stop\n",
+    "lora/last.py": "import numpy\n",
+    "lora/lonely.py": "",
+    "theory/law.py": "def far():\n    import theory.late\n",
+    "theory/late.py": "",
+    "lab/stats.py": "from lab import table\n",
+    "lab/table.py": "",
+    "README.md": "",
+}
+NEEDED = {
+    "proxies/one.py",
+    "lora/__init__.py",
+    "lora/layer.py",
+    "lora/product.py",
+    "lora/deep/kernel.py",
+    "lora/last.py",
+    "theory/law.py",
+    "theory/late.py",
+    "lab/stats.py",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    return tmp_path
+
+
+def fingerprint(project: Path) -> str:
+    code.fingerprint.cache_clear()
+    return code.fingerprint(project / "proxies/one.py")
+
+
+def test_the_closure_is_what_is_imported_directly_or_not(project):
+    found = {file.relative_to(project).as_posix() for file in code.closure(project / "proxies/one.py")}
+    assert found == NEEDED
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_edit_counts_where_the_file_is_needed(project, name):
+    before = fingerprint(project)
+    with (project / name).open("a") as file:
+        file.write("# edited\n")
+    assert (fingerprint(project) != before) == (name in NEEDED)
+
+
+def test_a_file_that_changes_its_name_counts(project):
+    before = fingerprint(project)
+    (project / "proxies/one.py").write_text("import lora\nfrom theory import rule\nfrom lab.stats import mean\n")
+    renamed = fingerprint(project)
+    shutil.move(project / "theory/law.py", project / "theory/rule.py")
+    assert len({before, renamed, fingerprint(project)}) == 3
+
+
+def test_the_same_code_in_another_folder_has_the_same_fingerprint(project, tmp_path_factory, monkeypatch):
+    before, elsewhere = fingerprint(project), tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(project, elsewhere)
+    monkeypatch.setattr(code, "ROOT", elsewhere)
+    assert fingerprint(elsewhere) == before
+
+
+def test_runs_are_kept_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    assert code.home() == tmp_path
+    monkeypatch.delenv("LORALAB_HOME")
+    assert code.home() == code.ROOT
+    monkeypatch.setattr(code, "ROOT", tmp_path)  # an installed package: no checkout around it
+    monkeypatch.chdir(tmp_path)
+    assert code.home() == tmp_path
+
+
+def test_provenance_needs_no_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    code.provenance.cache_clear()
+    assert code.provenance()["commit"] == "unknown"
+    code.provenance.cache_clear()

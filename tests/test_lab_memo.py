@@ -1,0 +1,153 @@
+"""Cells: computed once, in order, on one thread, and never lost."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from lab.memo import Memo, cores
+from lab.store import Store
+
+
+def square(i: int, log: str) -> int:
+    with Path(log).open("a") as file:
+        file.write(f"{i}\n")
+    return i * i
+
+
+def undefined(i: int) -> float:
+    return float("nan") if i == 3 else 1.0
+
+
+def failing(i: int, log: str) -> int:
+    if i == 2:
+        raise RuntimeError("cell 2 is broken")
+    return square(i, log)
+
+
+def threads(i: int) -> list[int]:
+    del i
+    torch.mm(torch.ones(300, 300), torch.ones(300, 300))  # libraries may choose their threads at first use
+    return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+
+@pytest.fixture
+def memo(tmp_path: Path) -> Memo:
+    return Memo(Store(tmp_path / "test.sqlite"), "family", "code")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "log").touch()
+    return tmp_path / "log"
+
+
+@pytest.fixture(params=["1", "2"], ids=["in process", "workers"])
+def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("LORALAB_JOBS", request.param)
+    return int(request.param)
+
+
+def cells(log: Path, *numbers: int) -> list[dict]:
+    return [{"i": i, "log": str(log)} for i in numbers]
+
+
+def computed(log: Path) -> list[int]:
+    return sorted(map(int, log.read_text().split()))
+
+
+def test_results_are_in_order_and_computed_once(memo, log, jobs):
+    assert memo.map(square, cells(log, 3, 1, 2)) == [9, 1, 4]
+    assert memo.map(square, cells(log, 2, 5, 3)) == [4, 25, 9]
+    assert memo(square, i=5, log=str(log)) == 25
+    assert computed(log) == [1, 2, 3, 5]
+
+
+def test_force_computes_again(memo, log, jobs):
+    memo.map(square, cells(log, 1, 2))
+    again = Memo(memo.store, memo.family, memo.code, force=True)
+    assert again.map(square, cells(log, 1, 2)) == [1, 4]
+    assert computed(log) == [1, 1, 2, 2]
+
+
+def test_other_code_or_another_family_computes_anew(memo, log):
+    for family, code in [("family", "code"), ("family", "new code"), ("other", "code")]:
+        Memo(memo.store, family, code)(square, i=1, log=str(log))
+    assert computed(log) == [1, 1, 1]
+
+
+def test_what_finished_before_a_failure_is_kept(memo, log, monkeypatch):
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    with pytest.raises(RuntimeError, match="cell 2 is broken"):
+        memo.map(failing, cells(log, 0, 1, 2, 3))
+    with pytest.raises(RuntimeError, match="cell 2 is broken"):
+        memo.map(failing, cells(log, 0, 1, 2, 3))
+    assert computed(log) == [0, 1], "the second time begins at the cell that had not finished"
+
+
+def test_a_result_that_is_no_number_is_refused_by_name(memo, jobs):
+    with pytest.raises(ValueError, match=r"family: undefined with \{'i': 3\} gave a result that cannot be recorded"):
+        memo.map(undefined, [{"i": i} for i in range(5)])
+
+
+def test_a_cell_has_one_thread(memo, jobs):
+    torch.set_num_threads(2)
+    try:
+        assert memo.map(threads, [{"i": 0}, {"i": 1}]) == [[1] * (len(threadpool_info()) + 1)] * 2
+        assert torch.get_num_threads() == 2, "and the caller has its own back"
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_no_cells_need_no_workers(memo):
+    assert memo.map(square, []) == []
+
+
+def test_the_user_says_how_many_run_at_once(monkeypatch):
+    monkeypatch.setenv("LORALAB_JOBS", "7")
+    assert cores() == 7
+    monkeypatch.delenv("LORALAB_JOBS")
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def logged(checkout: Path) -> list[int]:
+    path = checkout / "computed.log"
+    return computed(path) if path.exists() else []
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_killed_run_goes_on_where_it_was_and_its_workers_end(checkout, start, run, jobs):
+    arguments, variables = ("fake", "--draws", "8", "--json"), {"LORALAB_JOBS": jobs, "PAUSE": "0.15"}
+    for finished in (2, 4):
+        child = start(*arguments, **variables)
+        wait_for(lambda: len(logged(checkout)) >= finished)  # noqa: B023
+        os.kill(child.pid, signal.SIGKILL)  # the driver alone; its workers are left to find out
+        child.communicate(timeout=30)  # its pipes close when the last of them has ended
+    before = logged(checkout)
+    time.sleep(0.5)
+    assert logged(checkout) == before, "no orphan computes on"
+    assert run(*arguments, **variables).returncode == 0
+    at_work = 2 * int(jobs)  # a kill interrupts as many cells as run at once, and one result may be on its way
+    assert set(logged(checkout)) == set(range(8))
+    assert len(logged(checkout)) <= 8 + 2 * at_work
+
+
+def test_two_processes_share_one_store(checkout, start):
+    children = [start("fake", "--draws", "6", "--json", PAUSE="0.2", LORALAB_JOBS="2") for _ in range(2)]
+    (out, err), (other_out, other_err) = (child.communicate(timeout=60) for child in children)
+    assert [child.returncode for child in children] == [0, 0]
+    assert out == other_out
+    assert logged(checkout) == list(range(6)), "each cell is computed once"
+    assert sorted([bool(err), bool(other_err)]) == [False, True]
+    assert "waiting: another process is running fake on" in err + other_err
