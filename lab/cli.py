@@ -69,7 +69,7 @@ def ledger() -> int:
     rows = _rows(list(proxies()), Store(), quick=False)
     if missing := [row.claim.id for row in rows if not row.complete]:
         raise StoreError(
-            f"the run store holds no run at the default size for {', '.join(missing)}; `make reproduce` first."
+            f"the run store holds no run at the default size for {', '.join(missing)}; `make reproduce` makes them."
         )
     readme = ROOT / "README.md"
     page = inserted(as_markdown(json.loads(as_text(rows))), readme.read_text(encoding="utf-8"))

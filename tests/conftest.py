@@ -103,16 +103,13 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Start `loralab ...`, or `python proxies/fake.py ...`, in that checkout."""
+    """Start `loralab ...`, or `python -m proxies.fake ...`, in that checkout."""
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        code = {
-            "loralab": "from lab.cli import main; main()",
-            "fake": "import runpy; runpy.run_module('proxies.fake', run_name='__main__')",
-        }[program]
+        command = {"loralab": ["-c", "from lab.cli import main; main()"], "fake": ["-m", "proxies.fake"]}[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
         return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, *command, *arguments],
             cwd=checkout,
             env=environment | variables,
             stdout=subprocess.PIPE,

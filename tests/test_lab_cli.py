@@ -1,0 +1,137 @@
+"""`loralab`: the ledger, all experiments, the report."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+
+def computed(checkout: Path) -> int:
+    log = checkout / "computed.log"
+    return len(log.read_text().split()) if log.exists() else 0
+
+
+def test_claims_are_listed_before_anything_has_run(run):
+    done = run("loralab", "claims", "--json")
+    assert done.returncode == 0
+    assert [(r["id"], r["verdict"], r["run"]) for r in json.loads(done.stdout)] == [
+        ("F1", None, None),
+        ("F2", None, None),
+    ]
+    assert run("loralab", "claims").stdout.count("not measured") == 2
+
+
+def test_reproduce_runs_prints_and_reports_and_does_nothing_twice(checkout, run):
+    first, second = run("loralab", "reproduce"), run("loralab", "reproduce")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout == second.stdout
+    assert "refuted" in first.stdout
+    assert f"report: {checkout}/report/index.html" in first.stdout
+    assert computed(checkout) == 4
+    assert run("loralab", "reproduce", "--force").returncode == 0
+    assert computed(checkout) == 8
+
+
+def test_reproduce_quick_is_judged_by_itself(checkout, run):
+    assert run("loralab", "reproduce", "--quick").returncode == 0
+    assert computed(checkout) == 2
+    assert run("loralab", "reproduce", "--quick").returncode == 0
+    assert computed(checkout) == 2, "a quick run counts for quick"
+    assert run("loralab", "reproduce").returncode == 0
+    assert computed(checkout) == 4, "and for the default size only by the cells that they share"
+
+
+def test_a_changed_verdict_is_an_error(checkout, run):
+    family = checkout / "proxies/fake.py"
+    family.write_text(family.read_text().replace("shift: float = 0.0", "shift: float = 3.0"))
+    done = run("loralab", "reproduce")
+    assert done.returncode == 1
+    assert "not as expected: F1, F2" in done.stderr
+
+
+def test_evidence_that_the_default_size_leaves_out_is_an_error(checkout, run):
+    family = checkout / "proxies/fake.py"
+    family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": [None]'))
+    assert run("loralab", "reproduce", "--quick").returncode == 0
+    done = run("loralab", "reproduce")
+    assert done.returncode == 1
+    assert "not as expected: F2" in done.stderr
+
+
+def test_a_family_that_fails_shows_its_error_and_is_named(checkout, run):
+    family = checkout / "proxies/fake.py"
+    family.write_text(family.read_text().replace("shift: float = 0.0", "shift: float = 101.0"))
+    done = run("loralab", "reproduce")
+    assert done.returncode == 1
+    assert "RuntimeError: the shift is out of this world" in done.stderr
+    assert "error: could not run fake; what had finished is kept" in done.stderr
+
+
+def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
+    run("loralab", "reproduce", "--quick")
+    done = run("loralab", "ledger")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: the run store holds no run at the default size for F1, F2; `make reproduce` makes them.\n"
+    )
+    run("loralab", "reproduce")
+    assert run("loralab", "ledger").returncode == 0
+    assert (checkout / "ledger.json").read_text() == run("loralab", "claims", "--json").stdout
+    assert (checkout / "README.md").read_text() == (
+        "before\n<!-- ledger -->\n"
+        "| id | claim | predicted | measured | verdict |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| F1 | Numbers \\| are small. | 0 | 0.0015 [0, 0.003] | holds |\n"
+        "| F2 | Numbers are large. | 2 | 0.0015 [0, 0.003] | refuted |\n"
+        "<!-- /ledger -->\nafter\n"
+    )
+
+
+def test_runs_and_report_go_where_the_user_says(checkout, run, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    assert run("loralab", "reproduce", "--quick", LORALAB_HOME=str(home)).returncode == 0
+    assert {path.name for path in home.iterdir()} == {"runs", "report"}
+    assert not (checkout / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [["claim"], ["claims", "--jason"], ["reproduce", "--quick", "yes"]])
+def test_a_wrong_flag_ends_with_code_2(run, arguments):
+    done = run("loralab", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["claims", "reproduce", "report", "ledger"])
+def test_a_store_that_cannot_be_used_is_one_line(checkout, run, command):
+    (checkout / "runs").mkdir()
+    (checkout / "runs/loralab.sqlite").write_text("my thesis " * 100)
+    done = run("loralab", command)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: cannot use the run store {checkout}/runs/loralab.sqlite: file is not a database.\n"
+
+
+@pytest.mark.parametrize("program", [["loralab", "reproduce"], ["fake", "--draws", "40"]])
+def test_an_interrupt_ends_with_one_line_and_code_130(checkout, start, program):
+    child = start(*program, PAUSE="0.3", LORALAB_JOBS="2")
+    while not computed(checkout):
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the program and all that it started
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert err.splitlines()[-1] == "interrupted: what had finished is kept and will not be run again."
+    assert "Traceback" not in err
+
+
+def test_the_families_of_a_killed_reproduce_end_with_it(checkout, start, run):
+    child = start("loralab", "reproduce", PAUSE="0.8", LORALAB_JOBS="1")
+    while not computed(checkout):
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate(timeout=30)  # its pipes close when the last of them has ended
+    before = computed(checkout)
+    time.sleep(1.6)
+    assert computed(checkout) == before < 4
+    assert run("loralab", "reproduce").returncode == 0

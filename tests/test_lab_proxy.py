@@ -1,0 +1,114 @@
+"""A proxy as a program: its exit codes, its output, its second run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+KEYS = ["id", "statement", "source", "predicted", "measured", "low", "high", "criterion", "verdict", "expected", "run"]
+
+
+def computed(checkout: Path) -> int:
+    return len((checkout / "computed.log").read_text().split())
+
+
+def test_expected_verdicts_end_with_code_0_and_say_where_everything_is(checkout, run):
+    done = run("fake")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "F1" in done.stdout
+    assert "refuted" in done.stdout
+    assert f"figure: {checkout}/report/figures/fake-numbers.svg" in done.stdout
+    assert f"s, in {checkout}/runs/loralab.sqlite" in done.stdout.splitlines()[-1]
+
+
+def test_an_unexpected_verdict_ends_with_code_1_and_is_named(run):
+    done = run("fake", "--shift", "3")
+    assert done.returncode == 1
+    assert "not as expected: F1" in done.stdout
+    assert "not as expected: F2" in done.stdout
+    assert run("fake", "--shift", "3", "--json").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--draws", "1"], "error: --draws must be at least 2, got 1"),
+        (["--draws", "many"], "--draws"),
+        (["--colour", "red"], "--colour"),
+        (["stray"], "stray"),
+    ],
+)
+def test_a_wrong_flag_ends_with_code_2_before_anything_runs(checkout, run, flags, words):
+    done = run("fake", *flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (checkout / "runs").exists()
+
+
+def test_help_lists_the_flags(run):
+    done = run("fake", "--help")
+    assert done.returncode == 0
+    for words in (
+        "A family that costs nothing",
+        "--draws",
+        "how many numbers",
+        "--force",
+        "--quick",
+        "--store",
+        "--json",
+    ):
+        assert words in done.stdout
+
+
+def test_json_is_the_whole_output(run):
+    records = json.loads(run("fake", "--json").stdout)
+    assert [list(record) for record in records] == [KEYS, KEYS]
+    assert [record["verdict"] for record in records] == ["holds", "refuted"]
+    assert [record["expected"] for record in records] == ["holds", "refuted"]
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(checkout, run):
+    first, second = run("fake"), run("fake")
+    assert (second.stdout, computed(checkout)) == (first.stdout, 4)
+    (checkout / "proxies/fake.py").write_text((checkout / "proxies/fake.py").read_text() + "# edited\n")
+    run("fake")
+    assert computed(checkout) == 8, "other code runs anew"
+
+
+def test_force_computes_everything_again(checkout, run):
+    run("fake")
+    assert run("fake", "--force").returncode == 0
+    assert computed(checkout) == 8
+
+
+def test_quick_is_a_size_from_which_other_flags_depart(checkout, run):
+    run("fake", "--quick")
+    assert computed(checkout) == 2
+    run("fake", "--quick", "--shift", "0.5")
+    assert computed(checkout) == 4
+
+
+def test_figures_are_the_same_bytes_again_and_stand_beside_another_store(checkout, run):
+    for _ in range(2):
+        assert run("fake", "--store", "elsewhere/my.sqlite").returncode == 0
+    pictures = {path.name: path.read_bytes() for path in (checkout / "elsewhere/figures").iterdir()}
+    assert pictures.keys() == {"fake-numbers.svg", "fake-numbers.pdf"}
+    assert not (checkout / "runs").exists()
+    run("fake")
+    assert {path.name: path.read_bytes() for path in (checkout / "report/figures").iterdir()} == pictures
+
+
+def test_a_store_that_cannot_be_used_is_one_line(checkout, run):
+    (checkout / "thesis.txt").write_text("my thesis " * 100)
+    done = run("fake", "--store", "thesis.txt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: cannot use the run store thesis.txt: file is not a database.\n"
+
+
+def test_missing_evidence_is_refused(checkout, run):
+    family = checkout / "proxies/fake.py"
+    family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": []'))
+    done = run("fake")
+    assert done.returncode == 1
+    assert "fake declares the checks {'F1': 1, 'F2': 1} but measured {'F1': 1, 'F2': 0}" in done.stderr
