@@ -247,6 +247,22 @@ def test_a_layer_draws_from_its_own_stream():
     assert not torch.equal(factor(alone), factor(other_seed))
 
 
+def test_layers_of_one_shape_start_apart():
+    model = twin_of(llama(), target_modules=("q_proj",))
+    first, second = (layer.A for layer in lora.adapters(model).values())
+    assert not torch.equal(first, second)
+
+
+def test_a_model_whose_part_is_adapted_is_refused():
+    model = small()
+    part = nn.ModuleDict({"part": model})
+    lora.attach(model, Config(rank=2))
+    before = photograph(part)
+    with pytest.raises(ValueError, match=r"part\.up carries an adapter already"):
+        lora.attach(part, Config(rank=2))
+    assert photograph(part) == before
+
+
 def test_groups_hold_every_trained_parameter_once_and_by_kind():
     model = small()
     lora.attach(model, Config(rank=2, modules_to_save=("head",)))
