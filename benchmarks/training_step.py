@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import peft
 import torch
@@ -41,7 +42,8 @@ def base(dtype: torch.dtype) -> LlamaForCausalLM:
     config = LlamaConfig(
         vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8
     )
-    return LlamaForCausalLM(config).to(dtype)
+    model: Any = LlamaForCausalLM(config)
+    return model.to(dtype)
 
 
 def frozen(dtype: torch.dtype) -> nn.Module:
