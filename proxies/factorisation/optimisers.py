@@ -1,0 +1,60 @@
+"""Optimisers of many runs at once: one flat row of parameters a run, one learning rate a run.
+
+Each equals torch.optim's with the same constants, step by step (up to the order of two roundings in Adam).
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+MOMENTUM = 0.9
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+
+class Optimiser(Protocol):
+    """`theta` and `gradient` are (runs, parameters), `rate` is (runs, 1); `step` changes theta in place."""
+
+    def __init__(self, theta: Tensor) -> None: ...
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None: ...
+
+
+class SGD:
+    """theta -= rate g."""
+
+    def __init__(self, theta: Tensor) -> None: ...
+
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
+        theta.addcmul_(gradient, rate, value=-1)
+
+
+class Momentum:
+    """Heavy ball: v = 0.9 v + g, theta -= rate v."""
+
+    def __init__(self, theta: Tensor) -> None:
+        self.v = torch.zeros_like(theta)
+
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
+        theta.addcmul_(self.v.mul_(MOMENTUM).add_(gradient), rate, value=-1)
+
+
+class Adam:
+    """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for bias-corrected."""
+
+    def __init__(self, theta: Tensor) -> None:
+        self.m, self.v, self.scratch = torch.zeros_like(theta), torch.zeros_like(theta), torch.empty_like(theta)
+        self.t = 0
+
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
+        self.t += 1
+        self.m.lerp_(gradient, 1 - BETA1)
+        self.v.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        # Both bias corrections go into two numbers, which saves two passes over the parameters.
+        root = (1 - BETA2**self.t) ** 0.5
+        move = torch.sqrt(self.v, out=self.scratch).add_(EPS * root).reciprocal_().mul_(self.m)
+        theta.addcmul_(move, rate * (-root / (1 - BETA1**self.t)))
+
+
+OPTIMISERS: dict[str, type[Optimiser]] = {"SGD": SGD, "momentum": Momentum, "Adam": Adam}
+BY_LINEAR_ALGEBRA = {"SGD", "momentum"}
+"""The optimisers that commute with a rotation of the parameters (see `targets.reduced`)."""
