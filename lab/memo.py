@@ -9,6 +9,7 @@ A killed run goes on at the first cell that had not finished.
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import joblib
 from threadpoolctl import threadpool_limits
 
-from lab.process import end_with
+from lab.process import serve
 from lab.progress import track
 from lab.store import Store, run_key
 
@@ -54,15 +55,16 @@ def _computed(function: Callable[..., Any], todo: dict[int, dict[str, Any]]) -> 
     if workers <= 1:
         yield from (_timed(function, i, cell) for i, cell in todo.items())
         return
-    driver = os.getpid()
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        done: Any = parallel(joblib.delayed(_in_worker)(driver, function, i, cell) for i, cell in todo.items())
+    with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
+        # On Ctrl-C joblib warns that it drops the cells at work: that is what was asked for.
+        warnings.filterwarnings("ignore", ".*tasks which were still being processed", UserWarning)
+        done: Any = parallel(joblib.delayed(_served)(os.getpid(), function, i, cell) for i, cell in todo.items())
         yield from done
 
 
-def _in_worker(driver: int, *cell: Any) -> tuple[int, float, Any]:
-    end_with(driver)
+def _served(driver: int, *cell: Any) -> tuple[int, float, Any]:
+    serve(driver)
     return _timed(*cell)
 
 

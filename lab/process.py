@@ -1,6 +1,7 @@
 """How the lab's processes end: one line and an exit code for people, and no orphan left computing."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -25,6 +26,12 @@ def finish(main: Callable[[], int]) -> NoReturn:
 
 
 @cache
+def serve(driver: int) -> None:
+    """What a worker does before its first cell: it leaves Ctrl-C to its driver, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(driver)
+
+
 def end_with(parent: int) -> None:
     """End this process within about a second of `parent`, which started it and may be killed without a word."""
 

@@ -53,7 +53,7 @@ CLAIMS = (
 def number(i, shift):
     time.sleep(float(os.environ.get("PAUSE", 0)))
     with Path("computed.log").open("a") as log:
-        log.write(f"{i}\\n")
+        log.write(f"{i} {os.getpid()}\\n")
     return {"x": i / 1000 + shift}
 
 

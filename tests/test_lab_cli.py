@@ -11,7 +11,7 @@ import pytest
 
 def computed(checkout: Path) -> int:
     log = checkout / "computed.log"
-    return len(log.read_text().split()) if log.exists() else 0
+    return len(log.read_text().splitlines()) if log.exists() else 0
 
 
 def test_claims_are_listed_before_anything_has_run(run):
@@ -113,10 +113,14 @@ def test_a_store_that_cannot_be_used_is_one_line(checkout, run, command):
     assert done.stderr == f"error: cannot use the run store {checkout}/runs/loralab.sqlite: file is not a database.\n"
 
 
-@pytest.mark.parametrize("program", [["loralab", "reproduce"], ["fake", "--draws", "40"]])
-def test_an_interrupt_ends_with_one_line_and_code_130(checkout, start, program):
-    child = start(*program, PAUSE="0.3", LORALAB_JOBS="2")
-    while not computed(checkout):
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("program", [["loralab", "reproduce"], ["fake"]], ids=["reproduce", "proxy"])
+def test_an_interrupt_ends_with_one_line_and_code_130(checkout, start, program, jobs):
+    family, log = checkout / "proxies/fake.py", checkout / "computed.log"
+    family.write_text(family.read_text().replace("draws: int = 4", "draws: int = 400"))
+    log.touch()
+    child = start(*program, PAUSE="0.1", LORALAB_JOBS=str(jobs))
+    while len({line.split()[-1] for line in log.read_text().splitlines()}) < jobs:  # till every worker is at work
         time.sleep(0.05)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the program and all that it started
     _, err = child.communicate(timeout=30)
@@ -126,12 +130,14 @@ def test_an_interrupt_ends_with_one_line_and_code_130(checkout, start, program):
 
 
 def test_the_families_of_a_killed_reproduce_end_with_it(checkout, start, run):
-    child = start("loralab", "reproduce", PAUSE="0.8", LORALAB_JOBS="1")
+    child = start("loralab", "reproduce", PAUSE="1.2", LORALAB_JOBS="1")
     while not computed(checkout):
         time.sleep(0.05)
     os.kill(child.pid, signal.SIGKILL)
-    child.communicate(timeout=30)  # its pipes close when the last of them has ended
+    with child:  # closes its pipes, whoever holds them besides
+        pass
+    time.sleep(2.5)
     before = computed(checkout)
-    time.sleep(1.6)
+    time.sleep(1.5)
     assert computed(checkout) == before < 4
     assert run("loralab", "reproduce").returncode == 0

@@ -9,7 +9,7 @@ KEYS = ["id", "statement", "source", "predicted", "measured", "low", "high", "cr
 
 
 def computed(checkout: Path) -> int:
-    return len((checkout / "computed.log").read_text().split())
+    return len((checkout / "computed.log").read_text().splitlines())
 
 
 def test_expected_verdicts_end_with_code_0_and_say_where_everything_is(checkout, run):
