@@ -1,0 +1,76 @@
+"""The shape of the project: who imports whom, one stem a family, nothing that shadows, nothing of one machine."""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from lab.code import ROOT, imported
+from lab.families import stems
+
+# What the files of each package may import of ours, besides their own package.
+ALLOWED = {
+    "lora": set(),
+    "theory": set(),
+    "lab": set(),
+    "proxies": {"lora", "theory", "lab"},
+    "paper_figs": {"lab"},
+    "benchmarks": {"lora", "lab"},
+}
+PYTHON = sorted(file for package in ALLOWED for file in (ROOT / package).rglob("*.py"))
+LONGEST = 300
+
+
+def name(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_go_one_way(package):
+    ours = ALLOWED.keys() | {"tests", "scaling"}
+    for file in (file for file in PYTHON if file.is_relative_to(ROOT / package)):
+        found = {module.split(".")[0] for module in imported(file)} & ours
+        assert found <= ALLOWED[package] | {package}, f"{name(file)} imports {found}"
+
+
+def test_no_family_imports_another():
+    families = {f"proxies.{stem}" for stem in stems()}
+    for file in (ROOT / "proxies").rglob("*.py"):
+        assert not families & set(imported(file)), f"{name(file)} imports another proxy"
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_a_family_has_one_stem_everywhere(stem):
+    for place in (f"theory/{stem}.py", f"paper_figs/{stem}.py", f"tests/test_{stem}.py"):
+        assert (ROOT / place).is_file(), f"proxies/{stem}.py needs {place}"
+
+
+def test_no_proxy_shadows_a_module():
+    # `python proxies/<stem>.py` puts proxies/ first on the path: its names win over every installed one.
+    taken = sys.stdlib_module_names | packages_distributions().keys() - ALLOWED.keys()
+    assert taken >= {"random", "torch", "peft"}
+    assert not {path.stem for path in (ROOT / "proxies").iterdir()} & taken
+
+
+@pytest.mark.parametrize("file", PYTHON, ids=name)
+def test_a_file_is_read_in_one_sitting(file):
+    lines = file.read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST, f"{lines} lines: split it by idea"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="needs a git checkout")
+def test_no_file_knows_one_machine():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    machine = re.compile(r"(?<![\w.:/])/(home|root|work|Users|mnt)/\w")
+    for file in (ROOT / entry for entry in listed.split("\0") if entry):
+        text = file.read_bytes().decode("utf-8", errors="ignore") if file.is_file() else ""
+        assert not (found := machine.search(text)), f"{name(file)} holds {found[0] if found else ''}"
+
+
+def test_the_adapter_library_needs_no_language_model():
+    code = "import sys, lora; print({'transformers', 'peft', 'datasets', 'lab'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
