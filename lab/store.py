@@ -103,7 +103,8 @@ class Store:
         """Record a finished run, replacing an earlier one with the same key, and give it back as stored."""
         key, now = run_key(family, name, config, code), datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            recorded = canonical(result)
+            # Not canonical: the order of a result's keys is the order of a table's columns.
+            recorded = json.dumps(result, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{family}: {name} with {config} gave a result that cannot be recorded: {error}."
