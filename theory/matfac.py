@@ -130,7 +130,7 @@ def hidden_change(state: Generator, h_past: Array, g_past: Array, g: Array, eta:
 def invariants(state: Generator) -> tuple[Array, float]:
     """(8): one number a hidden unit (m), and one for the first layer."""
     units = (state.W2**2).sum(0) - (state.W1**2).sum(1) - state.b1**2
-    return units, float((state.W1**2).sum() - state.z @ state.z)
+    return units, (state.W1**2).sum() - state.z @ state.z
 
 
 def drift(state: Generator, g: Array, eta: float) -> tuple[Array, float]:
@@ -138,7 +138,7 @@ def drift(state: Generator, g: Array, eta: float) -> tuple[Array, float]:
     h, D = state.hidden()
     delta, z2 = D * (state.W2.T @ g), state.z @ state.z
     back = state.W1.T @ delta
-    return eta**2 * ((g @ g) * h**2 - delta**2 * (z2 + 1)), float(eta**2 * (delta @ delta * z2 - back @ back))
+    return eta**2 * ((g @ g) * h**2 - delta**2 * (z2 + 1)), eta**2 * (delta @ delta * z2 - back @ back)
 
 
 def end_to_end(w: Array, g: Array, layers: int) -> Array:

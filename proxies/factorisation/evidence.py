@@ -110,6 +110,7 @@ def rows(target: str, swept: Mapping[Key, Cell], alternating: dict[str, Any]) ->
             {
                 "method": method,
                 "optimiser": optimiser,
+                "seeds": len(cell["final"][0]),
                 "rates": len(cell["rates"]),
                 "best rate": None if at is None else cell["rates"][at],
                 "edge": cell["edge"],
@@ -118,9 +119,10 @@ def rows(target: str, swept: Mapping[Key, Cell], alternating: dict[str, Any]) ->
                 "width": None if window is None else float(window.mean()),
             }
         )
-    square = {"method": "alternating least squares", "optimiser": "-", "rates": 0, "best rate": None, "edge": ""}
-    final = float(np.median(compare.numbers(alternating["final"])))
-    return [*found, square | {"final excess": final, **_steps(alternating), "width": None}]
+    final = compare.numbers(alternating["final"])
+    square = {"method": "alternating least squares", "optimiser": "-", "seeds": final.size, "rates": 0}
+    square |= {"best rate": None, "edge": "", "final excess": float(np.median(final))}
+    return [*found, square | {**_steps(alternating), "width": None}]
 
 
 def _steps(cell: Cell | dict[str, Any]) -> dict[str, float | None]:
