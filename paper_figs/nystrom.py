@@ -93,9 +93,9 @@ def limits(data: dict[str, Any]) -> Figure:
         right.plot(real[chosen], imaginary[chosen], marker, color=colour, ms=3, mew=0.8, lw=0, label=label)
     right.set_xscale("symlog", linthresh=0.1)
     right.set_yscale("symlog", linthresh=0.1)
-    right.set(xlabel=r"Re $\mu$", ylabel=r"Im $\mu$", title=r"eigenvalue of $A^+X_0Y_0^\top$ nearest $(-\infty,0]$")
-    right.set_xticks([-10, -1, 0, 1, 10])
-    right.legend(fontsize=8, loc="center right")
+    right.set(xlabel=r"Re $\mu$, eigenvalue nearest $(-\infty, 0]$", ylabel=r"Im $\mu$", title="fate of random starts")
+    right.set_xticks([-10, 0, 10])
+    right.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
     return figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from lab.claims import Measured
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
-from lab.stats import geometric_mean, proportion, spread
+from lab.stats import geometric_mean, mean, proportion, spread
 from proxies.sketches import adaptation, laws, limits, rivals
 from proxies.sketches.claims import ALIGNMENTS, CLAIMS, SIX
 from proxies.sketches.starts import ACCURACY, EPS
@@ -45,7 +45,7 @@ class Config:
     draws: int = 1000
     """random starts per rank for the frequency of failure"""
     peft: bool = True
-    """also measure PEFT's implementations (N14), which needs the extra llm"""
+    """measure PEFT's implementations too (N14), which needs the extra llm"""
 
     def __post_init__(self) -> None:
         smallest = min(self.rows, self.columns)
@@ -82,6 +82,8 @@ def _middle(values: Sequence[float | None]) -> float | None:
 def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     """Run every cell. The two that are timed, or import much, come first and alone."""
     seeds = [1000 + i for i in range(config.seeds)]
+    # What varies by a tenth from draw to draw, where the laws do not vary at all, is drawn four times as often.
+    many = [1000 + i for i in range(4 * config.seeds)]
     square = {"rows": [config.rows], "rank": [config.rank]}
     shape = {**square, "columns": [config.columns]}
     grid = {**square, "condition": CONDITIONS, "seed": seeds}
@@ -90,7 +92,7 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "released": _map(memo, adaptation.released_implementations, seeds=[seeds[:3]]) if config.peft else [],
         "scalar": _map(memo, laws.scalar_law, **grid, columns=[config.columns]),
         "polar": _map(memo, laws.polar_law, **grid),
-        "newton": _map(memo, laws.symmetric_steps, **grid, xi=[1.0]),
+        "newton": _map(memo, laws.symmetric_steps, **square, condition=CONDITIONS, xi=[1.0], seed=many),
         "scales": _map(memo, laws.symmetric_steps, **square, condition=[1e3], xi=SCALES, seed=seeds),
         "orders": _map(memo, laws.order, rank=[3], condition=[1e1, 1e3, 1e6], eta=["0.5", "0.4"], seed=seeds[:3]),
         "tails": _map(memo, laws.tail, **square, eta=(0.2, 0.3, 0.4, 0.49, 0.6, 0.8, 0.9), seed=seeds),
@@ -107,8 +109,7 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         ),
         "below": _map(memo, limits.below_rank, gap=[0.5, 0.9, 0.99], eta=[0.5, 0.9], seed=seeds),
         "one_step": _map(memo, limits.one_step_below_rank, seed=seeds),
-        # Four times the seeds: a first error varies by a tenth from draw to draw, where the laws do not vary at all.
-        "transfer": _map(memo, adaptation.transfer, alignment=ALIGNMENTS, seed=range(1000, 1000 + 4 * config.seeds)),
+        "transfer": _map(memo, adaptation.transfer, alignment=ALIGNMENTS, seed=many),
         "exponents": _map(memo, adaptation.scale_exponents, **shape, seed=seeds),
     }
 
@@ -133,7 +134,7 @@ def _law_evidence(cells: dict[str, Records]) -> Measurements:
     slopes = np.polyfit(np.log(CONDITIONS) / np.log(4), by_condition, 1)[0]
     slower = [
         slow / fast
-        for slow, fast in zip(_fastest_descent(cells, 1e2), by_condition[1], strict=True)
+        for slow, fast in zip(_fastest_descent(cells, 1e2), by_condition[1], strict=False)
         if slow is not None
     ]
     return {
@@ -149,8 +150,8 @@ def _law_evidence(cells: dict[str, Records]) -> Measurements:
         "N5b": [spread([abs(r["factor"] - symmetric.tail_factor(r["eta"])) for r in cells["tails"]])],
         "N6": [
             spread(beyond),
-            spread(slopes.tolist()),
-            spread(_pick(newton, "steps", condition=1e6)),
+            mean(slopes.tolist()),
+            mean(_pick(newton, "steps", condition=1e6)),
             geometric_mean(slower),
         ],
     }
@@ -159,6 +160,8 @@ def _law_evidence(cells: dict[str, Records]) -> Measurements:
 def _limit_evidence(cells: dict[str, Records]) -> Measurements:
     """N7 to N10: where it stops holding, and where nothing is gained."""
     leaks, random, one_step = cells["leaks"], cells["random"], cells["one_step"]
+    # A leak of 1e-9 is down to 1e-12 after ten steps, before some runs have converged inside the range.
+    visible = [r for r in leaks if r["size"] >= 1e-6]
     converged = [
         proportion(sum(_pick(random, "converged", rank=rank)), sum(_pick(random, "draws", rank=rank)))
         for rank in RANDOM_RANKS
@@ -166,8 +169,8 @@ def _limit_evidence(cells: dict[str, Records]) -> Measurements:
     return {
         "N7": [
             spread(_pick(leaks, "outside")),
-            spread(_pick(leaks, "late")),
-            spread([r["steps"] - r["least_steps"] for r in leaks]),
+            spread([r["late"] for r in visible]),
+            spread([r["steps"] - r["least_steps"] for r in visible]),
         ],
         "N8": [
             spread(_pick(random, "agreement")),

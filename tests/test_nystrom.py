@@ -5,7 +5,9 @@ law over 900 problems of condition number 10, 1e3 and 1e6 was 1.6 units; 100 lea
 """
 
 import itertools
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from lab.figures import draw
 from lab.ledger import rows_of
 from lab.store import Store
 from proxies.nystrom import PROXY
-from proxies.sketches import laws
+from proxies.sketches import adaptation, laws
 from proxies.sketches.claims import CLAIMS, ROUNDING
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric
@@ -344,8 +346,8 @@ FAULTS = {
         (run, "symmetric_step", lambda A, X, eta, rank: run.gradient_step(A, X, eta)),
     ),
     "half the step size": (
-        lambda: check_limit(3, 100.0, 0),
-        (run, "symmetric_step", lambda A, X, eta, rank: X - eta / 60 * (X @ X.T - A) @ correct_pinv(X, rank)),
+        lambda: check_polar_map(3, 100.0, 0),
+        (run, "symmetric_step", lambda A, X, eta, rank: X - eta / 2 * (X @ X.T - A) @ correct_pinv(X, rank)),
     ),
     "limit that is not orthonormalised": (
         lambda: check_limit(3, 100.0, 0),
@@ -394,7 +396,7 @@ FAULTS = {
     ),
     "range finder without its projection": (
         lambda: check_range_finder(3, 100.0, 0),
-        (truncated, "range_finder", lambda A, X: X @ np.linalg.lstsq(X, X, rcond=None)[0] @ X.T @ A),
+        (truncated, "range_finder", lambda A, X: X @ X.T @ A),
     ),
 }  # fmt: skip
 
@@ -427,8 +429,20 @@ def test_proxy_gives_the_expected_verdicts_and_keeps_them(tmp_path, monkeypatch)
     rows = rows_of(CLAIMS, run_of_claims)
     assert {row.claim.id: row.verdict for row in rows} == {claim.id: claim.expected for claim in CLAIMS}
     assert not [surprise for row in rows for surprise in row.surprises]
-    monkeypatch.setattr(laws, "scalar_law", None)  # a second run must not measure anything
-    assert PROXY.run(PROXY.quick, store).finished == run_of_claims.finished
+    assert PROXY.run(PROXY.quick, store).finished == run_of_claims.finished, "the second run comes from the store"
+
+    def scalar_law(**_):
+        raise AssertionError("a finished cell was computed again")
+
+    monkeypatch.setattr(laws, "scalar_law", scalar_law)
+    without_peft = rows_of(CLAIMS, PROXY.run(replace(PROXY.quick, peft=False), store))
+    assert [row.claim.id for row in without_peft if not row.complete] == ["N14"]
+
+
+def test_missing_peft_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ImportError, match=r"pip install 'loralab\[llm\]', or pass --no-peft"):
+        adaptation.released_implementations([0])
 
 
 @pytest.mark.parametrize(
