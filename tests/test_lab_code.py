@@ -93,3 +93,12 @@ def test_provenance_needs_no_git(monkeypatch):
     code.provenance.cache_clear()
     assert code.provenance()["commit"] == "unknown"
     code.provenance.cache_clear()
+
+
+def test_a_line_that_moves_to_the_next_file_counts(project):
+    law, late = project / "theory/law.py", project / "theory/late.py"
+    law.write_text(FILES["theory/law.py"] + "# note\n")
+    before = fingerprint(project)
+    law.write_text(FILES["theory/law.py"])
+    late.write_text("# note\n")
+    assert fingerprint(project) != before
