@@ -96,9 +96,9 @@ def test_provenance_needs_no_git(monkeypatch):
 
 
 def test_a_line_that_moves_to_the_next_file_counts(project):
-    law, late = project / "theory/law.py", project / "theory/late.py"
-    law.write_text(FILES["theory/law.py"] + "# note\n")
-    before = fingerprint(project)
-    law.write_text(FILES["theory/law.py"])
+    late, law = project / "theory/late.py", project / "theory/law.py"  # read in this order
     late.write_text("# note\n")
+    before = fingerprint(project)
+    late.write_text("")
+    law.write_text("# note\n" + FILES["theory/law.py"])
     assert fingerprint(project) != before
