@@ -142,7 +142,7 @@ def _law_evidence(cells: dict[str, Records]) -> Measurements:
         "N2": [spread(exact_starts)],
         "N3": [
             spread(_pick(scalar, "one_step")),
-            spread(_pick(polar, "cycle")),
+            spread([r["cycle"] for r in polar if r["distance"] <= 1e6]),
             spread(_pick(polar, "cycle_lowest")),
         ],
         "N4": [spread(_pick(polar, name)) for name in ("map", "sigma", "residual", "limit")],
@@ -208,8 +208,8 @@ def _adaptation_evidence(cells: dict[str, Records]) -> Measurements:
         ],
         "N12": [spread(_pick(cells["exponents"], name)) for name in ("preconditioned", "gradient", "released")],
         "N13": [
-            spread([cost["value_error"]]),
-            spread([cost["mean_cos2"]]),
+            spread(cost["value_error"]),
+            spread(cost["mean_cos2"]),
             geometric_mean(cost["over_randomised"]),
             geometric_mean(cost["over_sketch"]),
         ],

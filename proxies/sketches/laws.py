@@ -34,27 +34,29 @@ def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) 
 def polar_law(rows: int, rank: int, condition: float, seed: int) -> dict[str, float]:
     """Deviations from the symmetric laws in rounding units, and what step size 1 does.
 
-    The unit is eps cond(X_0) where X_0 is inverted once, and that times the start's distance where
-    what is left is small beside what cancelled.
+    The unit is eps cond(X_0), and for the cycle, which adds rounding up, eps times the start's distance.
     """
     A, Q, L = run.symmetric_target(rows, rank, condition, seed)
     X = start(A, rank, seed)
     X_next = run.symmetric_step(A, X, 0.5, rank)
     W, W_next = symmetric.whitened(Q, L, X), symmetric.whitened(Q, L, X_next)
     unit = EPS * run.condition_number(X, rank)
-    unit_cancelling = unit * symmetric.distance(Q, L, X)
     s, s_next = (np.linalg.svd(w, compute_uv=False) for w in (W, W_next))
     E, E_next = (Q.T @ (x @ x.T - A) @ Q for x in (X, X_next))
     map_W = (W + np.linalg.pinv(W).T) / 2
-    map_E = E @ np.linalg.solve(Q.T @ X @ X.T @ Q, E) / 4
+    Z = np.linalg.pinv(Q.T @ X) @ E  # E P^-1 E = Z^T Z, without the squared condition number of P
+    map_E = Z.T @ Z / 4
+    size_E = np.linalg.norm(map_E) + np.linalg.norm(L)
     *_, X_end = itertools.islice(run.symmetric_run(A, X, 0.5, rank), 60)
     cycle = np.array(run.errors(A, run.symmetric_run(A, X, 1.0, rank), 12))
+    c = symmetric.distance(Q, L, X)
     return {
+        "distance": c,
         "map": float(np.linalg.norm(W_next - map_W) / np.linalg.norm(map_W)) / unit,
         "sigma": float(np.abs(s_next / np.sort(symmetric.sigma_after(s, 1))[::-1] - 1).max()) / unit,
-        "residual": float(np.linalg.norm(E_next - map_E) / np.linalg.norm(map_E)) / unit_cancelling,
+        "residual": float(np.linalg.norm(E_next - map_E) / size_E) / unit,
         "limit": float(np.linalg.norm(X_end - symmetric.limit(Q, L, X)) / np.linalg.norm(X_end)) / unit,
-        "cycle": float(np.abs(cycle[2:] / cycle[:-2] - 1).max()) / unit_cancelling,
+        "cycle": float((np.abs(cycle[2:] - cycle[:-2]) / (1 + cycle[:-2])).max()) / (EPS * c),
         "cycle_lowest": float(cycle.min()),
     }
 
