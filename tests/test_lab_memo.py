@@ -99,7 +99,7 @@ def test_a_result_that_is_no_number_is_refused_by_name(memo, jobs):
 def test_a_cell_has_one_thread(memo, jobs):
     torch.set_num_threads(2)
     try:
-        assert memo.map(threads, [{"i": 0}, {"i": 1}]) == [[1] * (len(threadpool_info()) + 1)] * 2
+        assert [set(counts) for counts in memo.map(threads, [{"i": 0}, {"i": 1}])] == [{1}, {1}]
         assert torch.get_num_threads() == 2, "and the caller has its own back"
     finally:
         torch.set_num_threads(1)
