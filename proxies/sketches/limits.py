@@ -13,7 +13,10 @@ from theory import nystrom_truncated as truncated
 
 
 def leak(rows: int, rank: int, eta: float, size: float, seed: int) -> dict[str, Any]:
-    """A Nyström start plus noise of entries N(0, size^2): its part outside range(A) and its late rate."""
+    """A Nyström start plus noise of entries N(0, size^2): its part outside range(A) and its late rate.
+
+    The late rate is None where the last quadratic step jumps over all that a small leak would show.
+    """
     A, Q, _ = run.symmetric_target(rows, rank, 1e2, seed)
     noise = np.random.default_rng(seed + OTHER_STREAM).standard_normal((rows, rank))
     X_0 = start(A, rank, seed) + size * noise
@@ -25,7 +28,7 @@ def leak(rows: int, rank: int, eta: float, size: float, seed: int) -> dict[str, 
     late = [b / a for a, b in itertools.pairwise(errors) if a < min(1e-4, 0.03 * size)]
     return {
         "outside": float(np.abs(outside - outside[0] * (1 - eta) ** np.arange(120)).max()) / unit,
-        "late": late[-1],
+        "late": late[-1] if late else None,
         "steps": len(errors) - 1,
         "least_steps": next(t for t, floor in enumerate(floors) if floor < ACCURACY),
         "errors": errors,
