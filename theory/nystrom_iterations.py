@@ -80,7 +80,7 @@ def simultaneous_step(A: Array, X: Array, Y: Array, eta: float, rank: int) -> Pa
 def alternating_step(A: Array, X: Array, Y: Array, eta: float, rank: int) -> Pair:
     """X first, then Y with the new X; at eta = 1 a sweep of alternating least squares."""
     X = X - eta * (X @ _t(Y) - A) @ pinv_transpose(Y, rank)
-    return X, Y - eta * (X @ _t(Y) - A).mT @ pinv_transpose(X, rank)
+    return X, Y - eta * _t(X @ _t(Y) - A) @ pinv_transpose(X, rank)
 
 
 def symmetric_run(A: Array, X: Array, eta: float, rank: int) -> Iterator[Array]:
