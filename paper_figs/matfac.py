@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, and a dash pattern each, so that neither hue nor print decides.
-LINES = {
-    "direct": ("LoRA", "#000000", "-"),
+LINES = {  # drawn in this order, the argument's two last
     "direct, large A": ("LoRA, A as large as OP default", "#999999", (0, (1, 1))),
-    "OP bias": ("OP-LoRA", "#D55E00", "-"),
     "OP linear": ("OP-LoRA, linear", "#0072B2", (0, (4, 1.5))),
     "ScaledGD": ("ScaledGD", "#009E73", (0, (6, 1.5, 1, 1.5))),
+    "direct": ("LoRA", "#000000", "-"),
+    "OP bias": ("OP-LoRA", "#D55E00", "-"),
 }
 BANDED = ("direct", "OP bias")
 OPTIMISERS = ("SGD", "momentum", "Adam")
@@ -29,8 +29,8 @@ TOP = 3.0  # a larger excess is no use to anyone
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
-    series = [line for line in data["series"] if line["method"] in LINES]
-    targets = list(dict.fromkeys(line["target"] for line in series))
+    series = [line for method in LINES for line in data["series"] if line["method"] == method]
+    targets = sorted({line["target"] for line in series})
     return {"rates": _grid(series, targets, _against_rate), "steps": _grid(series, targets, _against_step)}
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from proxies.factorisation import alternating, compare, engine, methods, sweep, targets
+from proxies.factorisation import alternating, compare, engine, methods, optimisers, sweep, targets
 from proxies.factorisation.methods import METHODS, Overparam, Params, Sizes
 from proxies.factorisation.optimisers import OPTIMISERS
 from theory import matfac as theory
@@ -52,7 +52,7 @@ def loss_of(method: methods.Method, M: Tensor, P: Params, rank: int) -> Tensor:
 
 
 def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
-    """The hand-written backward pass; the worst error over 400 cases was 9 eps of the gradient and its terms."""
+    """The hand-written backward pass; the worst of 360 cases was off by less than 1 eps of what it adds up."""
     method = METHODS[name]
     M, P = batch(method, shape, seed)
     leaves = {k: v.clone().requires_grad_() for k, v in P.items()}
@@ -64,13 +64,13 @@ def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
     terms = (B.norm() * A.norm() + M.norm()) * (B.norm() + A.norm()) * (1 + max(v.norm() for v in P.values())) ** 2
     for k, leaf in leaves.items():
         assert leaf.grad is not None
-        assert (out[k] - leaf.grad).abs().max() <= 50 * EPS * terms, k
+        assert (out[k] - leaf.grad).abs().max() <= 10 * EPS * terms, k
     value = loss_of(method, M, P, shape[2])
-    assert (f.value - value).abs().max() <= 50 * EPS * (B.norm() * A.norm() + M.norm()) ** 2
+    assert (f.value - value).abs().max() <= 10 * EPS * (B.norm() * A.norm() + M.norm()) ** 2
 
 
 def check_optimiser(name: str, seed: int) -> None:
-    """30 steps on gradients of no loss, two runs at their own rates; the worst error seen was 3 eps a step."""
+    """30 steps on gradients of no loss, two runs with their own rates; the worst of 90 was off by 1 eps a step."""
     rng = Generator().manual_seed(seed)
     theta, rates = torch.randn(2, 5, generator=rng, dtype=torch.float64), (0.1, 0.003)
     leaves = [row.clone().requires_grad_() for row in theta]
@@ -83,11 +83,11 @@ def check_optimiser(name: str, seed: int) -> None:
             leaf.grad = g.clone()
             peer.step()
         wanted = torch.stack([leaf.detach() for leaf in leaves])
-        assert (theta - wanted).abs().max() <= 20 * step * EPS * (1 + wanted.abs().max()), f"step {step}"
+        assert (theta - wanted).abs().max() <= 10 * step * EPS * (1 + wanted.abs().max()), f"step {step}"
 
 
 def check_training(name: str, optimiser: str, seed: int = 1) -> None:
-    """Eight steps of the engine against autograd and torch.optim on the same start; worst seen 1e-13."""
+    """Eight steps of the engine against autograd and torch.optim on one start; the worst of 144 was off by 2e3 eps."""
     method, rate, (rows, columns, rank) = METHODS[name], 0.01, (4, 4, 2)
     M = torch.randn(1, rows, columns, generator=Generator().manual_seed(seed), dtype=torch.float64)
     start = {k: v[None] for k, v in method.start(M[0], rank, Generator().manual_seed(seed)).items()}
@@ -97,7 +97,7 @@ def check_training(name: str, optimiser: str, seed: int = 1) -> None:
     for t in range(9):
         peer.zero_grad()
         f = loss_of(method, M, leaves, rank).sum()
-        # Adam divides by a root of tiny numbers in its first steps, which lifts rounding to about 1e-13.
+        # Adam divides by the root of tiny numbers in its first steps, which lifts rounding a thousandfold.
         assert abs(f.item() - run.loss[t, 0].item()) <= 1e4 * EPS * (1 + f.item()), f"step {t}"
         f.backward()
         peer.step()
@@ -137,6 +137,11 @@ def test_optimisers_are_torch_optim(name, seed):
     check_optimiser(name, seed)
 
 
+def test_adam_in_blocks_of_one_run(monkeypatch):
+    monkeypatch.setattr(optimisers, "BLOCK", 1)
+    check_optimiser("Adam", 0)
+
+
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("name", trained)
 def test_training_is_autograd_and_torch_optim(name, optimiser):
@@ -158,7 +163,7 @@ def test_every_method_starts_at_zero_and_from_the_same_a(name):
 def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
     """The same three runs together and one by one, at a rate that is too large for one of them.
 
-    Matrix products of another batch size may add in another order, and 20 steps magnify that.
+    Matrix products of another batch size may add in another order: off by at most 2.4 eps here.
     """
     method, rates = METHODS[name], torch.tensor([1e-3, 1e-2, 1e6], dtype=torch.float64)
     M = torch.stack([targets.target("gauss", 6, 5, 2, seed) for seed in range(3)])
@@ -170,18 +175,18 @@ def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
         single = engine.train(M[i : i + 1], alone, 2, method, OPTIMISERS[optimiser], rates[i : i + 1], 20).loss[:, 0]
         loss = together.loss[:, i]
         if i < 2:
-            assert (loss - single).abs().max() <= 1e4 * EPS * loss.max()
+            assert (loss - single).abs().max() <= 50 * EPS * loss.max()
         assert torch.equal(loss.isnan(), single.isnan())
 
 
 @pytest.mark.parametrize(("name", "optimiser"), [(m, o) for m in METHODS for o in ("SGD", "momentum")])
 def test_a_tall_target_may_be_rotated_for_methods_of_linear_algebra(name, optimiser):
-    losses = _tall(name, optimiser)
-    assert (losses[0] - losses[1]).abs().max() <= 1e4 * EPS * losses[0].max()
+    losses = _tall(name, optimiser)  # off by at most 144 eps
+    assert (losses[0] - losses[1]).abs().max() <= 1e3 * EPS * losses[0].max()
 
 
 def test_adam_is_not_one_of_them():
-    losses = _tall("direct", "Adam")
+    losses = _tall("direct", "Adam")  # off by a quarter
     assert (losses[0] - losses[1]).abs().max() > 1e-3 * losses[0].max()
 
 

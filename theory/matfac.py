@@ -32,7 +32,7 @@ arXiv:2412.10362; (9) is of arXiv:1802.06509; the exact forms are derived here, 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,13 +127,13 @@ def hidden_change(state: Generator, h_past: Array, g_past: Array, g: Array, eta:
     return eta**2 * kernel(state) @ ((g_past @ g) @ h_past)
 
 
-def invariants(state: Generator) -> tuple[Array, float]:
+def invariants(state: Generator) -> tuple[Array, Any]:
     """(8): one number a hidden unit (m), and one for the first layer."""
     units = (state.W2**2).sum(0) - (state.W1**2).sum(1) - state.b1**2
     return units, (state.W1**2).sum() - state.z @ state.z
 
 
-def drift(state: Generator, g: Array, eta: float) -> tuple[Array, float]:
+def drift(state: Generator, g: Array, eta: float) -> tuple[Array, Any]:
     """(8): what one step of size eta adds to `invariants`, exactly."""
     h, D = state.hidden()
     delta, z2 = D * (state.W2.T @ g), state.z @ state.z

@@ -10,6 +10,7 @@ from torch import Tensor
 
 MOMENTUM = 0.9
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+BLOCK = 2**18  # numbers of each of Adam's five arrays that are worked on at a time
 
 
 class Optimiser(Protocol):
@@ -39,20 +40,29 @@ class Momentum:
 
 
 class Adam:
-    """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for bias-corrected."""
+    """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for bias-corrected.
+
+    The passes are made over blocks of runs, so that what one pass has read the next still finds in the cache.
+    """
 
     def __init__(self, theta: Tensor) -> None:
-        self.m, self.v, self.scratch = torch.zeros_like(theta), torch.zeros_like(theta), torch.empty_like(theta)
-        self.t = 0
+        self.m, self.v = torch.zeros_like(theta), torch.zeros_like(theta)
+        self.t, self.rows = 0, max(1, BLOCK // theta.shape[1])
+        self.scratch = torch.empty_like(theta[: self.rows])
 
     def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
         self.t += 1
-        self.m.lerp_(gradient, 1 - BETA1)
-        self.v.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         # Both bias corrections go into two numbers, which saves two passes over the parameters.
         root = (1 - BETA2**self.t) ** 0.5
-        move = torch.sqrt(self.v, out=self.scratch).add_(EPS * root).reciprocal_().mul_(self.m)
-        theta.addcmul_(move, rate * (-root / (1 - BETA1**self.t)))
+        rate = rate * (-root / (1 - BETA1**self.t))
+        for block in zip(*(x.split(self.rows) for x in (theta, gradient, rate, self.m, self.v)), strict=True):
+            self._move(*block, eps=EPS * root)
+
+    def _move(self, theta: Tensor, g: Tensor, rate: Tensor, m: Tensor, v: Tensor, eps: float) -> None:
+        m.lerp_(g, 1 - BETA1)
+        v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
+        move = torch.sqrt(v, out=self.scratch[: len(v)]).add_(eps).reciprocal_().mul_(m)
+        theta.addcmul_(move, rate)
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"SGD": SGD, "momentum": Momentum, "Adam": Adam}
