@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from lab.claims import Check, Claim, Measured, Verdict, combine, judge
@@ -46,13 +47,17 @@ class Row:
     @property
     def surprises(self) -> list[tuple[Check, Measured | None]]:
         """The checks that came out otherwise than declared: the same mix for another reason is a changed result."""
-        pairs = zip(self.claim.checks, self.measured, strict=True)
-        return [pair for pair, v in zip(pairs, self.verdicts, strict=True) if v and v != pair[0].expected]
+        return [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v and v != pair[0].expected]
 
     @property
     def deciding(self) -> tuple[Check, Measured | None]:
-        """The check to show in one line: the first surprise, else the first declared."""
-        return self.surprises[0] if self.surprises else (self.claim.checks[0], self.measured[0])
+        """The check to show in one line: the first surprise, else the first refuted, else the first declared."""
+        refuted = [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == Verdict.REFUTED]
+        return (self.surprises + refuted + self._pairs)[0]
+
+    @property
+    def _pairs(self) -> list[tuple[Check, Measured | None]]:
+        return list(zip(self.claim.checks, self.measured, strict=True))
 
     def as_json(self) -> dict[str, Any]:
         check, measured = self.deciding
@@ -60,7 +65,7 @@ class Row:
             "id": self.claim.id,
             "statement": self.claim.statement,
             "source": self.claim.source,
-            "predicted": check.predicted,
+            "predicted": predicted(check),
             "measured": measured.value if measured else None,
             "low": measured.low if measured else None,
             "high": measured.high if measured else None,
@@ -69,6 +74,11 @@ class Row:
             "expected": self.claim.expected,
             "run": self.run or None,
         }
+
+
+def predicted(check: Check) -> str:
+    """The prediction with the condition or quantity that it is for, so that it can stand alone."""
+    return f"{check.predicted} ({check.condition})" if check.condition else check.predicted
 
 
 def rows_of(claims: Iterable[Claim], run: Run | None) -> list[Row]:
@@ -132,10 +142,11 @@ def as_table(rows: Iterable[Row]) -> Table:
     for row in rows:
         several = len(row.claim.checks) > 1
         if several:
-            table.add_row(row.claim.id, row.claim.statement, "", "", "", _coloured(row.verdict))
+            table.add_row(row.claim.id, escape(row.claim.statement), "", "", "", _coloured(row.verdict))
         for check, measured, verdict in zip(row.claim.checks, row.measured, row.verdicts, strict=True):
             first = ("", f"- {check.condition}") if several else (row.claim.id, row.claim.statement)
-            table.add_row(*first, check.predicted, with_interval(measured), str(check.criterion), _coloured(verdict))
+            texts = (*first, check.predicted, with_interval(measured), str(check.criterion))
+            table.add_row(*map(escape, texts), _coloured(verdict))
     return table
 
 
@@ -149,7 +160,7 @@ def cell(value: Any) -> str:
 def records_table(title: str, records: list[dict[str, Any]]) -> Table:
     table = Table(*records[0], title=title, title_justify="left", pad_edge=False)
     for record in records:
-        table.add_row(*(cell(value) for value in record.values()))
+        table.add_row(*(escape(cell(value)) for value in record.values()))
     return table
 
 

@@ -46,11 +46,12 @@ def test_a_row_knows_its_verdict_and_what_is_not_as_declared(measured, verdict, 
     assert (row.verdict, row.complete, len(row.surprises)) == (verdict, complete, surprises)
 
 
-def test_a_surprise_is_what_one_line_shows():
-    assert Row(TWO, (SMALL, LARGE)).deciding == (TWO.checks[0], SMALL)
+def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
+    assert Row(TWO, (SMALL, LARGE)).deciding == (TWO.checks[1], LARGE)
     assert Row(TWO, (SMALL, UNSURE)).deciding == (TWO.checks[1], UNSURE)
     twins = Claim("X3", "Twins.", "derived", (Check("0", Within(high=1)),) * 2)
     assert Row(twins, (SMALL, LARGE)).deciding == (twins.checks[1], LARGE)
+    assert Row(twins, (SMALL, SMALL)).deciding == (twins.checks[0], SMALL)
 
 
 def test_json_has_the_promised_keys():
@@ -70,7 +71,7 @@ def test_the_page_gets_a_table_of_json_alone():
         "| id | claim | predicted | measured | verdict |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| X1 | One \\| holds. | 0 | 0.5 [0.25, 0.75] | holds |\n"
-        "| X2 | Two hold where it is wide. | 0 | 5 [4, 6] | refuted |\n"
+        "| X2 | Two hold where it is wide. | 0 (wide) | 5 [4, 6] | refuted |\n"
     )
 
 
@@ -91,6 +92,15 @@ def test_people_see_every_check_of_every_claim():
     console.print(as_table([Row(ONE, (SMALL,)), Row(TWO, (UNSURE, None))]))
     text = console.export_text()
     for words in ("One | holds.", "0.5 [0.25, 0.75]", "- narrow", "1 [0, 2]", "inconclusive", "not measured"):
+        assert words in text
+
+
+def test_brackets_in_a_claim_are_words_not_colours():
+    claim = Claim("X4", "Start [bold] at [red]A.", "derived", (Check("[0]", Within(high=1), "in [a, b]"),) * 2)
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(as_table([Row(claim, (SMALL, SMALL))]))
+    text = console.export_text()
+    for words in ("Start [bold] at [red]A.", "- in [a, b]", "[0]"):
         assert words in text
 
 
