@@ -126,7 +126,7 @@ def _cell(
     return _problem(config, target, seeds) | how
 
 
-PROXY = Proxy("matfac", Config, CLAIMS, measure, quick=Config(seeds=12, methods="claims"))
+PROXY = Proxy("matfac", Config, CLAIMS, measure, quick=Config(seeds=12, steps=800, methods="claims"))
 
 if __name__ == "__main__":
     PROXY.main()
