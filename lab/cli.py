@@ -5,11 +5,10 @@ import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import tyro
-from rich.console import Console
 
 from lab.code import ROOT
 from lab.families import proxies
-from lab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of
+from lab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of, show
 from lab.process import finish
 from lab.reproduce import run_families
 from lab.store import Store, StoreError
@@ -29,7 +28,7 @@ def claims(json_output: Json = False) -> int:
     if json_output:
         print(as_text(rows))
     else:
-        Console().print(as_table(rows))
+        show(as_table(rows))
     return 0
 
 
@@ -45,7 +44,7 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
     wanted = [proxy.stem for proxy in families if force or not proxy.stored(proxy.size(quick), store)]
     run_families(wanted, ["--quick"] * quick + ["--force"] * force)
     rows = _rows(families, store, quick)
-    Console().print(as_table(rows))
+    show(as_table(rows))
     report()
     # The reduced size may leave a check out; the default size may not.
     changed = [row.claim.id for row in rows if row.surprises or not (quick or row.complete)]

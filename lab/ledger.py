@@ -1,10 +1,13 @@
 """The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and the README."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -162,6 +165,12 @@ def records_table(title: str, records: list[dict[str, Any]]) -> Table:
     for record in records:
         table.add_row(*(escape(cell(value)) for value in record.values()))
     return table
+
+
+def show(table: Table) -> None:
+    """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for a sentence."""
+    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
+    Console(width=width).print(table)
 
 
 def _coloured(verdict: Verdict | None) -> str:

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import tyro
-from rich.console import Console
 
 from lab.claims import Claim, Measured
 from lab.code import ROOT, fingerprint
-from lab.ledger import Row, as_table, as_text, records_table, rows_of
+from lab.ledger import Row, as_table, as_text, records_table, rows_of, show
 from lab.memo import Memo
 from lab.process import end_with, finish
 from lab.store import Run, Store, run_key
@@ -140,10 +139,9 @@ class Proxy:
     def _show(self, rows: list[Row], run: Run, store: Store, elsewhere: Path | None) -> None:
         from lab.figures import draw, figures_folder  # matplotlib, which takes longer to load than all of the lab
 
-        console = Console()
         for title, records in run.result["tables"].items():
-            console.print(records_table(title, records))
-        console.print(as_table(rows))
+            show(records_table(title, records))
+        show(as_table(rows))
         for row in rows:
             for check, _ in row.surprises:
                 print(f"not as expected: {row.claim.id} {check.condition}, which was declared: {check.expected}")

@@ -14,9 +14,9 @@ from lab.claims import Measured
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
 from lab.stats import geometric_mean, mean, proportion, spread
-from proxies.sketches import adaptation, laws, limits, rivals
-from proxies.sketches.claims import ALIGNMENTS, CLAIMS, SIX
-from proxies.sketches.starts import ACCURACY, EPS
+from proxies.nystrom_cells import adaptation, laws, limits, rivals
+from proxies.nystrom_cells.claims import ALIGNMENTS, CLAIMS, SIX
+from proxies.nystrom_cells.starts import ACCURACY, EPS
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric
 

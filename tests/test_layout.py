@@ -38,9 +38,16 @@ def test_imports_go_one_way(package):
 
 
 def test_no_family_imports_another():
-    families = {f"proxies.{stem}" for stem in stems()}
     for file in (ROOT / "proxies").rglob("*.py"):
-        assert not families & set(imported(file)), f"{name(file)} imports another proxy"
+        for stem in stems():
+            if not name(file).startswith((f"proxies/{stem}.", f"proxies/{stem}_cells/")):
+                others = {f"proxies.{stem}", f"proxies.{stem}_cells"}
+                assert not others & set(imported(file)), f"{name(file)} imports the family {stem}"
+
+
+def test_a_folder_of_cells_belongs_to_a_family():
+    folders = {path.name for path in (ROOT / "proxies").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders <= {f"{stem}_cells" for stem in stems()}
 
 
 @pytest.mark.parametrize("stem", stems())

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from proxies.factorisation import alternating, compare, engine, methods, optimisers, sweep, targets
-from proxies.factorisation.methods import METHODS, Overparam, Params, Sizes
-from proxies.factorisation.optimisers import OPTIMISERS
+from proxies.matfac_cells import alternating, compare, engine, methods, optimisers, sweep, targets
+from proxies.matfac_cells.methods import METHODS, Overparam, Params, Sizes
+from proxies.matfac_cells.optimisers import OPTIMISERS
 from theory import matfac as theory
 
 EPS = torch.finfo(torch.float64).eps

@@ -26,8 +26,8 @@ from test_matfac_engine import (
 )
 from torch import Tensor
 
-from proxies.factorisation import engine, optimisers, sweep
-from proxies.factorisation.methods import Overparam
+from proxies.matfac_cells import engine, optimisers, sweep
+from proxies.matfac_cells.methods import Overparam
 from theory import matfac as theory
 
 

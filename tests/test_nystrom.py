@@ -19,8 +19,8 @@ from lab.figures import draw
 from lab.ledger import rows_of
 from lab.store import Store
 from proxies.nystrom import PROXY
-from proxies.sketches import adaptation, laws
-from proxies.sketches.claims import CLAIMS, ROUNDING
+from proxies.nystrom_cells import adaptation, laws
+from proxies.nystrom_cells.claims import CLAIMS, ROUNDING
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric
 from theory import nystrom_iterations as run

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from proxies.factorisation.methods import Method, Params, Sizes
-from proxies.factorisation.optimisers import Optimiser
+from proxies.matfac_cells.methods import Method, Params, Sizes
+from proxies.matfac_cells.optimisers import Optimiser
 
 
 class Trajectory(NamedTuple):

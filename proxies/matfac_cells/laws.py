@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from proxies.factorisation.engine import train
-from proxies.factorisation.methods import Direct, Overparam, Params, Sizes
-from proxies.factorisation.optimisers import SGD, Adam
-from proxies.factorisation.replay import params, replay
-from proxies.factorisation.targets import target
+from proxies.matfac_cells.engine import train
+from proxies.matfac_cells.methods import Direct, Overparam, Params, Sizes
+from proxies.matfac_cells.optimisers import SGD, Adam
+from proxies.matfac_cells.replay import params, replay
+from proxies.matfac_cells.targets import target
 from theory import matfac as theory
 
 ROWS, COLUMNS, RANK = 24, 16, 3

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from lora import SCHEMES
-from proxies.sketches.starts import start
+from proxies.nystrom_cells.starts import start
 from theory import nystrom_asymmetric as asymmetric
 from theory import nystrom_iterations as run
 from theory import nystrom_sketch as sketch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lab.claims import Measured
 from lab.stats import geometric_mean, mean, proportion
-from proxies.factorisation.sweep import GOOD, Cell, median_steps
+from proxies.matfac_cells.sweep import GOOD, Cell, median_steps
 
 DECADES = 1 / 3  # between neighbours on the grid
 

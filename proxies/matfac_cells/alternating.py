@@ -7,9 +7,9 @@ import torch
 from torch import Generator
 
 from lora import SCHEMES
-from proxies.factorisation.sweep import BANDS, FIRST_SEED, FLOOR, STARTS, THRESHOLDS, first_step, listed
-from proxies.factorisation.targets import reduced
-from proxies.factorisation.targets import target as make
+from proxies.matfac_cells.sweep import BANDS, FIRST_SEED, FLOOR, STARTS, THRESHOLDS, first_step, listed
+from proxies.matfac_cells.targets import reduced
+from proxies.matfac_cells.targets import target as make
 from theory import matfac as theory
 
 

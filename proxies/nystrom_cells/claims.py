@@ -1,7 +1,7 @@
 """The claims N1..N14 as data: sentences as the paper or this project makes them, criteria as theory gives them."""
 
 from lab.claims import Check, Claim, Verdict, Within
-from proxies.sketches.starts import ACCURACY
+from proxies.nystrom_cells.starts import ACCURACY
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from proxies.sketches.starts import ACCURACY, EPS, OTHER_STREAM, Array, start
+from proxies.nystrom_cells.starts import ACCURACY, EPS, OTHER_STREAM, Array, start
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric
 from theory import nystrom_iterations as run

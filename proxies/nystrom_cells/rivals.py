@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from proxies.sketches.starts import ACCURACY, EPS, OTHER_STREAM, start
+from proxies.nystrom_cells.starts import ACCURACY, EPS, OTHER_STREAM, start
 from theory import nystrom_iterations as run
 
 

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from proxies.factorisation.engine import flat_views, loss
-from proxies.factorisation.methods import Overparam, Params, Sizes
-from proxies.factorisation.optimisers import SGD
+from proxies.matfac_cells.engine import flat_views, loss
+from proxies.matfac_cells.methods import Overparam, Params, Sizes
+from proxies.matfac_cells.optimisers import SGD
 from theory import matfac as theory
 
 

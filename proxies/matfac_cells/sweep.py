@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator
 
-from proxies.factorisation.engine import train
-from proxies.factorisation.methods import METHODS
-from proxies.factorisation.optimisers import BY_LINEAR_ALGEBRA, OPTIMISERS
-from proxies.factorisation.targets import reduced, target
+from proxies.matfac_cells.engine import train
+from proxies.matfac_cells.methods import METHODS
+from proxies.matfac_cells.optimisers import BY_LINEAR_ALGEBRA, OPTIMISERS
+from proxies.matfac_cells.targets import reduced, target
 from theory import matfac as theory
 
 FIRST_SEED, STARTS = 1000, 10**6  # seed i draws its target from FIRST_SEED + i, its start from STARTS later

@@ -8,9 +8,9 @@ import numpy as np
 from lab.claims import Measured
 from lab.memo import Memo
 from lab.stats import mean, proportion, spread
-from proxies.factorisation import compare, sweep
-from proxies.factorisation.laws import draws
-from proxies.factorisation.sweep import Cell
+from proxies.matfac_cells import compare, sweep
+from proxies.matfac_cells.laws import draws
+from proxies.matfac_cells.sweep import Cell
 
 Key = tuple[str, str, str]  # target, optimiser, method
 Measurements = dict[str, Sequence[Measured | None]]
