@@ -10,6 +10,7 @@ from lora.layer import VARIANTS, LoRALinear
 from lora.model import adapters, attach, detach, merge, param_groups, unmerge
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
+from lora.statistics import Statistics
 from lora.storage import load, save
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LoRALinear",
     "Report",
     "Scheme",
+    "Statistics",
     "adapters",
     "attach",
     "detach",

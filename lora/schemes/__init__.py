@@ -1,0 +1,22 @@
+"""Initialisation schemes: where the factors (B, A) of the update s B A of a frozen weight W start.
+
+A scheme is a pure function of the weight and a generator: it touches no module, no device state and never the
+global generator. W is (out, in), B is (out, r), A is (r, in). Where a start has B A != 0 the layer carries it
+as a frozen pair, so every scheme begins at the pretrained function; a scheme never changes W.
+"""
+
+from lora.schemes.random import gaussian, init_a, init_b, orthogonal
+from lora.schemes.scheme import Factors, Scheme
+from lora.schemes.weight import milora, nystrom, pissa
+
+__all__ = ["SCHEMES", "Factors", "Scheme"]
+
+SCHEMES = {
+    "init_a": Scheme(init_a, "nothing", "2106.09685"),
+    "init_b": Scheme(init_b, "nothing", "2406.08447"),
+    "gaussian": Scheme(gaussian, "nothing", "2106.09685"),
+    "orthogonal": Scheme(orthogonal, "nothing", "2402.16842"),
+    "pissa": Scheme(pissa, "weight", "2404.02948"),
+    "milora": Scheme(milora, "weight", "2406.09044"),
+    "nystrom": Scheme(nystrom, "weight", "2410.18965"),
+}

@@ -1,0 +1,93 @@
+"""What a scheme is: a rule for the starting factors, what the rule needs to see, and where it comes from."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from lora.statistics import Statistics
+
+
+class Factors(NamedTuple):
+    """B is (out, r) and A is (r, in), in the paper's order of the product B A."""
+
+    B: Float[Tensor, "out r"]
+    A: Float[Tensor, "r in"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A row of `SCHEMES`: the rule, what it needs to see, and where it comes from.
+
+    `needs` is "nothing" (only the shape of W), "weight", "inputs" or "gradient"; `source` an arXiv id or "derived".
+    """
+
+    rule: Callable[..., Factors]
+    needs: Literal["nothing", "weight", "inputs", "gradient"]
+    source: str
+
+    def __call__(
+        self,
+        W: Tensor,
+        rank: int,
+        rng: Generator | None = None,
+        stats: Statistics | None = None,
+        scale: float = 1.0,
+        **options: Any,
+    ) -> Factors:
+        """The factors for one weight W (out, in), in its dtype and on its device.
+
+        `scale` is s of the update s B A; `stats` is for the schemes that need inputs or gradients, and ignored by the
+        others; `rng` defaults to a generator seeded with 0, and its draws do not depend on W's device. Half-precision
+        weights are handled in float32 and the factors cast once at the end.
+
+        Raises ValueError for a rank outside 1..min(out, in), a non-finite W, a scale that is not positive, or missing stats.
+        """
+        if W.ndim != 2:
+            raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= min(W.shape):
+            raise ValueError(f"rank must be an integer from 1 to min(out, in) = {min(W.shape)}, got {rank!r}")
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be positive and finite, got {scale!r}")
+        if self.needs != "nothing" and (bad := int((~W.isfinite()).sum())):
+            raise ValueError(f"W must be finite, got {bad} entries that are NaN or infinite")
+        if self.needs in ("inputs", "gradient"):
+            if stats is None:
+                raise ValueError(
+                    f"{self.rule.__name__} needs the statistics of the layer; pass stats, or batches to attach"
+                )
+            options["stats"] = stats
+        rng = Generator().manual_seed(0) if rng is None else rng
+        working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
+        B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)
+        return Factors(B.to(W.dtype), A.to(W.dtype))
+
+
+def normal(W: Tensor, *shape: int, rng: Generator) -> Tensor:
+    return torch.randn(*shape, generator=rng, dtype=W.dtype, device=rng.device).to(W.device)
+
+
+def uniform(W: Tensor, *shape: int, bound: float, rng: Generator) -> Tensor:
+    unit = torch.rand(*shape, generator=rng, dtype=W.dtype, device=rng.device).to(W.device)
+    return (2 * unit - 1) * bound
+
+
+def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
+    """The factors with every dead direction started at random in A, as `init_a` would.
+
+    Where a column of B and its row of A both vanish (a rank-deficient W) neither would ever receive a gradient.
+    """
+    dead = (B.norm(dim=0) + A.norm(dim=1)) == 0
+    if not dead.any():
+        return Factors(B, A)
+    warnings.warn(
+        f"{int(dead.sum())} of the {len(dead)} directions asked for vanish in this weight; they start at random",
+        stacklevel=3,
+    )
+    fresh = uniform(A, *A.shape, bound=A.shape[1] ** -0.5, rng=rng)
+    return Factors(B, torch.where(dead[:, None], fresh, A))
