@@ -46,7 +46,8 @@ class Scheme:
         others; `rng` defaults to a generator seeded with 0, and its draws do not depend on W's device. Half-precision
         weights are handled in float32 and the factors cast once at the end.
 
-        Raises ValueError for a rank outside 1..min(out, in), a non-finite W, a scale that is not positive, or missing stats.
+        Raises ValueError for a rank outside 1..min(out, in), a scale that is not positive, a non-finite W or missing
+        stats.
         """
         if W.ndim != 2:
             raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
