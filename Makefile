@@ -28,7 +28,7 @@ lint: $(STAMP) ## Check style and types
 bench: $(STAMP) ## Run the benchmarks against peers
 	@for script in $(sort $(wildcard benchmarks/*.py)); do $(BIN)/python "$$script"; done
 
-figures: $(STAMP) ## Draw every figure and the report again from the run store
+figures: $(STAMP) ## Draw the figures and the report from the run store
 	@$(BIN)/loralab report
 
 ledger: $(STAMP) ## Write ledger.json and the table of README.md from the run store

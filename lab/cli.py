@@ -56,7 +56,7 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
 @app.command(name="report")
 def report() -> int:
     """Write report/index.html and every figure from the run store, running nothing."""
-    from lab.report import write_report  # matplotlib, which takes longer to load than all of the lab
+    from lab.report import write_report  # jinja2, which nothing else needs
 
     print(f"report: {write_report(Store())}")
     return 0

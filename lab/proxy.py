@@ -24,6 +24,7 @@ import tyro
 
 from lab.claims import Claim, Measured
 from lab.code import ROOT, fingerprint
+from lab.figures import draw, figures_folder
 from lab.ledger import Row, as_table, as_text, records_table, rows_of, show
 from lab.memo import Memo
 from lab.process import end_with, finish
@@ -137,8 +138,6 @@ class Proxy:
         return 1 if any(row.surprises for row in rows) else 0
 
     def _show(self, rows: list[Row], run: Run, store: Store, elsewhere: Path | None) -> None:
-        from lab.figures import draw, figures_folder  # matplotlib, which takes longer to load than all of the lab
-
         for title, records in run.result["tables"].items():
             show(records_table(title, records))
         show(as_table(rows))

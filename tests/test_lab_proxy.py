@@ -89,14 +89,34 @@ def test_quick_is_a_size_from_which_other_flags_depart(checkout, run):
     assert computed(checkout) == 4
 
 
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
 def test_figures_are_the_same_bytes_again_and_stand_beside_another_store(checkout, run):
-    for _ in range(2):
-        assert run("fake", "--store", "elsewhere/my.sqlite").returncode == 0
-    pictures = {path.name: path.read_bytes() for path in (checkout / "elsewhere/figures").iterdir()}
-    assert pictures.keys() == {"fake-numbers.svg", "fake-numbers.pdf"}
+    assert run("fake", "--store", "elsewhere/my.sqlite").returncode == 0
+    beside = pictures(checkout / "elsewhere/figures")
+    assert beside.keys() == {"fake-numbers.svg", "fake-numbers.pdf"}
     assert not (checkout / "runs").exists()
     run("fake")
-    assert {path.name: path.read_bytes() for path in (checkout / "report/figures").iterdir()} == pictures
+    assert pictures(checkout / "report/figures") == beside
+
+
+def test_figures_are_drawn_again_only_where_they_would_differ_or_are_gone(checkout, run):
+    picture, drawing = checkout / "report/figures/fake-numbers.svg", checkout / "paper_figs/fake.py"
+    run("fake")
+    first = picture.stat().st_mtime_ns
+    run("fake")
+    assert picture.stat().st_mtime_ns == first, "nothing changed"
+    (checkout / "report/figures/fake-numbers.pdf").unlink()
+    run("fake")
+    assert (checkout / "report/figures/fake-numbers.pdf").exists()
+    before = picture.read_bytes()
+    run("fake", "--shift", "0.25")
+    other_data = picture.read_bytes()
+    drawing.write_text(drawing.read_text().replace("axes.plot(", "axes.semilogy("))
+    run("fake", "--shift", "0.25")
+    assert len({before, other_data, picture.read_bytes()}) == 3
 
 
 def test_a_store_that_cannot_be_used_is_one_line(checkout, run):
