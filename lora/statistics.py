@@ -1,10 +1,11 @@
 """What a data-driven scheme sees of one layer: moments of its input x and of the loss gradient g at its output."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from lora.eigen import top_axes
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Statistics:
     second_moment: Tensor
     gradient: Tensor | None = None
     weighted_second_moment: Tensor | None = None
+    _axes: dict[bool, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def covariance(self) -> Tensor:
@@ -33,18 +35,17 @@ class Statistics:
         """
         return self.second_moment - self.mean.outer(self.mean)
 
-    @cached_property
-    def centred_axes(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues (in,) and eigenvectors (in, in; in columns) of the covariance, the largest first.
+    def axes(self, count: int | None = None, center: bool = True) -> tuple[Tensor, Tensor]:
+        """The `count` largest eigenvalues (count,) and eigenvectors (in, count; in columns) of the covariance, or of M
+        with `center=False`, the largest first; all of them by default.
 
         Kept, so that layers which read one input solve for them once.
         """
-        return _axes(self.covariance)
-
-    @cached_property
-    def uncentred_axes(self) -> tuple[Tensor, Tensor]:
-        """The same of the second moment."""
-        return _axes(self.second_moment)
+        known = self._axes.get(center)
+        wanted = len(self.mean) if count is None else min(count, len(self.mean))
+        if known is None or len(known[0]) < wanted:
+            known = self._axes[center] = top_axes(self.covariance if center else self.second_moment, count)
+        return known[0][:wanted], known[1][:, :wanted]
 
 
 def merged(*parts: Statistics) -> Statistics:
@@ -68,8 +69,3 @@ def merged(*parts: Statistics) -> Statistics:
     assert first is not None
     assert second is not None
     return Statistics(count, first, second, mean("gradient"), mean("weighted_second_moment"))
-
-
-def _axes(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = torch.linalg.eigh(symmetric.double())
-    return values.flip(0), vectors.flip(1)

@@ -336,6 +336,24 @@ def test_an_input_changed_in_place_is_read_before_and_refused_for_gradients():
         collect(model, ["a"], [X], "gradient", quadratic)
 
 
+def test_one_tensor_before_and_after_a_change_in_place_is_two_inputs():
+    model: Any = Recycled().double()
+    model.forward = lambda x: (model.a(x), model.b(x.relu_()))
+    X = normal(9, 3)
+    found = collect(model, ["a", "b"], [X.clone()])
+    for name, rows in {"a": X, "b": X.relu()}.items():
+        expected = rows.mT @ rows / 9
+        assert (found[name].second_moment - expected).abs().max() <= 20 * EPS64 * expected.abs().max()
+
+
+def test_dropout_is_off_during_the_pass():
+    names = ["transformer.h.1.mlp.c_fc"]
+    trained, state = gpt2().train(), torch.get_rng_state()
+    found = collect(trained, names, [TOKENS])[names[0]]
+    assert torch.equal(found.second_moment, collect(gpt2(), names, [TOKENS])[names[0]].second_moment)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_layer_that_reads_another_tensor_later_is_noticed():
     model: Any = Recycled()
     model.forward = lambda batch: model.a(batch.x) + model.b(batch.y)

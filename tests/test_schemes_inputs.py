@@ -175,6 +175,8 @@ def test_corda_does_not_depend_on_the_unit_of_the_inputs_and_survives_none(mode)
         ("corda", {"damping": 0.0}, "damping must be positive and finite"),
         ("eva", {"stats": stats_for(torch.zeros(4, 3))}, "inputs of width 3, W has 5 columns"),
         ("corda", {"stats": stats_for(torch.zeros(4, 3))}, "inputs of width 3, W has 5 columns"),
+        ("eva", {"stats": of(torch.full((4, 5), torch.nan))}, "the second moment has 25 entries that are NaN"),
+        ("corda", {"stats": of(torch.full((4, 5), torch.inf))}, "the second moment has 25 entries that are NaN"),
         ("eva", {"stats": None}, "needs the statistics of the layer"),
     ],
 )

@@ -33,10 +33,9 @@ def eva(
     rows, of norm 1 also with `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
     """
     del scale, rho
-    _check_width("eva", W, stats)
-    values, vectors = stats.centred_axes if center else stats.uncentred_axes
-    _check_finite("eva", vectors)
-    alive = int((values[:rank] > NOISE * values[0].clamp(min=0)).sum())
+    _check("eva", W, stats)
+    values, vectors = stats.axes(rank, center)
+    alive = int((values > NOISE * values[0].clamp(min=0)).sum())
     alive = min(alive, max(math.ceil(stats.count) - center, 0))  # n points span n directions, n - 1 about their mean
     V = vectors[:, :alive]
     largest = V.gather(0, V.abs().argmax(0, keepdim=True))
@@ -76,9 +75,8 @@ def corda(
         raise ValueError(f'corda: mode must be "ipm", "kpm" or "sqrt", got {mode!r}')
     if not (math.isfinite(damping) and damping > 0):
         raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
-    _check_width("corda", W, stats)
-    values, Q = stats.uncentred_axes
-    _check_finite("corda", Q)
+    _check("corda", W, stats)
+    values, Q = stats.axes(center=False)
     mean = values.mean()
     values = (values.clamp(min=0) / mean if mean > 0 else values * 0) + damping
     if mode == "sqrt":
@@ -98,13 +96,10 @@ def _complement(V: Tensor, columns: int, rng: Generator) -> Tensor:
     return torch.linalg.qr(torch.cat([V, G], 1)).Q[:, V.shape[1] :]
 
 
-def _check_width(scheme: str, W: Tensor, stats: Statistics) -> None:
+def _check(scheme: str, W: Tensor, stats: Statistics) -> None:
     if stats.mean.shape != (W.shape[1],):
         raise ValueError(
             f"{scheme}: the statistics are of inputs of width {stats.mean.shape[0]}, W has {W.shape[1]} columns"
         )
-
-
-def _check_finite(scheme: str, vectors: Tensor) -> None:
-    if not vectors.isfinite().all():
-        raise ValueError(f"{scheme}: the statistics must be finite")
+    if bad := int((~stats.second_moment.isfinite()).sum()):
+        raise ValueError(f"{scheme}: the second moment has {bad} entries that are NaN or infinite")
