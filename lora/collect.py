@@ -162,16 +162,16 @@ def _statistics(recorder: Recorder, gradient: bool) -> dict[str, Statistics]:
             raise ValueError(f"{name}: no token counts, the masks exclude them all")
         if gradient and name not in recorder.gradients:
             raise ValueError(f"{name}: no gradient reached the layer, the loss does not depend on it")
+    counts = {owner: sums.count for owner, sums in recorder.moments.items()}
     inputs: dict[str, Statistics] = {}
     result = {}
     for name in recorder.modules:
         owner = recorder.owner[name]
-        sums = recorder.moments[owner]
-        if owner not in inputs:
-            inputs[owner] = Statistics(*_over_processes(sums.count, *sums.means()))
+        if owner not in inputs:  # each sum is given up as soon as it is read: at no time does all stand twice
+            inputs[owner] = Statistics(*_over_processes(counts[owner], *recorder.moments.pop(owner).means()))
         result[name] = shared = inputs[owner]
         if gradient:
-            _, G, Q = _over_processes(sums.count, *recorder.gradients.pop(name).means(sums.count))
+            _, G, Q = _over_processes(counts[owner], *recorder.gradients.pop(name).means(counts[owner]))
             result[name] = Statistics(shared.count, shared.mean, shared.second_moment, G, Q)
     return result
 

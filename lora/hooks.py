@@ -130,9 +130,9 @@ class Recorder:
         if mask is None:
             return rows
         if x.shape[:-1] in (mask.shape, (mask.numel(),)):
-            return rows[mask.reshape(-1)]
+            return rows[mask.reshape(-1).to(rows.device)]
         if x.shape[:-1] == mask.mT.shape:  # a model that puts tokens first
-            return rows[mask.mT.reshape(-1)]
+            return rows[mask.mT.reshape(-1).to(rows.device)]
         return rows
 
     def _all_seen(self) -> bool:

@@ -196,6 +196,23 @@ def test_masked_tokens_do_not_count():
     assert photograph(model) == before
 
 
+@pytest.mark.parametrize("arrange", [lambda x: x, lambda x: x.mT, lambda x: x.flatten()], ids=["BT", "TB", "flat"])
+def test_the_mask_follows_the_tokens_into_the_layout_of_the_layer(arrange):
+    model: Any = linear(1, 1)
+    model.forward = lambda x, attention_mask: model[0](arrange(x)[..., None])
+    x, mask = normal(2, 3), torch.tensor([[1, 1, 0], [1, 0, 0]])
+    found = collect(model, ["0"], [{"x": x, "attention_mask": mask}])["0"]
+    assert found.count == 3
+    assert abs(found.mean.item() - x[mask.bool()].mean().item()) <= 10 * EPS64
+
+
+def test_rows_that_are_no_tokens_all_count():
+    model: Any = linear(1, 3)
+    model.forward = lambda x, attention_mask: model[0](x)
+    batch = {"x": normal(2, 3), "attention_mask": torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])}
+    assert collect(model, ["0"], [batch])["0"].count == 2
+
+
 def test_a_body_only_forward_ends_at_the_last_layer_and_drops_the_labels():
     model: Any = llama()
     ran = []
@@ -344,6 +361,28 @@ def test_one_tensor_before_and_after_a_change_in_place_is_two_inputs():
     for name, rows in {"a": X, "b": X.relu()}.items():
         expected = rows.mT @ rows / 9
         assert (found[name].second_moment - expected).abs().max() <= 20 * EPS64 * expected.abs().max()
+
+
+def test_a_layer_that_runs_on_some_batches_only_is_averaged_over_its_own():
+    """As in a mixture of experts: `b` is chosen by the second batch alone, and reaches the loss of neither."""
+    model: Any = Recycled().double()
+    model.forward = lambda x: model.a(x) if x.sum() > 0 else model.a(x) + 0 * model.b(x).detach()
+    X = normal(5, 3).abs()
+    found = collect(model, ["a", "b"], [X, -X, X])
+    assert (found["a"].count, found["b"].count) == (15, 5)
+    with pytest.raises(ValueError, match="b: no gradient reached"):
+        collect(model, ["a", "b"], [X, -X], "gradient", quadratic)
+
+
+def test_tokens_that_no_gradient_reaches_count_as_zeros():
+    model: Any = Recycled().double()
+    model.forward = lambda x: (model.a(x), model.b(x))
+    X = normal(5, 3)
+    loss_fn: Any = lambda model, x: sum(y.square().mean() for y in model(x)[: 2 if x[0, 0] == X[0, 0] else 1])
+    once, twice = (
+        gradient_of(collect(model, ["a", "b"], batches, "gradient", loss_fn)["b"]) for batches in ([X], [X, 2 * X])
+    )
+    assert (2 * twice - once).abs().max() <= 20 * EPS64 * once.abs().max()
 
 
 def test_dropout_is_off_during_the_pass():

@@ -44,7 +44,7 @@ def eva(
         warnings.warn(
             f"the inputs vary in only {alive} of the {rank} directions asked for ({stats.count:g} tokens); the others "
             "start at random",
-            stacklevel=4,
+            stacklevel=3,
         )
         V = torch.cat([V, _complement(V, rank - alive, rng)], 1)
     A = V.mT
