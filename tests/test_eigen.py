@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
+from lora import Statistics
 from lora.eigen import ACCURACY, SMALL, _krylov, top_axes
 
 EPS = torch.finfo(torch.float64).eps
@@ -54,3 +55,15 @@ def test_the_short_way_is_taken_where_it_is_one():
     C = matrix(SPECTRA["power"], 0)
     assert len(top_axes(C)[0]) == WIDTH, "all by default"
     assert len(top_axes(C[:5, :5], 3)[0]) == 3
+
+
+def test_statistics_keep_their_axes_and_extend_them():
+    C = matrix(SPECTRA["power"][:6], 0)
+    stats = Statistics(10, torch.ones(6).double(), C + 1)
+    values, V = top_axes(C + 1 - torch.ones(6, 6))
+    for count in (2, 5, 3, None):
+        found, axes = stats.axes(count)
+        assert torch.equal(found, values[:count]), "not the few of before"
+        assert torch.equal(axes, V[:, :count])
+    assert stats.axes(2)[1].data_ptr() == stats.axes(3)[1].data_ptr(), "solved for once"
+    assert not torch.equal(stats.axes(2, center=False)[0], values[:2])
