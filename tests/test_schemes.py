@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from models import stats_for
 from torch import Generator
 
 from lora import SCHEMES
@@ -30,7 +31,7 @@ def test_contract(name, shape, data, seed, scale):
     rank = data.draw(st.integers(1, min(shape)))
     W = normal(*shape, seed=seed)
     before, state = W.clone(), torch.get_rng_state()
-    (B, A), (B2, A2) = (SCHEMES[name](W, rank, rng(seed), scale=scale) for _ in range(2))
+    (B, A), (B2, A2) = (SCHEMES[name](W, rank, rng(seed), stats_for(W, seed), scale=scale) for _ in range(2))
     assert B.shape == (shape[0], rank)
     assert A.shape == (rank, shape[1])
     assert B.dtype == A.dtype == W.dtype
@@ -47,7 +48,8 @@ def test_contract(name, shape, data, seed, scale):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_half_precision_is_the_float32_result_rounded_once(name, dtype):
     W = normal(12, 8, dtype=dtype)
-    for half, full in zip(SCHEMES[name](W, 3, rng(1)), SCHEMES[name](W.float(), 3, rng(1)), strict=True):
+    stats = stats_for(W)
+    for half, full in zip(SCHEMES[name](W, 3, rng(1), stats), SCHEMES[name](W.float(), 3, rng(1), stats), strict=True):
         assert half.dtype == dtype
         assert torch.equal(half, full.to(dtype))
 
@@ -60,7 +62,7 @@ def test_no_direction_is_dead_whatever_the_weight(name, W):
     """At a direction i with B_i = 0 and A_i = 0 neither factor ever gets a gradient."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        B, A = SCHEMES[name](W.double(), 3, rng(0))
+        B, A = SCHEMES[name](W.double(), 3, rng(0), stats_for(W))
     assert (B.norm(dim=0) + A.norm(dim=1) > 0).all()
 
 

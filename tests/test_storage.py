@@ -11,7 +11,7 @@ from typing import Any
 import peft
 import pytest
 import torch
-from models import IDS, TOKENS, gpt2, llama, photograph, shake, small, twin
+from models import IDS, TOKENS, data_for, gpt2, llama, photograph, shake, small, twin
 from safetensors.torch import load_file, save_file
 
 import lora
@@ -29,7 +29,7 @@ EPS = torch.finfo(torch.float32).eps
 
 def adapted(scheme: str = "pissa", build=small, **options: Any):
     model = build()
-    lora.attach(model, Config(rank=3, scheme=scheme, **options))
+    lora.attach(model, Config(rank=3, scheme=scheme, **options), **data_for(model))
     return shake(model)
 
 

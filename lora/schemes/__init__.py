@@ -5,6 +5,7 @@ global generator. W is (out, in), B is (out, r), A is (r, in). Where a start has
 as a frozen pair, so every scheme begins at the pretrained function; a scheme never changes W.
 """
 
+from lora.schemes.inputs import corda, eva
 from lora.schemes.random import gaussian, init_a, init_b, orthogonal
 from lora.schemes.scheme import Factors, Scheme
 from lora.schemes.weight import milora, nystrom, pissa
@@ -19,4 +20,6 @@ SCHEMES = {
     "pissa": Scheme(pissa, "weight", "2404.02948"),
     "milora": Scheme(milora, "weight", "2406.09044"),
     "nystrom": Scheme(nystrom, "weight", "2410.18965"),
+    "eva": Scheme(eva, "inputs", "2410.07170"),
+    "corda": Scheme(corda, "inputs", "2406.05223"),
 }
