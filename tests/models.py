@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
+from lora import Statistics
+from lora.testing import sample
+
 TOKENS = torch.randint(0, 64, (2, 10), generator=torch.Generator().manual_seed(5))
 
 
@@ -80,3 +83,8 @@ def shake(model: nn.Module, size: float = 0.1, seed: int = 1) -> nn.Module:
 
 def twin(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model)
+
+
+def stats_for(W: Tensor, seed: int = 0) -> Statistics:
+    """Consistent moments of made-up tokens, for a weight of this shape."""
+    return sample((W.shape[0], W.shape[1]), seed)[1]
