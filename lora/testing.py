@@ -50,7 +50,7 @@ def check_scheme(
     if isinstance(scheme, str) and laws is None and not options:
         laws = LAWS.get(scheme)
     row = SCHEMES[scheme] if isinstance(scheme, str) else scheme
-    for each in dict.fromkeys((shape, shape[::-1])):
+    for each in dict.fromkeys((shape, (shape[1], shape[0]))):
         battery = _Battery(scheme if isinstance(scheme, str) else row.rule.__name__, row, rank, options, *sample(each))
         battery.contract()
         if laws:
