@@ -98,7 +98,8 @@ def test_peft_lora_ga_grows_with_the_loss_and_ours_does_not(loss_scale):
             warnings.simplefilter("ignore")  # of its hooks, and of a base weight that it changes
             peft.tuners.lora.preprocess_loraga(model, config, lambda: (scale * model(x).square().mean()).backward())
             torch.manual_seed(0)  # its svd_lowrank draws from the global generator
-            layer: Any = peft.get_peft_model(model, config).base_model.model[0]
+            adapted: Any = peft.get_peft_model(model, config)
+        layer = adapted.base_model.model[0]
         G = (scale * 2 * (x @ weight.mT).mT @ x / (64 * 12)).double()
         return layer.lora_B["default"].weight.detach(), SCHEMES["lora_ga"](weight, 3, stats=with_gradient(G)).B
 
