@@ -15,7 +15,7 @@ scheme claims beyond that is a row of `LAWS`, or handed over. A broken law is an
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -117,7 +117,7 @@ class _Battery:
         self.refusals()
 
     def pure(self) -> None:
-        seen = [self.W, *(v for v in vars(self.stats).values() if isinstance(v, Tensor))]
+        seen = [self.W, *_tensors(self.stats).values()]
         before = [tensor.clone() for tensor in seen]
         factors = self.start()
         self.law(_same(seen, before), "changes the weight or the statistics that it is shown")
@@ -140,7 +140,7 @@ class _Battery:
 
     def degenerate(self) -> None:
         """Weights and statistics that vanish or have rank 1: refused by a ValueError, or a start that can train."""
-        W, parts = self.W, {key: value for key, value in vars(self.stats).items() if isinstance(value, Tensor)}
+        W, parts = self.W, _tensors(self.stats)
         thin = lambda F: torch.outer(F[:, 0], F[0]) if F.ndim == 2 else F
         for what, change in (("zero", torch.zeros_like), ("of rank 1", thin)):
             poor = replace(self.stats, **{key: change(value) for key, value in parts.items()})
@@ -166,7 +166,7 @@ class _Battery:
             self.refuses("a weight that is NaN", lambda: self.start(nan))
         if self.scheme.needs in ("inputs", "gradient"):
             self.refuses("missing statistics", lambda: self.scheme(self.W, self.rank, **self.options))
-            parts = {key: value * torch.nan for key, value in vars(self.stats).items() if isinstance(value, Tensor)}
+            parts = {name: value * torch.nan for name, value in _tensors(self.stats).items()}
             self.refuses("statistics that are NaN", lambda: self.start(stats=replace(self.stats, **parts)))
 
     def refuses(self, what: str, call: Callable[[], object]) -> None:
@@ -233,6 +233,10 @@ class _Battery:
         (B, A), (B2, A2) = self.start(), self.start(L @ self.W @ R.mT, turned)
         self.law(_close(B2 @ B2.mT, L @ B @ B.mT @ L.mT), f"B does not follow a rotation on the {side}")
         self.law(_close(A2.mT @ A2, R @ A.mT @ A @ R.mT), f"A does not follow a rotation on the {side}")
+
+
+def _tensors(stats: Statistics) -> dict[str, Tensor]:
+    return {f.name: value for f in fields(stats) if isinstance(value := getattr(stats, f.name), Tensor)}
 
 
 def _same(first: Any, second: Any) -> bool:

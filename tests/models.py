@@ -1,13 +1,13 @@
 """Small models that the tests adapt, and the laws that need to see one whole."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from lora import Statistics
-from lora.testing import sample
 
 TOKENS = torch.randint(0, 64, (2, 10), generator=torch.Generator().manual_seed(5))
 
@@ -61,10 +61,31 @@ def gpt2() -> GPT2LMHeadModel:
         ).eval()
 
 
+def stats_for(W: Tensor, seed: int = 0) -> Statistics:
+    """Statistics that a layer of this weight could have: of random inputs x and output gradients g."""
+    rng = torch.Generator().manual_seed(seed)
+    out, in_ = W.shape
+    x, g = (torch.randn(4 * max(W.shape), n, generator=rng, dtype=torch.float64) for n in (in_, out))
+    x, g, n = x * torch.linspace(1, 3, in_) + 0.5, g, len(x)
+    weighted = (g.square().sum(1, keepdim=True) * x).mT @ x / n
+    return Statistics(n, x.mean(0), x.mT @ x / n, g.mT @ x / n, weighted)
+
+
+def data_for(model: nn.Module) -> dict[str, Any]:
+    """Batches and a loss by which `attach` can learn what a data-driven scheme needs."""
+
+    def loss_fn(model: nn.Module, ids: Tensor) -> Tensor:
+        output = model(ids)
+        return (output if isinstance(output, Tensor) else output.logits).square().mean()
+
+    return {"batches": [IDS if isinstance(model, Small) else TOKENS], "loss_fn": loss_fn}
+
+
 def photograph(model: nn.Module) -> tuple:
     """Everything about a model that an operation may have changed: structure, identity, bits, flags, modes."""
     modules = [
-        (name, id(module), module.training, len(module._forward_hooks)) for name, module in model.named_modules()
+        (name, id(module), module.training, len(module._forward_hooks), len(module._forward_pre_hooks))
+        for name, module in model.named_modules()
     ]
     values = {name: (id(p), p.requires_grad, p.dtype) for name, p in model.named_parameters()}
     bits = {name: value.clone().view(torch.uint8).tolist() for name, value in model.state_dict().items()}
@@ -83,8 +104,3 @@ def shake(model: nn.Module, size: float = 0.1, seed: int = 1) -> nn.Module:
 
 def twin(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model)
-
-
-def stats_for(W: Tensor, seed: int = 0) -> Statistics:
-    """Consistent moments of made-up tokens, for a weight of this shape."""
-    return sample((W.shape[0], W.shape[1]), seed)[1]

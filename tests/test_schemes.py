@@ -32,9 +32,8 @@ def test_contract(name, shape, data, seed, scale):
     assume(most)
     rank = data.draw(st.integers(1, most))
     W = normal(*shape, seed=seed)
-    stats = stats_for(W, seed)
     before, state = W.clone(), torch.get_rng_state()
-    (B, A), (B2, A2) = (SCHEMES[name](W, rank, rng(seed), stats, scale) for _ in range(2))
+    (B, A), (B2, A2) = (SCHEMES[name](W, rank, rng(seed), stats_for(W, seed), scale=scale) for _ in range(2))
     assert B.shape == (shape[0], rank)
     assert A.shape == (rank, shape[1])
     assert B.dtype == A.dtype == W.dtype
