@@ -5,10 +5,11 @@ global generator. W is (out, in), B is (out, r), A is (r, in). Where a start has
 as a frozen pair, so every scheme begins at the pretrained function; a scheme never changes W.
 """
 
+from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init
 from lora.schemes.inputs import corda, eva
 from lora.schemes.random import gaussian, init_a, init_b, orthogonal
 from lora.schemes.scheme import Factors, Scheme
-from lora.schemes.weight import milora, nystrom, pissa
+from lora.schemes.weight import mica, milora, nystrom, olora, pissa
 
 __all__ = ["SCHEMES", "Factors", "Scheme"]
 
@@ -19,7 +20,14 @@ SCHEMES = {
     "orthogonal": Scheme(orthogonal, "nothing", "2402.16842"),
     "pissa": Scheme(pissa, "weight", "2404.02948"),
     "milora": Scheme(milora, "weight", "2406.09044"),
+    "olora": Scheme(olora, "weight", "2406.01775"),
+    "mica": Scheme(mica, "weight", "2604.01694"),
     "nystrom": Scheme(nystrom, "weight", "2410.18965"),
     "eva": Scheme(eva, "inputs", "2410.07170"),
     "corda": Scheme(corda, "inputs", "2406.05223"),
+    "lora_ga": Scheme(lora_ga, "gradient", "2407.05000"),
+    "lora_one": Scheme(lora_one, "gradient", "2502.01235"),
+    "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived"),
+    "gradient_signal": Scheme(gradient_signal, "gradient", "derived"),
+    "tsd_init": Scheme(tsd_init, "gradient", "2409.01035"),
 }

@@ -1,21 +1,48 @@
-"""Schemes that see the weight."""
+"""Schemes that see the weight W = U S V^T; subscript r: the first r singular triplets, -r: the last r."""
 
 import math
 
 import torch
 from torch import Generator, Tensor
 
+from lora.linalg import noise, svd, top_svd
 from lora.schemes.scheme import Factors, normal
 
 
-def pissa(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
-    """s B A is the best rank-r approximation of W, split as U (S/s)^1/2 and (S/s)^1/2 V^T (arXiv:2404.02948)."""
-    return _balanced_triplets(W, rank, scale, top=True)
+def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = False) -> Factors:
+    """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T (arXiv:2404.02948).
+
+    Above 512 the triplets are found at random (see `lora.linalg` for when that is accurate); `exact` forbids it.
+    """
+    U, S, Vh = top_svd(W, rank, rng, exact)
+    return balanced(U, S, Vh, noise(S, W.shape), scale)
 
 
 def milora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """As `pissa` with the r smallest of the min(out, in) singular triplets (arXiv:2406.09044)."""
-    return _balanced_triplets(W, rank, scale, top=False)
+    U, S, Vh = svd(W)
+    last = slice(len(S) - rank, None)
+    return balanced(U[:, last], S[last], Vh[last], noise(S, W.shape), scale)
+
+
+def olora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
+    """B = Q_r and A = R_r = Q_r^T W of the QR decomposition W = Q R (arXiv:2406.01775).
+
+    Without pivoting range(B) is that of the first r columns of W, so those are all that is decomposed, and the start
+    depends on the order of the inputs. As published, B A is not divided by s: the start s B A is s times the
+    projection of W. The frozen pair carries it whatever s is, so the function at step 0 is exact.
+    """
+    Q, R = torch.linalg.qr(W[:, :rank])
+    Q = Q * torch.where(R.diagonal() < 0, -1, 1)  # the decomposition with a positive diagonal is the unique one
+    return Factors(Q, Q.mT @ W)
+
+
+def mica(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
+    """B = U_-r, the r smallest of the min(out, in) left singular vectors, and A = 0 (arXiv:2604.01694).
+
+    The method keeps B frozen and trains A alone: that is Config(scheme="mica", train_b=False).
+    """
+    return Factors(svd(W)[0][:, -rank:], W.new_zeros(rank, W.shape[1]))
 
 
 def nystrom(W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: str = "in") -> Factors:
@@ -34,9 +61,7 @@ def nystrom(W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1,
     raise ValueError(f'nystrom: side must be "in" or "out", got {side!r}')
 
 
-def _balanced_triplets(W: Tensor, rank: int, scale: float, top: bool) -> Factors:
-    U, S, Vh = torch.linalg.svd(W, full_matrices=False)
-    chosen = slice(None, rank) if top else slice(len(S) - rank, None)
-    noise = torch.finfo(W.dtype).eps * max(W.shape) * S[0]  # the usual cut of numerical rank
-    root = torch.where(S[chosen] > noise, S[chosen] / scale, 0).sqrt()
-    return Factors(U[:, chosen] * root, root[:, None] * Vh[chosen])
+def balanced(U: Tensor, S: Tensor, Vh: Tensor, least: Tensor, scale: float) -> Factors:
+    """s B A = U S V^T with B^T B = A A^T = S/s, where singular values up to `least` count as 0."""
+    root = torch.where(least < S, S / scale, 0).sqrt()
+    return Factors(U * root, root[:, None] * Vh)

@@ -1,0 +1,238 @@
+"""The battery over the whole table, and its power: every planted fault is caught by the law that it breaks."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator
+
+from lora import SCHEMES, Factors, Scheme
+from lora.testing import LAWS, Laws, check_scheme, sample
+
+every_scheme = pytest.mark.parametrize("name", SCHEMES)
+declared = pytest.mark.parametrize("name", [name for name in SCHEMES if name in LAWS])
+
+
+@every_scheme
+@pytest.mark.parametrize(("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1)])
+def test_every_scheme_keeps_the_contract_and_its_laws(name, shape, rank):
+    check_scheme(name, shape=shape, rank=rank)
+
+
+@declared
+def test_laws_hold_at_the_largest_rank(name):
+    check_scheme(name, shape=(12, 9), rank=4 if name == "lora_ga" else 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "laws"),
+    [
+        ("pissa", {"exact": True}, LAWS["pissa"]),
+        ("nystrom", {"side": "out"}, replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0))),
+        ("nystrom_grad", {"side": "out", "xi": 0.1}, LAWS["nystrom_grad"]),
+        ("lora_ga", {"gamma": 64.0}, LAWS["lora_ga"]),
+        ("tsd_init", {"mode": "abs"}, LAWS["tsd_init"]),
+    ],
+)
+def test_laws_hold_under_other_options(name, options, laws):
+    check_scheme(name, laws=laws, **options)
+
+
+def test_laws_belong_to_schemes():
+    assert LAWS.keys() <= SCHEMES.keys()
+
+
+def start(W, rank, rng, scale, **options):
+    """A sound rule: orthonormal rows of A at random, B = 0."""
+    A = torch.linalg.qr(torch.randn(W.shape[1], rank, generator=rng, dtype=W.dtype)).Q.mT
+    return Factors(W.new_zeros(W.shape[0], rank), A)
+
+
+def reads_the_global_generator(W, rank, rng, scale):
+    state = torch.get_rng_state()
+    A = torch.randn(rank, W.shape[1], dtype=W.dtype)
+    torch.set_rng_state(state)
+    return Factors(W.new_zeros(W.shape[0], rank), A)
+
+
+def moves_the_global_generator(W, rank, rng, scale):
+    torch.rand(1)
+    return start(W, rank, rng, scale)
+
+
+def is_not_deterministic(W, rank, rng, scale):
+    return start(W, rank, Generator().manual_seed(Generator().seed() >> 1), scale)
+
+
+def changes_the_weight(W, rank, rng, scale):
+    W[0, 0] += 1
+    return start(W, rank, rng, scale)
+
+
+def changes_the_statistics(W, rank, rng, scale, stats):
+    stats.mean.mul_(2)
+    return start(W, rank, rng, scale)
+
+
+def gives_a_view_of_the_weight(W, rank, rng, scale):
+    return Factors(W[:, :rank], W.new_zeros(rank, W.shape[1]))
+
+
+def has_the_wrong_shape(W, rank, rng, scale):
+    return start(W, min(rank + 1, *W.shape), rng, scale)
+
+
+def has_transposed_factors(W, rank, rng, scale):
+    B, A = start(W, rank, rng, scale)
+    return Factors(A.mT.contiguous(), B.mT.contiguous())
+
+
+def needs_float64(W, rank, rng, scale):
+    return start(W @ torch.eye(W.shape[1], dtype=torch.float64), rank, rng, scale)
+
+
+def overflows_in_half_precision(W, rank, rng, scale):
+    B, A = start(W, rank, rng, scale)
+    return Factors(B, 1e6 * A)
+
+
+def depends_on_the_weight(W, rank, rng, scale):
+    B, A = start(W, rank, rng, scale)
+    return Factors(B, A * W.norm())
+
+
+def trusts_the_statistics(W, rank, rng, scale, stats):
+    B, A = start(W, rank, rng, scale)
+    return Factors(B, A + stats.mean.norm().to(W.dtype))
+
+
+@pytest.mark.parametrize(
+    ("rule", "needs", "message"),
+    [
+        (reads_the_global_generator, "weight", "depends on the global generator"),
+        (moves_the_global_generator, "weight", "draws from the global generator"),
+        (is_not_deterministic, "weight", "two calls with equal arguments differ"),
+        (changes_the_weight, "weight", "changes the weight or the statistics"),
+        (changes_the_statistics, "inputs", "changes the weight or the statistics"),
+        (gives_a_view_of_the_weight, "weight", "shares memory with the weight"),
+        (has_the_wrong_shape, "weight", r"B must have shape \(24, 4\), got \(24, 5\)"),
+        (has_transposed_factors, "weight", r"B must have shape \(24, 4\), got \(16, 4\)"),
+        (overflows_in_half_precision, "weight", "A is not finite in torch.float16"),
+        (depends_on_the_weight, "nothing", "depends on W, but is declared to need nothing"),
+        (trusts_the_statistics, "inputs", "must refuse statistics that are NaN"),
+    ],
+)
+def test_a_planted_fault_is_caught(rule, needs, message):
+    check_scheme(Scheme(start, "weight", "derived"))  # the rule without the fault passes
+    with pytest.raises(AssertionError, match=f"^{rule.__name__} at W .* rank 4: .*{message}"):
+        check_scheme(Scheme(rule, needs, "derived"))
+
+
+def test_a_scheme_that_works_in_one_type_alone_is_caught():
+    with pytest.raises(AssertionError, match=r"needs_float64 fails on a weight in torch.float32: .*same dtype"):
+        check_scheme(Scheme(needs_float64, "weight", "derived"))
+
+
+class Unguarded(Scheme):
+    """A foreign scheme that does not go through the checks of `Scheme`."""
+
+    def __call__(self, W, rank, rng=None, stats=None, scale=1.0, **options):
+        return self.rule(W, rank, rng or Generator().manual_seed(0), scale, stats)
+
+
+def in_float64(W, rank, rng, scale, stats):
+    return Factors(*(factor.double() for factor in start(W.double(), rank, rng, scale)))
+
+
+def is_dead_where_the_weight_is_zero(W, rank, rng, scale, stats):
+    U, S, Vh = torch.linalg.svd(W.double(), full_matrices=False)
+    root = (S[:rank] / scale).sqrt()
+    return Factors((U[:, :rank] * root).to(W.dtype), (root[:, None] * Vh[:rank]).to(W.dtype))
+
+
+def takes_any_rank(W, rank, rng, scale, stats):
+    B, A = start(W.double(), rank, rng, scale)
+    return Factors(B.to(W.dtype), A.to(W.dtype))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (in_float64, "B must have W's type torch.float32, got torch.float64"),
+        (is_dead_where_the_weight_is_zero, "weight zero: a direction is dead"),
+        (takes_any_rank, "must refuse a rank of 0 with a ValueError"),
+    ],
+)
+def test_a_fault_that_scheme_itself_prevents_is_caught_too(rule, message):
+    with pytest.raises(AssertionError, match=message):
+        check_scheme(Unguarded(rule, "weight", "derived"))
+
+
+@declared
+@pytest.mark.parametrize("law", ["weight", "gradient", "scale"])
+def test_a_wrong_exponent_is_caught(name, law):
+    with pytest.raises(AssertionError, match=r"does not take [AB] to c\^"):
+        check_scheme(name, laws=replace(LAWS[name], **{law: (0.3, 0.7)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "message"),
+    [
+        ("pissa", Laws(zero_product=True), "B A is not zero"),
+        ("olora", Laws(balanced=True), r"B\^T B and A A\^T differ"),
+        ("milora", Laws(best=True), "the best rank-r approximation by"),
+        ("nystrom", Laws(orthonormal="A"), "A is not orthonormal"),
+        ("nystrom", Laws(orthonormal="B"), "B is not orthonormal"),  # it is zero
+        ("pissa", Laws(orthonormal="AB"), "B is not orthonormal"),
+        ("olora", Laws(rotations="both"), "does not follow a rotation on the right"),
+        ("init_b", Laws(rotations="left"), "B does not follow a rotation on the left"),
+        ("init_a", Laws(rotations="both"), "A does not follow a rotation on the right"),
+    ],
+)
+def test_a_false_claim_is_caught(name, claim, message):
+    with pytest.raises(AssertionError, match=message):
+        check_scheme(name, laws=claim)
+
+
+def half_of_the_rank(W, rank, rng, scale):
+    B, A = start(W, rank, rng, scale)
+    A = A.clone()
+    A[-1] = A[0]
+    return Factors(B, A)
+
+
+def test_a_lack_of_rank_is_caught():
+    scheme = Scheme(half_of_the_rank, "weight", "derived")
+    check_scheme(scheme)
+    with pytest.raises(AssertionError, match="A must have full rank, got 3"):
+        check_scheme(scheme, laws=Laws())
+
+
+def columns(W, rank, rng, scale):
+    return Factors(W[:, :rank].clone(), W.new_zeros(rank, W.shape[1]))
+
+
+def test_a_scheme_from_elsewhere_can_declare_its_laws():
+    check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(zero_product=True, weight=(1, 0), rotations="left"))
+    with pytest.raises(AssertionError, match="columns at W"):
+        check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(rotations="both"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (9, 4), (4, 9)])
+def test_sample_statistics_are_consistent(shape):
+    _, stats = sample(shape)
+    G, M, Q = stats.gradient, stats.second_moment, stats.weighted_second_moment
+    assert G is not None
+    assert Q is not None
+    # Jensen: tr Q = E[|g|^2 |x|^2] is at least |E[g x^T]|_F^2, and Q, M and the covariance are positive semidefinite
+    assert Q.trace() >= G.square().sum()
+    for moment in (Q, M, stats.covariance):
+        assert torch.equal(moment, moment.mT) or (moment - moment.mT).abs().max() <= 1e-14 * moment.abs().max()
+        assert torch.linalg.eigvalsh(moment).min() > 0
+
+
+def test_the_battery_needs_no_test_runner():
+    code = "import sys, lora.testing; print({'pytest', 'hypothesis', 'numpy.testing'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

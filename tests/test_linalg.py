@@ -1,0 +1,114 @@
+"""Leading singular triplets: exact where they claim to be, and close where they are drawn."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from lora.linalg import SMALL, svd, top_svd
+
+EPS = torch.finfo(torch.float64).eps
+
+
+def rng(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(*shape, generator=rng(seed), dtype=dtype)
+
+
+def spiked(n: int) -> Tensor:
+    """Half a Gaussian bulk and 128 spikes 8 j^-0.7, in float32."""
+    U, V = (torch.linalg.qr(normal(n, 128, seed=seed, dtype=torch.float32)).Q for seed in (1, 2))
+    return normal(n, n, dtype=torch.float32) / n**0.5 / 2 + U * (8 * torch.arange(1, 129) ** -0.7) @ V.mT
+
+
+def cos2(found: Tensor, true: Tensor) -> float:
+    """The mean squared cosine between two subspaces, given by orthonormal columns."""
+    return float((true.mT @ found).square().sum() / true.shape[1])
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    W = spiked(1024)
+    return W, torch.linalg.svd(W, full_matrices=False)
+
+
+def test_the_drawn_triplets_of_a_spiked_spectrum_are_the_true_ones(large):
+    W, (U, S, Vh) = large
+    u, s, vh = top_svd(W, 16, rng())
+    # at this size the mean cos^2 is 0.9998 and the worst singular value 0.06 % off; the bars are those of the claim
+    assert cos2(u, U[:, :16]) >= 0.998
+    assert cos2(vh.mT, Vh[:16].mT) >= 0.998
+    assert ((s - S[:16]) / S[:16]).abs().max() <= 0.01
+    for frame in (u.mT @ u, vh @ vh.mT):
+        # 10 eps sqrt(rows * rank), as for the QR that made them
+        assert (frame - torch.eye(16)).abs().max() <= 10 * torch.finfo(torch.float32).eps * (1024 * 16) ** 0.5
+
+
+def test_a_sketch_without_oversampling_is_worse(large):
+    """What PEFT's pissa_niter_4 does: as many columns as vectors."""
+    W, (U, S, _) = large
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        u, s, _ = torch.svd_lowrank(W, q=16, niter=4)
+    assert cos2(u, U[:, :16]) < 0.97
+    ours = (top_svd(W, 16, rng())[1] - S[:16]).abs().max()
+    assert (s - S[:16]).abs().max() > 10 * ours
+
+
+@pytest.mark.parametrize("shape", [(600, 700), (700, 600)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_matrix_of_low_rank_is_found_whole(shape, dtype):
+    W = normal(shape[0], 5, dtype=dtype) @ normal(5, shape[1], seed=1, dtype=dtype)
+    generator = rng()
+    U, S, Vh = top_svd(W, 6, generator)
+    assert not torch.equal(generator.get_state(), rng().get_state()), "this one is drawn"
+    size = S[0]
+    # every product and QR is backward stable to a modest multiple of eps |W|
+    assert torch.linalg.matrix_norm(U * S @ Vh - W) <= 100 * torch.finfo(dtype).eps * size
+    assert S[5] <= 100 * torch.finfo(dtype).eps * size
+
+
+def test_drawing_is_by_its_own_generator():
+    W, state = normal(600, 600), torch.get_rng_state()
+    first, again, other = (top_svd(W, 3, rng(seed)) for seed in (0, 0, 1))
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "rank", "exact"), [((SMALL, 2000), 4, False), ((2000, SMALL), 4, False), ((600, 600), 4, True)]
+)
+def test_small_matrices_and_those_asked_for_are_done_in_full(shape, rank, exact):
+    W, generator = normal(*shape, dtype=torch.float32), rng()
+    U, S, Vh = svd(W)
+    found = top_svd(W, rank, generator, exact)
+    assert all(torch.equal(a, b) for a, b in zip(found, (U[:, :rank], S[:rank], Vh[:rank]), strict=True))
+    assert torch.equal(generator.get_state(), rng().get_state()), "nothing is drawn"
+
+
+def test_a_sketch_of_half_the_matrix_is_not_worth_it():
+    generator = rng()
+    top_svd(normal(520, 520, dtype=torch.float32), 66, generator)  # 66 + 3 * 66 columns of 520
+    assert torch.equal(generator.get_state(), rng().get_state())
+
+
+@given(st.tuples(st.integers(1, 30), st.integers(1, 30)), st.integers(0, 2**32))
+def test_signs_are_fixed_and_change_nothing(shape, seed):
+    W = normal(*shape, seed=seed)
+    U, S, Vh = svd(W)
+    # an SVD is backward stable to a modest multiple of eps |W|
+    assert torch.linalg.matrix_norm(U * S @ Vh - W) <= 100 * EPS * S[0]
+    for row in Vh:
+        assert row[row.abs().argmax()] > 0
+    # the singular vectors of -W are those of W up to signs, which are fixed by V alone
+    assert (svd(-W)[2] - Vh).abs().max() <= 1e3 * EPS * S[0] / _gap(S)
+
+
+def _gap(S: Tensor) -> Tensor:
+    """How far apart the singular values are, which bounds how far rounding turns their vectors."""
+    return torch.cat([S[:-1] - S[1:], S[-1:]]).min()
