@@ -6,12 +6,13 @@ zero, so that every scheme begins at the pretrained function. The base weight W 
 """
 
 from lora.config import Config
-from lora.layer import VARIANTS, LoRALinear
+from lora.layer import LoRALinear
 from lora.model import adapters, attach, detach, merge, param_groups, unmerge
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics
 from lora.storage import load, save
+from lora.variants import VARIANTS
 
 __all__ = [
     "SCHEMES",
