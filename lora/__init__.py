@@ -12,7 +12,7 @@ from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics
 from lora.storage import load, save
-from lora.variants import VARIANTS
+from lora.variants import VARIANTS, accumulate
 
 __all__ = [
     "SCHEMES",
@@ -24,6 +24,7 @@ __all__ = [
     "Report",
     "Scheme",
     "Statistics",
+    "accumulate",
     "adapters",
     "attach",
     "detach",

@@ -6,11 +6,13 @@ stock PEFT loads with equal outputs. Its `Options` are what `Config.variant_opti
 
 from lora.layer import LoRALinear
 from lora.variants.dora import Dora
+from lora.variants.overparam import Overparam, accumulate
 from lora.variants.plain import Plain
 
-__all__ = ["VARIANTS"]
+__all__ = ["VARIANTS", "accumulate"]
 
 VARIANTS: dict[str, type[LoRALinear]] = {
     "plain": Plain,
+    "overparam": Overparam,
     "dora": Dora,
 }
