@@ -12,7 +12,7 @@ from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics
 from lora.storage import load, save
-from lora.variants import VARIANTS, accumulate
+from lora.variants import VARIANTS, accumulate, launch
 
 __all__ = [
     "SCHEMES",
@@ -28,6 +28,7 @@ __all__ = [
     "adapters",
     "attach",
     "detach",
+    "launch",
     "load",
     "merge",
     "param_groups",

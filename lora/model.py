@@ -73,8 +73,8 @@ def adapter(
     """
     variant: Any = VARIANTS[config.variant]
     rng = generator(config.seed, f"{name}/{config.variant}")
-    settings = (config.dropout, config.train_a, config.train_b, rng, config.options())
-    return variant(module, factors, scale, start, *settings).train(module.training)
+    settings = (scale, start, config.dropout, config.train_a, config.train_b)
+    return variant(module, factors, *settings, rng=rng, options=config.options()).train(module.training)
 
 
 def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], LoRALinear]) -> Report:

@@ -14,6 +14,7 @@ from lora import SCHEMES, VARIANTS, Config
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 OWN_SCHEME = {"tsd": "tsd_init"}  # variants that are bound to one scheme
+LAUNCHED = {"dash", "tsd"}
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 starts = pytest.mark.parametrize("scheme", ["init_a", "pissa"], ids=["no pair", "pair"])
 pytestmark = [
@@ -29,6 +30,8 @@ def a_bound_scheme_that_needs_no_data(monkeypatch):
 
 
 def config(variant: str, scheme: str = "init_a", **options: Any) -> Config:
+    if variant in LAUNCHED:
+        options = {"variant_options": {"directions": 2}} | options
     return Config(**({"rank": 3, "scheme": OWN_SCHEME.get(variant, scheme), "variant": variant} | options))
 
 
@@ -37,6 +40,9 @@ def adapted(variant: str, scheme: str = "init_a", build: Any = small, **options:
     model = build()
     lora.attach(model, config(variant, scheme, **options))
     shake(model)
+    if variant in LAUNCHED:
+        lora.launch(model)
+        shake(model, seed=2)
     return model
 
 
@@ -103,11 +109,13 @@ def test_every_trained_parameter_gets_a_gradient_and_the_base_none(variant, sche
     frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
     optimizer = torch.optim.SGD(lora.param_groups(model, 0.01))
     moved = set()
-    for _ in range(3):
+    for step in range(3):
         optimizer.zero_grad()
         model(IDS).square().sum().backward()
         moved |= {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
         optimizer.step()
+        if variant in LAUNCHED and step == 0:
+            lora.launch(model)
     now = dict(model.named_parameters())
     assert moved == now.keys() - frozen.keys()
     assert all(torch.equal(now[name], value) and now[name].grad is None for name, value in frozen.items())

@@ -5,14 +5,17 @@ stock PEFT loads with equal outputs. Its `Options` are what `Config.variant_opti
 """
 
 from lora.layer import LoRALinear
+from lora.variants.dash import Dash, Tsd, launch
 from lora.variants.dora import Dora
 from lora.variants.overparam import Overparam, accumulate
 from lora.variants.plain import Plain
 
-__all__ = ["VARIANTS", "accumulate"]
+__all__ = ["VARIANTS", "accumulate", "launch"]
 
 VARIANTS: dict[str, type[LoRALinear]] = {
     "plain": Plain,
     "overparam": Overparam,
+    "dash": Dash,
+    "tsd": Tsd,
     "dora": Dora,
 }
