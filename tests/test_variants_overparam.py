@@ -225,3 +225,32 @@ def test_the_variance_of_a_drawn_start_is_the_stated_one():
 def test_an_impossible_setting_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Config(variant="overparam", **settings)
+
+
+def test_op_dora_starts_as_dora_and_follows_its_formula():
+    models = []
+    for variant in ("dora", "op_dora"):
+        model = adapted(variant)
+        models.append(lora.adapters(model)["up"])
+    dora, ours = models
+    for name in ("B", "A"):
+        assert torch.equal(getattr(ours, name), getattr(dora, name))
+    assert torch.equal(ours.magnitudes(), dora.magnitudes())
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _, p in ours.trained():
+            p.add_(0.1 * torch.randn(p.shape, generator=rng, dtype=p.dtype))
+    x, dy = (torch.randn(5, n, generator=rng, dtype=torch.float64) for n in (12, 16))
+    leaves = [p for _, p in ours.trained()]
+    values = naive(ours.generator)
+    W = ours.weight
+    V = W + ours.scale * values["B"] @ values["A"]
+    m = W.norm(dim=1) + values["magnitude"]
+    literal = x @ ((m / V.norm(dim=1).detach())[:, None] * V).mT + ours.bias
+    for a, b in zip(
+        (ours(x), *torch.autograd.grad(ours(x), leaves, dy)),
+        (literal, *torch.autograd.grad(literal, leaves, dy)),
+        strict=True,
+    ):
+        # the same sums of at most 100 terms in another order
+        assert (a - b).abs().max() <= 1000 * EPS * (1 + b.abs().max())

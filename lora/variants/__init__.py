@@ -7,6 +7,7 @@ stock PEFT loads with equal outputs. Its `Options` are what `Config.variant_opti
 from lora.layer import LoRALinear
 from lora.variants.dash import Dash, Tsd, launch
 from lora.variants.dora import Dora
+from lora.variants.op_dora import OverparamDora
 from lora.variants.overparam import Overparam, accumulate
 from lora.variants.plain import Plain
 
@@ -18,4 +19,5 @@ VARIANTS: dict[str, type[LoRALinear]] = {
     "dash": Dash,
     "tsd": Tsd,
     "dora": Dora,
+    "op_dora": OverparamDora,
 }

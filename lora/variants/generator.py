@@ -26,18 +26,19 @@ class _Generate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: list[Tensor], z: Tensor, W1: Tensor, b1: Tensor, *heads: Tensor) -> Any:
+        ctx.set_materialize_grads(False)  # a value that was not used costs nothing
         ctx.save_for_backward(z, W1, b1, *heads[::2])
         return tuple(value.detach() for value in values)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         z, W1, b1, *W2 = ctx.saved_tensors
         h = torch.addmv(b1, W1, z).relu()
-        g = [grad.reshape(-1) for grad in grads]
-        dh = torch.stack([W.mT @ gk for W, gk in zip(W2, g, strict=True)]).sum(0)
+        g = [None if grad is None else grad.reshape(-1) for grad in grads]
+        dh = sum((W.mT @ gk for W, gk in zip(W2, g, strict=True) if gk is not None), torch.zeros_like(h))
         dp = torch.where(h > 0, dh, 0)
-        heads = [part for gk in g for part in (gk.outer(h), gk)]
+        heads = [part for gk in g for part in ((None, None) if gk is None else (gk.outer(h), gk))]
         return None, W1.mT @ dp, dp.outer(z), dp, *heads
 
 

@@ -72,12 +72,12 @@ class GeneratedLinear(LoRALinear):
         self.check(options, "init_a", train_a, train_b)
         super().__init__(base_layer, scale, start, dropout)
         rng = torch.Generator().manual_seed(0) if rng is None else rng
-        values = factors._asdict() | self.more_values()
+        values = factors._asdict() | self.more_values(factors.B)
         self.generator = Generator(values, options.width, options.embedding or options.width, rng)
         if options.start != "bias":
             _redraw(self.generator, "A", factors.A.shape[1] if options.start == "match" else None, rng)
 
-    def more_values(self) -> dict[str, Tensor]:
+    def more_values(self, like: Tensor) -> dict[str, Tensor]:
         """Values besides B and A that the generator makes, at their start."""
         return {}
 
