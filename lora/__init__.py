@@ -7,13 +7,14 @@ zero, so that every scheme begins at the pretrained function. The base weight W 
 
 from lora.collect import collect
 from lora.config import Config
-from lora.layer import VARIANTS, LoRALinear
+from lora.layer import LoRALinear
 from lora.model import adapters, attach, detach, merge, param_groups, unmerge
 from lora.optimizers import OPTIMIZERS
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics, merged
 from lora.storage import load, save
+from lora.variants import VARIANTS, accumulate, launch
 
 __all__ = [
     "OPTIMIZERS",
@@ -26,10 +27,12 @@ __all__ = [
     "Report",
     "Scheme",
     "Statistics",
+    "accumulate",
     "adapters",
     "attach",
     "collect",
     "detach",
+    "launch",
     "load",
     "merge",
     "merged",

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
-from lora.layer import VARIANTS
 from lora.schemes import SCHEMES
+from lora.variants import VARIANTS
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,17 @@ class Config:
             raise ValueError("train_a and train_b are both False: nothing would be trained")
         _known("scheme", self.scheme, tuple(SCHEMES))
         _known("variant", self.variant, tuple(VARIANTS))
-        if self.variant_options:
+        VARIANTS[self.variant].check(self.options(), self.scheme, self.train_a, self.train_b)
+
+    def options(self) -> Any:
+        """The variant's options, an instance of the `Options` that it declares."""
+        kind = VARIANTS[self.variant].Options
+        known = tuple(f.name for f in fields(kind))
+        if self.variant_options and not known:
             raise ValueError(f"variant {self.variant!r} has no options, got {sorted(self.variant_options)}")
+        for key in self.variant_options:
+            _known(f"option of variant {self.variant!r}:", key, known)
+        return kind(**self.variant_options)
 
     def rank_of(self, name: str) -> int:
         """The rank of the layer of this name."""

@@ -1,12 +1,16 @@
-"""LoRALinear: a frozen linear layer with a trained low-rank update."""
+"""LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its parameters."""
 
 import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from lora.product import low_rank_linear
+from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
 
 
@@ -37,42 +41,67 @@ def weight_of(module: nn.Module) -> Tensor:
     return weight.mT if is_conv1d(module) else weight
 
 
-class LoRALinear(nn.Module):
+Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a variant that has none."""
+
+
+class LoRALinear(nn.Module, ABC):
     """y = W x + b + s (B A - B0 A0) x, with W and the start (B0, A0) frozen.
 
     Inside, the update is s [B - B0, B0] [A; A - A0] x, the same matrix written so that it vanishes exactly, in
     every dtype, while (B, A) is at its start. Where B0 A0 = 0 there is no pair and the update is s B A x.
 
+    A variant says where B and A come from (`factors`), may add columns to the update (`extension`) and may rescale
+    its rows (`magnitudes`); its class is a row of `lora.VARIANTS` and is not derived from any further.
+
     Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or None), `scale`.
-    The factors are kept in float32 at least, whatever the base.
+    Everything trained is kept in float32 at least, whatever the base.
     """
 
+    Options: ClassVar[type] = NoOptions
+    exported_as: ClassVar[str] = "plain"
+    """the variant that `lora.load` makes of a saved layer: the function is the same, its parameters may be fewer"""
+
+    B: Tensor
+    A: Tensor
     B0: Tensor | None
     A0: Tensor | None
     kept_weight: nn.Parameter | None
 
-    def __init__(
-        self,
-        base_layer: nn.Module,
-        factors: Factors,
-        scale: float,
-        start: Factors | None = None,
-        dropout: float = 0.0,
-        train_a: bool = True,
-        train_b: bool = True,
-    ) -> None:
+    def __init__(self, base_layer: nn.Module, scale: float, start: Factors | None, dropout: float) -> None:
         """`start` is the frozen pair (B0, A0), needed where the factors begin at B A != 0."""
         super().__init__()
         self.base_layer = base_layer
-        own = lambda factor: factor.clone(memory_format=torch.contiguous_format)
-        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
-        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
         self.register_buffer("B0", own(start.B) if start else None)
         self.register_buffer("A0", own(start.A) if start else None)
         self.scale = scale
         self.dropout = dropout
         self.merged = False
         self.register_parameter("kept_weight", None)
+
+    @classmethod
+    def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
+        """Raise ValueError for settings that this variant cannot have together."""
+
+    @abstractmethod
+    def factors(self) -> Factors:
+        """(B, A) as they stand, differentiable in what is trained."""
+
+    @abstractmethod
+    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
+        """The layer's own parameters, those that do not require a gradient included, each once with its kind."""
+
+    def extension(self) -> tuple[Tensor, Tensor] | None:
+        """(L, R) of a further term s L R of the update that vanishes at the start, if the variant has one."""
+        return None
+
+    def magnitudes(self) -> Tensor | None:
+        """The norm (out,) that each row of the adapted weight is given, if the variant rescales rows."""
+        return None
 
     @property
     def rank(self) -> int:
@@ -89,11 +118,11 @@ class LoRALinear(nn.Module):
 
     @property
     def in_features(self) -> int:
-        return self.A.shape[1]
+        return weight_of(self.base_layer).shape[1]
 
     @property
     def out_features(self) -> int:
-        return self.B.shape[0]
+        return weight_of(self.base_layer).shape[0]
 
     @property
     def path(self) -> str:
@@ -108,18 +137,33 @@ class LoRALinear(nn.Module):
         return "fused"
 
     def update(self) -> tuple[Tensor, Tensor]:
-        """(L, R) of the update s L R = s (B A - B0 A0): L is (out, k) and R is (k, in) with k = r or 2 r."""
-        if self.B0 is None or self.A0 is None:
-            return self.B, self.A
-        return torch.cat([self.B - self.B0, self.B0], 1), torch.cat([self.A, self.A - self.A0])
+        """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is (k, in)."""
+        L, R = self.factors()
+        if self.B0 is not None and self.A0 is not None:
+            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - self.A0])
+        return self._extended(L, R)
+
+    def exported(self) -> Factors:
+        """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
+        L, R = self._extended(*self.factors())
+        if self.B0 is not None and self.A0 is not None:
+            L, R = torch.cat([L, -self.B0], 1), torch.cat([R, self.A0])
+        return Factors(L, R)
+
+    def _extended(self, L: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+        more = self.extension()
+        return (L, R) if more is None else (torch.cat([L, more[0]], 1), torch.cat([R, more[1]]))
 
     def forward(self, x: Tensor) -> Tensor:
         path = self.path
         if path == "merged":
             return self.base_layer(x)
         if path == "fused":
-            return low_rank_linear(x, weight_of(self.base_layer), self.bias, *self.update(), self.scale)
-        return self.base_layer(x) + self._branch(x)
+            y = low_rank_linear(x, weight_of(self.base_layer), self.bias, *self.update(), self.scale)
+        else:
+            y = self.base_layer(x) + self._branch(x)
+        excess = self._excess()
+        return y if excess is None else rescaled(y, self.bias, excess)
 
     def _branch(self, x: Tensor) -> Tensor:
         """The update by plain autograd. Dropout acts on the trained branch, never on the frozen start:
@@ -128,24 +172,42 @@ class LoRALinear(nn.Module):
         y = F.linear(F.linear(x, R), L)
         if self.dropout and self.training:
             change = F.dropout(x, self.dropout) - x
-            y = y + F.linear(F.linear(change, self.A.to(x.dtype)), self.B.to(x.dtype))
+            B, A = (factor.to(x.dtype) for factor in self._extended(*self.factors()))
+            y = y + F.linear(F.linear(change, A), B)
         return self.scale * y
+
+    def _excess(self) -> Tensor | None:
+        """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward (arXiv:2402.09353,
+        section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly, since n is computed as m was."""
+        m = self.magnitudes()
+        if m is None:
+            return None
+        n = row_norms(self.dense())
+        return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)  # a row that vanishes has no direction
+
+    @torch.no_grad()
+    def dense(self) -> Tensor:
+        """W + s L R as (out, in), in float32 at least."""
+        W = weight_of(self.base_layer)
+        with torch.autocast(W.device.type, enabled=False):
+            L, R = self.update()
+            return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
-        """W + s (B A - B0 A0) as the base layer stores it, computed in float32 at least and rounded once.
+        """The adapted weight as the base layer stores it, computed in float32 at least and rounded once.
 
         Raises ValueError when it is not finite.
         """
-        W = weight_of(self.base_layer)
-        L, R = self.update()
-        merged = torch.addmm(W.to(L.dtype), L, R, alpha=self.scale).to(W.dtype)
+        merged, excess = self.dense(), self._excess()
+        if excess is not None:
+            merged = merged * (1 + excess)[:, None]
+        merged = merged.to(self.weight.dtype)
         if bad := int((~merged.isfinite()).sum()):
             raise ValueError(f"the merged weight would have {bad} entries that are NaN or infinite")
         return merged.mT.contiguous() if is_conv1d(self.base_layer) else merged
 
     def merge(self, keep_base: bool = True) -> None:
-        """Give the base layer a merged copy of its weight; the original is kept aside unless told otherwise."""
         if not self.merged:
             merged = nn.Parameter(self.merged_weight(), requires_grad=False)
             self.kept_weight = self.base_layer.weight if keep_base else None  # type: ignore[assignment]
@@ -164,4 +226,38 @@ class LoRALinear(nn.Module):
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
 
 
-VARIANTS = {"plain": LoRALinear}
+class FactoredLinear(LoRALinear, ABC):
+    """The common base of the variants whose B and A are parameters."""
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        factors: Factors,
+        scale: float,
+        start: Factors | None = None,
+        dropout: float = 0.0,
+        train_a: bool = True,
+        train_b: bool = True,
+        rng: Generator | None = None,
+        options: Any = None,
+    ) -> None:
+        """`rng` and `options` are for the variants that draw further numbers or declare `Options`."""
+        del rng, options
+        super().__init__(base_layer, scale, start, dropout)
+        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
+        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
+
+    def factors(self) -> Factors:
+        return Factors(self.B, self.A)
+
+    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
+        yield "A", self.get_parameter("A")
+        yield "B", self.get_parameter("B")
+
+
+def own(factor: Tensor) -> Tensor:
+    return factor.detach().clone(memory_format=torch.contiguous_format)
+
+
+def row_norms(W: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(W, dim=1)

@@ -4,19 +4,20 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
 from lora.collect import collect
 from lora.config import Config
-from lora.layer import VARIANTS, LoRALinear, weight_of
+from lora.layer import Kind, LoRALinear, weight_of
 from lora.ranks import by_explained_variance, check_rho
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
 from lora.targets import saved_modules, targets
+from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
 
@@ -57,7 +58,7 @@ def attach(
             )
         for warning in caught:
             warnings.warn(f"{name}: {warning.message}", stacklevel=4)
-        return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config)
+        return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
     return install(model, config, start)
 
@@ -95,11 +96,17 @@ def generator(seed: int, name: str) -> Generator:
     return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
-def adapter(module: nn.Module, factors: Factors, start: Factors | None, scale: float, config: Config) -> LoRALinear:
-    """The layer around `module` by the config's settings, in the module's train or eval mode."""
-    variant = VARIANTS[config.variant]
-    layer = variant(module, factors, scale, start, config.dropout, config.train_a, config.train_b)
-    return layer.train(module.training)
+def adapter(
+    module: nn.Module, factors: Factors, start: Factors | None, scale: float, config: Config, name: str
+) -> LoRALinear:
+    """The layer around `module` by the config's settings, in the module's train or eval mode.
+
+    `name` is the layer's, whose random stream serves the variants that draw numbers besides the scheme's.
+    """
+    variant: Any = VARIANTS[config.variant]
+    rng = generator(config.seed, f"{name}/{config.variant}")
+    settings = (scale, start, config.dropout, config.train_a, config.train_b)
+    return variant(module, factors, *settings, rng=rng, options=config.options()).train(module.training)
 
 
 def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], LoRALinear]) -> Report:
@@ -204,8 +211,10 @@ def _tensor(model: nn.Module, key: str) -> Tensor:
 def param_groups(model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
     """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the rest at `lr`.
 
-    Membership is by the parameter itself, never by its name. Vectors of the modules_to_save (biases, norms) get no
-    weight decay. Raises ValueError for a rate or ratio that is not positive, or a negative weight decay.
+    Membership is by the parameter itself, never by its name. What a variant trains besides B and A (magnitudes,
+    generators, directions) gets no weight decay: shrinking it would not shrink the update. Nor do vectors of the
+    modules_to_save (biases, norms). Of a generator, the part that makes B alone has B's rate.
+    Raises ValueError for a rate or ratio that is not positive, or a negative weight decay.
     """
     for name, value in {"lr": lr, "ratio": ratio}.items():
         if not 0 < value < float("inf"):
@@ -213,14 +222,18 @@ def param_groups(model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: 
     if not 0 <= weight_decay < float("inf"):
         raise ValueError(f"weight_decay must be non-negative and finite, got {weight_decay!r}")
     attached(model)
-    layers = list(adapters(model).values())
-    A, B = ([p for p in ps if p.requires_grad] for ps in ([l.A for l in layers], [l.B for l in layers]))
-    factors = {id(p) for p in (*A, *B)}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in factors]
-    groups = [
-        {"name": "A", "params": A, "lr": lr, "weight_decay": weight_decay},
-        {"name": "B", "params": B, "lr": lr * ratio, "weight_decay": weight_decay},
-        {"name": "saved matrices", "params": [p for p in rest if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},
-        {"name": "saved vectors", "params": [p for p in rest if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+    of_layers = [pair for layer in adapters(model).values() for pair in layer.trained()]
+    owned = {id(p) for _, p in of_layers}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in owned]
+    members = {kind: [p for k, p in of_layers if k == kind and p.requires_grad] for kind in get_args(Kind)}
+    members |= {"saved matrices": [p for p in rest if p.ndim > 1], "saved vectors": [p for p in rest if p.ndim <= 1]}
+    return [
+        {
+            "name": name,
+            "params": params,
+            "lr": lr * ratio if name in ("B", "generator of B") else lr,
+            "weight_decay": weight_decay if name in ("A", "B", "saved matrices") else 0.0,
+        }
+        for name, params in members.items()
+        if params
     ]
-    return [group for group in groups if group["params"]]

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora.layer import FactoredLinear, LoRALinear
 from lora.model import adapters, param_groups
 
 
@@ -30,8 +31,8 @@ class _Scaled(torch.optim.Optimizer):
     Parameters other than the factors (modules_to_save) get the plain optimiser. `lr`, `ratio` and `weight_decay` are
     those of `lora.param_groups`, `options` go to the torch optimiser. `damping` is relative.
 
-    Raises ValueError for a damping that is not positive, and for a step with a closure, whose gradients would come
-    too late.
+    Raises ValueError for a damping that is not positive, for a variant whose factors are generated, and for a step
+    with a closure, whose gradients would come too late.
     """
 
     def __init__(
@@ -47,14 +48,15 @@ class _Scaled(torch.optim.Optimizer):
         if not 0 < damping < float("inf"):
             raise ValueError(f"damping must be positive and finite, got {damping!r}")
         super().__init__(param_groups(model, lr, ratio, weight_decay), lr=lr, **options)  # type: ignore[call-arg]
+        pairs = [_factors(name, layer) for name, layer in adapters(model).items()]
         kept: dict[nn.Parameter, Tensor | None] = {}
 
         @torch.no_grad()
         def before(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             if any(argument is not None for argument in (*arguments[1:], *named.values())):
                 raise ValueError("a step with a closure is not supported: compute the gradients before the step")
-            for layer in adapters(model).values():
-                for factor, direction in directions(layer.B, layer.A, damping, normalize):
+            for B, A in pairs:
+                for factor, direction in directions(B, A, damping, normalize):
                     kept[factor], factor.grad = factor.grad, direction
 
         def after(*_: Any) -> None:
@@ -64,6 +66,12 @@ class _Scaled(torch.optim.Optimizer):
 
         self.register_step_pre_hook(before)
         self.register_step_post_hook(after)
+
+
+def _factors(name: str, layer: LoRALinear) -> tuple[nn.Parameter, nn.Parameter]:
+    if not isinstance(layer, FactoredLinear):
+        raise ValueError(f"{name}: the factors of {type(layer).__name__} are generated, and cannot be preconditioned")
+    return layer.get_parameter("B"), layer.get_parameter("A")
 
 
 def directions(B: nn.Parameter, A: nn.Parameter, damping: float, normalize: bool) -> list[tuple[nn.Parameter, Tensor]]:

@@ -24,7 +24,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "target_parameters": (None, []),
     "trainable_token_indices": (None, []),
     "use_bdlora": (None, False),
-    "use_dora": (False,),
     "use_qalora": (False,),
     "velora_config": (None,),
 }
@@ -33,9 +32,10 @@ SCHEME_OF = {True: "init_a", False: "init_a", "gaussian": "gaussian", "orthogona
 
 
 def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> dict[str, Any]:
-    """adapter_config.json for these layers: a plain LoRA of rank r, or 2 r where a layer has a frozen start."""
-    growth = {name: 1 if layer.B0 is None else 2 for name, layer in layers.items()}
-    rank = {name: growth[name] * layer.rank for name, layer in layers.items()}
+    """adapter_config.json for these layers, as plain LoRA or DoRA of the rank that each layer's export has: r, or 2 r
+    where it has a frozen start, and more where its variant adds columns."""
+    rank = {name: layer.exported().A.shape[0] for name, layer in layers.items()}
+    growth = {name: rank[name] / layer.rank for name, layer in layers.items()}
     alpha = {
         name: config.alpha_of(name) * (math.sqrt(growth[name]) if config.rank_stabilized else growth[name])
         for name in layers
@@ -52,6 +52,7 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
         "lora_alpha": common_alpha,
         "lora_dropout": config.dropout,
         "use_rslora": config.rank_stabilized,
+        "use_dora": any(layer.magnitudes() is not None for layer in layers.values()),
         "rank_pattern": {f"^{re.escape(name)}": r for name, r in rank.items() if r != common_rank},
         "alpha_pattern": {f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha},
         "target_modules": _target_names(model, layers),
@@ -99,6 +100,7 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
         exclude_modules=values.get("exclude_modules") or (),
         modules_to_save=tuple(saved),  # PEFT also lists heads that this model does not have
         scheme=SCHEME_OF.get(start, "pissa"),
+        variant="dora" if values.get("use_dora") else "plain",
         rank_stabilized=bool(values.get("use_rslora")),
         dropout=values.get("lora_dropout", 0.0),
         rank_pattern=_matching(values.get("rank_pattern"), here),

@@ -59,3 +59,9 @@ def low_rank_linear(x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Ten
         with torch.autocast(device, enabled=False):
             return _LowRankLinear.apply(x, W, bias, L, R, s)
     return _LowRankLinear.apply(x, W, bias, L, R, s)
+
+
+def rescaled(y: Tensor, bias: Tensor | None, excess: Tensor) -> Tensor:
+    """b + (1 + excess) * (y - b) for y = V x + b: each row of V scaled, and y itself, bit for bit, where excess = 0."""
+    excess = excess.to(y.dtype)
+    return torch.addcmul(y, excess, y if bias is None else y - bias.to(y.dtype))

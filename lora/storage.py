@@ -7,12 +7,16 @@ What stock PEFT reads is a plain LoRA adapter. A start with B0 A0 != 0 is writte
 with alpha doubled (times sqrt 2 when rank-stabilised), so that PEFT computes the same scale s. Our own settings and
 a checksum of every tensor stand in the safetensors metadata, which PEFT does not read: with them `load` gives back
 exactly what was saved, frozen start included. A pickle is never opened.
+
+Of a variant the function is saved, not its way of being trained: `load` gives the variant's `exported_as`, and what
+continues a training run is the model's state_dict.
 """
 
 import hashlib
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +32,11 @@ from lora.peft_config import from_peft, to_peft
 from lora.report import Report
 from lora.schemes import SCHEMES, Factors
 from lora.targets import saved_modules, targets
+from lora.variants import VARIANTS
+from lora.variants.dora import Dora
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+MAGNITUDE = "lora_magnitude_vector"
 OWN = "loralab"  # our key in the safetensors metadata
 
 
@@ -47,9 +54,10 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
     for key, tensor in tensors.items():
         _check_finite(key, tensor)
     description = json.dumps(to_peft(model, config, layers), indent=2, sort_keys=True)
+    kept, with_start = _kept(model, config, layers, description)
     own = {
-        "config": config.to_json(),
-        "start": [name for name, layer in layers.items() if layer.B0 is not None],
+        "config": kept.to_json(),
+        "start": with_start,
         "sha256": {key: _checksum(tensor) for key, tensor in tensors.items()},
         "description": hashlib.sha256(description.encode()).hexdigest(),
     }
@@ -81,9 +89,9 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             )
     with_start = set(own["start"]) if own else set()
     saved = _saved(model, config)
-    _check_keys(
-        folder / WEIGHTS, set(tensors), {_key(name, f) for name in targets(model, config)[0] for f in "BA"} | set(saved)
-    )
+    parts = ("lora_B.weight", "lora_A.weight", *([MAGNITUDE] if config.variant == "dora" else []))
+    wanted = {_key(name, part) for name in targets(model, config)[0] for part in parts}
+    _check_keys(folder / WEIGHTS, set(tensors), wanted | set(saved))
     for key, value in saved.items():
         if tensors[key].shape != value.shape:
             raise ValueError(f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}")
@@ -91,7 +99,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
     def start(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
         scale, width = config.scale_of(name, rank), rank * (1 + (name in with_start))
-        B, A = (tensors[_key(name, factor)] for factor in "BA")
+        B, A = (tensors[_key(name, f"lora_{factor}.weight")] for factor in "BA")
         if B.shape != (W.shape[0], width) or A.shape != (width, W.shape[1]):
             raise ValueError(
                 f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this layer needs "
@@ -101,7 +109,13 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
         pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
         if changed_base:  # PEFT subtracted this start from the weight of the model that it trained
             pair = SCHEMES[config.scheme](W.detach().to(B.dtype), rank, scale=scale)
-        return adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config)
+        layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
+        if isinstance(layer, Dora):
+            m = tensors[_key(name, MAGNITUDE)]
+            if m.shape != layer.magnitude.shape:
+                raise ValueError(f"stored is a magnitude {tuple(m.shape)}, but this layer needs ({W.shape[0]},)")
+            layer.magnitude = nn.Parameter(m.to(layer.magnitude))
+        return layer
 
     report = install(model, config, start)
     with torch.no_grad():
@@ -110,15 +124,37 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
     return report
 
 
-def _key(name: str, factor: str) -> str:
-    return f"base_model.model.{name}.lora_{factor}.weight"
+def _key(name: str, part: str) -> str:
+    return f"base_model.model.{name}.{part}"
 
 
 def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
-    B, A = layer.B, layer.A
-    if layer.B0 is not None and layer.A0 is not None:
-        B, A = torch.cat([B, -layer.B0], 1), torch.cat([A, layer.A0])
-    return {_key(name, "B"): B, _key(name, "A"): A}
+    B, A = layer.exported()
+    tensors = {_key(name, "lora_B.weight"): B, _key(name, "lora_A.weight"): A}
+    m = layer.magnitudes()
+    return tensors if m is None else tensors | {_key(name, MAGNITUDE): m}
+
+
+def _kept(
+    model: nn.Module, config: Config, layers: dict[str, LoRALinear], description: str
+) -> tuple[Config, list[str]]:
+    """The config by which `load` reads what is written, and the layers whose frozen start it finds there.
+
+    A layer with an extension is read as plain factors of all its columns, by the ranks of the description.
+    """
+    variant = VARIANTS[config.variant].exported_as
+    if any(layer.extension() is not None for layer in layers.values()):
+        config = replace(
+            from_peft(description.encode(), model)[0],
+            scheme=config.scheme,
+            scheme_options=config.scheme_options,
+            seed=config.seed,
+            train_a=config.train_a,
+            train_b=config.train_b,
+        )
+        return config, []
+    config = config if config.variant == variant else replace(config, variant=variant, variant_options={})
+    return config, [name for name, layer in layers.items() if layer.B0 is not None]
 
 
 def _saved(model: nn.Module, config: Config) -> dict[str, Tensor]:

@@ -212,5 +212,7 @@ def test_bad_arguments_are_refused(name):
         OPTIMIZERS[name](small(), lr=1e-3)
     with pytest.raises(ValueError, match="damping must be positive"):
         OPTIMIZERS[name](adapted(), lr=1e-3, damping=0.0)
+    with pytest.raises(ValueError, match="up: the factors of Overparam are generated"):
+        OPTIMIZERS[name](adapted(variant="overparam"), lr=1e-3)
     with pytest.raises(ValueError, match="closure is not supported"):
         OPTIMIZERS[name](adapted(), lr=1e-3).step(lambda: torch.zeros(()))

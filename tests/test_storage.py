@@ -103,6 +103,9 @@ PEFT_OPTIONS = [
     {"target_modules": r".*mlp\.\w+_proj"},
     {"modules_to_save": ["lm_head"]},
     {"task_type": "CAUSAL_LM"},
+    {"use_dora": True},
+    {"use_dora": True, "use_rslora": True, "rank_pattern": {"layers.1.*q_proj": 2}},
+    {"use_dora": True, "init_lora_weights": "pissa"},
 ]
 
 
@@ -122,7 +125,6 @@ def test_we_load_what_peft_saves(tmp_path, options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"use_dora": True}, "use_dora = True is not supported"),
         ({"bias": "all"}, "bias = 'all' is not supported"),
         ({"init_lora_weights": "olora"}, "init_lora_weights = 'olora' changed the base weight"),
         ({"layers_to_transform": [1]}, r"layers_to_transform = \[1\] is not supported"),

@@ -1,0 +1,32 @@
+"""DoRA: the low-rank update turns the rows of the weight, a trained vector gives their lengths (arXiv:2402.09353).
+
+    y = diag(m / n) V x + b,    V = W + s (B A - B0 A0),    n = row norms of V.
+
+m starts at the row norms of W, so m = n and the function is unchanged, exactly and in every dtype. n is a constant in
+backward, as in the paper's section 4.3; it is computed from V in float32 at least, without a graph.
+"""
+
+from collections.abc import Iterator
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from lora.layer import FactoredLinear, Kind, row_norms
+
+
+@final
+class Dora(FactoredLinear):
+    """Attributes besides those of every layer: `magnitude`, the m above, (out,)."""
+
+    exported_as = "dora"
+
+    def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
+        super().__init__(base_layer, *settings, **more)
+        self.magnitude = nn.Parameter(row_norms(self.dense()))
+
+    def magnitudes(self) -> Tensor:
+        return self.magnitude
+
+    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
+        yield from super().trained()
+        yield "magnitude", self.magnitude

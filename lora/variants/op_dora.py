@@ -1,0 +1,31 @@
+"""OP-DoRA: one generator makes B, A and a change of the magnitudes (arXiv:2412.10362; the paper leaves its start open).
+
+    y = diag((n0 + dm) / n) V x + b,    V = W + s (B A - B0 A0),    n = row norms of V,    n0 = those of W
+
+with dm = 0 at the start, by a head that is zero. Everything else is as in `lora.variants.dora`; saved as DoRA.
+"""
+
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from lora.layer import row_norms
+from lora.variants.overparam import GeneratedLinear
+
+
+@final
+class OverparamDora(GeneratedLinear):
+    """Attributes besides those of every layer: `generator`, and `norms`, the n0 above, (out,)."""
+
+    exported_as = "dora"
+    norms: Tensor
+
+    def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
+        super().__init__(base_layer, *settings, **more)
+        self.register_buffer("norms", row_norms(self.dense()))
+
+    def more_values(self, like: Tensor) -> dict[str, Tensor]:
+        return {"magnitude": like.new_zeros(self.out_features)}
+
+    def magnitudes(self) -> Tensor:
+        return self.norms + self.generator()["magnitude"]
