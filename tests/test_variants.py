@@ -269,3 +269,16 @@ def test_a_config_of_every_variant_survives_json(variant):
 def test_an_unknown_option_is_refused(variant):
     with pytest.raises(ValueError, match=rf"variant '{variant}'.*wdith"):
         config(variant, variant_options={"wdith": 3})
+
+
+def test_dropout_has_no_effect_where_the_trained_branch_vanishes():
+    model = small()
+    lora.attach(model, config("plain", "pissa", dropout=0.5))
+    layer: Any = lora.adapters(model)["up"]
+    with torch.no_grad():
+        layer.B.zero_()
+    x = torch.randn(9, 12, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first, second = layer.train()(x), layer(x)
+    assert torch.equal(first, second)
