@@ -5,12 +5,13 @@ s = alpha / r, or alpha / sqrt(r) when rank-stabilised. (B0, A0) is the frozen s
 zero, so that every scheme begins at the pretrained function. The base weight W is never modified.
 """
 
+from lora.collect import collect
 from lora.config import Config
 from lora.layer import VARIANTS, LoRALinear
 from lora.model import adapters, attach, detach, merge, param_groups, unmerge
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
-from lora.statistics import Statistics
+from lora.statistics import Statistics, merged
 from lora.storage import load, save
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "Statistics",
     "adapters",
     "attach",
+    "collect",
     "detach",
     "load",
     "merge",
+    "merged",
     "param_groups",
     "save",
     "unmerge",

@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from lora.collect import collect
 from lora.config import Config
 from lora.layer import VARIANTS, LoRALinear, weight_of
+from lora.ranks import by_explained_variance, check_rho
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
+from lora.statistics import Statistics
 from lora.targets import saved_modules, targets
 
 STATE = "_lora_attached"
@@ -40,8 +43,8 @@ def attach(
 
     Raises ValueError naming the layer, the value and the requirement.
     """
-    del batches, loss_fn
     scheme = SCHEMES[config.scheme]
+    config, stats = _learned(model, config, batches, loss_fn)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
@@ -49,12 +52,41 @@ def attach(
         W = W.detach().to(torch.promote_types(W.dtype, torch.float32))  # masters in float32 at least
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            factors = scheme(W, rank, generator(config.seed, name), scale=scale, **config.scheme_options)
+            factors = scheme(
+                W, rank, generator(config.seed, name), stats.get(name), scale=scale, **config.scheme_options
+            )
         for warning in caught:
             warnings.warn(f"{name}: {warning.message}", stacklevel=4)
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config)
 
     return install(model, config, start)
+
+
+def _learned(
+    model: nn.Module,
+    config: Config,
+    batches: Iterable[Any] | None,
+    loss_fn: Callable[[nn.Module, Any], Tensor] | None,
+) -> tuple[Config, dict[str, Statistics]]:
+    """What a data-driven scheme needs to see of every layer, and the config with the ranks that follow from it."""
+    needs = SCHEMES[config.scheme].needs
+    if needs not in ("inputs", "gradient"):
+        return config, {}
+    _check_bare(model)
+    found, _ = targets(model, config)
+    if batches is None:
+        raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
+    if config.scheme == "eva":
+        check_rho(config.scheme_options.get("rho", 1.0))  # before the pass over the data
+    stats = collect(model, found, batches, needs, loss_fn)
+    if config.scheme == "eva":
+        config = by_explained_variance(config, stats, {name: weight_of(module).shape for name, module in found.items()})
+    return config, stats
+
+
+def _check_bare(model: nn.Module) -> None:
+    if STATE in vars(model):
+        raise ValueError("the model carries adapters already; call lora.detach(model) first")
 
 
 def generator(seed: int, name: str) -> Generator:
@@ -72,8 +104,7 @@ def adapter(module: nn.Module, factors: Factors, start: Factors | None, scale: f
 
 def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], LoRALinear]) -> Report:
     """Build every layer by `start(name, module)`, and only when all are built put them into the model."""
-    if STATE in vars(model):
-        raise ValueError("the model carries adapters already; call lora.detach(model) first")
+    _check_bare(model)
     found, skipped = targets(model, config)
     layers: dict[nn.Module, LoRALinear] = {}
     for name, module in found.items():

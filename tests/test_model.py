@@ -6,16 +6,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models import IDS, TOKENS, gpt2, llama, photograph, shake, small, twin
+from models import IDS, TOKENS, data_for, gpt2, llama, photograph, shake, small, twin
 from torch import nn
 
 import lora
 from lora import SCHEMES, Config
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
-every_scheme = pytest.mark.parametrize(
-    "scheme", [n for n, row in SCHEMES.items() if row.needs in ("nothing", "weight")]
-)
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 # The little model's gradients have a lower rank than some schemes ask for, who say so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*directions asked for:UserWarning")
 
@@ -25,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*directions asked for:UserWarni
 def test_the_function_at_step_0_is_bit_equal(scheme, dtype):
     model = small(dtype)
     before = model(IDS)
-    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")))
+    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model))
     assert torch.equal(model(IDS), before)
 
 
@@ -34,7 +32,7 @@ def test_the_function_at_step_0_is_bit_equal(scheme, dtype):
 def test_step_0_on_transformers_models_and_both_weight_layouts(scheme, build):
     model = build()
     before = model(TOKENS).logits
-    report = lora.attach(model, Config(rank=4, scheme=scheme))
+    report = lora.attach(model, Config(rank=4, scheme=scheme), **data_for(model))
     assert torch.equal(model(TOKENS).logits, before)
     assert report.skipped["lm_head"] == "the output head"
     assert {layer.path for layer in report.layers} == {"fused"}
@@ -60,7 +58,7 @@ def test_conv1d_gets_what_the_equivalent_linear_gets():
 @given(seed=st.integers(0, 2**32))
 def test_every_trained_factor_gets_a_gradient_within_two_steps(scheme, seed):
     model = small()
-    lora.attach(model, Config(rank=3, scheme=scheme, seed=seed, target_modules=("up", "down")))
+    lora.attach(model, Config(rank=3, scheme=scheme, seed=seed, target_modules=("up", "down")), **data_for(model))
     optimizer = torch.optim.SGD(lora.param_groups(model, 0.1))
     moved = set()
     for _ in range(2):
@@ -77,7 +75,7 @@ def test_merge_and_unmerge_restore_the_weight_bit_for_bit(scheme, dtype):
     model: Any = small(dtype)
     weight = model.up.weight
     bits = weight.clone()
-    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")))
+    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model))
     shake(model)
     expected = model(IDS)
     for _ in range(20):
@@ -121,7 +119,7 @@ def test_detach_gives_the_model_back(scheme):
     model = small()
     model.embed.weight.requires_grad_(False)
     before = photograph(model)
-    lora.attach(model, Config(rank=3, scheme=scheme, modules_to_save=("head",)))
+    lora.attach(model, Config(rank=3, scheme=scheme, modules_to_save=("head",)), **data_for(model))
     shake(model)
     assert photograph(model) != before
     lora.detach(model)
@@ -316,7 +314,7 @@ def test_hooks_on_the_base_layer_are_still_called():
 @pytest.mark.parametrize("scheme", ["init_a", "pissa"])
 def test_fused_and_unfused_paths_agree(scheme):
     model = small(torch.float64)
-    lora.attach(model, Config(rank=3, scheme=scheme))
+    lora.attach(model, Config(rank=3, scheme=scheme), **data_for(model))
     shake(model)
     fused = torch.autograd.grad(model(IDS).square().sum(), [p for p in model.parameters() if p.requires_grad])
     for layer in lora.adapters(model).values():

@@ -6,6 +6,7 @@ as a frozen pair, so every scheme begins at the pretrained function; a scheme ne
 """
 
 from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init
+from lora.schemes.inputs import corda, eva
 from lora.schemes.random import gaussian, init_a, init_b, orthogonal
 from lora.schemes.scheme import Factors, Scheme
 from lora.schemes.weight import mica, milora, nystrom, olora, pissa
@@ -27,4 +28,6 @@ SCHEMES = {
     "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived"),
     "gradient_signal": Scheme(gradient_signal, "gradient", "derived"),
     "tsd_init": Scheme(tsd_init, "gradient", "2409.01035"),
+    "eva": Scheme(eva, "inputs", "2410.07170"),
+    "corda": Scheme(corda, "inputs", "2406.05223"),
 }

@@ -1,0 +1,105 @@
+"""Schemes that see the layer's inputs x, through `lora.Statistics`."""
+
+import math
+import warnings
+
+import torch
+from torch import Generator, Tensor
+
+from lora.schemes.scheme import Factors, normal
+from lora.statistics import Statistics
+
+# Below this part of the largest eigenvalue the products of a float32 Gram hold nothing but rounding.
+NOISE = torch.finfo(torch.float32).eps
+
+
+def eva(
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    stats: Statistics,
+    rho: float = 1.0,
+    center: bool = True,
+    whiten: bool = False,
+) -> Factors:
+    """B = 0 and the rows of A the top r eigenvectors of the inputs' covariance C = E[x x^T] - E[x] E[x]^T
+    (EVA, arXiv:2410.07170).
+
+    The field's code takes the centred C, the default here; the paper's theorem is about the second moment E[x x^T],
+    `center=False`. They differ much where the inputs' mean is large. With `whiten` row j is divided by sqrt(lambda_j),
+    so that every entry of A x has variance 1 (uncentred: mean square 1). In each eigenvector the entry of largest
+    magnitude is positive. Where the inputs vary in fewer than r directions, random orthonormal ones complete the
+    rows, of norm 1 also with `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
+    """
+    del scale, rho
+    _check("eva", W, stats)
+    values, vectors = stats.axes(rank, center)
+    alive = int((values > NOISE * values[0].clamp(min=0)).sum())
+    alive = min(alive, max(math.ceil(stats.count) - center, 0))  # n points span n directions, n - 1 about their mean
+    V = vectors[:, :alive]
+    largest = V.gather(0, V.abs().argmax(0, keepdim=True))
+    V = V * torch.where(largest < 0, -1, 1)
+    if alive < rank:
+        warnings.warn(
+            f"the inputs vary in only {alive} of the {rank} directions asked for ({stats.count:g} tokens); the others "
+            "start at random",
+            stacklevel=3,
+        )
+        V = torch.cat([V, _complement(V, rank - alive, rng)], 1)
+    A = V.mT
+    if whiten:
+        A = torch.cat([A[:alive] / values[:alive, None].sqrt(), A[alive:]])
+    return Factors(W.new_zeros(W.shape[0], rank), A.to(W).contiguous())
+
+
+def corda(
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    stats: Statistics,
+    mode: str = "ipm",
+    damping: float = 0.01,
+) -> Factors:
+    """Triplets of the SVD U S V^T of W P: B = U (S/s)^1/2 and A = (S/s)^1/2 V^T P^-1 (CorDA, arXiv:2406.05223).
+
+    P = C / (Tr C / in) + damping I, with C = E[x x^T] the second moment: the division makes the factors independent of
+    the unit of x, and leaves B A as it was. `damping` is fixed; the authors double theirs until P inverts well, which
+    an eigen-solve always does. mode "ipm" takes the r largest triplets, so that s B A is the rank-r matrix nearest
+    to W in |(W - s B A) P|; "kpm" the r smallest, to keep what the inputs use most. "sqrt" is "ipm" with P^1/2,
+    nearest in the error of the output itself, E|(W - s B A) x|^2 (up to the damping; derived).
+    """
+    del rng
+    if mode not in ("ipm", "kpm", "sqrt"):
+        raise ValueError(f'corda: mode must be "ipm", "kpm" or "sqrt", got {mode!r}')
+    if not (math.isfinite(damping) and damping > 0):
+        raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
+    _check("corda", W, stats)
+    values, Q = stats.axes(center=False)
+    mean = values.mean()
+    values = (values.clamp(min=0) / mean if mean > 0 else values * 0) + damping
+    if mode == "sqrt":
+        values = values.sqrt()
+    U, S, Vh = torch.linalg.svd((W.double() @ Q) * values @ Q.mT, full_matrices=False)
+    chosen = slice(len(S) - rank, None) if mode == "kpm" else slice(None, rank)
+    # a triplet below the rounding of W P is none: the usual cut of numerical rank
+    dead = S[chosen] <= torch.finfo(W.dtype).eps * max(W.shape) * S[0]
+    root = torch.where(dead, 0, S[chosen] / scale).sqrt()
+    A = root[:, None] * ((Vh[chosen] @ Q) / values @ Q.mT)
+    return Factors((U[:, chosen] * root).to(W), A.to(W))
+
+
+def _complement(V: Tensor, columns: int, rng: Generator) -> Tensor:
+    """Random orthonormal columns orthogonal to those of V."""
+    G = normal(V, V.shape[0], columns, rng=rng)
+    return torch.linalg.qr(torch.cat([V, G], 1)).Q[:, V.shape[1] :]
+
+
+def _check(scheme: str, W: Tensor, stats: Statistics) -> None:
+    if stats.mean.shape != (W.shape[1],):
+        raise ValueError(
+            f"{scheme}: the statistics are of inputs of width {stats.mean.shape[0]}, W has {W.shape[1]} columns"
+        )
+    if bad := int((~stats.second_moment.isfinite()).sum()):
+        raise ValueError(f"{scheme}: the second moment has {bad} entries that are NaN or infinite")
