@@ -43,6 +43,8 @@ LAWS = {
     "olora": replace(BLIND, orthonormal="B", weight=(0, 1), rotations="left"),
     "mica": replace(BLIND, zero_product=True, orthonormal="B", rotations="both"),
     "nystrom": replace(BLIND, zero_product=True, weight=(0, 1), scale=(0, -1)),
+    "eva": replace(BLIND, zero_product=True, orthonormal="A", rotations="both"),
+    "corda": replace(SPECTRAL, balanced=False),
     "lora_ga": replace(BLIND, orthonormal="AB", rotations="both"),
     "lora_one": replace(BLIND, balanced=True, rotations="both"),
     "nystrom_grad": replace(BLIND, zero_product=True),

@@ -108,7 +108,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
         B, A = (factor.to(W.device, torch.promote_types(factor.dtype, torch.float32)) for factor in (B, A))
         pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
         if changed_base:  # PEFT subtracted this start from the weight of the model that it trained
-            pair = SCHEMES[config.scheme](W.detach().to(B.dtype), rank, scale=scale)
+            pair = SCHEMES["pissa"](W.detach().to(B.dtype), rank, scale=scale, exact=True)
         layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
         if isinstance(layer, Dora):
             m = tensors[_key(name, MAGNITUDE)]

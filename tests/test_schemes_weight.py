@@ -131,7 +131,6 @@ def test_mica_is_that_of_peft(shape):
     assert (ours.B @ ours.B.mT - B @ B.mT).abs().max() <= bar
 
 
-@pytest.mark.xfail(strict=True, reason="lora.storage.load does not yet ask for pissa's exact start")
 def test_a_large_pissa_adapter_of_peft_loads_to_its_function(tmp_path):
     """PEFT subtracted the exact start from W, so what is added back must be exact too."""
     build = lambda: nn.Sequential(nn.Linear(640, 640, bias=False))
