@@ -10,6 +10,7 @@ from lora.config import Config
 from lora.layer import LoRALinear
 from lora.model import adapters, attach, detach, merge, param_groups, unmerge
 from lora.optimizers import OPTIMIZERS
+from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics, merged
@@ -32,6 +33,7 @@ __all__ = [
     "attach",
     "collect",
     "detach",
+    "initialize_peft",
     "launch",
     "load",
     "merge",
