@@ -118,13 +118,16 @@ class Proxy:
             return config, options
 
         try:
-            config, options = tyro.cli(
+            (config, options), unknown = tyro.cli(
                 parsed,
                 prog=f"python proxies/{self.stem}.py",
                 description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
                 args=list(arguments),
                 config=(tyro.conf.FlagCreatePairsOff,),
+                return_unknown_args=True,
             )
+            if unknown:
+                raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

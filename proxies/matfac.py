@@ -11,7 +11,7 @@ are about the synthetic ones.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
@@ -28,6 +28,7 @@ DIGITS_SEEDS = 3
 TOO_DEAR = {("digits", "Adam", "OP default"), ("digits", "Adam", "OP linear")}
 SWEEPS = 50  # of alternating least squares
 READING = "steps are the fewest over rates, in the median over seeds; width in decades of rates that reach 1e-4"
+TARGETS = ("synthetic", "gauss", "ill", "well", "digits")
 METHODS = ("OP bias", "OP default", "OP linear", "scalar", "direct", "direct, large A")
 SCALED = ("ScaledGD", "Nyström + ScaledGD")  # preconditioned SGD, so they have no other optimiser
 OPTIMISERS = ("Adam", "momentum", "SGD")  # the slowest cells first, so that the cores finish together
@@ -51,10 +52,10 @@ class Config:
     """independent problems, paired over methods, seeded from 1000 on; methods that no claim compares run on 5"""
     steps: int = 1000
     """full-batch steps of every run"""
-    target: Literal["synthetic", "gauss", "ill", "well", "digits"] = "synthetic"
-    """synthetic is gauss, ill and well; digits brings its own rows and columns"""
-    methods: Literal["all", "claims"] = "all"
-    """every method on every target, or only what the claims compare"""
+    target: str = "synthetic"
+    """synthetic (which is gauss, ill and well), one of these, or digits, which brings its own rows and columns"""
+    methods: str = "all"
+    """all: every method on every target; claims: only what the claims compare"""
     rates: tuple[float, ...] = ()
     """learning rates instead of the automatic grid"""
 
@@ -62,6 +63,9 @@ class Config:
         for name, least in (("rows", 2), ("columns", 2), ("rank", 1), ("seeds", 2), ("steps", 1)):
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"--{name} must be at least {least}, got {value}")
+        for name, known in (("target", TARGETS), ("methods", ("all", "claims"))):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"--{name} must be one of {', '.join(known)}, got {value!r}")
         most = 64 if self.target == "digits" else min(self.rows, self.columns)
         if self.rank > most:
             raise ValueError(f"--rank must be at most min(rows, columns) = {most}, got {self.rank}")
