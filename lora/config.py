@@ -27,6 +27,8 @@ class Config:
     seed                 of the start; each layer draws from its own stream, named after the layer
     rank_pattern         rank by layer: name end or regular expression -> value, the first match wins (as in PEFT);
     alpha_pattern        the same for alpha
+    tie                  True lets a layer be adapted whose weight another module holds too: in that layer alone, and
+                         merged into a copy of its own
     """
 
     rank: int = 8
@@ -45,6 +47,7 @@ class Config:
     seed: int = 0
     rank_pattern: dict[str, int] = field(default_factory=dict)
     alpha_pattern: dict[str, float] = field(default_factory=dict)
+    tie: bool = False
 
     def __post_init__(self) -> None:
         for name in ("target_modules", "exclude_modules", "modules_to_save"):
@@ -63,7 +66,7 @@ class Config:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout!r}")
         if not _is_int(self.seed) or self.seed < 0:
             raise ValueError(f"seed must be a non-negative integer, got {self.seed!r}")
-        for name in ("rank_stabilized", "train_a", "train_b"):
+        for name in ("rank_stabilized", "train_a", "train_b", "tie"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not (self.train_a or self.train_b):

@@ -1,6 +1,5 @@
 """LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its parameters."""
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,36 +9,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from lora.bases import base_of, shape_of, weight_of
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
-
-
-def is_conv1d(module: nn.Module) -> bool:
-    """Whether this is transformers' Conv1D, a linear layer that stores its weight as (in, out).
-
-    transformers is looked up, never imported: a model can hold a Conv1D only where it is loaded already.
-    """
-    library = sys.modules.get("transformers.pytorch_utils")
-    return library is not None and isinstance(module, library.Conv1D)
-
-
-def is_supported(module: nn.Module) -> bool:
-    """Whether the module computes x W^T + b by its own forward.
-
-    A subclass with another forward (a quantised layer) does not. Neither does the output projection inside
-    nn.MultiheadAttention, which is a Linear by type, but whose forward is never called.
-    """
-    if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear):
-        return False
-    return is_conv1d(module) or (isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward)
-
-
-def weight_of(module: nn.Module) -> Tensor:
-    """The weight as (out, in), for Conv1D as a view."""
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight.mT if is_conv1d(module) else weight
-
 
 Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
 
@@ -114,21 +86,26 @@ class LoRALinear(nn.Module, ABC):
 
     @property
     def bias(self) -> Tensor | None:
-        return self.base_layer.bias  # type: ignore[return-value]
+        return getattr(self.base_layer, "bias", None)  # an embedding has none
 
     @property
     def in_features(self) -> int:
-        return weight_of(self.base_layer).shape[1]
+        return shape_of(self.base_layer)[1]
 
     @property
     def out_features(self) -> int:
-        return weight_of(self.base_layer).shape[0]
+        return shape_of(self.base_layer)[0]
 
     @property
     def path(self) -> str:
-        """How the next forward is computed: "fused", "merged", or "unfused" with the reason."""
+        """How the next forward is computed: "fused", "gathered", "merged", or "unfused" with the reason."""
         if self.merged:
             return "merged"
+        kind = base_of(self.base_layer)
+        if kind.reads_ids:
+            return "gathered"
+        if kind.quantised:
+            return "unfused: quantised base"
         if self.dropout and self.training:
             return f"unfused: dropout {self.dropout:g} acts on the input of the trained branch alone"
         base = self.base_layer
@@ -136,12 +113,14 @@ class LoRALinear(nn.Module, ABC):
             return "unfused: the base layer has hooks, which must see its own forward"
         return "fused"
 
-    def update(self) -> tuple[Tensor, Tensor]:
-        """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is (k, in)."""
+    def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is (k, in), or
+        (k, n) where n `ids` choose its columns."""
         L, R = self.factors()
+        R = columns(R, ids)
         if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - self.A0])
-        return self._extended(L, R)
+            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - columns(self.A0, ids)])
+        return self._extended(L, R, ids)
 
     def exported(self) -> Factors:
         """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
@@ -150,9 +129,9 @@ class LoRALinear(nn.Module, ABC):
             L, R = torch.cat([L, -self.B0], 1), torch.cat([R, self.A0])
         return Factors(L, R)
 
-    def _extended(self, L: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+    def _extended(self, L: Tensor, R: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         more = self.extension()
-        return (L, R) if more is None else (torch.cat([L, more[0]], 1), torch.cat([R, more[1]]))
+        return (L, R) if more is None else (torch.cat([L, more[0]], 1), torch.cat([R, columns(more[1], ids)]))
 
     def forward(self, x: Tensor) -> Tensor:
         path = self.path
@@ -161,9 +140,12 @@ class LoRALinear(nn.Module, ABC):
         if path == "fused":
             y = low_rank_linear(x, weight_of(self.base_layer), self.bias, *self.update(), self.scale)
         else:
-            y = self.base_layer(x) + self._branch(x)
+            y = self.base_layer(x) + (self._gathered(x) if path == "gathered" else self._branch(x))
         excess = self._excess()
-        return y if excess is None else rescaled(y, self.bias, excess)
+        y = y if excess is None else rescaled(y, self.bias, excess)
+        if path == "gathered" and (padding := self.base_layer.padding_idx) is not None:
+            y = torch.where((x == padding)[..., None], y.detach(), y)  # that token gives no gradient, as in torch
+        return y
 
     def _branch(self, x: Tensor) -> Tensor:
         """The update by plain autograd. Dropout acts on the trained branch, never on the frozen start:
@@ -175,6 +157,20 @@ class LoRALinear(nn.Module, ABC):
             B, A = (factor.to(x.dtype) for factor in self._extended(*self.factors()))
             y = y + F.linear(F.linear(change, A), B)
         return self.scale * y
+
+    def _gathered(self, ids: Tensor) -> Tensor:
+        """The update of an embedding, whose x is one-hot, so that R x is a column of R. Dropout of such an x drops
+        the token's whole branch, so with c = 0 or 1 / (1 - p) for each token
+        B A drop(x) - B0 A0 x = L R x + (c - 1) B A x."""
+        flat, dtype = ids.reshape(-1), self.weight.dtype
+        L, low = (factor.to(dtype) for factor in self.update(flat))
+        y = F.linear(low.mT, L)
+        if self.dropout and self.training:
+            B, A = self.factors()
+            B, low = (factor.to(dtype) for factor in self._extended(B, columns(A, flat), flat))
+            c = F.dropout(torch.ones_like(flat, dtype=dtype), self.dropout)
+            y = y + F.linear(low.mT * (c - 1)[:, None], B)
+        return self.scale * y.view(*ids.shape, -1)
 
     def _excess(self) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward (arXiv:2402.09353,
@@ -197,15 +193,20 @@ class LoRALinear(nn.Module, ABC):
     def merged_weight(self) -> Tensor:
         """The adapted weight as the base layer stores it, computed in float32 at least and rounded once.
 
-        Raises ValueError when it is not finite.
+        Raises ValueError when it is not finite, or the base is quantised.
         """
+        if base_of(self.base_layer).quantised:
+            raise ValueError(
+                "a quantised weight cannot hold the merged one; save the adapter, and merge it on the model as it was "
+                "before quantisation"
+            )
         merged, excess = self.dense(), self._excess()
         if excess is not None:
             merged = merged * (1 + excess)[:, None]
         merged = merged.to(self.weight.dtype)
         if bad := int((~merged.isfinite()).sum()):
             raise ValueError(f"the merged weight would have {bad} entries that are NaN or infinite")
-        return merged.mT.contiguous() if is_conv1d(self.base_layer) else merged
+        return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
     def merge(self, keep_base: bool = True) -> None:
         if not self.merged:
@@ -261,3 +262,8 @@ def own(factor: Tensor) -> Tensor:
 
 def row_norms(W: Tensor) -> Tensor:
     return torch.linalg.vector_norm(W, dim=1)
+
+
+def columns(R: Tensor, ids: Tensor | None) -> Tensor:
+    """The columns of R (k, in) of these n indices, (k, n); all of R where None is given."""
+    return R if ids is None else F.embedding(ids, R.mT).mT

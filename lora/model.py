@@ -9,14 +9,15 @@ from typing import Any, get_args
 import torch
 from torch import Generator, Tensor, nn
 
+from lora.bases import weight_of
 from lora.collect import collect
 from lora.config import Config
-from lora.layer import Kind, LoRALinear, weight_of
+from lora.layer import Kind, LoRALinear
 from lora.ranks import by_explained_variance, check_rho
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
-from lora.targets import saved_modules, targets
+from lora.targets import check_vectors, saved_modules, targets, tied
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
@@ -29,6 +30,7 @@ class Attached:
     config: Config
     required_grad: dict[str, bool]  # of every parameter before
     originals: dict[str, Tensor]  # values of the modules_to_save before
+    tied: tuple[str, ...]  # adapted layers whose weight another module holds too
 
 
 def attach(
@@ -75,6 +77,7 @@ def _learned(
         return config, {}
     _check_bare(model)
     found, _ = targets(model, config)
+    check_vectors(found, config.scheme)
     if batches is None:
         raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
     if config.scheme == "eva":
@@ -122,17 +125,19 @@ def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], 
     saved = saved_modules(model, config)
     state = Attached(
         config,
-        {name: parameter.requires_grad for name, parameter in model.named_parameters()},
+        {name: parameter.requires_grad for name, parameter in model.named_parameters(remove_duplicate=False)},
         {
             f"{name}.{key}": value.clone()
             for name, module in saved.items()
             for key, value in module.state_dict().items()
         },
+        tuple(tied(model, found)),
     )
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
     _replace(model, layers)
+    _keep_forwards(model)
     setattr(model, STATE, state)
     return report_of(model, config, adapters(model), skipped)
 
@@ -143,6 +148,20 @@ def _replace(model: nn.Module, new: dict[nn.Module, Any]) -> None:
         for key, child in parent._modules.items():
             if child in new:
                 setattr(parent, key, new[child])
+
+
+def _keep_forwards(model: nn.Module) -> None:
+    """Have nn.TransformerEncoderLayer call its adapted layers: in eval mode it would read their weights past them, but
+    not while one of its modules has a hook."""
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            for child in module.children():
+                if isinstance(child, LoRALinear):
+                    child.register_forward_pre_hook(_no_change)
+
+
+def _no_change(*_: Any) -> None:
+    pass
 
 
 def attached(model: nn.Module) -> Attached:
@@ -191,14 +210,23 @@ def detach(model: nn.Module) -> None:
 
     An unmerged model is again what it was before `attach`, its modules_to_save included. A merged one keeps the
     merged weights and the trained modules: `merge` then `detach` gives a plain fine-tuned model.
+
+    Raises ValueError for a merged layer of a transformers model that was tied, while the model's configuration says
+    that it is: a saved copy would be tied again when it is read.
     """
     state, layers = attached(model), adapters(model)
+    untied = [name for name in state.tied if layers[name].merged]
+    if untied and getattr(getattr(model, "config", None), "tie_word_embeddings", False):
+        raise ValueError(
+            f"{untied[0]} is merged into a weight of its own, but model.config.tie_word_embeddings is True, by which a "
+            "saved copy would be tied again; set it to False, or call lora.unmerge(model), first"
+        )
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():
             for key, value in state.originals.items():
                 _tensor(model, key).copy_(value)
     _replace(model, {layer: layer.base_layer for layer in layers.values()})
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from torch import nn
 
+from lora.bases import base_of, is_conv1d
 from lora.config import Config, matches, pattern_matches
-from lora.layer import LoRALinear, is_conv1d
+from lora.layer import LoRALinear
 
 # PEFT options that change the computed function, with the values under which they do not.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "alora_invocation_tokens": (None,),
     "arrow_config": (None,),
     "bias": ("none",),
+    "ensure_weight_tying": (False,),
     "kasa_config": (None,),
     "layer_replication": (None, []),
     "layers_to_transform": (None, []),
@@ -40,6 +42,7 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
         name: config.alpha_of(name) * (math.sqrt(growth[name]) if config.rank_stabilized else growth[name])
         for name in layers
     }
+    linear = [layer.base_layer for layer in layers.values() if not base_of(layer.base_layer).reads_ids]
     common_rank, common_alpha = (Counter(values.values()).most_common(1)[0][0] for values in (rank, alpha))
     return {
         "peft_type": "LORA",
@@ -57,7 +60,7 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
         "alpha_pattern": {f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha},
         "target_modules": _target_names(model, layers),
         "modules_to_save": list(config.modules_to_save) or None,
-        "fan_in_fan_out": all(is_conv1d(layer.base_layer) for layer in layers.values()),
+        "fan_in_fan_out": bool(linear) and all(is_conv1d(base) for base in linear),
         "bias": "none",
     }
 
@@ -105,6 +108,7 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
         dropout=values.get("lora_dropout", 0.0),
         rank_pattern=_matching(values.get("rank_pattern"), here),
         alpha_pattern=_matching(values.get("alpha_pattern"), here),
+        tie=True,  # PEFT adapts a tied layer alone
     )
     return config, start == "pissa"
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora.bases import is_dense_linear, weight_of
 from lora.collect import collect
-from lora.layer import is_supported, weight_of
 from lora.model import generator
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
@@ -88,7 +88,7 @@ def _adapted(peft_model: nn.Module) -> tuple[dict[str, Any], str]:
     for key, module in model.get_base_model().named_modules():
         if isinstance(module, peft.tuners.lora.LoraLayer) and name in module.r:
             layer: Any = module
-            if not is_supported(base := layer.get_base_layer()):
+            if not is_dense_linear(base := layer.get_base_layer()):
                 raise ValueError(f"{key} adapts a {type(base).__name__}, which is not supported")
             if layer.lora_B[name].weight.any() and layer.lora_A[name].weight.any():
                 raise ValueError(f"{key}: B A is not zero, so the adapter has been trained; start from a fresh one")

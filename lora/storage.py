@@ -25,8 +25,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from lora.bases import base_of, weight_of
 from lora.config import Config
-from lora.layer import LoRALinear, weight_of
+from lora.layer import LoRALinear
 from lora.model import adapter, adapters, attached, install
 from lora.peft_config import from_peft, to_peft
 from lora.report import Report
@@ -89,8 +90,10 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             )
     with_start = set(own["start"]) if own else set()
     saved = _saved(model, config)
-    parts = ("lora_B.weight", "lora_A.weight", *([MAGNITUDE] if config.variant == "dora" else []))
-    wanted = {_key(name, part) for name in targets(model, config)[0] for part in parts}
+    found = targets(model, config)[0]
+    more = [MAGNITUDE] if config.variant == "dora" else []
+    wanted = {_key(name, part) for name, module in found.items() for part in (*base_of(module).keys, *more)}
+    tensors = _without_bases(tensors, found)
     _check_keys(folder / WEIGHTS, set(tensors), wanted | set(saved))
     for key, value in saved.items():
         if tensors[key].shape != value.shape:
@@ -99,7 +102,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
     def start(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
         scale, width = config.scale_of(name, rank), rank * (1 + (name in with_start))
-        B, A = (tensors[_key(name, f"lora_{factor}.weight")] for factor in "BA")
+        A, B = (tensors[_key(name, key)] for key in base_of(module).keys)
         if B.shape != (W.shape[0], width) or A.shape != (width, W.shape[1]):
             raise ValueError(
                 f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this layer needs "
@@ -107,7 +110,8 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             )
         B, A = (factor.to(W.device, torch.promote_types(factor.dtype, torch.float32)) for factor in (B, A))
         pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
-        if changed_base:  # PEFT subtracted this start from the weight of the model that it trained
+        if changed_base and not base_of(module).reads_ids:
+            # PEFT subtracted this start from the weight of the model that it trained, an embedding's excepted.
             pair = SCHEMES["pissa"](W.detach().to(B.dtype), rank, scale=scale, exact=True)
         layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
         if isinstance(layer, Dora):
@@ -130,9 +134,20 @@ def _key(name: str, part: str) -> str:
 
 def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
     B, A = layer.exported()
-    tensors = {_key(name, "lora_B.weight"): B, _key(name, "lora_A.weight"): A}
+    tensors = dict(zip((_key(name, key) for key in base_of(layer.base_layer).keys), (A, B), strict=True))
     m = layer.magnitudes()
     return tensors if m is None else tensors | {_key(name, MAGNITUDE): m}
+
+
+def _without_bases(tensors: dict[str, Tensor], layers: dict[str, nn.Module]) -> dict[str, Tensor]:
+    """Without the copies of base weights that PEFT adds for embeddings and heads; raises ValueError where one is not
+    the model's own."""
+    copies = {_key(name, "base_layer.weight"): module for name, module in layers.items()}
+    for key in tensors.keys() & copies.keys():
+        value, weight = tensors[key], copies[key].get_parameter("weight")
+        if value.shape != weight.shape or not torch.equal(value.to(weight), weight):
+            raise ValueError(f"{key} is the weight that the adapter was trained on, and differs from this model's")
+    return {key: value for key, value in tensors.items() if key not in copies}
 
 
 def _kept(
@@ -151,6 +166,7 @@ def _kept(
             seed=config.seed,
             train_a=config.train_a,
             train_b=config.train_b,
+            tie=config.tie,
         )
         return config, []
     config = config if config.variant == variant else replace(config, variant=variant, variant_options={})

@@ -1,11 +1,13 @@
 """Which layers of a model are adapted, and why the others are not."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
+from lora.bases import base_of, find_base, obstacle
 from lora.config import Config, matches, pattern_matches, suggestion
-from lora.layer import LoRALinear, is_supported
+from lora.layer import LoRALinear
 
 ALL_LINEAR = "all-linear"
 
@@ -23,9 +25,9 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
     Raises ValueError when a pattern names nothing, or a layer that cannot be adapted.
     """
     found: dict[str, nn.Module] = {}
-    skipped: dict[str, str] = {}
     every = config.target_modules == ALL_LINEAR
     head = output_head(model) if every else None
+    skipped = {name: "a parameter of the model itself" for name, p in _own_parameters(model) if p.ndim > 1}
     for name, module in model.named_modules():
         if not name:
             continue
@@ -37,22 +39,61 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
             reason = "in exclude_modules"
         elif not (every or matches(config.target_modules, name)):
             reason = "not in target_modules"
-        elif not is_supported(module):
+        elif (base := find_base(module)) is None:
             if not every:
-                raise ValueError(
-                    f"{name} is a {type(module).__name__}, which is not supported; supported are torch.nn.Linear "
-                    "and transformers' Conv1D"
-                )
+                base_of(module, name)
             reason = f"{type(module).__name__} is not supported"
+        elif base.reads_ids and every:
+            reason = "an embedding, adapted only where it is named"
+        elif why := obstacle(module):
+            if not every:
+                raise ValueError(f"{name} cannot be adapted: {why}")
+            skipped[name] = why
+            continue
         elif module is head:
             reason = "the output head"
         else:
             found[name] = module
             continue
-        if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
+        if any(parameter.ndim > 1 for _, parameter in _own_parameters(module)):
             skipped[name] = reason
     _check_names(model, config, found)
+    if not config.tie:
+        for name, other in tied(model, found).items():
+            raise ValueError(
+                f"{name} shares its weight with {other}, which the update would not reach; Config(tie=True) adapts "
+                f"{name} alone and merges into a copy of its own"
+            )
     return found, skipped
+
+
+def tied(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, str]:
+    """Of these layers those whose weight another module of the model holds too, with that module's name."""
+    holders: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        for _, parameter in _own_parameters(module):
+            if parameter.ndim > 1:
+                holders.setdefault(id(parameter), []).append(name)
+    shared = {}
+    for name, module in layers.items():
+        for _, parameter in _own_parameters(module):
+            if others := [holder for holder in holders.get(id(parameter), ()) if holder != name]:
+                shared[name] = others[0] or "the model itself"
+    return shared
+
+
+def check_vectors(layers: dict[str, nn.Module], scheme: str) -> None:
+    """Raise ValueError naming a layer that reads indices, of whose inputs a data-driven scheme can learn nothing."""
+    for name, module in layers.items():
+        if base_of(module).reads_ids:
+            raise ValueError(
+                f"{name} is an embedding, whose inputs are indices, not vectors: scheme {scheme!r} has nothing to "
+                "learn from; exclude it, or choose a scheme that needs no data"
+            )
+
+
+def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return module.named_parameters(recurse=False)
 
 
 def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) -> None:
@@ -62,6 +103,9 @@ def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) 
         wanted = getattr(config, where)
         for end in () if isinstance(wanted, str) else wanted:
             if not any(matches((end,), name) for name in names):
+                held = [name for name, _ in model.named_parameters() if matches((end,), name)]
+                if held:
+                    raise ValueError(f"{where}: {held[0]} is a parameter, not a layer, which is not supported")
                 raise ValueError(f"{where}: the model has no module {end!r}{suggestion(end, ends + names)}")
     if not found:
         raise ValueError(f"target_modules={config.target_modules!r} leaves no layer of the model to adapt")

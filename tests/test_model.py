@@ -105,7 +105,7 @@ def test_merge_can_give_the_original_up():
 
 def test_merging_leaves_a_tied_weight_alone():
     model: Any = gpt2()
-    lora.attach(model, Config(rank=2, target_modules=("lm_head",)))
+    lora.attach(model, Config(rank=2, target_modules=("lm_head",), tie=True))
     shake(model)
     expected = model(TOKENS).logits
     lora.merge(model)
@@ -132,7 +132,7 @@ def test_only_adapters_and_saved_modules_train():
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"up.A", "up.B", "down.A", "down.B", "head.weight", "head.bias"}
     assert report.trainable == 2 * (12 + 16) * 2 + 12 * 3 + 3
-    assert report.skipped == {"embed": "Embedding is not supported", "head": "in modules_to_save"}
+    assert report.skipped == {"embed": "an embedding, adapted only where it is named", "head": "in modules_to_save"}
 
 
 @pytest.mark.parametrize(("train_a", "train_b"), [(True, False), (False, True)])
@@ -159,7 +159,11 @@ def nan_weight(model):
         ({"scheme_options": {"xi": 1.0}}, None, "up: .*xi"),
         ({"scheme": "nystrom", "scheme_options": {"xi": -1.0}}, None, "up: nystrom: xi must be positive"),
         ({"target_modules": ("upp",)}, None, "the model has no module 'upp'; did you mean 'up'"),
-        ({"target_modules": ("embed",)}, None, "embed is a Embedding, which is not supported"),
+        (
+            {"target_modules": ("norm",)},
+            None,
+            "norm is a LayerNorm, which is not supported; supported are ",
+        ),
         ({"target_modules": "nothing"}, None, "leaves no layer"),
         ({"exclude_modules": ("dwn",)}, None, "exclude_modules: the model has no module 'dwn'"),
         ({"modules_to_save": ("haed",)}, None, "modules_to_save: the model has no module 'haed'; did you mean 'head'"),

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lora.layer import FactoredLinear, Kind, weight_of
+from lora.bases import weight_of
+from lora.layer import FactoredLinear, Kind
 
 EPS = 1e-6
 
