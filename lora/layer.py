@@ -144,7 +144,7 @@ class LoRALinear(nn.Module, ABC):
         excess = self._excess()
         y = y if excess is None else rescaled(y, self.bias, excess)
         if path == "gathered" and (padding := self.base_layer.padding_idx) is not None:
-            y = torch.where((x == padding)[..., None], y.detach(), y)  # that token gives no gradient, as in torch
+            y = torch.where(x.eq(padding).unsqueeze(-1), y.detach(), y)  # that token gives no gradient, as in torch
         return y
 
     def _branch(self, x: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class LoRALinear(nn.Module, ABC):
             B, low = (factor.to(dtype) for factor in self._extended(B, columns(A, flat), flat))
             c = F.dropout(torch.ones_like(flat, dtype=dtype), self.dropout)
             y = y + F.linear(low.mT * (c - 1)[:, None], B)
-        return self.scale * y.view(*ids.shape, -1)
+        return self.scale * y.view(*ids.shape, len(L))
 
     def _excess(self) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward (arXiv:2402.09353,

@@ -61,8 +61,8 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
     if not config.tie:
         for name, other in tied(model, found).items():
             raise ValueError(
-                f"{name} shares its weight with {other}, which the update would not reach; Config(tie=True) adapts "
-                f"{name} alone and merges into a copy of its own"
+                f"{name} shares its weight with {other}, which the update would not reach; exclude it, or set "
+                f"Config(tie=True), which adapts {name} alone and merges into a copy of its own"
             )
     return found, skipped
 
