@@ -107,7 +107,10 @@ BASES = (
 
 
 def find_base(module: nn.Module) -> Base | None:
-    return next((base for base in BASES if base.includes(module)), None)
+    for base in BASES:
+        if base.includes(module):
+            return base
+    return None
 
 
 def base_of(module: nn.Module, name: str = "it") -> Base:

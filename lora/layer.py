@@ -143,9 +143,7 @@ class LoRALinear(nn.Module, ABC):
             y = self.base_layer(x) + (self._gathered(x) if path == "gathered" else self._branch(x))
         excess = self._excess()
         y = y if excess is None else rescaled(y, self.bias, excess)
-        if path == "gathered" and (padding := self.base_layer.padding_idx) is not None:
-            y = torch.where(x.eq(padding).unsqueeze(-1), y.detach(), y)  # that token gives no gradient, as in torch
-        return y
+        return self._without_padding(x, y) if path == "gathered" else y
 
     def _branch(self, x: Tensor) -> Tensor:
         """The update by plain autograd. Dropout acts on the trained branch, never on the frozen start:
@@ -171,6 +169,11 @@ class LoRALinear(nn.Module, ABC):
             c = F.dropout(torch.ones_like(flat, dtype=dtype), self.dropout)
             y = y + F.linear(low.mT * (c - 1)[:, None], B)
         return self.scale * y.view(*ids.shape, len(L))
+
+    def _without_padding(self, ids: Tensor, y: Tensor) -> Tensor:
+        """y with the gradient that nn.Embedding has: none from the padding token. Its own vector still follows B."""
+        base: Any = self.base_layer
+        return y if base.padding_idx is None else torch.where((ids == base.padding_idx)[..., None], y.detach(), y)
 
     def _excess(self) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward (arXiv:2402.09353,

@@ -31,7 +31,7 @@ class EightBits(nn.Module):
         self.bias = linear.bias
 
     def dequantised_weight(self) -> Tensor:
-        return self.scale * self.Q
+        return self.get_buffer("scale") * self.get_buffer("Q")
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.dequantised_weight().to(x.dtype), self.bias)

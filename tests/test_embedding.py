@@ -194,7 +194,8 @@ def test_a_sparse_embedding_is_adapted_its_factors_get_dense_gradients():
     model: Any = nn.ModuleDict({"embed": nn.Embedding(9, 4, sparse=True)})
     lora.attach(model, config(scheme="pissa"))
     model["embed"](torch.arange(3)).sum().backward()
-    assert lora.adapters(model)["embed"].A.grad.layout == torch.strided
+    layer: Any = lora.adapters(model)["embed"]
+    assert layer.A.grad.layout == torch.strided
 
 
 def unread():
@@ -261,7 +262,7 @@ def test_stock_peft_and_our_load_give_the_saved_function(tmp_path, variant, sche
 )
 def test_we_load_what_peft_saves_and_peft_what_we_save(tmp_path, build, names, options):
     settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=names, **options)
-    theirs = shake(peft.get_peft_model(build(), settings)).eval()
+    theirs: Any = shake(peft.get_peft_model(build(), settings)).eval()
     theirs.save_pretrained(str(tmp_path / "theirs"))
     ours = build()
     lora.load(ours, tmp_path / "theirs")

@@ -56,7 +56,7 @@ def test_a_data_driven_start_on_a_tied_layer_is_refused_before_the_data_are_read
 
 def test_a_parameter_that_the_model_itself_holds_too_is_a_tie():
     model = nn.Sequential(nn.Linear(4, 4))
-    model.register_parameter("tied", model[0].weight)
+    model.register_parameter("tied", model[0].get_parameter("weight"))
     with pytest.raises(ValueError, match="0 shares its weight with the model itself"):
         lora.attach(model, Config(rank=2))
 
@@ -143,7 +143,7 @@ def test_ours_and_peft_s_adapters_of_a_tied_layer_load(tmp_path, target, other):
     again = gpt2()
     lora.load(again, tmp_path / "ours")
     assert torch.equal(again(TOKENS).logits, model(TOKENS).logits)
-    theirs = peft.PeftModel.from_pretrained(gpt2(), str(tmp_path / "ours"))
+    theirs: Any = peft.PeftModel.from_pretrained(gpt2(), str(tmp_path / "ours"))
     close(theirs(TOKENS).logits, model(TOKENS).logits)
     theirs = shake(peft.get_peft_model(gpt2(), peft.LoraConfig(r=2, target_modules=[target]))).eval()
     theirs.save_pretrained(str(tmp_path / "theirs"))
