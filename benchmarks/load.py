@@ -5,8 +5,9 @@
 The adapter is that of a random Llama (hidden 512, 4 layers, MLP 1408) at rank 16, 2.5 MB, saved by `lora.save`; all
 three read that one folder. Ours checks every tensor's checksum, that all are finite, and names and shapes, before the
 model is touched; PEFT checks none of it; the bare file is `safetensors.torch.load_file`, with no model at all. Each
-round loads by all three in turn, each time into a fresh model, and the ratio is that of the medians. The bars are those
-of 10 ms on a machine where PEFT takes 49 ms and the bare file 1.8 ms. Exits 1 when a ratio misses its bar.
+round loads by all three in turn, each time into a fresh model, and the ratio is that of the fastest, since other load
+only ever adds. The bars are those of 10 ms on a machine where PEFT takes 49 ms and the bare file 1.8 ms. Exits 1 when a
+ratio misses its bar.
 """
 
 import statistics
@@ -42,7 +43,9 @@ class Config:
 def base() -> LlamaForCausalLM:
     torch.manual_seed(0)
     return LlamaForCausalLM(
-        LlamaConfig(vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8)
+        LlamaConfig(
+            vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8
+        )
     )
 
 
@@ -81,13 +84,14 @@ def main(config: Config) -> int:
                 if turn:  # the first warms up
                     times[name].append(took)
         size = weights.stat().st_size
-    median = {name: statistics.median(values) for name, values in times.items()}
-    ratio = {name: median["ours"] / median[name] for name in BARS}
-    table = Table("ratio", "median", "bar")
+    fastest = {name: min(values) for name, values in times.items()}
+    ratio = {name: fastest["ours"] / fastest[name] for name in BARS}
+    table = Table("ratio", "of the fastest", "bar")
     for name, bar in BARS.items():
         table.add_row(f"load, ours / {name}", f"{ratio[name]:.3f}", f"<= {bar:.3f}")
     Console().print(table)
-    print(f"{size / 1e6:.1f} MB; medians, ms:", ", ".join(f"{name} {1e3 * m:.2f}" for name, m in median.items()))
+    pairs = [f"{name} {1e3 * fastest[name]:.2f} ({1e3 * statistics.median(times[name]):.2f})" for name in times]
+    print(f"{size / 1e6:.1f} MB; ms, the fastest (median): {', '.join(pairs)}")
     return 0 if all(ratio[name] <= bar for name, bar in BARS.items()) else 1
 
 
