@@ -197,7 +197,7 @@ def _check_keys(file: Path, found: set[str], wanted: set[str]) -> None:
 
 
 def _check_finite(key: str, tensor: Tensor) -> None:
-    # A sum of finite numbers may overflow, but one over NaN or infinity is never finite; counting takes ten times longer
+    # counting takes ten times as long as a sum, which is never finite where an entry is not (it may also overflow)
     if not cmath.isfinite(tensor.sum().item()) and (bad := int((~tensor.isfinite()).sum())):
         raise ValueError(f"{key} has {bad} entries that are NaN or infinite")
 
