@@ -9,14 +9,16 @@ import torch
 from torch import Generator
 
 from lora import SCHEMES, Factors, Scheme
+from lora.laws import error, error_by_inputs, signal_missed, variance_missed
 from lora.testing import LAWS, Laws, check_scheme, sample
 
+OUTWARDS = replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0), rotations="left", in_weight="B", sketch="B")
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
 declared = pytest.mark.parametrize("name", [name for name in SCHEMES if name in LAWS])
 
 
 @every_scheme
-@pytest.mark.parametrize(("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1)])
+@pytest.mark.parametrize(("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1), ((64, 6), 3)])
 def test_every_scheme_keeps_the_contract_and_its_laws(name, shape, rank):
     check_scheme(name, shape=shape, rank=rank)
 
@@ -30,8 +32,8 @@ def test_laws_hold_at_the_largest_rank(name):
     ("name", "options", "laws"),
     [
         ("pissa", {"exact": True}, LAWS["pissa"]),
-        ("nystrom", {"side": "out"}, replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0))),
-        ("nystrom_grad", {"side": "out", "xi": 0.1}, LAWS["nystrom_grad"]),
+        ("nystrom", {"side": "out"}, OUTWARDS),
+        ("nystrom_grad", {"side": "out", "xi": 0.1}, replace(LAWS["nystrom_grad"], rotations="left", in_gradient="B")),
         ("lora_ga", {"gamma": 64.0}, LAWS["lora_ga"]),
         ("tsd_init", {"mode": "abs"}, LAWS["tsd_init"]),
     ],
@@ -103,6 +105,11 @@ def depends_on_the_weight(W, rank, rng, scale):
     return Factors(B, A * W.norm())
 
 
+def depends_on_the_order_of_the_data(W, rank, rng, scale, stats):
+    seed = int(stats.second_moment.view(torch.int64).sum()) & 0xFFFF  # of the last bits
+    return start(W, rank, Generator().manual_seed(seed), scale)
+
+
 def trusts_the_statistics(W, rank, rng, scale, stats):
     B, A = start(W, rank, rng, scale)
     return Factors(B, A + stats.mean.norm().to(W.dtype))
@@ -121,6 +128,7 @@ def trusts_the_statistics(W, rank, rng, scale, stats):
         (has_transposed_factors, "weight", r"B must have shape \(24, 4\), got \(16, 4\)"),
         (overflows_in_half_precision, "weight", "A is not finite in torch.float16"),
         (depends_on_the_weight, "nothing", "depends on W, but is declared to need nothing"),
+        (depends_on_the_order_of_the_data, "inputs", "tokens in another order give another start"),
         (trusts_the_statistics, "inputs", "must refuse statistics that are NaN"),
     ],
 )
@@ -182,13 +190,25 @@ def test_a_wrong_exponent_is_caught(name, law):
     [
         ("pissa", Laws(zero_product=True), "B A is not zero"),
         ("olora", Laws(balanced=True), r"B\^T B and A A\^T differ"),
-        ("milora", Laws(best=True), "the best rank-r approximation by"),
+        ("milora", Laws(least=error), "has error .* where a rival has"),
         ("nystrom", Laws(orthonormal="A"), "A is not orthonormal"),
         ("nystrom", Laws(orthonormal="B"), "B is not orthonormal"),  # it is zero
         ("pissa", Laws(orthonormal="AB"), "B is not orthonormal"),
         ("olora", Laws(rotations="both"), "does not follow a rotation on the right"),
         ("init_b", Laws(rotations="left"), "B does not follow a rotation on the left"),
         ("init_a", Laws(rotations="both"), "A does not follow a rotation on the right"),
+        ("pissa", Laws(rotations="left"), "follows a rotation on the right too, where only the other is declared"),
+        ("mica", Laws(rotations="right"), "follows a rotation on the left too"),
+        ("pissa", Laws(least=error_by_inputs), "has error_by_inputs .* where a rival has"),
+        ("corda", Laws(least=error), "has error .* where a rival has"),
+        ("gradient_signal", Laws(least=variance_missed), "has variance_missed .* where a rival has"),
+        ("eva", Laws(least=signal_missed), "has signal_missed .* where a rival has"),
+        ("orthogonal", Laws(in_weight="A"), "A leaves the row space of W"),
+        ("mica", Laws(in_weight="B"), "B leaves the range of W"),
+        ("pissa", Laws(in_gradient="B"), "B leaves the range of G"),
+        ("eva", Laws(in_gradient="A"), "A leaves the row space of G"),
+        ("pissa", Laws(sketch="A"), "A is not N W"),
+        ("init_b", Laws(sketch="B"), "B is not W N"),
     ],
 )
 def test_a_false_claim_is_caught(name, claim, message):
