@@ -7,10 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Generator
+from transformers.pytorch_utils import Conv1D
 
-from lora import SCHEMES, Factors, Scheme
+import lora
+import lora.round_trip
+import lora.storage
+from lora import SCHEMES, Factors, LoRALinear, Scheme
 from lora.laws import error, error_by_inputs, signal_missed, variance_missed
-from lora.testing import LAWS, Laws, check_scheme, sample
+from lora.peft_config import to_peft
+from lora.testing import LAWS, Laws, check_round_trip, check_scheme, sample
 
 OUTWARDS = replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0), rotations="left", in_weight="B", sketch="B")
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
@@ -40,6 +45,64 @@ def test_laws_hold_at_the_largest_rank(name):
 )
 def test_laws_hold_under_other_options(name, options, laws):
     check_scheme(name, laws=laws, **options)
+
+
+@every_scheme
+@pytest.mark.parametrize("rank", [1, 5])
+def test_every_scheme_survives_the_round_trip_to_peft(name, rank):
+    check_round_trip(name, rank=rank)
+
+
+def without_the_frozen_start(layer):
+    return layer.factors()
+
+
+def half_of_alpha(*arguments):
+    description = to_peft(*arguments)
+    return description | {"lora_alpha": description["lora_alpha"] / 2}
+
+
+def load_twice_as_large(model, folder):
+    lora.load(model, folder)
+    with torch.no_grad():
+        for layer in lora.adapters(model).values():
+            layer.B.mul_(2)
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "message"),
+    [
+        (LoRALinear, ("update", without_the_frozen_start), "the function at step 0 is another in torch.float64"),
+        (lora.storage, ("to_peft", half_of_alpha), "stock PEFT computes another function from what is saved"),
+        (lora.round_trip, ("load", load_twice_as_large), "saved and loaded, it computes another function"),
+    ],
+)
+def test_a_fault_on_the_way_to_peft_is_caught(monkeypatch, where, fault, message):
+    monkeypatch.setattr(where, *fault)
+    with pytest.raises(AssertionError, match=f"pissa, rank 4: {message}"):
+        check_round_trip("pissa")
+
+
+def test_a_foreign_scheme_takes_the_round_trip_too():
+    check_round_trip(Scheme(columns, "weight", "derived"))
+    check_round_trip(Scheme(nearly_the_best, "inputs", "derived"), rank=2)
+
+
+@every_scheme
+def test_conv1d_starts_as_the_equivalent_linear(name):
+    """P15: one matrix in two layouts, whose inputs and gradients differ by the order of float32 sums alone."""
+    x = torch.randn(64, 12, generator=Generator().manual_seed(1))
+    W = sample((18, 12))[0].float()
+    conv, linear = Conv1D(18, 12), torch.nn.Linear(12, 18, bias=False)
+    conv.weight, linear.weight = torch.nn.Parameter(W.mT.clone()), torch.nn.Parameter(W.clone())
+    starts = []
+    for layer in (conv, linear):
+        model = torch.nn.Sequential(layer)
+        lora.attach(model, lora.Config(rank=3, scheme=name), [x], lambda model, x: (model(x) ** 3).mean())
+        starts.append(lora.adapters(model)["0"].factors())
+    for ours, theirs in zip(*starts, strict=True):
+        # evenly spread singular values: rounding turns a factor by some 12 eps over gaps of 1/12 and more
+        assert (ours - theirs).norm() <= 1000 * torch.finfo(torch.float32).eps * theirs.norm()
 
 
 def test_laws_belong_to_schemes():
@@ -214,6 +277,19 @@ def test_a_wrong_exponent_is_caught(name, law):
 def test_a_false_claim_is_caught(name, claim, message):
     with pytest.raises(AssertionError, match=message):
         check_scheme(name, laws=claim)
+
+
+def nearly_the_best(W, rank, rng, scale, stats):
+    A = SCHEMES["eva"](W, rank, rng, stats).A.double()
+    K = torch.randn(len(A.mT), len(A.mT), generator=rng, dtype=torch.float64)
+    return Factors(W.new_zeros(W.shape[0], rank), (A @ torch.matrix_exp(1e-3 * (K - K.mT))).to(W.dtype))
+
+
+def test_a_tilt_by_a_thousandth_is_not_the_best():
+    scheme = Scheme(nearly_the_best, "inputs", "derived")
+    check_scheme(scheme, laws=Laws(orthonormal="A"))
+    with pytest.raises(AssertionError, match=r"nearly_the_best at W .* has variance_missed .* where a rival has"):
+        check_scheme(scheme, laws=Laws(least=variance_missed))
 
 
 def half_of_the_rank(W, rank, rng, scale):
