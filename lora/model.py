@@ -46,6 +46,7 @@ def attach(
 
     Raises ValueError naming the layer, the value and the requirement.
     """
+    check_bare(model)
     scheme = SCHEMES[config.scheme]
     config, stats = _learned(model, config, batches, loss_fn)
 
@@ -62,7 +63,7 @@ def attach(
             warnings.warn(f"{name}: {warning.message}", stacklevel=4)
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
-    return install(model, config, start)
+    return install(model, config, *targets(model, config), start)
 
 
 def _learned(
@@ -75,7 +76,6 @@ def _learned(
     needs = SCHEMES[config.scheme].needs
     if needs not in ("inputs", "gradient"):
         return config, {}
-    _check_bare(model)
     found, _ = targets(model, config)
     check_vectors(found, config.scheme)
     if batches is None:
@@ -88,7 +88,7 @@ def _learned(
     return config, stats
 
 
-def _check_bare(model: nn.Module) -> None:
+def check_bare(model: nn.Module) -> None:
     if STATE in vars(model):
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
 
@@ -112,10 +112,15 @@ def adapter(
     return variant(module, factors, *settings, rng=rng, options=config.options()).train(module.training)
 
 
-def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], LoRALinear]) -> Report:
-    """Build every layer by `start(name, module)`, and only when all are built put them into the model."""
-    _check_bare(model)
-    found, skipped = targets(model, config)
+def install(
+    model: nn.Module,
+    config: Config,
+    found: dict[str, nn.Module],
+    skipped: dict[str, str],
+    start: Callable[[str, nn.Module], LoRALinear],
+) -> Report:
+    """Build every layer that `targets` found by `start(name, module)`, and only when all are built put them into the
+    model."""
     layers: dict[nn.Module, LoRALinear] = {}
     for name, module in found.items():
         try:

@@ -120,6 +120,8 @@ def saved_modules(model: nn.Module, config: Config) -> dict[str, nn.Module]:
 
     Raises ValueError for one that shares a parameter with the rest of the model, which would be trained with it.
     """
+    if not config.modules_to_save:
+        return {}
     saved = {name: module for name, module in model.named_modules() if matches(config.modules_to_save, name)}
     inside = {id(p): name for name, module in saved.items() for p in module.parameters()}
     for name, parameter in model.named_parameters(remove_duplicate=False):

@@ -282,6 +282,19 @@ def test_a_value_that_is_not_finite_is_not_saved(tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == good
 
 
+@pytest.mark.parametrize("values", [[torch.inf, -torch.inf], [torch.inf], [torch.nan, 1.0]], ids=str)
+def test_infinities_are_found_even_where_they_cancel_and_large_numbers_are_none(tmp_path, values):
+    lora.save(adapted("init_a"), tmp_path)
+    largest = torch.finfo(torch.float32).max
+    edit(lambda tensors: tensors[A_UP].fill_(largest))(tmp_path)  # whose sum overflows
+    model = small()
+    lora.load(model, tmp_path)
+    assert lora.adapters(model)["up"].A.eq(largest).all()
+    edit(lambda tensors: tensors[A_UP][0, : len(values)].copy_(torch.tensor(values)))(tmp_path)
+    with pytest.raises(ValueError, match=rf"{A_UP} has {sum(abs(v) != 1 for v in values)} entries that are NaN"):
+        lora.load(small(), tmp_path)
+
+
 def test_a_full_disk_leaves_the_earlier_adapter(tmp_path, monkeypatch):
     model = adapted()
     lora.save(model, tmp_path)
