@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from lora.collect import collect
 from lora.config import Config
 from lora.layer import Kind, LoRALinear, weight_of
-from lora.ranks import by_explained_variance, check_rho
+from lora.ranks import check_sharing, redistributed
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -77,12 +77,9 @@ def _learned(
     found, _ = targets(model, config)
     if batches is None:
         raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
-    if config.scheme == "eva":
-        check_rho(config.scheme_options.get("rho", 1.0))  # before the pass over the data
+    check_sharing(config)  # before the pass over the data
     stats = collect(model, found, batches, needs, loss_fn)
-    if config.scheme == "eva":
-        config = by_explained_variance(config, stats, {name: weight_of(module).shape for name, module in found.items()})
-    return config, stats
+    return redistributed(config, stats, {name: weight_of(module).shape for name, module in found.items()}), stats
 
 
 def _check_bare(model: nn.Module) -> None:
@@ -132,12 +129,12 @@ def install(model: nn.Module, config: Config, start: Callable[[str, nn.Module], 
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
-    _replace(model, layers)
+    swap(model, layers)
     setattr(model, STATE, state)
     return report_of(model, config, adapters(model), skipped)
 
 
-def _replace(model: nn.Module, new: dict[nn.Module, Any]) -> None:
+def swap(model: nn.Module, new: dict[nn.Module, Any]) -> None:
     """Swap modules wherever the model holds them: a module may be shared by several parents."""
     for parent in [module for module in model.modules() if not isinstance(module, LoRALinear)]:
         for key, child in parent._modules.items():
@@ -197,7 +194,7 @@ def detach(model: nn.Module) -> None:
         with torch.no_grad():
             for key, value in state.originals.items():
                 _tensor(model, key).copy_(value)
-    _replace(model, {layer: layer.base_layer for layer in layers.values()})
+    swap(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)

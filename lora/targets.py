@@ -52,7 +52,11 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
         if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
             skipped[name] = reason
     _check_names(model, config, found)
-    return found, skipped
+    unranked = [name for name in found if not config.rank_of(name)]
+    if len(unranked) == len(found):
+        raise ValueError("every layer has rank 0: there is nothing to adapt")
+    kept = {name: module for name, module in found.items() if name not in unranked}
+    return kept, skipped | dict.fromkeys(unranked, "rank 0")
 
 
 def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) -> None:
