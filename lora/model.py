@@ -44,23 +44,31 @@ def attach(
 
     Raises ValueError naming the layer, the value and the requirement.
     """
-    scheme = SCHEMES[config.scheme]
     config, stats = _learned(model, config, batches, loss_fn)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
-        W, rank = weight_of(module), config.rank_of(name)
-        scale = config.scale_of(name, rank)
-        W = W.detach().to(torch.promote_types(W.dtype, torch.float32))  # masters in float32 at least
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            factors = scheme(
-                W, rank, generator(config.seed, name), stats.get(name), scale=scale, **config.scheme_options
-            )
-        for warning in caught:
-            warnings.warn(f"{name}: {warning.message}", stacklevel=4)
+        factors, scale = start_of(config, name, module, stats.get(name)), config.scale_of(name, config.rank_of(name))
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
     return install(model, config, start)
+
+
+def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
+    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings name the layer."""
+    W, rank = weight_of(module).detach(), config.rank_of(name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        factors = SCHEMES[config.scheme](
+            W.to(torch.promote_types(W.dtype, torch.float32)),  # masters in float32 at least
+            rank,
+            generator(config.seed, name),
+            stats,
+            scale=config.scale_of(name, rank),
+            **config.scheme_options,
+        )
+    for warning in caught:
+        warnings.warn(f"{name}: {warning.message}", stacklevel=5)
+    return factors
 
 
 def _learned(

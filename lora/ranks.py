@@ -138,7 +138,12 @@ def check_sharing(config: Config) -> None:
         raise ValueError(f"per_parameter must be True or False, got {per_parameter!r}")
 
 
+def exactly(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A rank_pattern or alpha_pattern, ours or PEFT's, with each value for the layer of exactly this name."""
+    return {f"^{re.escape(name)}": value for name, value in values.items()}
+
+
 def _before(values: Mapping[str, Any], pattern: dict[str, Any]) -> dict[str, Any]:
-    """A pattern with a key for exactly each name, ahead of what `pattern` says of other layers."""
-    exact = {f"^{re.escape(name)}": value for name, value in values.items()}
+    """A pattern with these values for exactly these layers, ahead of what `pattern` says of others."""
+    exact = exactly(values)
     return exact | {key: value for key, value in pattern.items() if key not in exact}
