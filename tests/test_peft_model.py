@@ -108,6 +108,8 @@ def test_ranks_are_shared_out_as_by_attach_and_stock_peft_loads_them(tmp_path, s
         assert layer.lora_A["default"].out_features == layer.lora_B["default"].in_features == layer.r["default"]
         # alpha is multiplied and divided by the same rank
         assert abs(layer.scaling["default"] / before[name] - 1) <= 4 * torch.finfo(torch.float64).eps
+        root = layer.r["default"] ** (0.5 if use_rslora else 1)
+        assert layer.scaling["default"] == layer.lora_alpha["default"] / root
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
     model(TOKENS).logits.square().sum().backward()
     optimizer.step()

@@ -116,22 +116,6 @@ def test_explained_variance_is_a_share_free_of_the_unit(width, unit, seed):
     assert variance_scores(Statistics(3, stats.mean * 0, stats.second_moment * 0), 2) == [0.0] * min(2, width)
 
 
-@pytest.mark.parametrize("rank_stabilized", [False, True])
-def test_d3_the_scale_stays_what_the_user_asked_for(rank_stabilized):
-    config = Config(rank=4, alpha=8.0, rank_stabilized=rank_stabilized, rank_pattern={"up": 2}, alpha_pattern={"up": 3})
-    new = {"a.up": 1, "a.down": 3, "b.up": 0, "b.down": 8}
-    changed = with_ranks(config, new)
-    for name, rank in new.items():
-        if rank:
-            assert changed.rank_of(name) == rank
-            asked = config.scale_of(name, config.rank_of(name))
-            assert abs(changed.scale_of(name, rank) / asked - 1) <= 8 * EPS64
-    assert changed.rank_of("b.up") == 0
-    assert (changed.rank_of("c.up"), changed.alpha_of("c.up")) == (2, 3), "of other layers all is as it was"
-    with pytest.raises(ValueError, match="every layer would get rank 0"):
-        with_ranks(config, {"a.up": 0})
-
-
 def test_exactly_the_layers_of_rank_0_are_left_alone():
     layer = lambda: nn.Linear(3, 3)
     model = nn.ModuleDict({"up": layer(), "in": nn.ModuleDict({"up": layer(), "x": layer()})})
