@@ -26,6 +26,7 @@ class Config:
     dropout              probability on the input of the trained branch, in [0, 1)
     seed                 of the start; each layer draws from its own stream, named after the layer
     rank_pattern         rank by layer: name end or regular expression -> value, the first match wins (as in PEFT);
+                         a layer of rank 0 is left alone
     alpha_pattern        the same for alpha
     tie                  True lets a layer be adapted whose weight another module holds too: in that layer alone, and
                          merged into a copy of its own
@@ -56,9 +57,11 @@ class Config:
             object.__setattr__(self, name, dict(getattr(self, name)))
         if not self.target_modules:
             raise ValueError('target_modules must name at least one module, or be "all-linear"')
-        for where, value in {"rank": self.rank, **_keyed("rank_pattern", self.rank_pattern)}.items():
-            if not _is_int(value) or value < 1:
-                raise ValueError(f"{where} must be a positive integer, got {value!r}")
+        if not _is_int(self.rank) or self.rank < 1:
+            raise ValueError(f"rank must be a positive integer, got {self.rank!r}")
+        for where, value in _keyed("rank_pattern", self.rank_pattern).items():
+            if not _is_int(value) or value < 0:
+                raise ValueError(f"{where} must be a non-negative integer, got {value!r}")
         for where, value in {"alpha": self.alpha, **_keyed("alpha_pattern", self.alpha_pattern)}.items():
             if not _is_number(value) or not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{where} must be a positive finite number, got {value!r}")

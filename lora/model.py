@@ -9,11 +9,11 @@ from typing import Any, get_args
 import torch
 from torch import Generator, Tensor, nn
 
-from lora.bases import weight_of
+from lora.bases import shape_of, weight_of
 from lora.collect import collect
 from lora.config import Config
 from lora.layer import Kind, LoRALinear
-from lora.ranks import by_explained_variance, check_rho
+from lora.ranks import check_sharing, redistributed
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -47,23 +47,31 @@ def attach(
     Raises ValueError naming the layer, the value and the requirement.
     """
     check_bare(model)
-    scheme = SCHEMES[config.scheme]
     config, stats = _learned(model, config, batches, loss_fn)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
-        W, rank = weight_of(module), config.rank_of(name)
-        scale = config.scale_of(name, rank)
-        W = W.detach().to(torch.promote_types(W.dtype, torch.float32))  # masters in float32 at least
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            factors = scheme(
-                W, rank, generator(config.seed, name), stats.get(name), scale=scale, **config.scheme_options
-            )
-        for warning in caught:
-            warnings.warn(f"{name}: {warning.message}", stacklevel=4)
+        factors, scale = start_of(config, name, module, stats.get(name)), config.scale_of(name, config.rank_of(name))
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
     return install(model, config, *targets(model, config), start)
+
+
+def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
+    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings name the layer."""
+    W, rank = weight_of(module).detach(), config.rank_of(name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        factors = SCHEMES[config.scheme](
+            W.to(torch.promote_types(W.dtype, torch.float32)),  # masters in float32 at least
+            rank,
+            generator(config.seed, name),
+            stats,
+            scale=config.scale_of(name, rank),
+            **config.scheme_options,
+        )
+    for warning in caught:
+        warnings.warn(f"{name}: {warning.message}", stacklevel=5)
+    return factors
 
 
 def _learned(
@@ -80,12 +88,9 @@ def _learned(
     check_vectors(found, config.scheme)
     if batches is None:
         raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
-    if config.scheme == "eva":
-        check_rho(config.scheme_options.get("rho", 1.0))  # before the pass over the data
+    check_sharing(config)  # before the pass over the data
     stats = collect(model, found, batches, needs, loss_fn)
-    if config.scheme == "eva":
-        config = by_explained_variance(config, stats, {name: weight_of(module).shape for name, module in found.items()})
-    return config, stats
+    return redistributed(config, stats, {name: shape_of(module) for name, module in found.items()}), stats
 
 
 def check_bare(model: nn.Module) -> None:
@@ -141,13 +146,13 @@ def install(
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
-    _replace(model, layers)
+    swap(model, layers)
     _keep_forwards(model)
     setattr(model, STATE, state)
     return report_of(model, config, adapters(model), skipped)
 
 
-def _replace(model: nn.Module, new: dict[nn.Module, Any]) -> None:
+def swap(model: nn.Module, new: dict[nn.Module, Any]) -> None:
     """Swap modules wherever the model holds them: a module may be shared by several parents."""
     for parent in [module for module in model.modules() if not isinstance(module, LoRALinear)]:
         for key, child in parent._modules.items():
@@ -230,7 +235,7 @@ def detach(model: nn.Module) -> None:
         with torch.no_grad():
             for key, value in state.originals.items():
                 _tensor(model, key).copy_(value)
-    _replace(model, {layer: layer.base_layer for layer in layers.values()})
+    swap(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
@@ -58,14 +59,14 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
         "use_dora": any(layer.magnitudes() is not None for layer in layers.values()),
         "rank_pattern": {f"^{re.escape(name)}": r for name, r in rank.items() if r != common_rank},
         "alpha_pattern": {f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha},
-        "target_modules": _target_names(model, layers),
+        "target_modules": target_names(model, layers),
         "modules_to_save": list(config.modules_to_save) or None,
         "fan_in_fan_out": bool(linear) and all(is_conv1d(base) for base in linear),
         "bias": "none",
     }
 
 
-def _target_names(model: nn.Module, layers: dict[str, LoRALinear]) -> list[str] | str:
+def target_names(model: nn.Module, layers: Collection[str]) -> list[str] | str:
     """The full names, which most readers want; as a regular expression where a name also ends another layer's."""
     names = tuple(layers)
     if any(matches(names, name) and name not in layers for name, _ in model.named_modules()):

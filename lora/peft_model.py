@@ -1,6 +1,10 @@
-"""Any scheme on a model that PEFT has already wrapped."""
+"""Any scheme on a model that PEFT has already wrapped.
 
-from collections.abc import Callable, Iterable
+PEFT's layers are read and written by what every version of it has: `r`, `lora_alpha`, `scaling`, and the weights of
+`lora_A` and `lora_B`. Its `update_layer` would draw numbers, and takes other arguments in each minor version.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -8,9 +12,14 @@ from torch import Tensor, nn
 
 from lora.bases import is_dense_linear, weight_of
 from lora.collect import collect
-from lora.model import generator
+from lora.config import Config
+from lora.layer import own
+from lora.model import start_of, swap
+from lora.peft_config import target_names
+from lora.ranks import check_sharing, exactly, redistributed
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
+from lora.statistics import Statistics
 
 
 def initialize_peft(
@@ -19,84 +28,157 @@ def initialize_peft(
     batches: Iterable[Any] | None = None,
     loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
     seed: int = 0,
+    *,
+    stats: Mapping[str, Statistics] | None = None,
     **options: Any,
 ) -> Report:
     """Give the active LoRA adapter of a peft.PeftModel the start of a scheme, in place, before its optimiser is built.
 
-    The numbers are those of `lora.attach` with the same seed. Ranks and scales stay as PEFT set them. `options` are
-    the scheme's; `batches` and `loss_fn` as for `lora.attach`. On any error the model is left exactly as it was.
+    The numbers are those of `lora.attach` with the same seed. `options` are the scheme's; `batches` and `loss_fn` as
+    for `lora.attach`, or in their place `stats` from `lora.collect`, by the layers' names in the model that PEFT wraps.
+    With `rho` PEFT's ranks are the ones asked for: they are shared out anew, every scale stays what it was, a layer of
+    rank 0 is given back as it was without an adapter, and PEFT's config says so, so that `save_pretrained` and PEFT's
+    own loading keep it all. On any error the model is left exactly as it was.
 
     Raises ValueError, naming the layer, for a start with B A != 0: PEFT could carry it only by changing the base
-    weight, which `lora.attach` need not; for an adapter whose own start did change it, or that has been trained; and
-    for a layer of another kind than Linear or Conv1D. Needs the extra `loralab[llm]`.
+    weight, which `lora.attach` need not; for an adapter whose own start did change it, or that has been trained or
+    merged; for a layer of another kind than Linear or Conv1D; and for `rho` beside another adapter. Needs the extra
+    `loralab[llm]`.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
-    if "rho" in options:
-        raise ValueError("rho redistributes ranks, which PEFT has fixed; use lora.attach, whose adapter PEFT loads")
-    row, layers, name = SCHEMES[scheme], *_adapted(peft_model)
-    stats = {}
-    if row.needs in ("inputs", "gradient"):
-        if batches is None:
-            raise ValueError(f"scheme {scheme!r} needs batches")
-        bases = {key: layer.get_base_layer() for key, layer in layers.items()}
-        stats = collect(peft_model, bases, batches, row.needs, loss_fn)
-    starts: dict[str, Factors] = {}
-    for key, layer in layers.items():
-        W = weight_of(layer.get_base_layer()).detach()
-        W = W.to(torch.promote_types(W.dtype, torch.float32))
-        settings = {"scale": layer.scaling[name], **options}
-        try:
-            starts[key] = row(W, layer.r[name], generator(seed, key), stats.get(key), **settings)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{key}: {error}") from error
-        if starts[key].B.any() and starts[key].A.any():
-            raise ValueError(
-                f"{key}: {scheme} starts at B A != 0, which PEFT carries only by changing the base weight; "
-                "use lora.attach and lora.save, whose adapter PEFT loads"
-            )
-    with torch.no_grad():
-        for key, (B, A) in starts.items():
-            layers[key].lora_B[name].weight.copy_(B)
-            layers[key].lora_A[name].weight.copy_(A)
+    model: Any = peft_model  # PEFT's own annotations say less than it holds
+    theirs, layers, name = _adapted(model)
+    config = asked = _config(theirs, layers, name, scheme, options, seed)
+    if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
+        raise ValueError(f"rho may take layers off, so it needs the model's only adapter; it has {', '.join(every)}")
+    bases = {key: layer.get_base_layer() for key, layer in layers.items()}
+    seen = _seen(peft_model, bases, config, batches, loss_fn, stats)
+    config = redistributed(config, seen, {key: weight_of(base).shape for key, base in bases.items()})
+    starts = {key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)}
+    # from here on nothing is computed, so nothing can fail half-way
+    for key, start in starts.items():
+        _write(layers[key], name, start, config.alpha_of(key), config.scale_of(key, config.rank_of(key)))
+    if lost := {layers[key]: bases[key] for key in layers if key not in starts}:
+        swap(model, lost)
+        names = target_names(model.get_base_model(), starts)
+        theirs.target_modules = names if isinstance(names, str) else set(names)
+    if config != asked:
+        ranks, alphas = ({key: of(key) for key in starts} for of in (config.rank_of, config.alpha_of))
+        theirs.rank_pattern = exactly({key: rank for key, rank in ranks.items() if rank != theirs.r})
+        theirs.alpha_pattern = exactly({key: alpha for key, alpha in alphas.items() if alpha != theirs.lora_alpha})
     rows = tuple(
-        LayerReport(key, (len(starts[key].B), starts[key].A.shape[1]), layer.r[name], layer.scaling[name], "PEFT's")
-        for key, layer in layers.items()
+        LayerReport(key, (len(B), A.shape[1]), len(A), layers[key].scaling[name], "PEFT's")
+        for key, (B, A) in starts.items()
     )
-    sizes = [(p.numel(), p.requires_grad) for p in peft_model.parameters()]
-    return Report(scheme, "plain", rows, {}, sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))
+    skipped = {key: "rank 0" for key in layers if key not in starts}
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return Report(scheme, "plain", rows, skipped, sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))
 
 
-def _adapted(peft_model: nn.Module) -> tuple[dict[str, Any], str]:
-    """PEFT's LoRA layers by their name in the wrapped model, and the name of the adapter that is active on them."""
+def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
+    """The config of the active adapter, PEFT's layers of it by their name in the wrapped model, and its own name."""
     try:
         import peft
     except ImportError as error:
         raise ImportError("initialize_peft needs peft: pip install 'loralab[llm]'") from error
-    if not isinstance(peft_model, peft.PeftModel):
-        kind = type(peft_model).__name__
+    if not isinstance(model, peft.PeftModel):
+        kind = type(model).__name__
         raise ValueError(f"the model must be a peft.PeftModel, got {kind}; for others use lora.attach")
-    model: Any = peft_model  # PEFT's own annotations say less than it holds
-    name, config = model.active_adapter, model.peft_config[model.active_adapter]
+    if len(model.active_adapters) != 1:
+        raise ValueError(f"exactly one adapter must be active, got {model.active_adapters}")
+    (name,) = model.active_adapters
+    config = model.peft_config[name]
     if not isinstance(config, peft.LoraConfig):
         raise ValueError(f"the active adapter must be LoRA, got {type(config).__name__}")
     start = config.init_lora_weights
     if config.use_dora or (isinstance(start, str) and start not in NEUTRAL):
         what = "use_dora" if config.use_dora else f"init_lora_weights={start!r}"
-        raise ValueError(f"the adapter was made with {what}, which changed more than its two factors")
+        raise ValueError(
+            f"the adapter was made with {what}, so more than its two factors would have to change; start from plain "
+            "LoRA with init_lora_weights=True"
+        )
     found: dict[str, Any] = {}
     for key, module in model.get_base_model().named_modules():
         if isinstance(module, peft.tuners.lora.LoraLayer) and name in module.r:
             layer: Any = module
-            if not is_dense_linear(base := layer.get_base_layer()):
-                raise ValueError(f"{key} adapts a {type(base).__name__}, which is not supported")
+            if name not in layer.lora_A or not is_dense_linear(layer.get_base_layer()):
+                kind = type(layer.get_base_layer()).__name__
+                raise ValueError(f"{key} adapts a layer of type {kind}; only Linear and Conv1D can be given a start")
+            if layer.merged:
+                raise ValueError(f"{key} is merged; call unmerge_adapter() first")
             if layer.lora_B[name].weight.any() and layer.lora_A[name].weight.any():
                 raise ValueError(f"{key}: B A is not zero, so the adapter has been trained; start from a fresh one")
             found[key] = layer
     if not found:
         raise ValueError(f"the model has no LoRA layer of the adapter {name!r}")
-    return found, name
+    return config, found, name
 
 
 NEUTRAL = ("gaussian", "eva")
 """PEFT's starts with B = 0 on the base weight as it was."""
+
+
+def _config(theirs: Any, layers: dict[str, Any], name: str, scheme: str, options: dict[str, Any], seed: int) -> Config:
+    """Our config for the ranks and scales that the layers have. Raises ValueError where these or rho are impossible."""
+    config = Config(
+        rank=theirs.r,
+        alpha=theirs.lora_alpha,
+        target_modules=tuple(layers),
+        scheme=scheme,
+        scheme_options=options,
+        rank_stabilized=bool(theirs.use_rslora),
+        seed=seed,
+        rank_pattern=exactly({key: layer.r[name] for key, layer in layers.items()}),
+        alpha_pattern=exactly({key: layer.lora_alpha[name] for key, layer in layers.items()}),
+    )
+    check_sharing(config)
+    return config
+
+
+def _seen(
+    model: nn.Module,
+    bases: dict[str, nn.Module],
+    config: Config,
+    batches: Iterable[Any] | None,
+    loss_fn: Callable[[nn.Module, Any], Tensor] | None,
+    stats: Mapping[str, Statistics] | None,
+) -> Mapping[str, Statistics]:
+    """What the scheme needs to see of every layer: as given, or from a pass over the batches."""
+    need = SCHEMES[config.scheme].needs
+    if need not in ("inputs", "gradient"):
+        return {}
+    if stats is not None:
+        if missing := [key for key in bases if key not in stats]:
+            raise ValueError(f"stats must hold every adapted layer, and lacks {missing[0]}")
+        return stats
+    if batches is None:
+        raise ValueError(f"scheme {config.scheme!r} needs batches, or stats from lora.collect")
+    return collect(model, bases, batches, need, loss_fn)
+
+
+def _start(config: Config, key: str, layer: Any, name: str, seen: Mapping[str, Statistics]) -> Factors:
+    """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its own."""
+    try:
+        B, A = start_of(config, key, layer.get_base_layer(), seen.get(key))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{key}: {error}") from error
+    if B.any() and A.any():
+        raise ValueError(
+            f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the base weight; "
+            "use lora.attach and lora.save, whose adapter PEFT loads"
+        )
+    return Factors(own(B.to(layer.lora_B[name].weight)), own(A.to(layer.lora_A[name].weight)))
+
+
+def _write(layer: Any, name: str, start: Factors, alpha: float, scale: float) -> None:
+    A, B, rank = layer.lora_A[name], layer.lora_B[name], len(start.A)
+    if layer.r[name] == rank:
+        with torch.no_grad():
+            A.weight.copy_(start.A)
+            B.weight.copy_(start.B)
+        return
+    for linear, factor in ((A, start.A), (B, start.B)):
+        linear.weight = nn.Parameter(factor, requires_grad=linear.weight.requires_grad)
+    A.out_features = B.in_features = layer.r[name] = rank
+    layer.lora_alpha[name], layer.scaling[name] = alpha, scale

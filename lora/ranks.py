@@ -6,18 +6,21 @@ Every layer offers components with scores; the budget goes to the highest scores
                          as in its code: the paper's eq. 6 divides by a norm of another unit and is no ratio)
     gradient signal      the eigenvalues of Q = E[|g|^2 x x^T]: the sum of the first r of them is the largest
                          E|dL/dB|^2 of a rank-r start with B = 0 and orthonormal rows of A. Where |g|^2 is
-                         uncorrelated with x x^T they are E|g|^2 lambda_j. Summed over layers it is greatest for
-                         exactly this greedy choice, which for explained variance holds of no such sum (derived)
+                         uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of E[x x^T]: that form
+                         needs the same backward pass and assumes more, so Q is the only one here. Summed over layers
+                         it is greatest for exactly this greedy choice, which for explained variance holds of no such
+                         sum (derived)
 
 The scale of a layer stays what the user asked for: with s = alpha / r, alpha is multiplied by r_new / r, and with the
-rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r).
+rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r). A layer of rank 0 is not adapted.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 
@@ -49,6 +52,10 @@ def distribute(
     parameters), and components are then taken by score per cost while they fit. Ties go to the component that comes
     earlier in its own layer, then to the earlier layer, so equal layers differ by one rank at most.
 
+    Where all costs are equal no other ranks within the budget have a larger sum of scores. Where they differ this is
+    the greedy rule for a knapsack, and a larger sum may exist, but only by less than the score of the first component
+    that found no room: filling what was left with a part of that one would be the best of all fractional choices.
+
     Raises ValueError for a score that is negative, not finite or out of order, or a cost that is not positive.
     """
     for name, values in scores.items():
@@ -73,56 +80,70 @@ def distribute(
 
 
 def with_ranks(config: Config, ranks: Mapping[str, int]) -> Config:
-    """The config under which each layer has its new rank and the scale that it had; layers of rank 0 are excluded.
+    """The config under which each of these layers has its new rank, perhaps 0, and the scale that it had.
 
     Raises ValueError when no layer keeps a rank.
     """
-    kept = {name: rank for name, rank in ranks.items() if rank}
-    if not kept:
+    if not any(ranks.values()):
         raise ValueError("every layer would get rank 0")
-    growth = {name: rank / config.rank_of(name) for name, rank in kept.items()}
+    growth = {name: rank / config.rank_of(name) for name, rank in ranks.items() if rank}
     if config.rank_stabilized:
         growth = {name: math.sqrt(factor) for name, factor in growth.items()}
-    exact = {name: f"^{re.escape(name)}" for name in kept}
+    alphas = {name: config.alpha_of(name) * factor for name, factor in growth.items()}
     return replace(
         config,
-        exclude_modules=_excluding(config.exclude_modules, [name for name in ranks if not ranks[name]]),
-        rank_pattern={exact[name]: rank for name, rank in kept.items()},
-        alpha_pattern={exact[name]: config.alpha_of(name) * growth[name] for name in kept},
+        rank_pattern=_before(ranks, config.rank_pattern),
+        alpha_pattern=_before(alphas, config.alpha_pattern),
     )
 
 
-def by_explained_variance(config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, torch.Size]) -> Config:
-    """EVA's redistribution by `config.scheme_options`: each layer offers its round(rho r) largest components, at most
-    min(out, in), and the budget is the sum of the ranks r asked for. rho = 1 (the default) leaves the config as it is.
+SCORES: dict[str, Callable[[Statistics, int, Mapping[str, Any]], list[float]]] = {
+    "eva": lambda stats, count, options: variance_scores(stats, count, options.get("center", True)),
+    "gradient_signal": lambda stats, count, options: signal_scores(stats, count),
+}
+"""The schemes that share ranks out, and by what."""
 
-    Raises ValueError for rho < 1.
+
+def redistributed(config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, torch.Size]) -> Config:
+    """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the layers of these shapes
+    (out, in). Where rho = 1 (the default), and for schemes that are not in `SCORES`, it is the config as it was.
+
+    A layer of rank r offers `components`; the budget is the sum of the ranks asked for or, `per_parameter`, the numbers
+    r (in + out) that they have. Raises ValueError as `check_sharing`, and when no layer would keep a rank.
     """
-    rho, center = config.scheme_options.get("rho", 1.0), config.scheme_options.get("center", True)
-    check_rho(rho)
-    if rho == 1:
+    check_sharing(config)
+    options = config.scheme_options
+    if config.scheme not in SCORES or options.get("rho", 1.0) == 1:
         return config
-    asked = {name: config.rank_of(name) for name in stats}
-    scores = {
-        name: variance_scores(layer, min(round(rho * asked[name]), *shapes[name]), center)
-        for name, layer in stats.items()
-    }
-    return with_ranks(config, distribute(scores, sum(asked.values())))
+    offered = components(config, shapes)
+    scores = {name: SCORES[config.scheme](stats[name], count, options) for name, count in offered.items()}
+    cost = {name: sum(shape) if options.get("per_parameter", False) else 1 for name, shape in shapes.items()}
+    budget = sum(config.rank_of(name) * cost[name] for name in shapes)
+    return with_ranks(config, distribute(scores, budget, cost))
 
 
-def check_rho(rho: float) -> None:
-    """Raises ValueError when rho is no finite number of at least 1."""
+def components(config: Config, shapes: Mapping[str, torch.Size]) -> dict[str, int]:
+    """How many components each layer offers: round(rho r) for its rank r, at most min(out, in)."""
+    rho = config.scheme_options.get("rho", 1.0)
+    return {name: min(round(rho * config.rank_of(name)), *shape) for name, shape in shapes.items()}
+
+
+def check_sharing(config: Config) -> None:
+    """Raises ValueError when rho is no finite number of at least 1, or per_parameter neither True nor False."""
+    options = config.scheme_options
+    rho, per_parameter = options.get("rho", 1.0), options.get("per_parameter", False)
     if isinstance(rho, bool) or not isinstance(rho, int | float) or not (math.isfinite(rho) and rho >= 1):
         raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
+    if not isinstance(per_parameter, bool):
+        raise ValueError(f"per_parameter must be True or False, got {per_parameter!r}")
 
 
-def _excluding(pattern: str | tuple[str, ...], names: list[str]) -> str | tuple[str, ...]:
-    """A pattern for what `pattern` means and exactly these names: as an expression, since a name in a list also
-    means every longer name that ends in it."""
-    if not names:
-        return pattern
-    if isinstance(pattern, str):
-        old = [f"(?:{pattern})"] if pattern else []
-    else:
-        old = [rf"(?:.*\.)?{re.escape(name)}" for name in pattern]
-    return "|".join([*old, *map(re.escape, names)])
+def exactly(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A rank_pattern or alpha_pattern, ours or PEFT's, with each value for the layer of exactly this name."""
+    return {f"^{re.escape(name)}": value for name, value in values.items()}
+
+
+def _before(values: Mapping[str, Any], pattern: dict[str, Any]) -> dict[str, Any]:
+    """A pattern with these values for exactly these layers, ahead of what `pattern` says of others."""
+    exact = exactly(values)
+    return exact | {key: value for key, value in pattern.items() if key not in exact}

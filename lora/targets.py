@@ -64,7 +64,11 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
                 f"{name} shares its weight with {other}, which the update would not reach; exclude it, or set "
                 f"Config(tie=True), which adapts {name} alone and merges into a copy of its own"
             )
-    return found, skipped
+    unranked = [name for name in found if not config.rank_of(name)]
+    if len(unranked) == len(found):
+        raise ValueError("every layer has rank 0: there is nothing to adapt")
+    kept = {name: module for name, module in found.items() if name not in unranked}
+    return kept, skipped | dict.fromkeys(unranked, "rank 0")
 
 
 def tied(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, str]:

@@ -224,7 +224,7 @@ def test_a_body_only_forward_ends_at_the_last_layer_and_drops_the_labels():
     assert ran == [inputs, "mlp", "head", inputs, inputs], "the first finds the order"
 
 
-def test_d5_any_iterable_of_tensors_tuples_or_mappings_will_do():
+def test_any_iterable_of_tensors_tuples_or_mappings_will_do():
     model = small()
     expected = collect(model, ["up"], [IDS])["up"]
     for batches in ((IDS for _ in range(1)), iter([(IDS,)]), [[IDS]], ({"ids": IDS} for _ in range(1))):
@@ -236,7 +236,7 @@ def test_d5_any_iterable_of_tensors_tuples_or_mappings_will_do():
         assert collect(regression, ["0"], pairs, need, loss_fn)["0"].count == 4
 
 
-def test_d2_an_infinite_loader_ends_at_the_cap_and_no_batch_too_many_is_drawn():
+def test_an_infinite_loader_ends_at_the_cap_and_no_batch_too_many_is_drawn():
     drawn = []
     endless = (drawn.append(i) or IDS for i in itertools.count())
     assert collect(small(), ["up"], endless, max_batches=3)["up"].count == 60
@@ -311,7 +311,7 @@ def square(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
         ),
     ],
 )
-def test_d4_an_exception_leaves_nothing_behind(spoil, arguments, error, message):
+def test_an_exception_leaves_nothing_behind(spoil, arguments, error, message):
     model = small().train()
     model.norm.eval()
     model.embed.weight.requires_grad_(False)

@@ -54,7 +54,7 @@ def test_json_round_trip(values):
         ({"target_modules": "q_(proj"}, "not a valid regular expression"),
         ({"modules_to_save": "head"}, "modules_to_save must be a list of names"),
         ({"exclude_modules": ("q_proj", 3)}, "exclude_modules must hold module names, got 3"),
-        ({"rank_pattern": {"q_proj": 0}}, r"rank_pattern\['q_proj'\] must be a positive integer, got 0"),
+        ({"rank_pattern": {"q_proj": -1}}, r"rank_pattern\['q_proj'\] must be a non-negative integer, got -1"),
         ({"alpha_pattern": {"q_(": 2.0}}, "alpha_pattern has an invalid regular expression"),
     ],
 )

@@ -71,13 +71,23 @@ def nystrom_grad(
     raise ValueError(f'nystrom_grad: side must be "in" or "out", got {side!r}')
 
 
-def gradient_signal(W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics) -> Factors:
+def gradient_signal(
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    *,
+    stats: Statistics,
+    rho: float = 1.0,
+    per_parameter: bool = False,
+) -> Factors:
     """The rows of A are the top r eigenvectors of Q, and B = 0: derived here.
 
     At B = 0 the gradient of one token reaches B alone, with E|dL/dB|^2 = s^2 tr(A Q A^T); over orthonormal rows the
     top eigenspace of Q is its exact maximum, where that of E[x x^T] (`eva`) is so only if |g|^2 and x x^T are
-    uncorrelated.
+    uncorrelated. `rho` and `per_parameter` are for `attach`, which shares out the ranks.
     """
+    del rho, per_parameter
     Q = _seen("gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, (W.shape[1],) * 2)
     _, S, Vh = top_svd(Q, rank, rng)  # Q is positive semidefinite: its singular vectors are its eigenvectors
     _warn_of_arbitrary("gradient_signal", S, Q.shape)
