@@ -4,6 +4,9 @@
     Embedding          W dense, stored as its transpose (vocabulary, dim); x is one-hot and given by its index
     quantised          W in a packed form that only the layer itself can multiply by, and unpack
 
+On one-hot inputs the scheme `init_a` makes A x small, of size sqrt(r / (3 vocabulary)): `init_b` (A = 0, B random) is
+what others start embeddings by.
+
 A layer whose own forward is another one (a subclass that rescales its output, say) is of none of these kinds.
 """
 

@@ -23,7 +23,7 @@ class Config:
     modules_to_save      modules that are trained, saved and loaded whole (a fresh classifier head, say)
     scheme, variant      rows of `lora.SCHEMES` and `lora.VARIANTS`, with their options
     train_a, train_b     False freezes that factor
-    dropout              probability on the input of the trained branch, in [0, 1)
+    dropout              probability on the input of the trained branch, in [0, 1); an embedding drops whole tokens
     seed                 of the start; each layer draws from its own stream, named after the layer
     rank_pattern         rank by layer: name end or regular expression -> value, the first match wins (as in PEFT);
                          a layer of rank 0 is left alone
