@@ -51,6 +51,23 @@ def test_the_default_start_has_the_factors_of_plain_lora_bit_for_bit(scheme):
         assert torch.equal(ours.A, theirs.A)
 
 
+@pytest.mark.parametrize("variant", ["overparam", "op_dora"])
+@pytest.mark.parametrize(("width", "embedding"), [(32, None), (7, 3)])
+def test_the_number_of_parameters_is_the_stated_one(variant, width, embedding):
+    """p (m + 1) + m (k + 1) + k for p generated numbers, hidden width m and embedding k, arXiv:2412.10362."""
+    r, m, k = 3, width, embedding or width
+    model = small()
+    report = lora.attach(model, Config(rank=r, variant=variant, variant_options={"width": m, "embedding": embedding}))
+    expected = {}
+    for layer in report.layers:
+        out, in_ = layer.shape
+        p = r * (in_ + out) + (out if variant == "op_dora" else 0)
+        expected[layer.name] = p * (m + 1) + m * (k + 1) + k
+    counted = {name: sum(p.numel() for _, p in layer.trained()) for name, layer in lora.adapters(model).items()}
+    assert counted == expected
+    assert report.trainable == sum(expected.values())
+
+
 def test_layers_and_seeds_have_generators_of_their_own():
     z = lambda seed, layer: lora.adapters(attached(seed))[layer].get_parameter("generator.z")
 
