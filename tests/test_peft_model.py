@@ -270,3 +270,27 @@ def test_a_trained_adapter_is_not_overwritten():
     with pytest.raises(ValueError, match="B A is not zero"):
         lora.initialize_peft(model, "orthogonal")
     assert photograph(model) == before
+
+
+FIRST = {"layers.1.self_attn.q_proj": 6, "q_proj": 2, r"layers\.\d+\.mlp\.up_proj": 5, "up_proj": 3}
+SAVED_BY_PEFT = [
+    (llama, {"rank_pattern": FIRST, "alpha_pattern": {"v_proj": 3, ".*_proj": 12}}),
+    (llama, {"rank_pattern": dict(reversed(FIRST.items())), "use_rslora": True}),
+    (gpt2, {"rank_pattern": {"h.1.attn.c_attn": 2}, "alpha_pattern": {"c_fc": 3}}),
+    (gpt2, {"target_modules": ["c_attn"], "fan_in_fan_out": True, "use_rslora": True}),
+    (gpt2, {"target_modules": ["c_fc", "c_proj"], "fan_in_fan_out": True, "use_dora": True}),
+    (gpt2, {"target_modules": ["c_attn"], "modules_to_save": ["ln_f"]}),
+]
+
+
+@pytest.mark.parametrize(("build", "options"), SAVED_BY_PEFT, ids=str)
+def test_what_peft_saves_of_patterns_and_conv1d_loads_with_its_outputs(tmp_path, build, options):
+    model = shake(wrapped(build, **options))
+    model.save_pretrained(str(tmp_path))  # type: ignore
+    ours = build()
+    report = lora.load(ours, tmp_path)
+    assert {layer.name: layer.rank for layer in report.layers} == {n: a.r["default"] for n, a in theirs(model).items()}
+    # float32 sums of at most 128 terms through two blocks of seven layers, outputs below 10
+    bar = 10 * 14 * 128 * torch.finfo(torch.float32).eps
+    assert (ours(TOKENS).logits - model(TOKENS).logits).abs().max() <= bar
+    assert (ours(TOKENS).logits - build()(TOKENS).logits).abs().max() > 10 * bar, "the adapter does something"
