@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lora.bases import is_dense_linear, weight_of
+from lora.bases import is_dense_linear, shape_of
 from lora.collect import collect
 from lora.config import Config
 from lora.layer import own
@@ -54,7 +54,7 @@ def initialize_peft(
         raise ValueError(f"rho may take layers off, so it needs the model's only adapter; it has {', '.join(every)}")
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
     seen = _seen(peft_model, bases, config, batches, loss_fn, stats)
-    config = redistributed(config, seen, {key: weight_of(base).shape for key, base in bases.items()})
+    config = redistributed(config, seen, {key: shape_of(base) for key, base in bases.items()})
     starts = {key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)}
     # from here on nothing is computed, so nothing can fail half-way
     for key, start in starts.items():

@@ -104,7 +104,7 @@ SCORES: dict[str, Callable[[Statistics, int, Mapping[str, Any]], list[float]]] =
 """The schemes that share ranks out, and by what."""
 
 
-def redistributed(config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, torch.Size]) -> Config:
+def redistributed(config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, tuple[int, int]]) -> Config:
     """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the layers of these shapes
     (out, in). Where rho = 1 (the default), and for schemes that are not in `SCORES`, it is the config as it was.
 
@@ -122,7 +122,7 @@ def redistributed(config: Config, stats: Mapping[str, Statistics], shapes: Mappi
     return with_ranks(config, distribute(scores, budget, cost))
 
 
-def components(config: Config, shapes: Mapping[str, torch.Size]) -> dict[str, int]:
+def components(config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[str, int]:
     """How many components each layer offers: round(rho r) for its rank r, at most min(out, in)."""
     rho = config.scheme_options.get("rho", 1.0)
     return {name: min(round(rho * config.rank_of(name)), *shape) for name, shape in shapes.items()}
