@@ -39,7 +39,7 @@ def _least(trial: Trial, objective: Objective, own: Factors, s: float) -> None:
     found = objective(own, trial.W, trial.stats, s)
     for rival in _rivals(trial, own, s):
         other = objective(rival, trial.W, trial.stats, s)
-        trial.law(found <= other + TOLERANCE, f"has {objective.__name__} {found:.6g}, where a rival has {other:.6g}")
+        trial.law(found <= other + TOLERANCE, f"has {objective.__name__} {found:.12g}, where a rival has {other:.12g}")
 
 
 def _rivals(trial: Trial, own: Factors, s: float) -> Iterator[Factors]:

@@ -77,6 +77,18 @@ def test_a_plain_step_does_see_it():
     assert not torch.allclose(B.grad @ A, (G @ scaled.mT) @ scaled)
 
 
+def test_a_plain_step_ignores_a_turned_split_and_a_step_of_adam_does_not():
+    """P12: B R and R^T A with R orthogonal. Adam's first step is the sign of the gradient."""
+    B, A, G = factors((6, 5), 2, 0)
+    R = torch.linalg.qr(draw(2, 2, seed=3)).Q
+    moves = []
+    for b, a in ((B.detach(), A.detach()), (B.detach() @ R, R.mT @ A.detach())):
+        moves.append([f(G @ a.mT) @ a + b @ f(b.mT @ G) for f in (lambda g: g, torch.sign)])
+    (sgd, adam), (turned_sgd, turned_adam) = moves
+    assert (sgd - turned_sgd).norm() <= 100 * EPS * sgd.norm()
+    assert (adam - turned_adam).norm() > 0.1 * adam.norm()
+
+
 @given(SHAPES, st.data(), st.integers(0, 2**32))
 def test_normalised_directions_have_a_preconditioner_of_norm_one(shape, data, seed):
     B, A, _ = factors(shape, data.draw(st.integers(1, min(shape))), seed)
