@@ -1,8 +1,9 @@
 """Adapters on a whole model: put them on, find them, merge them, take them off."""
 
 import hashlib
+import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -20,6 +21,7 @@ from lora.targets import saved_modules, targets
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
+COLLECTING = [p.name for p in inspect.signature(collect).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
 @dataclass
@@ -36,16 +38,21 @@ def attach(
     config: Config,
     batches: Iterable[Any] | None = None,
     loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
+    *,
+    stats: Mapping[str, Statistics] | None = None,
+    **collecting: Any,
 ) -> Report:
     """Put an adapter on every target layer, in place; on any error the model is left exactly as it was.
 
     Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or tuples) and
-    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others.
+    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others; `collecting` are
+    the keywords of `lora.collect` for the pass over them. `stats`, what `lora.collect` gave for at least the layers
+    adapted, takes their place: several schemes then share one pass.
 
     Raises ValueError naming the layer, the value and the requirement.
     """
     scheme = SCHEMES[config.scheme]
-    config, stats = _learned(model, config, batches, loss_fn)
+    config, seen = _learned(model, config, batches, loss_fn, stats, collecting)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
@@ -54,7 +61,7 @@ def attach(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             factors = scheme(
-                W, rank, generator(config.seed, name), stats.get(name), scale=scale, **config.scheme_options
+                W, rank, generator(config.seed, name), seen.get(name), scale=scale, **config.scheme_options
             )
         for warning in caught:
             warnings.warn(f"{name}: {warning.message}", stacklevel=4)
@@ -68,21 +75,47 @@ def _learned(
     config: Config,
     batches: Iterable[Any] | None,
     loss_fn: Callable[[nn.Module, Any], Tensor] | None,
-) -> tuple[Config, dict[str, Statistics]]:
+    stats: Mapping[str, Statistics] | None,
+    collecting: dict[str, Any],
+) -> tuple[Config, Mapping[str, Statistics]]:
     """What a data-driven scheme needs to see of every layer, and the config with the ranks that follow from it."""
+    if unknown := [name for name in collecting if name not in COLLECTING]:
+        raise ValueError(f"attach has no keyword {unknown[0]!r}; besides its own it takes {', '.join(COLLECTING)}")
     needs = SCHEMES[config.scheme].needs
     if needs not in ("inputs", "gradient"):
         return config, {}
     _check_bare(model)
     found, _ = targets(model, config)
-    if batches is None:
-        raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
+    if (batches is None) == (stats is None):
+        raise ValueError(
+            f"scheme {config.scheme!r} needs batches (lora.attach(model, config, batches)) or stats, not both"
+        )
+    shapes = {name: weight_of(module).shape for name, module in found.items()}
     if config.scheme == "eva":
         check_rho(config.scheme_options.get("rho", 1.0))  # before the pass over the data
-    stats = collect(model, found, batches, needs, loss_fn)
+    if batches is not None:
+        stats = collect(model, found, batches, needs, loss_fn, **(_axes(config, shapes) | collecting))
+    assert stats is not None
+    stats = _of_targets(stats, shapes)
     if config.scheme == "eva":
-        config = by_explained_variance(config, stats, {name: weight_of(module).shape for name, module in found.items()})
+        config = by_explained_variance(config, stats, shapes)
     return config, stats
+
+
+def _axes(config: Config, shapes: Mapping[str, torch.Size]) -> dict[str, Any]:
+    """The keyword of `collect` for how many axes any layer can come to need, where the scheme needs no more."""
+    if config.scheme not in ("eva", "gradient_signal"):
+        return {}
+    return {"axes": max(round(config.scheme_options.get("rho", 1.0) * config.rank_of(name)) for name in shapes)}
+
+
+def _of_targets(stats: Mapping[str, Statistics], shapes: Mapping[str, torch.Size]) -> dict[str, Statistics]:
+    for name, (_, width) in shapes.items():
+        if name not in stats:
+            raise ValueError(f"{name}: stats has no statistics of this layer")
+        if len(stats[name].mean) != width:
+            raise ValueError(f"{name}: its inputs are {width} wide, those of stats {len(stats[name].mean)}")
+    return {name: stats[name] for name in shapes}
 
 
 def _check_bare(model: nn.Module) -> None:
