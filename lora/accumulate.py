@@ -64,7 +64,7 @@ class Moments:
             self.shift = rows.mean(0)
         Z = rows - self.shift
         self.squares.add(Z if weights is None else weights.sqrt()[:, None] * Z)
-        self.sum += Z.sum(0, dtype=torch.float64) if weights is None else weights.double() @ Z.double()
+        self.sum += Z.sum(0) if weights is None else weights @ Z
         self.count += len(rows) if weights is None else weights.sum(dtype=torch.float64).item()
         self.tokens += len(rows)
         if not self.squares.finite():

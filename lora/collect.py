@@ -123,6 +123,8 @@ def collect(
                     break
                 except Divergence:
                     pass  # only on the first batch: it is read again, with one layer fewer sharing
+            if weighed is not None and not recorder.weighed:
+                raise ValueError(f"weights of shape {tuple(weighed.shape)} fit the rows of no layer")
             if recorder.tokens >= max_tokens:
                 break
             if tolerance is not None and axes is not None and converged(recorder, done + 1, axes, tolerance):
@@ -203,7 +205,7 @@ def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[st
         if name not in recorder.owner:
             raise ValueError(f"{name}: the layer never ran on these batches")
         if not recorder.of(recorder.owner[name]):
-            raise ValueError(f"{name}: no token counts, the masks exclude them all")
+            raise ValueError(f"{name}: no token counts, the masks and weights exclude them all")
         if gradient and name not in recorder.gradients:
             raise ValueError(f"{name}: no gradient reached the layer, the loss does not depend on it")
     inputs: dict[str, Statistics] = {}

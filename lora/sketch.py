@@ -82,7 +82,7 @@ class Nystrom:
             self.Omega = self._chosen(Z)
         Omega = self.Omega.to(Z.dtype)
         self.product += Z.mT @ (Z @ Omega)
-        self.trace += Z.square().sum(dtype=torch.float64).item()
+        self.trace += Z.norm(dim=1).double().square().sum().item()
         self.noise = max(self.noise, torch.finfo(Z.dtype).eps)
 
     def _chosen(self, Z: Tensor) -> Tensor:
