@@ -230,6 +230,13 @@ def test_a_body_only_forward_ends_at_the_last_layer_and_drops_the_labels():
     assert ran[-1] == "head", "asked for itself"
 
 
+def test_a_layer_that_runs_after_the_head_is_waited_for():
+    model: Any = Recycled().double()
+    model.get_output_embeddings = lambda: model.a
+    model.forward = lambda x: model.b(model.a(x))
+    assert collect(model, ["b"], [normal(5, 3)])["b"].count == 5
+
+
 def test_d5_any_iterable_of_tensors_tuples_or_mappings_will_do():
     model = small()
     expected = collect(model, ["up"], [IDS])["up"]
