@@ -1,16 +1,20 @@
 """Statistics of the inputs and gradients of chosen layers, in one pass over the data."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from lora.hooks import Divergence, Recorder, Stop
-from lora.statistics import Statistics
+from lora.hooks import Divergence, Recorder, Stop, Widths
+from lora.processes import over_processes
+from lora.sketch import Sketch
+from lora.statistics import Statistics, merged
+from lora.stopping import capture_loss, converged
+from lora.targets import output_head
 
 LossFn = Callable[[nn.Module, Any], Tensor]
 IGNORED = -100  # the label that losses skip, by torch's own default
@@ -23,47 +27,73 @@ def collect(
     need: str | Collection[str] = "inputs",
     loss_fn: LossFn | None = None,
     *,
+    axes: int | None = None,
+    tolerance: float | None = None,
+    weights: Callable[[Any], Tensor] | None = None,
     label_mask: bool = False,
     max_batches: int = 256,
     max_tokens: int = 1_000_000,
     max_width: int = 4096,
+    sketch_above: int = 1024,
 ) -> dict[str, Statistics]:
     """What each layer (a name, or name -> module) reads, averaged over the tokens of the batches; model untouched.
 
     `need` is "inputs" (mean and second moment) or "gradient" (these, and G and Q), or a collection of the two. A batch
     is run by `loss_fn(model, batch)` where one is given; otherwise a mapping as model(**batch), a tuple or list as
     model(*batch), and anything else as model(batch). Batches stand on the model's device. For "inputs" no loss is
-    computed: "labels" are not passed to the model and, from the second batch on, the forward ends at the last layer
-    asked for. For "gradient" the loss defaults to the `.loss` of what the model returns.
+    computed: "labels" are not passed to the model, and the forward ends at the last layer asked for; the first, which
+    finds the order, at the model's output embeddings unless there is a `loss_fn`. For "gradient" the loss defaults to
+    the `.loss` of what the model returns.
 
     A token is a row of the layer's input. Where a mapping has a 2-D "attention_mask" the rows that it marks 0 do not
     count, and with `label_mask` neither do those whose label is -100; a layer whose input has another number of rows
-    than the mask (a pooled one) counts them all.
+    than the mask (a pooled one) counts them all. `weights(batch)` gives every token a weight, (batch, tokens) like the
+    mask and not negative: a token of weight 2 is as two of weight 1, one of weight 0 as none, in every mean.
+
+    `axes` says how many leading axes will be asked of the statistics. An input wider than `sketch_above` is then kept
+    as a sketch (`lora.sketch`) of max(64, 8 axes) columns: a lower bound of the covariance (and of Q) with the exact
+    trace, whatever the order of the batches, though which lower bound depends on it. Without `axes` all is exact.
+
+    With `tolerance` the pass ends as soon as no layer is expected to lose more than this part of the variance that
+    its `axes` centred axes could capture; which is estimated from the axes that the even and the odd batches give,
+    after 2, 4, 8, ... batches, and kept as `capture_loss`. For "inputs" alone.
 
     G and Q are of g_i = n dL/dh_i, with L the loss of a batch, h_i the layer's output at its i-th token and n the
-    batch's tokens: where L is a mean over tokens, g_i is the gradient of the token's own loss, whatever the batch's
-    size. So G is the mean over batches, weighted by their tokens, of the gradient of the weight; for one batch
-    without masked tokens it is the weight's `.grad`. Parameters get no `.grad`.
+    batch's tokens by the masks, whatever their weights: where L is a mean over tokens, g_i is the gradient of the
+    token's own loss, whatever the batch's size. G = sum w_i g_i x_i^T / sum w_i with weights w_i, and Q likewise;
+    without weights G is the mean over batches, by their tokens, of the gradient of the weight, and for one batch
+    without masked tokens the weight's `.grad`. Parameters get no `.grad`.
 
     Layers that read the very same tensor (q, k and v; gate and up) share one accumulator and, for "inputs", one
     Statistics; for "gradient" they share the tensors `mean` and `second_moment`. Sums are additive: the order of the
     batches and their split between processes change the result by rounding only. When torch.distributed is
-    initialised every process gets the statistics of all, by one all-reduce per accumulator.
+    initialised every process gets the statistics of all, by one all-reduce and one gather per accumulator.
 
     The pass ends after `max_batches`, or with the batch that reaches `max_tokens`, so any iterable will do. It runs
     in eval mode; modes, hooks and requires_grad are restored on any exception, and no random generator is used.
     Memory: 8 in^2 bytes per distinct input, for "gradient" 8 (in^2 + out in) more per layer, and one batch's
-    activations. Time: the forwards, and tokens * in^2 multiply-adds per distinct input (per layer for "gradient").
+    activations. Time: the forwards, and tokens * in^2 / 2 multiply-adds per distinct input (per layer for "gradient").
+    A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place of the square's. A `tolerance`
+    doubles the memory.
 
     Raises ValueError naming the layer for activations that are not finite, a layer that never ran, no token that
-    counts, or an input wider than `max_width`; and for no batches at all.
+    counts, or an input wider than `max_width` that is not sketched; for weights that are negative, not finite or of
+    another shape; and for no batches at all.
     """
     wanted = {need} if isinstance(need, str) else set(need)
     if not wanted or wanted - {"inputs", "gradient"}:
         raise ValueError(f'need must be "inputs" or "gradient" or both, got {need!r}')
-    for name, limit in {"max_batches": max_batches, "max_tokens": max_tokens, "max_width": max_width}.items():
+    limits = {
+        "max_batches": max_batches,
+        "max_tokens": max_tokens,
+        "max_width": max_width,
+        "sketch_above": sketch_above,
+    }
+    for name, limit in (limits | {"axes": 1 if axes is None else axes}).items():
         if limit < 1:
             raise ValueError(f"{name} must be at least 1, got {limit!r}")
+    if tolerance is not None and (axes is None or wanted != {"inputs"} or not tolerance > 0):
+        raise ValueError(f'tolerance must be positive, and needs axes and need="inputs", got {tolerance!r}')
     modules = _modules(model, layers)
     iterator = islice(batches, max_batches)
     try:
@@ -72,27 +102,34 @@ def collect(
         raise ValueError("batches is empty: there is nothing to collect statistics from") from None
 
     gradient = "gradient" in wanted
-    recorder = Recorder(modules, gradient, max_width)
+    recorder = Recorder(modules, gradient, Widths(axes, sketch_above, max_width), parts=1 if tolerance is None else 2)
     with ExitStack() as restored:
         _guard(restored, model, gradient)
         for name, module in modules.items():
             for handle in recorder.hook(name, module):
                 restored.callback(handle.remove)
-        for batch in chain([first], iterator):
+        head = output_head(model)
+        if head is not None and loss_fn is None and head not in modules.values():
+            restored.callback(head.register_forward_pre_hook(recorder.before_head).remove)
+        for done, batch in enumerate(chain([first], iterator)):
             mask = _mask(batch, label_mask)
+            weighed = None if weights is None else _weights(weights(batch), mask)
             while True:
-                recorder.begin(mask)
+                recorder.begin(mask, weighed, done % recorder.parts)
                 try:
-                    _run(model, batch, loss_fn, gradient)
+                    with suppress(Stop):
+                        _run(model, batch, loss_fn, gradient)
                     recorder.end()
-                    break
-                except Stop:
                     break
                 except Divergence:
                     pass  # only on the first batch: it is read again, with one layer fewer sharing
+            if weighed is not None and not recorder.weighed:
+                raise ValueError(f"weights of shape {tuple(weighed.shape)} fit the rows of no layer")
             if recorder.tokens >= max_tokens:
                 break
-    return _statistics(recorder, gradient)
+            if tolerance is not None and axes is not None and converged(recorder, done + 1, axes, tolerance):
+                break
+    return _statistics(recorder, gradient, axes)
 
 
 def _modules(model: nn.Module, layers: Collection[str] | Mapping[str, nn.Module]) -> dict[str, nn.Module]:
@@ -154,34 +191,49 @@ def _mask(batch: Any, label_mask: bool) -> Tensor | None:
     return mask
 
 
-def _statistics(recorder: Recorder, gradient: bool) -> dict[str, Statistics]:
+def _weights(weights: Tensor, mask: Tensor | None) -> Tensor:
+    if weights.ndim != 2 or (mask is not None and weights.shape != mask.shape):
+        meant = "(batch, tokens)" if mask is None else f"{tuple(mask.shape)} like the mask"
+        raise ValueError(f"weights must have shape {meant}, got {tuple(weights.shape)}")
+    if bad := int((~(weights.isfinite() & (weights >= 0))).sum()):
+        raise ValueError(f"weights must be finite and not negative, got {bad} that are not")
+    return weights.detach()
+
+
+def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[str, Statistics]:
     for name in recorder.modules:
         if name not in recorder.owner:
             raise ValueError(f"{name}: the layer never ran on these batches")
-        if not recorder.moments[recorder.owner[name]].count:
-            raise ValueError(f"{name}: no token counts, the masks exclude them all")
+        if not recorder.of(recorder.owner[name]):
+            raise ValueError(f"{name}: no token counts, the masks and weights exclude them all")
         if gradient and name not in recorder.gradients:
             raise ValueError(f"{name}: no gradient reached the layer, the loss does not depend on it")
-    counts = {owner: sums.count for owner, sums in recorder.moments.items()}
     inputs: dict[str, Statistics] = {}
+    counts: dict[str, float] = {}  # of this process alone
     result = {}
     for name in recorder.modules:
         owner = recorder.owner[name]
         if owner not in inputs:  # each sum is given up as soon as it is read: at no time does all stand twice
-            inputs[owner] = Statistics(*_over_processes(counts[owner], *recorder.moments.pop(owner).means()))
+            local = _of_parts(recorder, owner, axes)
+            counts[owner], inputs[owner] = local.count, over_processes(local)
         result[name] = shared = inputs[owner]
         if gradient:
-            _, G, Q = _over_processes(counts[owner], *recorder.gradients.pop(name).means(counts[owner]))
-            result[name] = Statistics(shared.count, shared.mean, shared.second_moment, G, Q)
+            G, Q = recorder.gradients.pop(name).means(counts[owner])
+            whole, sketched = (None, Q) if isinstance(Q, Sketch) else (Q, None)
+            local = Statistics(counts[owner], G.new_zeros(0), None, G, whole, weighted_sketch=sketched)
+            result[name] = replace(
+                over_processes(local),
+                mean=shared.mean,
+                moment=shared.moment,
+                covariance_sketch=shared.covariance_sketch,
+                tokens=shared.tokens,
+            )
     return result
 
 
-def _over_processes(count: float, first: Tensor, second: Tensor) -> tuple[float, Tensor, Tensor]:
-    """A number of tokens and two means over them, over all processes where there are several."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return count, first, second
-    flat = count * torch.cat([first.new_ones(1), first.flatten(), second.flatten()])
-    dist.all_reduce(flat)
-    total = flat[0].item()
-    one, two = (flat[1:] / total).split([first.numel(), second.numel()])
-    return total, one.view_as(first), two.view_as(second)
+def _of_parts(recorder: Recorder, owner: str, axes: int | None) -> Statistics:
+    sums = recorder.take(owner)
+    parts = [sums.pop(0).statistics() for _ in range(len(sums))]
+    if recorder.parts == 1 or axes is None:
+        return parts[0]
+    return replace(merged(*parts), capture_loss=capture_loss(parts, axes))

@@ -1,6 +1,7 @@
 """The hooks of `lora.collect`: which layers read one tensor, where a forward may end, what is summed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lora.accumulate import GradientMoments, Moments
+from lora.sketch import columns
 
 
 class Stop(BaseException):
@@ -18,41 +20,77 @@ class Divergence(BaseException):
     """Two layers that read one tensor at their first call turn out to read different ones later."""
 
 
+@dataclass(frozen=True)
+class Widths:
+    """Which inputs are kept whole, and which as a sketch for `axes` axes."""
+
+    axes: int | None
+    sketch_above: int
+    largest: int  # that is kept whole
+
+    def columns(self, width: int) -> int | None:
+        """Of the sketch of an input of this width; None for all of it, also where a sketch would be no smaller.
+
+        Raises ValueError for an input too wide to be kept whole.
+        """
+        if self.axes is not None and width > max(self.sketch_above, 2 * columns(self.axes)):
+            return columns(self.axes)
+        if width > self.largest:
+            raise ValueError(
+                f"its input is {width} wide, above max_width = {self.largest}; the second moment would take "
+                f"{8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for (axes=...), so that a sketch "
+                "will do, raise max_width, or leave the layer out"
+            )
+        return None
+
+
 class Recorder:
-    """Sums over the calls of some layers.
+    """Sums over the calls of some layers, in `parts` parts to which whole batches go in turn.
 
     Two layers share an accumulator when each of their calls reads the same tensor: same memory, shape, strides and
     version within one forward. That is found on the first batch, whose inputs are kept alive so that no address is
     used twice, and checked on every later one.
     """
 
-    def __init__(self, modules: dict[str, nn.Module], gradient: bool, max_width: int) -> None:
-        self.modules, self.gradient, self.max_width = modules, gradient, max_width
+    def __init__(self, modules: dict[str, nn.Module], gradient: bool, widths: Widths, parts: int = 1) -> None:
+        self.modules, self.gradient, self.widths, self.parts = modules, gradient, widths, parts
         self.alone: set[str] = set()  # layers that share with none
         self.calls_of_first: dict[str, int] | None = None
         self._clear()
 
     def _clear(self) -> None:
         self.owner: dict[str, str] = {}  # of every layer that ran, the one whose accumulator it uses
-        self.moments: dict[str, Moments] = {}
+        self.moments: list[dict[str, Moments]] = [{} for _ in range(self.parts)]
         self.gradients: dict[str, GradientMoments] = {}
 
     @property
     def tokens(self) -> int:
-        return max((moments.count for moments in self.moments.values()), default=0)
+        return max((sum(sums.tokens for sums in self.of(name)) for name in self.owner), default=0)
 
-    def begin(self, mask: Tensor | None) -> None:
-        """Before each forward."""
+    def of(self, owner: str) -> list[Moments]:
+        """The sums of the parts in which some token counts."""
+        return [part[owner] for part in self.moments if owner in part and part[owner].count]
+
+    def take(self, owner: str) -> list[Moments]:
+        """The same, given up."""
+        found = self.of(owner)
+        for part in self.moments:
+            part.pop(owner, None)
+        return found
+
+    def begin(self, mask: Tensor | None, weights: Tensor | None, part: int) -> None:
+        """Before each forward: which of the (batch, tokens) count, how much each weighs, and what it is added to."""
         if self.calls_of_first is None:
             self._clear()
-        self.mask = mask
+        self.mask, self.weights, self.part = mask, weights, part
+        self.weighed = False  # some layer's rows are the tokens of the weights
         self.read: dict[str, list[tuple]] = {}  # what each layer has read in this forward, call by call
         self.rows: dict[str, int] = {}
         self.first_reader: dict[tuple, str] = {}
         self.alive: list[Tensor] = []
 
     def end(self) -> None:
-        """After each whole forward."""
+        """After each forward."""
         for name, owner in self.owner.items():
             if len(self.read.get(name, ())) != len(self.read.get(owner, ())):
                 self._diverged(name)
@@ -81,27 +119,22 @@ class Recorder:
             self.owner[name] = self.first_reader.setdefault(key, name) if share else name
         if self.calls_of_first is None:
             self.alive.append(x)
-        rows = self._counted(x)
-        self.rows[name] = self.rows.get(name, 0) + len(rows)
         owner = self.owner[name]
         if owner == name:
-            self._add(name, rows)
+            self._add(name, x)
         elif len(self.read.get(owner, ())) < len(calls) or self.read[owner][len(calls) - 1] != key:
             self._diverged(name)
         if not self.gradient and self._all_seen():
             raise Stop
 
-    def _add(self, name: str, rows: Tensor) -> None:
-        width = rows.shape[1]
-        if width > self.max_width:
-            raise ValueError(
-                f"{name}: its input is {width} wide, above max_width = {self.max_width}; the second moment would take "
-                f"{8 * width**2 / 2**20:.0f} MiB: raise max_width, or leave the layer out"
-            )
-        if name not in self.moments:
-            self.moments[name] = Moments(width, rows.device)
+    def _add(self, name: str, x: Tensor) -> None:
+        rows, weights = self._counted(x)
+        self.rows[name] = self.rows.get(name, 0) + len(rows)
+        sums = self.moments[self.part]
         try:
-            self.moments[name].add(rows)
+            if name not in sums:
+                sums[name] = Moments(x.shape[-1], self.widths.columns(x.shape[-1]), x.device)
+            sums[name].add(rows, weights)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 
@@ -113,10 +146,12 @@ class Recorder:
         def absorb(g: Tensor) -> None:
             if _version(x) != version:
                 raise ValueError(f"{name}: its input is changed in place after it was read; gradients need it whole")
-            rows, gradients = self._counted(x), self._counted(g)
-            sums = self.gradients.setdefault(name, GradientMoments(g.shape[-1], x.shape[-1], x.device))
+            (rows, weights), (gradients, _) = self._counted(x), self._counted(g)
             try:
-                sums.add(gradients, rows, self.rows[name])
+                if name not in self.gradients:
+                    columns = self.widths.columns(x.shape[-1])
+                    self.gradients[name] = GradientMoments(g.shape[-1], x.shape[-1], columns, x.device)
+                self.gradients[name].add(gradients, rows, weights, self.rows[self.owner[name]])
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
 
@@ -125,15 +160,18 @@ class Recorder:
         output.register_hook(absorb)
         return output
 
-    def _counted(self, x: Tensor) -> Tensor:
-        rows, mask = x.reshape(-1, x.shape[-1]), self.mask
+    def _counted(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The rows of x that count, and their weights where the rows are tokens."""
+        rows, mask, weights = x.reshape(-1, x.shape[-1]), _arranged(self.mask, x), _arranged(self.weights, x)
+        self.weighed |= weights is not None
         if mask is None:
-            return rows
-        if x.shape[:-1] in (mask.shape, (mask.numel(),)):
-            return rows[mask.reshape(-1).to(rows.device)]
-        if x.shape[:-1] == mask.mT.shape:  # a model that puts tokens first
-            return rows[mask.mT.reshape(-1).to(rows.device)]
-        return rows
+            return rows, weights
+        return rows[mask], None if weights is None else weights[mask]
+
+    def before_head(self, *_: Any) -> None:
+        """A hook of the layer that makes the logits: nothing after it is needed once every layer has run."""
+        if not self.gradient and len(self.read) == len(self.modules):
+            raise Stop
 
     def _all_seen(self) -> bool:
         known = self.calls_of_first
@@ -153,6 +191,17 @@ class Recorder:
 
 def _input(args: tuple, kwargs: dict[str, Any]) -> Tensor:
     return args[0] if args else next(iter(kwargs.values()))
+
+
+def _arranged(values: Tensor | None, x: Tensor) -> Tensor | None:
+    """Values (batch, tokens), one for each row of x; None for an x whose rows are no tokens."""
+    if values is None:
+        return None
+    if x.shape[:-1] in (values.shape, (values.numel(),)):
+        return values.reshape(-1).to(x.device)
+    if x.shape[:-1] == values.mT.shape:  # a model that puts tokens first
+        return values.mT.reshape(-1).to(x.device)
+    return None
 
 
 def _version(x: Tensor) -> int:

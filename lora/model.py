@@ -2,18 +2,17 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
-from lora.bases import shape_of, weight_of
-from lora.collect import collect
+from lora.bases import weight_of
 from lora.config import Config
 from lora.layer import Kind, LoRALinear
-from lora.ranks import check_sharing, redistributed
+from lora.learn import learned
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -38,19 +37,27 @@ def attach(
     config: Config,
     batches: Iterable[Any] | None = None,
     loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
+    *,
+    stats: Mapping[str, Statistics] | None = None,
+    **collecting: Any,
 ) -> Report:
     """Put an adapter on every target layer, in place; on any error the model is left exactly as it was.
 
     Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or tuples) and
-    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others.
+    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others; `collecting` are
+    the keywords of `lora.collect` for the pass over them. `stats`, what `lora.collect` gave for at least the layers
+    adapted, takes their place: several schemes then share one pass.
 
     Raises ValueError naming the layer, the value and the requirement.
     """
     check_bare(model)
-    config, stats = _learned(model, config, batches, loss_fn)
+    found, _ = targets(model, config)
+    if SCHEMES[config.scheme].needs in ("inputs", "gradient"):
+        check_vectors(found, config.scheme)
+    config, seen = learned(model, found, config, batches, loss_fn, stats, collecting)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
-        factors, scale = start_of(config, name, module, stats.get(name)), config.scale_of(name, config.rank_of(name))
+        factors, scale = start_of(config, name, module, seen.get(name)), config.scale_of(name, config.rank_of(name))
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
     return install(model, config, *targets(model, config), start)
@@ -72,25 +79,6 @@ def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | N
     for warning in caught:
         warnings.warn(f"{name}: {warning.message}", stacklevel=5)
     return factors
-
-
-def _learned(
-    model: nn.Module,
-    config: Config,
-    batches: Iterable[Any] | None,
-    loss_fn: Callable[[nn.Module, Any], Tensor] | None,
-) -> tuple[Config, dict[str, Statistics]]:
-    """What a data-driven scheme needs to see of every layer, and the config with the ranks that follow from it."""
-    needs = SCHEMES[config.scheme].needs
-    if needs not in ("inputs", "gradient"):
-        return config, {}
-    found, _ = targets(model, config)
-    check_vectors(found, config.scheme)
-    if batches is None:
-        raise ValueError(f"scheme {config.scheme!r} needs batches: lora.attach(model, config, batches)")
-    check_sharing(config)  # before the pass over the data
-    stats = collect(model, found, batches, needs, loss_fn)
-    return redistributed(config, stats, {name: shape_of(module) for name, module in found.items()}), stats
 
 
 def check_bare(model: nn.Module) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lora.bases import is_dense_linear, shape_of
-from lora.collect import collect
+from lora.bases import is_dense_linear
 from lora.config import Config
 from lora.layer import own
+from lora.learn import learned
 from lora.model import start_of, swap
 from lora.peft_config import target_names
-from lora.ranks import check_sharing, exactly, redistributed
+from lora.ranks import check_sharing, exactly
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -53,8 +53,7 @@ def initialize_peft(
     if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
         raise ValueError(f"rho may take layers off, so it needs the model's only adapter; it has {', '.join(every)}")
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
-    seen = _seen(peft_model, bases, config, batches, loss_fn, stats)
-    config = redistributed(config, seen, {key: shape_of(base) for key, base in bases.items()})
+    config, seen = learned(model, bases, config, batches, loss_fn, stats, {})
     starts = {key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)}
     # from here on nothing is computed, so nothing can fail half-way
     for key, start in starts.items():
@@ -134,27 +133,6 @@ def _config(theirs: Any, layers: dict[str, Any], name: str, scheme: str, options
     )
     check_sharing(config)
     return config
-
-
-def _seen(
-    model: nn.Module,
-    bases: dict[str, nn.Module],
-    config: Config,
-    batches: Iterable[Any] | None,
-    loss_fn: Callable[[nn.Module, Any], Tensor] | None,
-    stats: Mapping[str, Statistics] | None,
-) -> Mapping[str, Statistics]:
-    """What the scheme needs to see of every layer: as given, or from a pass over the batches."""
-    need = SCHEMES[config.scheme].needs
-    if need not in ("inputs", "gradient"):
-        return {}
-    if stats is not None:
-        if missing := [key for key in bases if key not in stats]:
-            raise ValueError(f"stats must hold every adapted layer, and lacks {missing[0]}")
-        return stats
-    if batches is None:
-        raise ValueError(f"scheme {config.scheme!r} needs batches, or stats from lora.collect")
-    return collect(model, bases, batches, need, loss_fn)
 
 
 def _start(config: Config, key: str, layer: Any, name: str, seen: Mapping[str, Statistics]) -> Factors:

@@ -25,22 +25,19 @@ from typing import Any
 import torch
 
 from lora.config import Config
-from lora.eigen import top_axes
 from lora.statistics import Statistics
 
 
 def variance_scores(stats: Statistics, count: int, center: bool = True) -> list[float]:
     """The `count` largest explained-variance ratios lambda_j / Tr C, in descending order."""
     spectrum = stats.axes(count, center)[0].clamp(min=0)
-    total = (stats.covariance if center else stats.second_moment).diagonal().sum()
+    total = stats.variance(center)
     return (spectrum / total.clamp(min=torch.finfo(total.dtype).tiny)).tolist()
 
 
 def signal_scores(stats: Statistics, count: int) -> list[float]:
     """The `count` largest eigenvalues of Q, in descending order. Raises ValueError where Q was not collected."""
-    if stats.weighted_second_moment is None:
-        raise ValueError('the gradient signal needs statistics collected with need="gradient"')
-    return top_axes(stats.weighted_second_moment, count)[0].clamp(min=0).tolist()
+    return stats.signal_axes(count)[0].clamp(min=0).tolist()
 
 
 def distribute(

@@ -1,11 +1,16 @@
 """What a data-driven scheme sees of one layer: moments of its input x and of the loss gradient g at its output."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from lora.eigen import top_axes
+from lora.sketch import Sketch, merge
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -14,58 +19,126 @@ class Statistics:
 
     count                    total weight of the tokens (their number where each weighs 1)
     mean                     E[x], (in,)
-    second_moment            M = E[x x^T], uncentred, (in, in)
+    moment                   M = E[x x^T], uncentred, (in, in), read as `second_moment`; None where x was sketched
     gradient                 G = E[g x^T], the mean gradient of the weight, (out, in); None where not asked for
-    weighted_second_moment   Q = E[|g|^2 x x^T], (in, in); None where not asked for
+    weighted_second_moment   Q = E[|g|^2 x x^T], (in, in); None where not asked for, or sketched
+    covariance_sketch        of E[x x^T] - E[x] E[x]^T, a lower bound in psd order, in place of the second moment
+    weighted_sketch          of Q, the same
+    tokens                   their number, where known
+    capture_loss             estimate of the part of the covariance's captured variance, of as many axes as were asked
+                             for, that sampling loses: 1 - tr(V^T C V) / max over V; None unless a tolerance was given
     """
 
     count: float
     mean: Tensor
-    second_moment: Tensor
+    moment: Tensor | None
     gradient: Tensor | None = None
     weighted_second_moment: Tensor | None = None
+    covariance_sketch: Sketch | None = None
+    weighted_sketch: Sketch | None = None
+    tokens: int | None = None
+    capture_loss: float | None = None
     _axes: dict[bool, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def covariance(self) -> Tensor:
-        """E[x x^T] - E[x] E[x]^T, (in, in).
+        """E[x x^T] - E[x] E[x]^T, (in, in). Raises ValueError where the input was sketched.
 
         The difference loses eps (|mean| / std)^2 of its relative accuracy. In float64 that is less than the rounding
         of the float32 inputs themselves, eps32 |mean| / std, for every ratio below 1e8.
         """
         return self.second_moment - self.mean.outer(self.mean)
 
+    @property
+    def second_moment(self) -> Tensor:
+        """M = E[x x^T], (in, in). Raises ValueError where the input was sketched."""
+        if self.moment is None:
+            raise ValueError(
+                f"of this input, {len(self.mean)} wide, only a sketch was kept; collect without axes, or with a larger "
+                "sketch_above, for its whole second moment"
+            )
+        return self.moment
+
+    def variance(self, center: bool = True) -> Tensor:
+        """tr C = E|x - E[x]|^2, or tr M = E|x|^2 with `center=False`; exact for a sketch too."""
+        square = self.mean.square()
+        if self.covariance_sketch is not None:
+            return self.covariance_sketch.trace + (0 if center else 1) * square.sum()
+        return (self.second_moment.diagonal() - (square if center else 0)).sum()
+
     def axes(self, count: int | None = None, center: bool = True) -> tuple[Tensor, Tensor]:
         """The `count` largest eigenvalues (count,) and eigenvectors (in, count; in columns) of the covariance, or of M
         with `center=False`, the largest first; all of them by default.
 
-        Kept, so that layers which read one input solve for them once.
+        Kept, so that layers which read one input solve for them once. Of a sketch they are the sketch's; it raises
+        ValueError where more are asked for than it was taken for.
         """
         known = self._axes.get(center)
         wanted = len(self.mean) if count is None else min(count, len(self.mean))
         if known is None or len(known[0]) < wanted:
-            known = self._axes[center] = top_axes(self.covariance if center else self.second_moment, count)
+            if self.covariance_sketch is not None:
+                known = self.covariance_sketch.axes(count, None if center else self.mean)
+            else:
+                known = top_axes(self.covariance if center else self.second_moment, count)
+            self._axes[center] = known
         return known[0][:wanted], known[1][:, :wanted]
+
+    def captured(self, V: Tensor) -> float:
+        """tr(V^T C V), the variance along orthonormal columns V (in, k); of a sketch it is a lower bound."""
+        if self.covariance_sketch is not None:
+            return (self.covariance_sketch.factor.mT @ V).square().sum().item()
+        return ((self.covariance @ V) * V).sum().item()
+
+    def signal_axes(self, count: int) -> tuple[Tensor, Tensor]:
+        """As `axes`, of Q. Raises ValueError where it was not collected."""
+        if self.weighted_sketch is not None:
+            return self.weighted_sketch.axes(count)
+        if self.weighted_second_moment is None:
+            raise ValueError('the gradient signal needs statistics collected with need="gradient"')
+        return top_axes(self.weighted_second_moment, count)
 
 
 def merged(*parts: Statistics) -> Statistics:
     """The statistics of several disjoint sets of tokens as one: every mean weighted by the tokens behind it.
 
-    Raises ValueError where one part has gradients and another has not.
+    Of sketches the factors are put side by side and cut to the former size; `capture_loss` is the largest of the
+    parts', which that of the whole is expected to be below.
+
+    Raises ValueError where one part has gradients or a sketch and another has not.
     """
     if not parts:
         raise ValueError("merged needs at least one Statistics")
     count = sum(part.count for part in parts)
+    weights = [part.count / count for part in parts]
 
     def mean(field: str) -> Tensor | None:
-        values = [getattr(part, field) for part in parts]
-        if all(value is None for value in values):
+        values = _all_or_none(field, [getattr(part, field) for part in parts])
+        if not values:
             return None
-        if any(value is None for value in values):
-            raise ValueError(f"merged: {field} is missing in some parts and present in others")
-        return torch.stack([part.count / count * value for part, value in zip(parts, values, strict=True)]).sum(0)
+        return torch.stack([w * value for w, value in zip(weights, values, strict=True)]).sum(0)
 
-    first, second = mean("mean"), mean("second_moment")
+    first = mean("mean")
     assert first is not None
-    assert second is not None
-    return Statistics(count, first, second, mean("gradient"), mean("weighted_second_moment"))
+    second = mean("moment")
+    inputs = _all_or_none("covariance_sketch", [part.covariance_sketch for part in parts])
+    signal = _all_or_none("weighted_sketch", [part.weighted_sketch for part in parts])
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    losses = [part.capture_loss for part in parts if part.capture_loss is not None]
+    return Statistics(
+        count,
+        first,
+        second,
+        mean("gradient"),
+        mean("weighted_second_moment"),
+        merge(inputs, weights, [part.mean - first for part in parts]) if inputs else None,
+        merge(signal, weights) if signal else None,
+        sum(tokens) if len(tokens) == len(parts) else None,
+        max(losses) if len(losses) == len(parts) else None,
+    )
+
+
+def _all_or_none(field: str, values: Sequence[T | None]) -> list[T]:
+    present = [value for value in values if value is not None]
+    if present and len(present) < len(values):
+        raise ValueError(f"merged: {field} is missing in some parts and present in others")
+    return present

@@ -221,7 +221,20 @@ def test_a_body_only_forward_ends_at_the_last_layer_and_drops_the_labels():
     model.register_forward_pre_hook(lambda _, args, kwargs: ran.append(sorted(kwargs)), with_kwargs=True)
     collect(model, ["model.layers.1.self_attn.o_proj"], [{"input_ids": TOKENS, "labels": TOKENS}] * 3)
     inputs = ["input_ids"]
-    assert ran == [inputs, "mlp", "head", inputs, inputs], "the first finds the order"
+    assert ran == [inputs, "mlp", inputs, inputs], "the first finds the order, and needs no logits"
+    ran.clear()
+    collect(model, ["model.layers.1.self_attn.o_proj"], [TOKENS], loss_fn=lambda model, ids: model(ids).logits.sum())
+    assert ran[-1] == "head", "a loss may call the model again"
+    ran.clear()
+    collect(model, ["model.layers.1.self_attn.o_proj", "lm_head"], [TOKENS])
+    assert ran[-1] == "head", "asked for itself"
+
+
+def test_a_layer_that_runs_after_the_head_is_waited_for():
+    model: Any = Recycled().double()
+    model.get_output_embeddings = lambda: model.a
+    model.forward = lambda x: model.b(model.a(x))
+    assert collect(model, ["b"], [normal(5, 3)])["b"].count == 5
 
 
 def test_any_iterable_of_tensors_tuples_or_mappings_will_do():
@@ -402,12 +415,26 @@ def test_a_layer_that_reads_another_tensor_later_is_noticed():
         collect(model, ["a", "b"], batches)
 
 
+def wide() -> Any:
+    """A layer whose 160 inputs, of which 40 directions vary, are kept as a sketch of 64 columns, and so exactly."""
+    model: Any = linear(3, 160)
+    mixing = normal(40, 160, seed=7)
+    model.forward = lambda x: model[0](x @ mixing)
+    return model
+
+
 def process(rank: int, file: str, queue) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
     batches = [IDS[:3], IDS[3:]][rank : rank + 1]
     found = collect(small(), ["up", "down"], batches, "gradient", square)["down"]
+    part = normal(90, 40).split(60)[rank]
+    sketched = collect(wide(), ["0"], [part], "gradient", quadratic, axes=8, sketch_above=100)["0"]
     torch.distributed.destroy_process_group()
-    queue.put([found.count, *(t.numpy() for t in (found.mean, found.second_moment, gradient_of(found)))])
+    assert sketched.covariance_sketch is not None
+    assert sketched.weighted_sketch is not None
+    factors = [sketched.covariance_sketch.factor, sketched.weighted_sketch.factor]
+    tensors = [found.mean, found.second_moment, gradient_of(found), sketched.mean, gradient_of(sketched), *factors]
+    queue.put([found.count, sketched.count, *(t.numpy() for t in tensors)])
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -421,11 +448,15 @@ def test_processes_get_the_statistics_of_all(tmp_path):
     for child in children:
         child.join(60)
     expected = collect(small(), ["up", "down"], [IDS[:3], IDS[3:]], "gradient", square)["down"]
-    for count, *values in answers:
-        assert count == expected.count
-        for value, name in zip(values, ("mean", "second_moment", "gradient"), strict=True):
-            theirs = getattr(expected, name).numpy()
-            assert np.abs(value - theirs).max() <= 30 * EPS32 * np.abs(theirs).max(), name
+    whole = collect(wide(), ["0"], normal(90, 40).split(60), "gradient", quadratic)["0"]
+    for count, wide_count, *values, F, H in answers:
+        assert (count, wide_count) == (expected.count, 90)
+        theirs = [expected.mean, expected.second_moment, gradient_of(expected), whole.mean, gradient_of(whole)]
+        for value, tensor in zip(values, theirs, strict=True):
+            assert np.abs(value - tensor.numpy()).max() <= 30 * EPS32 * tensor.abs().max()
+        assert whole.weighted_second_moment is not None
+        for factor, tensor in ((F, whole.covariance), (H, whole.weighted_second_moment)):
+            assert np.abs(factor @ factor.T - tensor.numpy()).max() <= 1e4 * EPS64 * tensor.abs().max()
 
 
 def test_merging_needs_parts_of_one_kind():

@@ -88,9 +88,15 @@ def gradient_signal(
     uncorrelated. `rho` and `per_parameter` are for `attach`, which shares out the ranks.
     """
     del rho, per_parameter
-    Q = _seen("gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, (W.shape[1],) * 2)
-    _, S, Vh = top_svd(Q, rank, rng)  # Q is positive semidefinite: its singular vectors are its eigenvectors
-    _warn_of_arbitrary("gradient_signal", S, Q.shape)
+    shape = (W.shape[1],) * 2
+    if (sketch := stats.weighted_sketch) is None:
+        Q = _seen("gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, shape)
+        _, S, Vh = top_svd(Q, rank, rng)  # Q is positive semidefinite: its singular vectors are its eigenvectors
+    else:
+        _seen("gradient_signal", "weighted_sketch", sketch.factor, W, (W.shape[1], len(sketch.values)))
+        S, V = stats.signal_axes(rank)
+        S, Vh = (S / S[0]).to(W), V.mT.to(W).contiguous()
+    _warn_of_arbitrary("gradient_signal", S, torch.Size(shape))
     return Factors(W.new_zeros(W.shape[0], rank), Vh)
 
 

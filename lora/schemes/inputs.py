@@ -36,13 +36,14 @@ def eva(
     _check("eva", W, stats)
     values, vectors = stats.axes(rank, center)
     alive = int((values > NOISE * values[0].clamp(min=0)).sum())
-    alive = min(alive, max(math.ceil(stats.count) - center, 0))  # n points span n directions, n - 1 about their mean
+    tokens = math.ceil(stats.count) if stats.tokens is None else stats.tokens
+    alive = min(alive, max(tokens - center, 0))  # n points span n directions, n - 1 about their mean
     V = vectors[:, :alive]
     largest = V.gather(0, V.abs().argmax(0, keepdim=True))
     V = V * torch.where(largest < 0, -1, 1)
     if alive < rank:
         warnings.warn(
-            f"the inputs vary in only {alive} of the {rank} directions asked for ({stats.count:g} tokens); the others "
+            f"the inputs vary in only {alive} of the {rank} directions asked for ({tokens} tokens); the others "
             "start at random",
             stacklevel=3,
         )
@@ -75,6 +76,8 @@ def corda(
         raise ValueError(f'corda: mode must be "ipm", "kpm" or "sqrt", got {mode!r}')
     if not (math.isfinite(damping) and damping > 0):
         raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
+    if stats.covariance_sketch is not None:
+        raise ValueError("corda needs the whole second moment, and only a sketch was kept; collect without axes")
     _check("corda", W, stats)
     values, Q = stats.axes(center=False)
     mean = values.mean()
@@ -101,5 +104,6 @@ def _check(scheme: str, W: Tensor, stats: Statistics) -> None:
         raise ValueError(
             f"{scheme}: the statistics are of inputs of width {stats.mean.shape[0]}, W has {W.shape[1]} columns"
         )
-    if bad := int((~stats.second_moment.isfinite()).sum()):
+    sketch = stats.covariance_sketch
+    if bad := int((~(stats.second_moment if sketch is None else sketch.factor).isfinite()).sum()):
         raise ValueError(f"{scheme}: the second moment has {bad} entries that are NaN or infinite")
