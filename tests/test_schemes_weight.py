@@ -146,3 +146,13 @@ def test_a_large_pissa_adapter_of_peft_loads_to_its_function(tmp_path):
     lora.load(ours, tmp_path)
     # float32 sums over 640 terms of size 1: some 1e-6 where the starts agree, 0.1 where they are drawn
     assert (ours(x) - theirs(x)).abs().max() <= 1e-4
+
+
+def test_orthogonal_departs_from_peft_whose_factors_have_half_the_rank():
+    """PEFT splits one random rotation of r x r between the factors; the source asks for orthonormal rows of A."""
+    W = normal(24, 40, dtype=torch.float32)
+    _, B, A = in_peft(W, 8, 8, "orthogonal")
+    assert int(torch.linalg.matrix_rank(A)) == int(torch.linalg.matrix_rank(B)) == 4
+    ours = SCHEMES["orthogonal"](W, 8)
+    assert int(torch.linalg.matrix_rank(ours.A)) == 8
+    assert not ours.B.any()
