@@ -42,8 +42,8 @@ def learned(
     shapes = {name: shape_of(module) for name, module in layers.items()}
     if batches is not None:
         # a scheme that is about leading axes alone says how many: wide inputs then cost little
-        axes = {"axes": max(components(config, shapes).values())} if config.scheme in SCORES else {}
-        stats = collect(model, layers, batches, needs, loss_fn, **(axes | dict(collecting)))
+        axes = max(components(config, shapes).values()) if config.scheme in SCORES else None
+        stats = collect(model, layers, batches, needs, loss_fn, **{"axes": axes, **collecting})
     assert stats is not None
     for name, (_, width) in shapes.items():
         if name not in stats:
