@@ -48,8 +48,8 @@ def test_the_keywords_of_collect_reach_the_pass():
 @pytest.mark.parametrize(
     ("scheme", "keywords", "message"),
     [
-        ("eva", {"batches": [TOKENS], "max_batch": 1}, "no keyword 'max_batch'; besides its own it takes axes,"),
-        ("pissa", {"max_batch": 1}, "no keyword 'max_batch'"),
+        ("eva", {"batches": [TOKENS], "max_batch": 1}, "unknown argument 'max_batch'; lora.collect takes axes,"),
+        ("pissa", {"max_batch": 1}, "unknown argument 'max_batch'"),
         ("eva", {}, "'eva' needs batches"),
         ("eva", {"batches": [TOKENS], "stats": {}}, "or stats from lora.collect, and not both"),
         ("eva", {"stats": {}}, "layers.0.self_attn.q_proj: stats has no statistics of this layer"),

@@ -10,12 +10,12 @@ from torch import Generator
 from transformers.pytorch_utils import Conv1D
 
 import lora
-import lora.round_trip
 import lora.storage
+import lora.testing.round_trip
 from lora import SCHEMES, Factors, LoRALinear, Scheme
-from lora.laws import error, error_by_inputs, signal_missed, variance_missed
 from lora.peft_config import to_peft
 from lora.testing import LAWS, Laws, check_round_trip, check_scheme, sample
+from lora.testing.laws import error, error_by_inputs, signal_missed, variance_missed
 
 OUTWARDS = replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0), rotations="left", in_weight="B", sketch="B")
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
@@ -74,7 +74,7 @@ def load_twice_as_large(model, folder):
     [
         (LoRALinear, ("update", without_the_frozen_start), "the function at step 0 is another in torch.float64"),
         (lora.storage, ("to_peft", half_of_alpha), "stock PEFT computes another function from what is saved"),
-        (lora.round_trip, ("load", load_twice_as_large), "saved and loaded, it computes another function"),
+        (lora.testing.round_trip, ("load", load_twice_as_large), "saved and loaded, it computes another function"),
     ],
 )
 def test_a_fault_on_the_way_to_peft_is_caught(monkeypatch, where, fault, message):

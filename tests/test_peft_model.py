@@ -173,7 +173,7 @@ def test_statistics_are_collected_once_for_several_models():
     with pytest.raises(ValueError, match=f"{QUIET}: stats has no statistics of this layer"):
         lora.initialize_peft(model, "eva", stats=stats)
     stats[QUIET] = stats[names[0]]
-    with pytest.raises(ValueError, match=f"{QUIET}: eva: the statistics are of inputs of width 32, W has 48 columns"):
+    with pytest.raises(ValueError, match=f"{QUIET}: its inputs are 48 wide, those of stats 32"):
         lora.initialize_peft(model, "eva", stats=stats)
     assert photograph(model) == before
 
@@ -283,7 +283,7 @@ SAVED_BY_PEFT = [
 ]
 
 
-@pytest.mark.parametrize(("build", "options"), SAVED_BY_PEFT, ids=str)
+@pytest.mark.parametrize(("build", "options"), SAVED_BY_PEFT)
 def test_what_peft_saves_of_patterns_and_conv1d_loads_with_its_outputs(tmp_path, build, options):
     """The reference is PEFT's own reading: its file has the patterns in the order of the alphabet, and the first match
     wins, so that an ambiguous pattern means another model on disk than in memory."""

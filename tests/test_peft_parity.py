@@ -13,7 +13,7 @@ from peft.tuners.lora.config import CordaConfig
 from torch import Generator, Tensor, nn
 
 from lora import SCHEMES
-from lora.trial import statistics_of, tokens
+from lora.testing.trial import statistics_of, tokens
 
 EPS = torch.finfo(torch.float32).eps
 

@@ -1,4 +1,4 @@
-"""Whether the laws that a scheme declares hold: see `lora.laws` for what each one says."""
+"""Whether the laws that a scheme declares hold: see `lora.testing.laws` for what each one says."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from lora.laws import Laws, Objective
 from lora.schemes import Factors
 from lora.statistics import Statistics
-from lora.trial import TOLERANCE, Trial, close
+from lora.testing.laws import Laws, Objective
+from lora.testing.trial import TOLERANCE, Trial, close
 
 RIVALS = 200
 

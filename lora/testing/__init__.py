@@ -18,13 +18,13 @@ from typing import Any
 
 from torch import Tensor
 
-from lora import round_trip
-from lora.contract import contract
-from lora.judge import declared
-from lora.laws import LAWS, Laws
 from lora.schemes import SCHEMES, Scheme
 from lora.statistics import Statistics
-from lora.trial import Trial, statistics_of, tokens
+from lora.testing import round_trip
+from lora.testing.contract import contract
+from lora.testing.judge import declared
+from lora.testing.laws import LAWS, Laws
+from lora.testing.trial import Trial, statistics_of, tokens
 
 __all__ = ["LAWS", "Laws", "check_round_trip", "check_scheme", "sample"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Generator
 
 from lora.statistics import merged
-from lora.trial import Trial, close, same, statistics_of, tensors
+from lora.testing.trial import Trial, close, same, statistics_of, tensors
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
