@@ -236,8 +236,8 @@ def test_attach_sketches_for_the_most_axes_that_a_layer_can_need(monkeypatch):
         return collect(*args, **keywords)
 
     monkeypatch.setattr("lora.learn.collect", spy)
-    config = Config(rank=2, scheme="eva", scheme_options={"rho": 1.5}, rank_pattern={"0": 3}, target_modules=("0",))
+    config = Config(rank=1, scheme="eva", scheme_options={"rho": 1.5}, rank_pattern={"0": 2}, target_modules=("0",))
     model = model_of()
     lora.attach(model, config, [rows(90, 1.0, 1000)], max_batches=1)
-    assert seen["axes"] == round(1.5 * 3)
+    assert seen["axes"] == round(1.5 * 2)
     assert seen["max_batches"] == 1
