@@ -8,7 +8,7 @@ by the other's covariance,
 For halves of N tokens both sides are off by O(1/N) of the optimum, and their errors are independent, so to leading
 order E[l] is twice a half's own loss; all tokens lose half of that again. So the capture loss of the whole is about
 
-    l / 4   (derived; eva.md 5.3 has it for the mean sin^2 of the principal angles).                             (2)
+    l / 4   (derived).                                                                                          (2)
 """
 
 from collections.abc import Sequence
