@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
 
 Array = NDArray[np.float64]
 LN2 = float(np.log(2))
@@ -138,16 +139,16 @@ def interpolating_risk(nats: ArrayLike) -> float:
     return float(np.asarray(nats, float).mean()) / LN2
 
 
-def entropy(p: ArrayLike) -> float:
-    """-sum p ln p of a probability vector, in nats."""
-    p = np.asarray(p, float)
-    return max(0.0, float(-(p[p > 0] * np.log(p[p > 0])).sum()))  # one sure outcome may round to just above 1
+def entropy(p: ArrayLike) -> Array:
+    """-sum p ln p over the last axis of probabilities (..., k), in nats."""
+    return np.maximum(0.0, entr(np.asarray(p, float)).sum(-1))  # one sure outcome may round to just above 1
 
 
-def mutual_information(joint: ArrayLike) -> float:
-    """I of the two axes of a table of joint probabilities (a, b), in nats."""
+def mutual_information(joint: ArrayLike) -> Array:
+    """I of the last two axes of tables of joint probabilities (..., a, b), in nats."""
     joint = np.asarray(joint, float)
-    return max(0.0, entropy(joint.sum(0)) + entropy(joint.sum(1)) - entropy(joint.ravel()))
+    together = joint.reshape(*joint.shape[:-2], -1)
+    return np.maximum(0.0, entropy(joint.sum(-1)) + entropy(joint.sum(-2)) - entropy(together))
 
 
 def _checked(nats: ArrayLike, sigma: float) -> None:

@@ -94,29 +94,36 @@ def summary(world: World, n: int) -> Summary:
     P, t, R = T.sum(1), (T * world.losses).sum(1), world.risks
     up, down = float((P - t) @ R), float(t @ (1 - R))
     D_and_U = np.array([[down, up], [1 - up - down, 1 - up - down], [up, down]]) / 2  # D = -1, 0, 1 by U = 0, 1
-    return Summary(float(P @ R), float(t.sum()), entropy(P), mutual_information(T), mutual_information(D_and_U))
+    information = (float(nats) for nats in (entropy(P), mutual_information(T), mutual_information(D_and_U)))
+    return Summary(float(P @ R), float(t.sum()), *information)
 
 
-class Supersample(NamedTuple):
-    gap: float  # mean over the selectors: loss on the left-out halves minus loss on the trained ones
-    conditional: float  # I(F; U | Z~ = z~)
-    evaluated: Array  # (n,): I(L_i0, L_i1; U_i | Z~ = z~)
-    differences: Array  # (n, 3, 2): P(D_i = -1, 0, 1; U_i = 0, 1 | Z~ = z~)
+class Supersamples(NamedTuple):
+    """Of each of s supersamples z~."""
+
+    gap: Array  # (s,): mean over selectors of the loss on the left-out halves minus the loss on the trained ones
+    conditional: Array  # (s,): I(F; U | Z~ = z~)
+    evaluated: Array  # (s, n): I(L_i0, L_i1; U_i | Z~ = z~)
+    differences: Array  # (s, n, 3, 2): P(D_i = -1, 0, 1; U_i = 0, 1 | Z~ = z~)
 
 
-def supersample(world: World, pairs: Integers) -> Supersample:
-    """All 2^n ways to choose the training half of n pairs of examples (n, 2), equally likely."""
-    n, k = len(pairs), len(world.p)
+def supersamples(world: World, pairs: Integers) -> Supersamples:
+    """All 2^n ways, equally likely, to choose the training halves of n pairs of examples, for each row of (s, n, 2)."""
+    s, n, _ = pairs.shape
     U = (np.arange(1 << n)[:, None] >> np.arange(n)) & 1  # (2^n, n)
-    chosen = learn(world, one_hot(pairs[np.arange(n), U], k).sum(1))
-    L = world.losses[chosen][:, pairs].astype(np.int64)  # (2^n, n, 2)
-    i = np.broadcast_to(np.arange(n), U.shape)
-    losses, differences = np.zeros((n, 4, 2)), np.zeros((n, 3, 2))
-    np.add.at(losses, (i, 2 * L[..., 0] + L[..., 1], U), 1 / len(U))
-    np.add.at(differences, (i, 1 + L[..., 1] - L[..., 0], U), 1 / len(U))
-    return Supersample(
-        float(((1 - 2 * U) * (L[..., 1] - L[..., 0])).mean()),
-        entropy(np.unique(chosen, return_counts=True)[1] / len(U)),
-        np.array([mutual_information(table) for table in losses]),
+    trained = np.where(U, pairs[:, None, :, 1], pairs[:, None, :, 0])  # (s, 2^n, n)
+    counts = one_hot(trained, len(world.p)).sum(2)
+    chosen = learn(world, counts.reshape(s << n, -1)).reshape(s, 1 << n)
+    L = world.losses[chosen[:, :, None, None], pairs[:, None]].astype(np.int64)  # (s, 2^n, n, 2)
+    D = L[..., 1] - L[..., 0]
+    place = np.broadcast_arrays(np.arange(s)[:, None, None], np.arange(n), D)[:2]
+    losses, differences = np.zeros((s, n, 4, 2)), np.zeros((s, n, 3, 2))
+    np.add.at(losses, (*place, 2 * L[..., 0] + L[..., 1], U), 1 / len(U))
+    np.add.at(differences, (*place, 1 + D, U), 1 / len(U))
+    repeated = [np.unique(row, return_counts=True)[1] / len(U) for row in chosen]
+    return Supersamples(
+        ((1 - 2 * U) * D).mean((1, 2)),
+        np.array([entropy(p) for p in repeated]),
+        mutual_information(losses),
         differences,
     )

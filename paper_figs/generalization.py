@@ -1,0 +1,2 @@
+from matplotlib.figure import Figure
+def figures(data): return {}
