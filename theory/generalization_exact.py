@@ -3,33 +3,32 @@
 A world has k examples z with probabilities p_z and m functions f with 0-1 losses; learning takes the function of
 least training error, the first of those that tie. It sees a sample only through its counts, so all samples are
     C(n + k - 1, n) multisets, of probability n! prod_z p_z^c_z / c_z!,                                  (1)
-and, the places of a sample being alike, everything but (4) and (5) follows from the one table
+and, the places of a sample being alike, all but (4) to (6) there follows from the one table
     T_fz = P(F = f, Z_1 = z) = sum over multisets with F = f of P(multiset) c_z / n.                      (2)
 The other half of a pair is independent of F, so with the risk R_f, and t_f = P(F = f, the loss on Z_1 is 1),
     P(D = 1 | U = 0) = sum_f (T_f - t_f) R_f,  P(D = -1 | U = 0) = sum_f t_f (1 - R_f),                   (3)
 T_f being P(F = f), and U = 1 turns the sign of D. Source: derived here.
 """
 
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.special import gammaln
 
 from theory.generalization import entropy, mutual_information
 
 Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
-MOST = 4_000_000  # multisets: minutes of one core and a gigabyte
+Integers = NDArray[np.integer]
+MOST = 100_000_000  # counts: a gigabyte while they are made
 BLOCK = 1 << 15  # samples learnt from at a time
 
 
 class World(NamedTuple):
     p: Array  # (k,), positive, sum 1
-    losses: Array  # (m, k) of 0 and 1, rows distinct
+    losses: Array  # (m, k) of 0 and 1
 
     @property
     def risks(self) -> Array:
@@ -49,10 +48,14 @@ def memory(inputs: int) -> World:
 
 def multisets(k: int, n: int) -> Integers:
     """(1): the counts (C(n + k - 1, n), k) of every sample of n out of k. Raises ValueError when they are too many."""
-    if (count := comb(n + k - 1, n)) > MOST:
-        raise ValueError(f"{n} samples of {k} examples make {count} multisets, of which {MOST} can be enumerated")
-    drawn = np.array(list(combinations_with_replacement(range(k), n)), dtype=np.int64)
-    return one_hot(drawn, k).sum(1)
+    if (count := comb(n + k - 1, n)) * k > MOST:
+        raise ValueError(f"{n} samples of {k} examples make {count} multisets, which are too many to enumerate")
+    numbers = chain.from_iterable(combinations_with_replacement(range(k), n))
+    drawn = np.fromiter(numbers, np.int32, count * n).reshape(count, n)
+    counts, row = np.zeros((count, k), np.int32), np.arange(count)
+    for z in drawn.T:
+        counts[row, z] += 1
+    return counts
 
 
 def one_hot(z: Integers, k: int) -> Integers:
@@ -68,12 +71,14 @@ def learn(world: World, counts: Integers) -> Integers:
 
 def joint(world: World, n: int) -> Array:
     """(2): T (m, k)."""
-    m, k = world.losses.shape
-    counts = multisets(k, n)
-    log_p = gammaln(n + 1) + counts @ np.log(world.p) - gammaln(counts + 1).sum(1)
+    counts = multisets(len(world.p), n)
     chosen = learn(world, counts)
-    by_function = csr_array((np.exp(log_p), (chosen, np.arange(len(counts)))), shape=(m, len(counts)))
-    return by_function @ (counts / n)
+    log_factorial = gammaln(np.arange(n + 1) + 1)
+    log_p = np.full(len(counts), log_factorial[n])
+    for count, p in zip(counts.T, world.p, strict=True):  # example by example: all at once would need a gigabyte
+        log_p += count * np.log(p) - log_factorial[count]
+    P = np.exp(log_p) / n
+    return np.stack([np.bincount(chosen, P * count, len(world.losses)) for count in counts.T], axis=1)
 
 
 class Summary(NamedTuple):
