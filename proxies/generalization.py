@@ -23,7 +23,7 @@ EXACT = ("bits", "class", "entropy", "individual", "difference")  # bounds on th
 DRAWN = ("conditional", "evaluated", "averaged", "difference_of_draws")  # on the gap over drawn supersamples
 FINER = (("bits", "class"), ("class", "entropy"), ("entropy", "individual"))
 FINER_DRAWN = (("conditional", "evaluated"), ("averaged", "evaluated"), ("averaged", "difference_of_draws"))
-MEMORIES = [{"inputs": inputs, "n": n} for inputs in (8, 10) for n in (4, 5, 6)]
+MEMORIES = [{"inputs": inputs, "n": n} for inputs in (6, 8) for n in (4, 5, 6)]
 TITLES = {
     "bits": "stored bits",
     "class": "size of the class",
@@ -59,8 +59,8 @@ class Config:
             raise ValueError(f"--samples must be from 2 to 6, as 7 make two million samples; got {self.samples}.")
         if self.supersamples < 30:
             raise ValueError(f"--supersamples must be at least 30 for a standard error, got {self.supersamples}.")
-        if self.splits < 2:
-            raise ValueError(f"--splits must be at least 2 for an interval, got {self.splits}.")
+        if not 2 <= self.splits <= self.seeds:
+            raise ValueError(f"--splits must be at least 2 and at most --seeds = {self.seeds}, got {self.splits}.")
         if self.steps < 1:
             raise ValueError(f"--steps must be at least 1, got {self.steps}.")
         if self.draws < 1:

@@ -78,7 +78,10 @@ def joint(world: World, n: int) -> Array:
     for count, p in zip(counts.T, world.p, strict=True):  # example by example: all at once would need a gigabyte
         log_p += count * np.log(p) - log_factorial[count]
     P = np.exp(log_p) / n
-    return np.stack([np.bincount(chosen, P * count, len(world.losses)) for count in counts.T], axis=1)
+    T = np.empty(world.losses.shape)
+    for z, count in enumerate(counts.T):
+        T[:, z] = np.bincount(chosen, P * count, len(T))
+    return T
 
 
 class Summary(NamedTuple):

@@ -43,7 +43,7 @@ CLAIMS = (
             Check("> 1", AT_MOST_ONE, "gap over the bound, A from the labels of the training sample", REFUTED),
             Check("<= 1", AT_MOST_ONE, "the same, with the bits of A counted"),
         ),
-        "8 and 10 one-hot inputs with fair coins for labels, one stored bit, n = 4 to 6",
+        "6 and 8 one-hot inputs with fair coins for labels, one stored bit, n = 4 to 6",
     ),
     Claim(
         "A8c",

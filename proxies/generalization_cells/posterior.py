@@ -54,7 +54,7 @@ def mirrored(x: Tensor) -> Tensor:
 
 def pretrained(data: Split) -> nn.Sequential:
     """The logistic regression of these digits, with a penalty of 1e-3 on the weight."""
-    layer = nn.utils.skip_init(nn.Linear, 64, CLASSES)
+    layer: Any = nn.utils.skip_init(nn.Linear, 64, CLASSES)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
@@ -74,8 +74,34 @@ def error(model: nn.Module, data: Split, values: dict[str, Tensor] | None = None
         return float((functional_call(model, values or {}, data.x).argmax(1) != data.y).double().mean())
 
 
-def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> dict[str, Tensor]:
-    """Train the adapter's factors as the means of a posterior, and return its log deviations, by parameter.
+class Gaussian(NamedTuple):
+    """Independent normal numbers around the trained factors, by parameter name; the prior is around their start."""
+
+    means: dict[str, Any]
+    log_deviations: dict[str, Tensor]
+    start: dict[str, Tensor]
+
+    def draw(self, rng: Generator) -> dict[str, Tensor]:
+        return {
+            name: mean + self.log_deviations[name].exp() * torch.randn(mean.shape, generator=rng)
+            for name, mean in self.means.items()
+        }
+
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """(k,) how far each of the k means is from its start, and the log deviations."""
+        moved = [(mean - self.start[name]).flatten() for name, mean in self.means.items()]
+        return torch.cat(moved), torch.cat([self.log_deviations[name].flatten() for name in self.means])
+
+    def divergences(self) -> Tensor:
+        """`gaussian_divergence` of the theory for each of `PRIORS`, differentiable."""
+        moved, log = self.flat()
+        priors = torch.tensor(PRIORS)
+        squares = moved.square().sum() + (2 * log).exp().sum()
+        return squares / (2 * priors.square()) - log.sum() + len(log) * (priors.log() - 0.5)
+
+
+def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
+    """Train the adapter's factors as the means of a posterior, together with its deviations.
 
     Minimised is the cross-entropy of one draw a step, in units of a uniform guess's, plus McAllester's form of the
     bound, sqrt((KL + ln(2 sqrt(n)/delta)) / (2n)) with the prior of `PRIORS` that suits best.
@@ -83,43 +109,23 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> dict[str, 
     means = {name: p for name, p in model.named_parameters() if p.requires_grad}
     start = {name: p.detach().clone() for name, p in means.items()}
     log_deviations = {name: torch.full_like(p, np.log(0.1)).requires_grad_() for name, p in means.items()}
+    posterior = Gaussian(means, log_deviations, start)
     optimizer = torch.optim.Adam([*means.values(), *log_deviations.values()], lr=0.02)
     n = len(data.y)
     for _ in range(steps):
         optimizer.zero_grad()
-        logits = functional_call(model, _draw(means, log_deviations, rng), data.x)
-        divergence = _divergences(means, start, log_deviations).min()
-        complexity = ((divergence + np.log(2 * np.sqrt(n) / DELTA)) / (2 * n)).sqrt()
+        logits = functional_call(model, posterior.draw(rng), data.x)
+        complexity = ((posterior.divergences().min() + np.log(2 * np.sqrt(n) / DELTA)) / (2 * n)).sqrt()
         (F.cross_entropy(logits, data.y) / np.log(CLASSES) + complexity).backward()
         optimizer.step()
-    return {name: log.detach() for name, log in log_deviations.items()}
+    return posterior
 
 
-def _draw(means: dict[str, Any], log_deviations: dict[str, Tensor], rng: Generator) -> dict[str, Tensor]:
-    return {
-        name: mean + log_deviations[name].exp() * torch.randn(mean.shape, generator=rng) for name, mean in means.items()
-    }
-
-
-def _divergences(means: dict[str, Any], start: dict[str, Tensor], log_deviations: dict[str, Tensor]) -> Tensor:
-    """`gaussian_divergence` of the theory for each of `PRIORS`, differentiable."""
-    squares = sum(
-        (means[name] - start[name]).square().sum() + log.exp().square().sum() for name, log in log_deviations.items()
-    )
-    logs, count = sum(log.sum() for log in log_deviations.values()), sum(p.numel() for p in means.values())
-    priors = torch.tensor(PRIORS)
-    return squares / (2 * priors.square()) - count / 2 - logs + count * priors.log()
-
-
-def stored(model: nn.Module, precision: int) -> dict[str, Tensor]:
+def stored(posterior: Gaussian, precision: int) -> dict[str, Tensor]:
     """The trained factors on the grid of 2^precision numbers from -LARGEST to LARGEST."""
-    steps = (1 << precision) - 1
-    return {
-        name: ((p.detach().clamp(-LARGEST, LARGEST) + LARGEST) * steps / (2 * LARGEST)).round() * 2 * LARGEST / steps
-        - LARGEST
-        for name, p in model.named_parameters()
-        if p.requires_grad
-    }
+    step = 2 * LARGEST / ((1 << precision) - 1)
+    clamped = {name: mean.detach().clamp(-LARGEST, LARGEST) for name, mean in posterior.means.items()}
+    return {name: ((mean + LARGEST) / step).round() * step - LARGEST for name, mean in clamped.items()}
 
 
 def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter:
@@ -135,26 +141,19 @@ def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]
     model, config = pretrained(pre), CONFIGS[variant]
     untouched = error(model, test)
     lora.attach(model, config, [mirrored(pre.x)])
-    means = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    start = {name: p.detach().clone() for name, p in means.items()}
     rng = Generator().manual_seed(seed)
-    log_deviations = fit(model, train, steps, rng)
-    samples = [_draw(means, log_deviations, rng) for _ in range(draws)]
+    posterior = fit(model, train, steps, rng)
+    with torch.no_grad():
+        samples = [posterior.draw(rng) for _ in range(draws)]
+        moved, log_deviations = (values.double().numpy() for values in posterior.flat())
     gibbs_train, gibbs_test = (float(np.mean([error(model, part, one) for one in samples])) for part in (train, test))
-    moved, spread = (
-        torch.cat([value.flatten() for value in values]).double().numpy()
-        for values in (
-            [means[name].detach() - start[name] for name in means],
-            [log.exp() for log in log_deviations.values()],
-        )
-    )
-    divergences = [gaussian_divergence(moved, spread, prior) for prior in PRIORS]
+    divergences = [gaussian_divergence(moved, np.exp(log_deviations), prior) for prior in PRIORS]
     candidates: dict[str, Any] = {
         f"posterior, prior {prior:g}": Posterior(gibbs_train, draws, divergence, adapter_of(model, config, 32))
         for prior, divergence in zip(PRIORS, divergences, strict=True)
     }
     tests = dict.fromkeys(candidates, gibbs_test)
-    for precision, values in [(32, None), *((q, stored(model, q)) for q in PRECISIONS)]:
+    for precision, values in [(32, None), *((q, stored(posterior, q)) for q in PRECISIONS)]:
         name = f"{precision} bits"
         candidates[name] = Coded(error(model, train, values), adapter_of(model, config, precision))
         tests[name] = error(model, test, values)
