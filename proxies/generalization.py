@@ -199,7 +199,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(seeds=6, samples=5, supersamples=60, splits=3, steps=200, draws=100),
+    quick=Config(seeds=6, samples=5, supersamples=60, splits=3, steps=250),
 )
 
 if __name__ == "__main__":

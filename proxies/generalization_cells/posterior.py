@@ -110,7 +110,8 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     start = {name: p.detach().clone() for name, p in means.items()}
     log_deviations = {name: torch.full_like(p, np.log(0.1)).requires_grad_() for name, p in means.items()}
     posterior = Gaussian(means, log_deviations, start)
-    optimizer = torch.optim.Adam([*means.values(), *log_deviations.values()], lr=0.02)
+    optimizer = torch.optim.Adam([*means.values(), *log_deviations.values()], lr=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     n = len(data.y)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -118,6 +119,7 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
         complexity = ((posterior.divergences().min() + np.log(2 * np.sqrt(n) / DELTA)) / (2 * n)).sqrt()
         (F.cross_entropy(logits, data.y) / np.log(CLASSES) + complexity).backward()
         optimizer.step()
+        schedule.step()
     return posterior
 
 
