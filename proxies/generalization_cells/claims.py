@@ -38,10 +38,10 @@ CLAIMS = (
     ),
     Claim(
         "A8b",
-        "The bits bound of B-only training counts what is trained, however A was made.",
-        "2402.16842",
+        "The bits bound of B-only training needs an A that was made without the training sample.",
+        "derived",
         (
-            Check("> 1", AT_MOST_ONE, "gap over the bound, A from the labels of the training sample", REFUTED),
+            Check("> 1", Within(low=1), "gap over the bound, A from the labels of the training sample"),
             Check("<= 1", AT_MOST_ONE, "the same, with the bits of A counted"),
         ),
         "6 and 8 one-hot inputs with fair coins for labels, one stored bit, n = 4 to 6",
@@ -61,15 +61,15 @@ CLAIMS = (
     ),
     Claim(
         "A8d",
-        "Conditioning on a supersample tightens the bound by mutual information.",
-        "2001.09122",
-        (Check("> 1", AT_MOST_ONE, "bound by CMI over bound by entropy, mean over problems", REFUTED),),
-        f"{SMALL}; its constant is 2 against 1/2, so it needs a quarter of the information",
+        "Conditioning on a supersample costs more than it saves: CMI is mostly looser than the entropy of what is learnt.",
+        "derived",
+        (Check("> 1", Within(low=1), "bound by CMI over bound by entropy, mean over problems"),),
+        f"{SMALL}; CMI has the constant 2 where the other has 1/2, so it needs less than a quarter of the information",
     ),
     Claim(
         "A8e",
-        "The bits bound of B-only training is informative: below 1 for 0-1 loss.",
-        "2402.16842",
+        "The bits bound of B-only training is below 1 for 0-1 loss, so that it says something.",
+        "derived",
         (
             Check("0.333", AT_MOST_ONE, "one 10 x 64 layer, rank 4, 8 bits, n = 1000"),
             Check("2.89", AT_MOST_ONE, "RoBERTa-large on MNLI, rank 8, 16 bits", REFUTED),

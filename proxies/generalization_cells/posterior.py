@@ -132,9 +132,11 @@ def stored(posterior: Gaussian, precision: int) -> dict[str, Tensor]:
 
 def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter:
     """What the theory needs to know of an attached adapter. A start that needs data has got it from `pretrained`'s."""
-    layers = tuple((one.out_features, one.in_features, one.rank) for one in lora.adapters(model).values())
+    adapted = lora.adapters(model).values()
+    layers = tuple((one.out_features, one.in_features, one.rank) for one in adapted)
     needs: Any = lora.SCHEMES[config.scheme].needs
-    return Adapter(layers, precision, config.train_a, config.train_b, start=needs, split="disjoint")
+    pair = any(one.B0 is not None for one in adapted)
+    return Adapter(layers, precision, config.train_a, config.train_b, needs, "disjoint", pair)
 
 
 def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]:
