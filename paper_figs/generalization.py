@@ -62,18 +62,19 @@ def chain(data: dict[str, Any]) -> Figure:
 
 
 def certificates(data: dict[str, Any]) -> Figure:
-    """What may be promised of adapters of digits, against their errors; one mark a split."""
+    """What is promised of adapters of digits, and the errors of what it is promised of; one mark a split."""
     figure, axes = plt.subplots(figsize=(4.2, 2.8), layout="constrained")
-    rows = (("bound", "certificate, 95 %", RED, "_"), ("gibbs_test", "test error", "black", "o"),
-            ("gibbs_train", "training error", BLUE, "x"))  # fmt: skip
     variants = list(dict.fromkeys(record["variant"] for record in data["digits"]))
     for i, variant in enumerate(variants):
-        for shift, (name, title, colour, marker) in zip((-0.15, 0, 0.15), rows, strict=True):
-            values = _column(data["digits"], name, variant=variant)
-            label = title if i == 0 else None
-            axes.plot(
-                [i + shift] * len(values), values, marker, color=colour, ms=6 if marker == "_" else 4, label=label
-            )
+        records = [record for record in data["digits"] if record["variant"] == variant]
+        test, train = ([record[part][record["by"]] for record in records] for part in ("test", "train"))
+        bound = _column(records, "bound")
+        for shift, values, label, style in (
+            (-0.15, bound, "certificate, 95 %", {"color": RED, "marker": "_", "ms": 6}),
+            (0.0, test, "test error", {"color": "black", "marker": "o", "ms": 4}),
+            (0.15, train, "training error", {"color": BLUE, "marker": "x", "ms": 4}),
+        ):
+            axes.plot([i + shift] * len(values), values, lw=0, label=None if i else label, **style)
     axes.axhline(0.9, color=GREY, lw=1, ls="--")
     axes.text(len(variants) - 0.5, 0.91, "a guess", ha="right", va="bottom", fontsize=8, color=GREY)
     axes.set_xticks(range(len(variants)), [WORDS[variant] for variant in variants])

@@ -168,8 +168,8 @@ def _chain_table(records: Records) -> Records:
 def _digits_table(records: Records) -> Records:
     names = {
         "numbers": "numbers",
-        "gibbs_train": "training error",
-        "gibbs_test": "test error",
+        "gibbs_train": "training error, posterior",
+        "gibbs_test": "test error, posterior",
         "divergence": "KL, nats",
         "pac_bayes": "PAC-Bayes-kl",
         "bound": "certificate",

@@ -61,7 +61,7 @@ CLAIMS = (
     ),
     Claim(
         "A8d",
-        "Conditioning on a supersample costs more than it saves: CMI is mostly looser than the entropy of what is learnt.",
+        "Conditioning on a supersample costs more than it saves, mostly: the bound by CMI is above the one by entropy.",
         "derived",
         (Check("> 1", Within(low=1), "bound by CMI over bound by entropy, mean over problems"),),
         f"{SMALL}; CMI has the constant 2 where the other has 1/2, so it needs less than a quarter of the information",
