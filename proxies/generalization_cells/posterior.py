@@ -20,8 +20,7 @@ CLASSES, CHANCE = 10, 0.9
 PRETRAINED, TRAINED = 400, 1000
 RANK = 4
 PRIORS = (0.3, 1.0, 3.0)  # deviations of the priors around the start
-LARGEST = 6.0  # what a stored number is rounded within
-PRECISIONS = (4, 8)
+GRIDS = ((4, 3.0), (4, 6.0), (8, 3.0), (8, 6.0))  # bits of a stored number, and the largest there is
 DELTA = 0.05
 ADAPTED = {"rank": RANK, "alpha": float(RANK), "target_modules": ("0",)}
 CONFIGS = {
@@ -123,11 +122,11 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     return posterior
 
 
-def stored(posterior: Gaussian, precision: int) -> dict[str, Tensor]:
-    """The trained factors on the grid of 2^precision numbers from -LARGEST to LARGEST."""
-    step = 2 * LARGEST / ((1 << precision) - 1)
-    clamped = {name: mean.detach().clamp(-LARGEST, LARGEST) for name, mean in posterior.means.items()}
-    return {name: ((mean + LARGEST) / step).round() * step - LARGEST for name, mean in clamped.items()}
+def stored(posterior: Gaussian, precision: int, largest: float) -> dict[str, Tensor]:
+    """The trained factors on the grid of 2^precision numbers from -largest to largest."""
+    step = 2 * largest / ((1 << precision) - 1)
+    clamped = {name: mean.detach().clamp(-largest, largest) for name, mean in posterior.means.items()}
+    return {name: ((mean + largest) / step).round() * step - largest for name, mean in clamped.items()}
 
 
 def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter:
@@ -157,8 +156,8 @@ def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]
         for prior, divergence in zip(PRIORS, divergences, strict=True)
     }
     tests = dict.fromkeys(candidates, gibbs_test)
-    for precision, values in [(32, None), *((q, stored(posterior, q)) for q in PRECISIONS)]:
-        name = f"{precision} bits"
+    codes = {f"{q} bits up to {largest:g}": (q, stored(posterior, q, largest)) for q, largest in GRIDS}
+    for name, (precision, values) in {"32 bits": (32, None), **codes}.items():
         candidates[name] = Coded(error(model, train, values), adapter_of(model, config, precision))
         tests[name] = error(model, test, values)
     found = certify(len(train.y), candidates, DELTA, CHANCE)
