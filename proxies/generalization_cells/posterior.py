@@ -99,6 +99,12 @@ class Gaussian(NamedTuple):
         return squares / (2 * priors.square()) - log.sum() + len(log) * (priors.log() - 0.5)
 
 
+def certified_divergences(posterior: Gaussian) -> list[float]:
+    """The divergence in float64 from each of `PRIORS`."""
+    moved, log_deviations = (values.detach().double().numpy() for values in posterior.flat())
+    return [gaussian_divergence(moved, np.exp(log_deviations), prior) for prior in PRIORS]
+
+
 def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     """Train the adapter's factors as the means of a posterior, together with its deviations.
 
@@ -148,9 +154,8 @@ def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]
     posterior = fit(model, train, steps, rng)
     with torch.no_grad():
         samples = [posterior.draw(rng) for _ in range(draws)]
-        moved, log_deviations = (values.double().numpy() for values in posterior.flat())
     gibbs_train, gibbs_test = (float(np.mean([error(model, part, one) for one in samples])) for part in (train, test))
-    divergences = [gaussian_divergence(moved, np.exp(log_deviations), prior) for prior in PRIORS]
+    divergences = certified_divergences(posterior)
     candidates: dict[str, Any] = {
         f"posterior, prior {prior:g}": Posterior(gibbs_train, draws, divergence, adapter_of(model, config, 32))
         for prior, divergence in zip(PRIORS, divergences, strict=True)
