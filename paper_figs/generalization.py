@@ -1,0 +1,87 @@
+"""Figures of the generalisation bounds: the chain against the true gap, and certificates of adapters of digits."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; what is bounded is always black.
+BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#777777"
+STYLES = {
+    "bits": (GREY, "x"),
+    "class": (SKY, "v"),
+    "entropy": (BLUE, "o"),
+    "individual": (GREEN, "s"),
+    "conditional": (PINK, "^"),
+    "evaluated": (ORANGE, "D"),
+    "difference": (RED, "P"),
+}
+WORDS = {"B": "B only", "A": "A only", "BA": "both", "B of EVA": "B only,\nA of EVA"}
+
+
+def _column(records: list[dict[str, Any]], name: str, **where: Any) -> list[float]:
+    return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
+
+
+def _looseness(axes: Axes, data: dict[str, Any]) -> None:
+    largest = max(record["n"] for record in data["noisy"])
+    last = [record for record in data["noisy"] if record["n"] == largest]
+    gap = np.array(_column(last, "gap"))
+    for i, (name, (colour, marker)) in enumerate(STYLES.items()):
+        ratios = np.array(_column(last, name)) / gap
+        shift = np.linspace(-0.25, 0.25, len(ratios))  # side by side, so that none hides another
+        axes.plot(i + shift, ratios, marker, color=colour, ms=3, mew=0.8)
+        axes.plot([i - 0.35, i + 0.35], [np.median(ratios)] * 2, color="black", lw=1)
+    axes.axhline(1, color="black", lw=1, ls="--")
+    axes.set(yscale="log", ylabel="bound over the true gap", title=f"every problem, $n={largest}$")
+    axes.set_xticks(range(len(STYLES)), [data["titles"][name] for name in STYLES], rotation=35, ha="right", fontsize=8)
+    axes.tick_params(axis="x", length=0)
+
+
+def _over_samples(axes: Axes, data: dict[str, Any]) -> None:
+    sizes = sorted(set(_column(data["noisy"], "n")))
+    for name, (colour, marker) in STYLES.items():
+        means = [np.mean(_column(data["noisy"], name, n=n, variant="BA")) for n in sizes]
+        axes.plot(sizes, means, marker + "-", color=colour, ms=3.5, lw=1)
+    gap = [float(np.mean(_column(data["noisy"], "gap", n=n, variant="BA"))) for n in sizes]
+    axes.plot(sizes, gap, "-", color="black", lw=1.5)
+    axes.text(sizes[0], 0.8 * gap[0], "true gap", va="top", fontsize=8)
+    axes.set(yscale="log", xlabel="training samples $n$", ylabel="bound", title="both factors trained", xticks=sizes)
+    axes.set_yticks([0.3, 0.5, 1, 1.5], ["0.3", "0.5", "1", "1.5"])
+    axes.minorticks_off()
+
+
+def chain(data: dict[str, Any]) -> Figure:
+    """How loose each bound is, problem by problem with the median, and the bounds against the number of samples."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained")
+    _looseness(left, data)
+    _over_samples(right, data)
+    return figure
+
+
+def certificates(data: dict[str, Any]) -> Figure:
+    """What is promised of adapters of digits, and the errors of what it is promised of; one mark a split."""
+    figure, axes = plt.subplots(figsize=(4.2, 2.8), layout="constrained")
+    variants = list(dict.fromkeys(record["variant"] for record in data["digits"]))
+    for i, variant in enumerate(variants):
+        records = [record for record in data["digits"] if record["variant"] == variant]
+        test, train = ([record[part][record["by"]] for record in records] for part in ("test", "train"))
+        bound = _column(records, "bound")
+        for shift, values, label, style in (
+            (-0.15, bound, "certificate, 95 %", {"color": RED, "marker": "_", "ms": 6}),
+            (0.0, test, "test error", {"color": "black", "marker": "o", "ms": 4}),
+            (0.15, train, "training error", {"color": BLUE, "marker": "x", "ms": 4}),
+        ):
+            axes.plot([i + shift] * len(values), values, lw=0, label=None if i else label, **style)
+    axes.axhline(0.9, color=GREY, lw=1, ls="--")
+    axes.text(len(variants) - 0.5, 0.91, "a guess", ha="right", va="bottom", fontsize=8, color=GREY)
+    axes.set_xticks(range(len(variants)), [WORDS[variant] for variant in variants])
+    axes.set(ylim=(0, 1), ylabel="error", xlim=(-0.5, len(variants) - 0.5))
+    axes.legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def figures(data: dict[str, Any]) -> dict[str, Figure]:
+    return {"chain": chain(data), "certificates": certificates(data)}
