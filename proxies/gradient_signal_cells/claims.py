@@ -8,6 +8,11 @@ REFUTED = Verdict.REFUTED
 STAR = batch.censored_threshold()
 SHARE = batch.censored_share(2.0)
 BUDGETS = (10, 40, 160)  # steps of training, each with a learning rate of its own
+FIVE = Within(high=0.95)
+SWEEP = (
+    "rank 4, test losses paired over splits of the data; 9 rates or more, a third of a decade apart, each start and "
+    "number of steps with its own best by a validation split, which lies inside"
+)
 DIGITS, TEXT = "digits turned by 90 degrees", "MiniLM on docstrings"
 
 CLAIMS = (
@@ -18,7 +23,7 @@ CLAIMS = (
         (
             Check("0", Within(high=1e-6), "relative deficit against a float64 SVD, spectra j^-0.5, j^-1, j^-2"),
             Check("0", Within(high=0.05), "largest principal angle in degrees, gap at the rank of 2 % or more"),
-            Check("0", Within(high=0.3), "the same with inputs rounded to bfloat16"),
+            Check("0", Within(high=0.2), "the same with inputs rounded to bfloat16"),
             Check("0", Within(high=1e-6), "relative deficit, three layers of MiniLM on real text"),
         ),
         "256 inputs, rank 16, 4096 tokens; MiniLM: 384 inputs, rank 8",
@@ -73,7 +78,7 @@ CLAIMS = (
         (
             Check("1.030", Within(low=1.0001), "E|dL/dB|^2 from EVA over that from the gradient's vector, n = 7"),
             Check("0.986", Within(high=0.9999), "the same at n = 8"),
-            Check("0", Within(high=0.02), "relative error of M_n for Gaussian regression, n = 1, 4, 16"),
+            Check("0", Within(high=0.02), "relative error of M_n for Gaussian regression, n = 1 and 4"),
         ),
         "regression with S = diag(2, 1), K = diag(0.1, 1), noise 4: n* = 7.667",
     ),
@@ -133,7 +138,7 @@ CLAIMS = (
         "EVA's E|Ax|^2 is 3 (d/r) EVR_r times the default start's: 3 by length, the rest by direction.",
         "derived",
         (Check("1", Within(0.95, 1.05), "mean signal of the default start over the one so predicted"),),
-        "50 starts per seed, 256 inputs, rank 8, variances j^-1",
+        "200 starts per seed, 256 inputs, rank 8, variances j^-1",
     ),
     Claim(
         "E5",
@@ -158,26 +163,30 @@ CLAIMS = (
     ),
     Claim(
         "E6b",
-        "The library's start captures at least as much variance of unseen tokens as PEFT's at its defaults.",
+        "The library's start captures more variance of unseen tokens than PEFT's at its defaults, in no layer less.",
         "derived",
-        (Check(">= 1", Within(low=1), "captured over PEFT's, every layer"),),
-        "as E6, 48 batches of 256 tokens, which PEFT reads until its rule stops it",
+        (
+            Check("> 1", Within(low=1), "captured over PEFT's, mean over layers"),
+            Check("> 1", Within(low=0.995), "captured over PEFT's, least layer"),
+        ),
+        "as E6, 48 batches of 256 tokens, of which PEFT reads as many as its rule wants; where it reads them all, "
+        "sampling decides on the third digit",
     ),
     Claim(
         "E7",
-        "A start from sums takes a fixed number of forwards and less time than PEFT's.",
+        "A start from sums takes one forward a batch, and at most two thirds of the time of PEFT's.",
         "derived",
         (
             Check("0", Within(high=0), "forwards beyond the batches given"),
-            Check("> 1", Within(low=1.01), "PEFT's forwards over the library's on the same data"),
             Check("2.7", Within(low=1.5), "time of PEFT's start over the library's, end to end"),
-            Check("4", Within(low=1.8), "the same beyond the forwards"),
+            Check("4.3", Within(low=1.5), "the same beyond the forwards"),
         ),
-        "times: 512 wide, 4 layers, 28 weights, 6 batches of 4 x 256 tokens, one thread, PEFT cut off after as many",
+        "512 wide, 4 layers, 28 weights, 6 batches of 4 x 256 tokens, one thread, PEFT cut off after as many updates; "
+        "predicted from a sketch of the method, which kept less",
     ),
     Claim(
         "E8",
-        "Moving ranks keeps every layer's scale, whitened rows have unit variance, endless data and masked batches end.",
+        "Moving ranks keeps every scale, whitened rows have unit variance, endless data and masked batches end.",
         "derived",
         (
             Check("0", Within(high=1e-6), "relative change of s, plain and rank-stabilised, rho = 2"),
@@ -212,29 +221,29 @@ CLAIMS = (
     ),
     Claim(
         "E9",
-        "At its own best rate EVA's start ends lower than the default's.",
+        "At its own best rate EVA's start has a test loss at least 5 % below the default's.",
         EVA,
         (
-            *(Check("< 1", Within(high=0.99), f"{DIGITS}, Adam, {n} steps: test loss over the default's") for n in BUDGETS),
-            Check("< 1", Within(high=0.99), f"{DIGITS}, SGD, after {BUDGETS[2]} steps"),
-            *(Check("< 1", Within(high=0.99), f"{TEXT}, Adam, after {n} steps") for n in BUDGETS),
+            *(Check("< 1", FIVE, f"{DIGITS}, Adam, {n} steps: over the default's") for n in BUDGETS),
+            Check("< 1", FIVE, f"{DIGITS}, SGD, {BUDGETS[2]} steps: over the default's"),
+            *(Check("< 1", FIVE, f"{TEXT}, Adam, {n} steps: over the default's", REFUTED) for n in BUDGETS[:2]),
         ),
-        "rank 4, 9 rates or more a third of a decade apart, one chosen for each start and budget on a validation split; "
-        "test losses paired over seeds",
+        SWEEP,
     ),
     Claim(
         "E9b",
-        "What EVA gains over the default start is due to its direction, not to the size of A x.",
-        EVA,
+        "What EVA gains over the default start on digits is due to the direction of its rows, not to the size of A x.",
+        "derived",
         tuple(
-            Check("< 1", Within(high=0.99), f"{place}, Adam, {n} steps: over a random start of the same E|Ax|^2")
-            for place in (DIGITS, TEXT) for n in BUDGETS
+            Check("< 1", Within(high=1), f"{by}, {n} steps: over a random start of the same E|Ax|^2")
+            for by in ("Adam", "SGD")
+            for n in BUDGETS[:2]
         ),
-        "as E9",
+        SWEEP,
     ),
     Claim(
         "E9c",
-        "The choice of an orthonormal basis of EVA's row space does not matter.",
+        "Which orthonormal basis of EVA's row space is taken does not matter.",
         EVA,
         (
             Check("0", Within(high=1e-3), f"{DIGITS}, SGD: relative change of the test loss by O A for A"),
@@ -244,12 +253,16 @@ CLAIMS = (
     ),
     Claim(
         "E9d",
-        "The start of the largest gradient signal learns faster than EVA's.",
-        "derived",
-        tuple(
-            Check("< 1", Within(high=0.99), f"{place}, Adam, {n} steps: gradient_signal over EVA")
-            for place in (DIGITS, TEXT) for n in BUDGETS
-        ),
-        "as E9",
+        "The start of the largest gradient signal of a token has a test loss at least 5 % below EVA's.",
+        EVA,
+        tuple(Check("< 1", FIVE, f"{TEXT}, Adam, {n} steps: over EVA's", REFUTED) for n in BUDGETS[:2]),
+        SWEEP,
     ),
-)  # fmt: skip
+    Claim(
+        "E9e",
+        "The start of the largest gradient signal of the whole data set, the singular vectors of G, ends below EVA's.",
+        "derived",
+        tuple(Check("< 1", Within(high=1), f"{TEXT}, Adam, {n} steps: over EVA's") for n in BUDGETS[:2]),
+        SWEEP,
+    ),
+)

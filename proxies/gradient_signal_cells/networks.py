@@ -13,9 +13,13 @@ from proxies.gradient_signal_cells import text
 from proxies.gradient_signal_cells.rivals import captured, start_rows
 from proxies.gradient_signal_cells.tasks import TASKS, loss_of
 from theory import gradient_signal as theory
+from theory import gradient_signal_batch as batch_theory
 from theory import gradient_signal_risk as risk
 
 RANK = 8
+DRAWN = ("0", "encoder.layer.0.intermediate.dense")  # the layers that the figures look into
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+BATCHES = tuple(float(n) for n in np.geomspace(1, 1e4, 13).round(3))
 EXAMPLES = 24  # docstrings of each package that MiniLM reads, 24 tokens each at most
 
 
@@ -29,9 +33,27 @@ def _of_layer(name: str, stats: Statistics, out: int, seed: int) -> dict[str, An
         "layer": name,
         "starts": starts,
         "mean part": float(mu @ mu / np.trace(M)),
+        "curves": _curves(stats, out, seed) if name in DRAWN else None,
         "inside": bool(low - rounding <= gap <= high + rounding),
         "amplification": starts["EVA uncentred"]["over default"] / theory.amplification(M, rank),
     }
+
+
+def _curves(stats: Statistics, out: int, seed: int) -> dict[str, Any]:
+    """Part of Tr Q that rows of equal |A|_F^2 = r capture, by rank; at rank 8 the share of M_n's optimum, by batch."""
+    assert stats.gradient is not None
+    assert stats.weighted_second_moment is not None
+    Q, G = stats.weighted_second_moment.double().numpy(), stats.gradient.double().numpy()
+    ranks = [rank for rank in RANKS if rank < min(out, len(Q))]
+    by_rank: dict[str, list[float]] = {}
+    for rank in ranks:
+        for start, A in start_rows(stats, out, rank, seed).items():
+            part = rank * theory.signal(A.numpy(), Q) / float(A.square().sum()) / float(np.trace(Q))
+            by_rank.setdefault(start, []).append(part)
+    rows = start_rows(stats, out, RANK, seed)
+    moments = [batch_theory.batch_moment(Q, G, n) for n in BATCHES]
+    by_batch = {start: [theory.share(A.numpy(), M_n) for M_n in moments] for start, A in rows.items()}
+    return {"ranks": ranks, "by rank": by_rank, "batches": BATCHES, "by batch": by_batch}
 
 
 def digits_layers(seed: int) -> list[dict[str, Any]]:

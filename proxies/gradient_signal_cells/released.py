@@ -53,7 +53,10 @@ def text(count: int, sequences: int, length: int, seed: int) -> list[Batch]:
 
 def released(model: Any, batches: list[Batch], rank: int, limit: int = 300, **options: Any) -> Counted:
     """PEFT's rows by layer and how often it ran the model. Raises Endless beyond `limit` forwards."""
-    from peft import EvaConfig, LoraConfig, get_eva_state_dict
+    try:
+        from peft import EvaConfig, LoraConfig, get_eva_state_dict
+    except ImportError as error:
+        raise ImportError("E6, E7 and E8b need PEFT: pip install 'loralab[llm]', or pass --no-peft.") from error
 
     forwards = 0
 

@@ -62,7 +62,8 @@ def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, 
     M, Q, G = (S.double().numpy() for S in (stats.second_moment, stats.weighted_second_moment, stats.gradient))
     rank = len(next(iter(rows.values())))
     moments = {"token": Q, "data set": G.T @ G, "inputs": M}
-    spectra = {name: np.linalg.eigvalsh(S)[::-1][:rank] for name, S in moments.items()}
+    spectra = {name: np.linalg.eigvalsh(moments[name])[::-1][:rank] for name in ("token", "inputs")}
+    spectra["data set"] = np.pad(np.linalg.svd(G, compute_uv=False) ** 2, (0, rank))[:rank]
     default = theory.default_signal(Q, rank)[0]
     found = {}
     for name, A in ((name, rows.numpy()) for name, rows in rows.items()):

