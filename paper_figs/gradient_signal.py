@@ -86,6 +86,7 @@ def convergence(data: dict[str, Any]) -> Figure:
     figure, panels = _axes(2, len(runs))
     for i, (key, title) in enumerate(runs.items()):
         left, right = panels[2 * i : 2 * i + 2]
+        steps = data["tuned"][key]["steps"]
         for start in (*DRAWN[:-1], "same E|Ax|^2"):
             run = data["tuned"][key][start]
             curve = [np.nan if loss is None else loss for loss in run["by rate"][-1]]
@@ -94,13 +95,13 @@ def convergence(data: dict[str, Any]) -> Figure:
             logs = np.log(np.array(run["test"]) / base)
             half = logs.std(1, ddof=1) / np.sqrt(logs.shape[1]) if start != "default" else 0
             colour, line, marker = COLOURS[start]
-            right.errorbar(data["budgets"], np.exp(logs.mean(1)), np.exp(logs.mean(1)) * half, fmt=line + marker,
+            right.errorbar(steps, np.exp(logs.mean(1)), np.exp(logs.mean(1)) * half, fmt=line + marker,
                            color=colour, ms=3, lw=1.2, capsize=2, label=start)  # fmt: skip
         losses = [x for start in DRAWN for x in data["tuned"][key][start]["by rate"][-1] if x is not None]
         left.set(xscale="log", yscale="log", ylim=(0.9 * min(losses), 3 * float(np.median(losses))))
-        left.set(xlabel="learning rate", ylabel="test loss", title=f"{title}, {data['budgets'][-1]} steps")
+        left.set(xlabel="learning rate", ylabel="test loss", title=f"{title}, {steps[-1]} steps")
         right.set(xscale="log", xlabel="steps", ylabel="test loss / default's", title="each at its own best rate")
-        right.set_xticks(data["budgets"], [str(n) for n in data["budgets"]])
+        right.set_xticks(steps, [str(n) for n in steps])
         right.minorticks_off()
     panels[0].legend(fontsize=6.5, loc="lower left")
     return figure

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def batch_moment(Q: Array, G: Array, batch: float) -> Array:

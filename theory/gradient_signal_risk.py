@@ -19,7 +19,7 @@ Source: derived here; (4) corrects the kernel argument of arXiv:2410.07170, (5) 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def residual(A: Array, M: Array) -> Array:

@@ -13,7 +13,7 @@ from theory import gradient_signal as theory
 from theory import gradient_signal_batch as batch_theory
 from theory import gradient_signal_risk as risk
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def spectrum(width: int, decay: float) -> Array:
@@ -42,9 +42,9 @@ def tokens_of(x: Array, g: Array) -> Statistics:
     return lora.collect(layer, {"layer": layer}, [pair], "gradient", loss)["layer"]
 
 
-def eva(stats: Statistics, rank: int, **options: bool) -> Array:
+def eva(stats: Statistics, rank: int, center: bool = True) -> Array:
     W = torch.zeros(rank, len(stats.mean), dtype=torch.float64)
-    return SCHEMES["eva"](W, rank, stats=stats, **options).A.numpy()
+    return SCHEMES["eva"](W, rank, stats=stats, center=center).A.numpy()
 
 
 def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[str, float]:

@@ -32,8 +32,8 @@ def llama(width: int, inner: int, layers: int, seed: int) -> Any:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sizes = {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers}
-        heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+        sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers}
+        heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
         config = LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=512, **sizes, **heads)
         return LlamaForCausalLM(config).eval().requires_grad_(False)
 

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from lora import SCHEMES, Statistics
 from theory import gradient_signal as theory
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 NOISE = 1e-5  # of the largest eigenvalue: below it lies the rounding of float32 inputs
 STARTS = (
     "default",

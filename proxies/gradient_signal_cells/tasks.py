@@ -11,6 +11,7 @@ Each seed splits the data anew. An adapter sees `train`; `choose` picks the lear
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from sklearn.datasets import load_digits
@@ -36,7 +37,7 @@ class Task:
     `update` adds; `model(i)` is that of seed i as a module, whose layers `layers` names, for `lora.collect`.
     """
 
-    data: dict[str, tuple[Tensor, Tensor]]
+    data: dict[str, tuple[Tensor, ...]]
     shapes: list[tuple[int, int]]
     logits: Callable[[Tensor, Update], Tensor]
     model: Callable[[int], nn.Module]
@@ -52,7 +53,7 @@ def _stack(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 
 def digits(seeds: Sequence[int]) -> Task:
-    bunch = load_digits()
+    bunch: Any = load_digits()
     images, labels = torch.tensor(bunch.images / 16.0, dtype=torch.float32), torch.tensor(bunch.target)
     orders = [torch.randperm(len(labels), generator=Generator().manual_seed(seed)) for seed in seeds]
     upright, turned = images.flatten(1), images.rot90(1, (1, 2)).flatten(1)
