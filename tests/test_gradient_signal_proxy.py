@@ -145,7 +145,7 @@ def test_faults_of_the_training_are_caught(digits, monkeypatch):
     correct = tuning.low_rank
     for wrong in (
         lambda A, B: lambda i, x: 2 * correct(A, B)(i, x),  # another scale
-        lambda A, B: lambda i, x: correct(A[::-1], B)(i, x) if i == 1 else correct(A, B)(i, x),  # another layer's A
+        lambda A, B: lambda i, x: correct(A[::-1] if i == 0 else A, B)(i, x),  # another layer's A
     ):
         with monkeypatch.context() as patch:
             patch.setattr(tuning, "low_rank", wrong)
@@ -227,13 +227,13 @@ def test_missing_text_model_names_the_extra(monkeypatch):
 
 def test_a_rate_on_the_edge_is_no_evidence():
     run = {"inside": [True, False], "test": [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]}
-    cells = {"tuned": [{"task": ("digits", "adam"), "result": {"EVA": run, "default": run}}]}
-    config = PROXY.Config(steps=40, text=False)
-    pair = ("EVA", "default")
-    assert gradient_signal._ratios(cells, config, "digits", "adam", 10, pair) == [1.0, 1.0, 1.0]
-    assert gradient_signal._ratios(cells, config, "digits", "adam", 40, pair) is None
-    assert gradient_signal._ratios(cells, config, "digits", "adam", 160, pair) is None
-    assert gradient_signal._ratios(cells, config, "docstrings", "adam", 10, pair) is None
+    digits = ("digits", "adam")
+    cells = {"tuned": [{"task": digits, "steps": [10, 40], "result": {"EVA": run, "default": run}}]}
+    ratios = lambda task, steps: gradient_signal._ratios(cells, task, steps, ("EVA", "default"))
+    assert ratios(digits, 10) == [1.0, 1.0, 1.0]
+    assert ratios(digits, 40) is None, "the best rate is an end"
+    assert ratios(digits, 160) is None, "not run"
+    assert ratios(("docstrings", "adam"), 10) is None, "not run"
 
 
 def test_proxy_gives_the_expected_verdicts_and_keeps_them(tmp_path, monkeypatch):
