@@ -5,7 +5,7 @@ Synthetic populations of known spectra, a small network on scikit-learn's digits
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ class Config:
     """longest training; of 10, 40 and 160 steps those that it holds are compared"""
     peft: bool = True
     """compare with PEFT's EVA (E6, E7, E8b), which needs the extra llm"""
-    text: bool = True
-    """measure MiniLM on docstrings too, which needs the extra llm"""
+    text: bool = field(default_factory=text.available)
+    """measure MiniLM on docstrings too: by default where it is installed, by the extra llm"""
     timing: bool = True
     """judge the times of E7, which need a machine that is not overrun"""
 

