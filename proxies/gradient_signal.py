@@ -78,7 +78,7 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     """Run every cell. The one that is timed comes first and alone."""
     seeds = [1000 + i for i in range(config.seeds)]
     few = seeds[:3]
-    runs = [2000 + i for i in range(config.runs)]
+    runs = [3000 + i for i in range(config.runs)]
     tasks = [task for task in TASKS if config.text or task[0] != "docstrings"]
     training = [{"task": task, "steps": config.budgets(task), "seeds": runs} for task in tasks]
     return {

@@ -8,7 +8,7 @@ REFUTED = Verdict.REFUTED
 STAR = batch.censored_threshold()
 SHARE = batch.censored_share(2.0)
 BUDGETS = (10, 40, 160)  # steps of training, each with a learning rate of its own
-FIVE = Within(high=0.95)
+LESS = Within(high=0.93)
 SWEEP = (
     "rank 4, test losses paired over splits of the data; 9 rates or more, a third of a decade apart, each start and "
     "number of steps with its own best by a validation split, which lies inside"
@@ -221,12 +221,12 @@ CLAIMS = (
     ),
     Claim(
         "E9",
-        "At its own best rate EVA's start has a test loss at least 5 % below the default's.",
+        "At its own best rate EVA's start has a test loss at least 7 % below the default's.",
         EVA,
         (
-            *(Check("< 1", FIVE, f"{DIGITS}, Adam, {n} steps: over the default's") for n in BUDGETS),
-            Check("< 1", FIVE, f"{DIGITS}, SGD, {BUDGETS[2]} steps: over the default's"),
-            *(Check("< 1", FIVE, f"{TEXT}, Adam, {n} steps: over the default's", REFUTED) for n in BUDGETS[:2]),
+            *(Check("< 1", LESS, f"{DIGITS}, Adam, {n} steps: over the default's") for n in BUDGETS),
+            Check("< 1", LESS, f"{DIGITS}, SGD, {BUDGETS[2]} steps: over the default's"),
+            *(Check("< 1", LESS, f"{TEXT}, Adam, {n} steps: over the default's", REFUTED) for n in BUDGETS[:2]),
         ),
         SWEEP,
     ),
@@ -253,9 +253,9 @@ CLAIMS = (
     ),
     Claim(
         "E9d",
-        "The start of the largest gradient signal of a token has a test loss at least 5 % below EVA's.",
+        "The start of the largest gradient signal of a token has a test loss at least 7 % below EVA's.",
         EVA,
-        tuple(Check("< 1", FIVE, f"{TEXT}, Adam, {n} steps: over EVA's", REFUTED) for n in BUDGETS[:2]),
+        tuple(Check("< 1", LESS, f"{TEXT}, Adam, {n} steps: over EVA's", REFUTED) for n in BUDGETS[:2]),
         SWEEP,
     ),
     Claim(

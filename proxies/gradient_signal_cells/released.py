@@ -1,5 +1,7 @@
 """EVA as PEFT releases it beside the library's, on small Llamas with random weights and Markov text."""
 
+import contextlib
+import io
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -69,7 +71,8 @@ def released(model: Any, batches: list[Batch], rank: int, limit: int = 300, **op
 
     config = LoraConfig(r=rank, target_modules=list(PARTS), init_lora_weights="eva", eva_config=EvaConfig(**options))
     try:
-        state = get_eva_state_dict(model, batches, config, forward_fn=forward, show_progress_bar=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every layer that it skips
+            state = get_eva_state_dict(model, batches, config, forward_fn=forward, show_progress_bar=False)
     finally:
         for module in model.modules():
             module._forward_hooks.clear()  # PEFT leaves its hooks behind when the forward raises
@@ -222,8 +225,10 @@ def defects(seed: int) -> dict[str, float]:
     start: Any = "eva"
     config = LoraConfig(r=8, lora_alpha=8, use_rslora=True, target_modules=list(PARTS), init_lora_weights=start,
                         eva_config=EvaConfig(rho=2.0, tau=0.0))  # fmt: skip
-    wrapped: Any = get_peft_model(llama(64, 160, 2, seed), config)
-    initialize_lora_eva_weights(wrapped, batches, show_progress_bar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PEFT's, on memory and on a name in transformers
+        wrapped: Any = get_peft_model(llama(64, 160, 2, seed), config)
+        initialize_lora_eva_weights(wrapped, batches, show_progress_bar=False)
     scales = [m.scaling["default"] / 8**0.5 for m in wrapped.modules() if isinstance(m, LoraLayer)]
     q, o = "model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.o_proj"
     white = released(llama(64, 160, 2, seed), batches, 4, rho=1.0, tau=0.0, whiten=True).state

