@@ -25,13 +25,18 @@ RUNS = {"digits adam": "digits", "docstrings adam": "docstrings (MiniLM)"}
 
 
 def _axes(panels: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    figure, axes = plt.subplots(rows, panels, figsize=(6.5, 2.6 * rows), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, panels, figsize=(6.5, 2.6 * rows + 0.2), layout="constrained", squeeze=False)
     return figure, list(axes.ravel())
 
 
 def _curve(axes: Axes, x: Any, y: Any, start: str) -> None:
     colour, line, marker = COLOURS[start]
     axes.plot(x, y, line, color=colour, marker=marker, ms=3, lw=1.2, label=start)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the panels, where it hides no curve."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
 
 
 def _curves_of(data: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def signal(data: dict[str, Any]) -> Figure:
         )
         axes.set_xticks(curve["ranks"], [str(rank) for rank in curve["ranks"]])
         axes.minorticks_off()
-    panels[0].legend(fontsize=7, loc="center right", bbox_to_anchor=(1, 0.42))
+    _legend(figure, panels[0])
     return figure
 
 
@@ -76,7 +81,7 @@ def flip(data: dict[str, Any]) -> Figure:
         _curve(right, curve["batches"], curve["by batch"][start], start)
     right.set(xscale="log", xlabel="tokens $n$ in a batch", ylabel="share of the optimum of $M_n$", title=PLACES[place])
     right.set_ylim(-0.02, 1.04)
-    right.legend(fontsize=6.5, loc="lower left", bbox_to_anchor=(0, 0.05))
+    _legend(figure, right)
     return figure
 
 
@@ -103,7 +108,7 @@ def convergence(data: dict[str, Any]) -> Figure:
         right.set(xscale="log", xlabel="steps", ylabel="test loss / default's", title="each at its own best rate")
         right.set_xticks(steps, [str(n) for n in steps])
         right.minorticks_off()
-    panels[0].legend(fontsize=6.5, loc="lower left")
+    _legend(figure, panels[0])
     return figure
 
 
