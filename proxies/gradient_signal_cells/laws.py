@@ -1,0 +1,228 @@
+"""Laws on synthetic populations: what EVA's start captures, when that is the optimum, and how samples err."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, nn
+
+import lora
+from lora import SCHEMES, Statistics
+from theory import gradient_signal as theory
+from theory import gradient_signal_batch as batch_theory
+from theory import gradient_signal_risk as risk
+
+Array = NDArray[np.floating]
+
+
+def spectrum(width: int, decay: float) -> Array:
+    return np.arange(1, width + 1) ** -float(decay)
+
+
+def basis(width: int, rng: np.random.Generator) -> Array:
+    return np.linalg.qr(rng.standard_normal((width, width))).Q
+
+
+def orthonormal(rank: int, width: int, rng: np.random.Generator) -> Array:
+    return np.linalg.qr(rng.standard_normal((width, rank))).Q.T
+
+
+def inputs_of(batches: list[torch.Tensor]) -> Statistics:
+    """What the library sees of a linear layer that reads these rows."""
+    layer = nn.Linear(batches[0].shape[1], 1, bias=False).to(batches[0].dtype)
+    return lora.collect(layer, {"layer": layer}, batches)["layer"]
+
+
+def tokens_of(x: Array, g: Array) -> Statistics:
+    """The same with the gradients g (n, k) at the layer's output, each token's own."""
+    layer = nn.Linear(x.shape[1], g.shape[1], bias=False).double()
+    pair = torch.from_numpy(x), torch.from_numpy(g)
+    loss = lambda model, pair: (model(pair[0]) * pair[1]).sum() / len(pair[0])
+    return lora.collect(layer, {"layer": layer}, [pair], "gradient", loss)["layer"]
+
+
+def eva(stats: Statistics, rank: int, center: bool = True) -> Array:
+    W = torch.zeros(rank, len(stats.mean), dtype=torch.float64)
+    return SCHEMES["eva"](W, rank, stats=stats, center=center).A.numpy()
+
+
+def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[str, float]:
+    """EVA's rows from float32 and bfloat16 inputs in eight batches against a float64 SVD of all of them."""
+    rng = np.random.default_rng(seed)
+    X = (rng.standard_normal((16 * width, width)) * np.sqrt(spectrum(width, decay))) @ basis(width, rng)
+    X = (X + rng.standard_normal(width) / np.sqrt(width)).astype(np.float32)
+    exact = np.asarray(X, float) - X.mean(0, dtype=float)
+    _, S, Vh = np.linalg.svd(exact, full_matrices=False)
+    batches = list(torch.from_numpy(X).chunk(8))
+    single, half = eva(inputs_of(batches), rank), eva(inputs_of([b.bfloat16() for b in batches]), rank)
+    optimum = (S[:rank] ** 2).sum()
+    return {
+        "gap": float(1 - S[rank] ** 2 / S[rank - 1] ** 2),
+        "deficit": abs(1 - float(np.linalg.norm(exact @ single.T) ** 2 / optimum)),
+        "angle": risk.largest_angle(single, Vh[:rank]),
+        "angle of bfloat16": risk.largest_angle(half, Vh[:rank]),
+    }
+
+
+def order_and_shards(width: int, rank: int, seed: int) -> dict[str, float]:
+    """Change of EVA's projector when the batches come in another order, and when four processes share them."""
+    rng = np.random.default_rng(seed)
+    X = (rng.standard_normal((32 * width, width)) * np.sqrt(spectrum(width, 0.5))) @ basis(width, rng) + 1
+    batches = list(torch.from_numpy(X.astype(np.float32)).chunk(16))
+    projector = lambda stats: (lambda A: A.T @ A)(eva(stats, rank))
+    first = projector(inputs_of(batches))
+    shuffled = projector(inputs_of([batches[i] for i in rng.permutation(16)]))
+    shards = projector(lora.merged(*(inputs_of(batches[i::4]) for i in range(4))))
+    return {name: float(np.linalg.norm(P - first, 2)) for name, P in (("order", shuffled), ("shards", shards))}
+
+
+def sampling(width: int, rank: int, decay: float, tokens: int, seed: int) -> dict[str, float]:
+    """The error of EVA's subspace at the field's stop (every cosine to the last batch's rows above 0.99), and at
+    4096 tokens what two halves foretell of it. The population is Gaussian with axis-aligned variances j^-decay."""
+    rng = np.random.default_rng(seed)
+    lam = spectrum(width, decay)
+    truth, gram, last, angle = np.eye(width)[:rank], np.zeros((width, width)), None, None
+    for _ in range(400):
+        X = rng.standard_normal((tokens, width)) * np.sqrt(lam)
+        gram += X.T @ X
+        rows = theory.top(gram, rank)
+        if last is not None and (np.abs((rows * last).sum(1)) >= 0.99).all():
+            angle = risk.largest_angle(rows, truth)
+            break
+        last = rows
+    if angle is None:
+        raise ValueError(f"the rows still turn after 400 batches of {tokens} tokens")
+    X = rng.standard_normal((4096, width)) * np.sqrt(lam)
+    stats = [inputs_of([torch.from_numpy(x)]) for x in (X[::2], X[1::2])]
+    halves = [eva(half, rank, center=False) for half in stats]
+    pooled = eva(lora.merged(*stats), rank, center=False)
+    return {"angle": angle, "foretold": risk.split_half_error(*halves), "true": risk.mean_square_sine(pooled, truth)}
+
+
+def token_signal(tokens: int, seed: int) -> dict[str, float]:
+    """E|dL/dB|^2 of a sample with g independent of x over E|g|^2 Tr(A M A^T) of the population, A EVA's of that
+    sample; and the best of 1000 random orthonormal A over EVA's, by the population's M."""
+    d, k, rank = 12, 5, 3
+    rng = np.random.default_rng(seed)
+    Q = basis(d, rng)
+    M = (Q * 2.0 ** -np.arange(d)) @ Q.T
+    sizes = np.array([1, 2, 0.5, 0.1, 1])
+    x = (rng.standard_normal((tokens, d)) * 2.0 ** (-np.arange(d) / 2)) @ Q.T
+    g = rng.standard_normal((tokens, k)) * sizes
+    stats = tokens_of(x, g)
+    A = eva(stats, rank, center=False)
+    assert stats.weighted_second_moment is not None
+    measured = theory.signal(A, stats.weighted_second_moment.numpy())
+    best = max(theory.signal(orthonormal(rank, d, rng), M) for _ in range(1000))
+    return {"ratio": measured / (float((sizes**2).sum()) * theory.signal(A, M)), "rival": best / theory.signal(A, M)}
+
+
+def censored(tokens: int, seed: int) -> dict[str, float]:
+    """The counter-example with Cov(x, g) = 0: EVA's share at c = 2, and the c at which the sample's Q turns."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((tokens, 2)) * [2, 1]
+    sign, far = rng.choice([-1.0, 1.0], tokens), np.abs(x[:, 1])
+
+    def moment(c: float) -> Array:
+        stats = tokens_of(x, (sign * (far > c))[:, None])
+        assert stats.weighted_second_moment is not None
+        return stats.weighted_second_moment.numpy()
+
+    # Every entry of Q is a sum over the tokens beyond c: one pass in order of |x_2| gives it for all c.
+    order = np.argsort(-far)
+    lead = np.cumsum(x[order, 1] ** 2 - x[order, 0] ** 2)
+    turn = float(far[order][np.flatnonzero(lead > 0)[-1]])
+    rows = eva(tokens_of(x, sign[:, None]), 1, center=False)
+    return {"share": theory.share(rows, moment(2.0)), "turn": turn}
+
+
+def batch_flip(batch: int, draws: int, seed: int) -> dict[str, float]:
+    """E|dL/dB|^2 of a batch from EVA's start over that of the gradient's singular vector, where theory flips at 7.67.
+
+    S = diag(2, 1), K = diag(0.1, 1), noise 4; both starts are the library's, at rank 1.
+    """
+    S, D, noise = np.diag([2.0, 1.0]), np.diag(np.sqrt([0.1, 1.0])), 2.0
+    Q, G = batch_theory.regression(S, D, noise)
+    stats = Statistics(1e9, torch.zeros(2).double(), *(torch.from_numpy(m) for m in (S, G, Q)))
+    W = torch.zeros(2, 2, dtype=torch.float64)
+    first, other = (SCHEMES[name](W, 1, stats=stats).A[0].numpy() for name in ("eva", "lora_ga"))
+    other = other / np.linalg.norm(other)
+    rng = np.random.default_rng(seed)
+    totals = np.zeros(2)
+    for _ in range(draws // 50_000):
+        x = rng.standard_normal((50_000, batch, 2)) * np.sqrt(np.diag(S))
+        g = x @ D.T + np.sqrt(noise) * rng.standard_normal(x.shape)
+        gradient = np.matmul(g.transpose(0, 2, 1), x) / batch
+        totals += [float(((gradient @ a) ** 2).sum()) for a in (first, other)]
+    return {"ratio": float(totals[0] / totals[1])}
+
+
+def batch_moments(batch: int, draws: int, seed: int) -> dict[str, float]:
+    """Relative error of M_n's closed form for a Gaussian regression against `draws` batches."""
+    d, k, noise = 6, 4, 0.3
+    rng = np.random.default_rng(seed)
+    lam, D = 2.0 ** -np.arange(d), rng.standard_normal((k, d))
+    found = np.zeros((d, d))
+    for _ in range(draws // 10_000):
+        x = rng.standard_normal((10_000, batch, d)) * np.sqrt(lam)
+        g = x @ D.T + np.sqrt(noise) * rng.standard_normal((10_000, batch, k))
+        gradient = np.matmul(g.transpose(0, 2, 1), x) / batch
+        found += np.einsum("tkd,tke->de", gradient, gradient)
+    expected = batch_theory.batch_moment(*batch_theory.regression(np.diag(lam), D, noise), batch)
+    return {"error": float(np.linalg.norm(found / draws - expected) / np.linalg.norm(expected))}
+
+
+def centring(cases: int, seed: int) -> dict[str, Any]:
+    """How often a random C and mean leave the bounds on the price of centring, and the worst share left by it."""
+    rng = np.random.default_rng(seed)
+    outside, shares = 0, []
+    for _ in range(cases):
+        d = int(rng.integers(2, 16))
+        rank = int(rng.integers(1, d + 1))
+        Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5 + rng.uniform(0, 3) * rng.normal(
+            size=d
+        )
+        stats = Statistics(len(Z), *(torch.from_numpy(m) for m in (Z.mean(0), Z.T @ Z / len(Z))))
+        M, A = stats.second_moment.numpy(), eva(stats, rank)
+        gap = theory.ky_fan(M, rank) - theory.signal(A, M)
+        low, _, high = theory.centring(stats.covariance.numpy(), Z.mean(0), rank)
+        rounding = 1e-12 * float(np.trace(M))
+        outside += not low - rounding <= gap <= high + rounding
+        shares.append(theory.share(A, M))
+    return {"outside": outside, "cases": cases, "least": float(min(shares))}
+
+
+def kernel_and_risk(seed: int) -> dict[str, float]:
+    """The tangent kernel against the truncated one; the risk of a frozen A against its closed form and rivals."""
+    d, k, rank, draws = 12, 5, 3, 2000
+    rng = np.random.default_rng(seed)
+    Q = basis(d, rng)
+    X = (rng.standard_normal((400, d)) * 2.0 ** (-np.arange(d) / 2)) @ Q.T
+    stats = inputs_of([torch.from_numpy(X)])
+    M, A = stats.second_moment.numpy(), eva(stats, rank, center=False)
+    U, S, _ = np.linalg.svd(X, full_matrices=False)
+    truncated = (U[:, :rank] * S[:rank] ** 2) @ U[:, :rank].T
+    D = rng.standard_normal((draws, k, d))
+    left = risk.residual(A, M)
+    of_eva = np.einsum("nkd,de,nke->n", D, left, D).mean()
+    least = risk.least_bayes_risk(M, rank, k)
+    rivals = [risk.bayes_risk(orthonormal(rank, d, rng), M, k) for _ in range(1000)]
+    return {
+        "kernel": float(np.linalg.norm(risk.kernel(A, X) - truncated) / np.linalg.norm(truncated)),
+        "risk": float(of_eva / least),
+        "rival": float(min(rivals) / least),
+    }
+
+
+def amplification(width: int, rank: int, decay: float, starts: int, seed: int) -> dict[str, list[float]]:
+    """E|Ax|^2 of EVA over that of each of `starts` default starts times their number, over 3 (d/r) EVR_r."""
+    rng = np.random.default_rng(seed)
+    M = np.diag(spectrum(width, decay))
+    predicted = theory.amplification(M, rank)
+    W = torch.zeros(rank, width, dtype=torch.float64)
+    draws = [Generator().manual_seed(int(s)) for s in rng.integers(2**32, size=starts)]
+    signals = [theory.signal(SCHEMES["init_a"](W, rank, draw).A.numpy(), M) for draw in draws]
+    stats = Statistics(1e9, torch.zeros(width).double(), torch.from_numpy(M))
+    best = theory.signal(eva(stats, rank), M)
+    return {"inverse": [signal * predicted / best for signal in signals]}
