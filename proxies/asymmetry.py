@@ -1,0 +1,115 @@
+"""One factor of an adapter frozen (arXiv:2402.16842): what is exactly true of it, and when to freeze which.
+
+Least squares against closed forms, a layer inside small networks, digits, memory, and what released names mean.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.memo import Memo
+from lab.proxy import Evidence, Proxy
+from proxies.asymmetry_cells import advice, compare, linear, memory, names, similarity, teacher
+from proxies.asymmetry_cells.claims import CLAIMS
+from proxies.asymmetry_cells.evidence import EAGER, LAZY, PARTS, Records
+from proxies.asymmetry_cells.networks import ADAPTED, METHODS
+from proxies.asymmetry_cells.show import figure_data, tables
+
+RANKS = (1, 4, 16)
+SAMPLES = (64, 128, 512)
+BOTH = list(range(ADAPTED))
+CLAIMED = ["BA, random", "B, orthonormal", "A, orthonormal"]
+
+
+@dataclass(frozen=True)
+class Config:
+    draws: int = 1000
+    """random problems a cell of least squares"""
+    repeats: int = 40
+    """data sets a problem of A7"""
+    seeds: int = 6
+    """nets, teachers and problems, seeded 1000, 1001, ..."""
+    steps: int = 200
+    """of Adam, for the comparison on digits"""
+    fresh: int = 40
+    """cases that the advice on freezing is scored on, of each kind"""
+    every_start: bool = True
+    """compare every start of the factors on digits, not only those of the claims"""
+
+    def __post_init__(self) -> None:
+        for name, least, reason in (
+            ("draws", 400, "to tell a coin flip from 0.35"),
+            ("repeats", 20, "for a standard error"),
+            ("seeds", 5, "for an interval"),
+            ("steps", 50, "for the nets to learn"),
+            ("fresh", 20, "for an interval"),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name} must be at least {least} {reason}, got {getattr(self, name)}.")
+
+
+def _map(memo: Memo, cell: Callable[..., Any], **axes: Sequence[Any]) -> Records:
+    """The cell at every point of a grid: its arguments and its results in one record."""
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [{**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)]
+
+
+def _collect(config: Config, memo: Memo) -> dict[str, Records]:
+    seeds = [1000 + i for i in range(config.seeds)]
+    run = {"seeds": [config.seeds], "steps": [config.steps]}
+    methods, both = (list(METHODS), ["BA, random", "BA, orthonormal"]) if config.every_start else (CLAIMED, CLAIMED[:1])
+    turns = compare.turns_of(config.seeds)
+    digits = [
+        {"layer": layer, "rank": rank, "samples": 1000, "turn": turn, "seed": seed}
+        for layer in BOTH
+        for rank in (2, 8)
+        for seed, turn in zip(seeds, turns, strict=True)
+    ]
+    return {
+        "methods": _map(
+            memo, compare.adapted, method=methods, rank=[4, 8], samples=[1000, 100], layers=[BOTH], **run
+        ),
+        "layers": _map(
+            memo, compare.adapted, method=CLAIMED[1:], rank=[2, 8], samples=[1000],
+            layers=[[layer] for layer in BOTH], **run,
+        ),
+        "digits": [{**p, **r} for p, r in zip(digits, memo.map(advice.on_digits, digits), strict=True)],
+        "similarity": _map(
+            memo, similarity.similarity, method=both, rank=[8], rate=[LAZY, EAGER],
+            steps=[2 * config.steps], base=seeds, inits=[3],
+        ),
+        "haar": _map(memo, similarity.haar, size=[64, 128], rank=[8], draws=[400], seed=[1000]),
+        "teachers": _map(memo, teacher.known, case=list(teacher.CASES), rank=[4], seed=seeds),
+        "fresh": _map(memo, teacher.fresh, seed=range(3000, 3000 + config.fresh)),
+        "spectra": _map(memo, advice.linear, seed=range(3000, 3000 + config.fresh)),
+        "forms": _map(memo, linear.closed_forms, seed=range(1000, 1000 + 5 * config.seeds)),
+        "explained": _map(
+            memo, linear.explained, case=list(linear.CASES), rank=RANKS, draws=[config.draws], seed=[1000]
+        ),
+        "few": _map(memo, linear.few_inputs, rank=RANKS, draws=[config.draws], seed=[1000]),
+        "conditioning": _map(memo, linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=seeds),
+        "gaps": _map(memo, linear.gap_draws, samples=SAMPLES, repeats=[config.repeats], seed=range(1000, 1010)),
+        "layer": _map(memo, memory.one_layer, d=[256], rank=[8], tokens=[32]),
+        "block": _map(memo, memory.block, d=[64], d_ff=[176], rank=[8], tokens=[32]),
+        "spaces": _map(memo, names.spaces, size=[96], rank=[8], seed=seeds),
+        "moved": _map(memo, names.frozen_and_trained, seed=seeds),
+    }  # fmt: skip
+
+
+def measure(config: Config, memo: Memo) -> Evidence:
+    cells = _collect(config, memo)
+    measured = {id: checks for part in PARTS for id, checks in part(cells).items()}
+    return Evidence({claim.id: measured[claim.id] for claim in CLAIMS}, figure_data(cells), tables(cells))
+
+
+PROXY = Proxy(
+    "asymmetry",
+    Config,
+    CLAIMS,
+    measure,
+    quick=Config(draws=400, repeats=20, seeds=5, steps=100, fresh=20, every_start=False),
+)
+
+if __name__ == "__main__":
+    PROXY.main()
