@@ -22,13 +22,9 @@ def pick(records: Records, name: str, **where: Any) -> list[Any]:
     return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
 
 
-def _foretold(cases: Sequence[tuple[list[Any], float]]) -> Measured:
+def _foretold(cases: Sequence[tuple[list[Any], float]]) -> Measured | None:
     """Share of (advice, gain of tuning B) in which the advice has the gain's sign."""
-    return proportion(sum(advice.agrees(*case) for case in cases), len(cases))
-
-
-def _share(right: Sequence[bool]) -> Measured:
-    return proportion(sum(right), len(right))
+    return None if not cases else proportion(sum(advice.agrees(*case) for case in cases), len(cases))
 
 
 def linear(cells: dict[str, Records]) -> Measurements:
@@ -63,11 +59,11 @@ def linear(cells: dict[str, Records]) -> Measurements:
         ],
         "A3": [wins(case, 4) for case in THEOREM],
         "A3b": [
-            _share([(r["sign"] > 1) == (r["B"] > r["A"]) for r in low]),
+            spread([float((r["sign"] > 1) == (r["B"] > r["A"])) for r in low]),
             wins("flat", 4),
             wins("1/i, whitened", 4),
             wins("1/i, 128 to 32", 16),
-            _share([(r["predicted"] > r["rank"] / r["out"]) == (r["B"] > r["A"]) for r in decided]),
+            spread([float((r["predicted"] > r["rank"] / r["out"]) == (r["B"] > r["A"])) for r in decided]),
         ],
         "A4": [spread(pick(few, "lost")), spread(pick(few, "z"))],
         "A6": [
