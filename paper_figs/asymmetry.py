@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 
 
+NAMES = {"1/i^2": "$i^{-2}$", "1/i": "$i^{-1}$", "1/i, D on the bottom 8": r"$i^{-1}$, $\Delta$ on the last 8"}
+
+
 def explained(data: dict[str, Any]) -> Figure:
     """Measured shares against rank by case, with the prediction, and measured against predicted for all cases."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
@@ -20,13 +23,14 @@ def explained(data: dict[str, Any]) -> Figure:
         records = [r for r in data["explained"] if r["case"] == case]
         ranks = [r["rank"] for r in records]
         left.plot(ranks, [r["predicted"] for r in records], color="black", lw=0.8, zorder=1)
-        left.plot(ranks, [r["B"] for r in records], marker, color=colour, ms=5, label=f"B tuned, {case}")
+        left.plot(ranks, [r["B"] for r in records], marker, color=colour, ms=5, label=f"B tuned, {NAMES[case]}")
         if case == "1/i":
-            left.plot(ranks, [r["A"] for r in records], "s", color=ORANGE, ms=5, mfc="none", label="A tuned, all")
+            left.plot(ranks, [r["A"] for r in records], "s", color=ORANGE, ms=5, mfc="none", label="A tuned, any")
             left.plot(ranks, [r["rank"] / 64 for r in records], color="black", lw=0.8, ls="--", zorder=1)
-    left.set(xscale="log", yscale="log", xlabel="rank $r$", ylabel="explained share of $T$", title="64 x 64")
+    left.set(xscale="log", yscale="log", xlabel="rank $r$", ylabel="explained share of $T$", title="lines: theory")
     left.set_xticks([1, 4, 16], ["1", "4", "16"])
     left.minorticks_off()
+    left.set_ylim(1e-4, 2)
     left.legend(fontsize=7, loc="lower right")
     for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
         records = [r for r in data["explained"] if r["rank"] == rank]
@@ -34,7 +38,7 @@ def explained(data: dict[str, Any]) -> Figure:
         right.plot([r["predicted"] for r in records], ratios, marker, color=colour, ms=4, label=f"$r={rank}$")
     right.axhline(1, color="black", lw=0.8)
     right.set(xscale="log", xlabel="predicted share, B tuned", ylabel="measured / predicted", ylim=(0.88, 1.12))
-    right.set_title("the deterministic equivalent, ten cases")
+    right.set_title("ten cases")
     right.legend(fontsize=7, loc="lower left", ncols=3)
     return figure
 
@@ -47,7 +51,7 @@ def sign(data: dict[str, Any]) -> Figure:
         left.plot(*points.T, marker, color=colour, ms=4, label=f"$r={rank}$")
     _quarters(left, 1, 1)
     left.set(xscale="log", yscale="log", xlabel=r"$\kappa\, d_{out} / \mathrm{Tr}\,\Sigma$")
-    left.set(ylabel="explained: B tuned / A tuned", title="the statistic")
+    left.set(ylabel="explained: B tuned / A tuned", title="sign condition")
     left.legend(fontsize=7, loc="upper left")
     styles = {
         "least squares, known": (GREY, "o", "least squares"),
@@ -91,7 +95,7 @@ def digits(data: dict[str, Any]) -> Figure:
                 axes.axhline(place + 0.5, color=GREY, lw=0.5)
         axes.set(xlabel="test accuracy", title=f"{samples} samples")
         axes.set_yticks(np.arange(len(names)), names)
-    panels[0].legend(fontsize=8, loc="lower left")
+    panels[1].legend(fontsize=8, loc="upper left")
     return figure
 
 

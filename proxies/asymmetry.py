@@ -17,6 +17,9 @@ from proxies.asymmetry_cells.networks import ADAPTED, METHODS
 from proxies.asymmetry_cells.show import figure_data, tables
 
 RANKS = (1, 4, 16)
+SINGLE_RANKS = (2, 8, 16)  # at which single layers are adapted, to score the advice on them
+FIRST = 1000  # seeds of the measurements
+FRESH = 4000  # seeds of what the advice is scored on, none of which was looked at while it was made
 SAMPLES = (64, 128, 512)
 BOTH = list(range(ADAPTED))
 CLAIMED = ["BA, random", "B, orthonormal", "A, orthonormal"]
@@ -56,22 +59,23 @@ def _map(memo: Memo, cell: Callable[..., Any], **axes: Sequence[Any]) -> Records
 
 
 def _collect(config: Config, memo: Memo) -> dict[str, Records]:
-    seeds = [1000 + i for i in range(config.seeds)]
+    seeds = [FIRST + i for i in range(config.seeds)]
     run = {"seeds": [config.seeds], "steps": [config.steps]}
     methods, both = (list(METHODS), ["BA, random", "BA, orthonormal"]) if config.thorough else (CLAIMED, CLAIMED[:1])
     turns = compare.turns_of(config.seeds)
     digits = [
-        {"layer": layer, "rank": rank, "samples": 1000, "turn": turn, "seed": seed}
+        {"layer": layer, "rank": rank, "samples": 1000, "turn": turn, "seed": FRESH + i}
         for layer in (BOTH if config.thorough else [])
-        for rank in (2, 8)
-        for seed, turn in zip(seeds, turns, strict=True)
+        for rank in SINGLE_RANKS
+        for i, turn in enumerate(turns)
     ]
     return {
         "methods": _map(
-            memo, compare.adapted, method=methods, rank=[4, 8], samples=[1000, 100], layers=[BOTH], **run
+            memo, compare.adapted, method=methods, rank=[4, 8], samples=[1000, 100], first_seed=[FIRST],
+            layers=[BOTH], **run,
         ),
         "layers": _map(
-            memo, compare.adapted, method=CLAIMED[1:], rank=[2, 8], samples=[1000],
+            memo, compare.adapted, method=CLAIMED[1:], rank=SINGLE_RANKS, samples=[1000], first_seed=[FRESH],
             layers=[[layer] for layer in BOTH] if config.thorough else [], **run,
         ),
         "digits": [{**p, **r} for p, r in zip(digits, memo.map(advice.on_digits, digits), strict=True)],
@@ -79,20 +83,20 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
             memo, similarity.similarity, method=both, rank=[8], rate=[LAZY, EAGER],
             steps=[2 * config.steps], base=seeds, inits=[3],
         ),
-        "haar": _map(memo, similarity.haar, size=[64, 128], rank=[8], draws=[400], seed=[1000]),
+        "haar": _map(memo, similarity.haar, size=[64, 128], rank=[8], draws=[400], seed=[FIRST]),
         "teachers": _map(memo, teacher.known, case=list(teacher.CASES), rank=[4], seed=seeds),
-        "fresh": _map(memo, teacher.fresh, seed=range(3000, 3000 + config.fresh)),
-        "spectra": _map(memo, advice.linear, seed=range(3000, 3000 + config.fresh)),
-        "forms": _map(memo, linear.closed_forms, seed=range(1000, 1000 + 5 * config.seeds)),
+        "fresh": _map(memo, teacher.fresh, seed=range(FRESH, FRESH + config.fresh)),
+        "spectra": _map(memo, advice.linear, seed=range(FRESH, FRESH + config.fresh)),
+        "forms": _map(memo, linear.closed_forms, seed=range(FIRST, FIRST + 5 * config.seeds)),
         "explained": _map(
-            memo, linear.explained, case=list(linear.CASES), rank=RANKS, draws=[config.draws], seed=[1000]
+            memo, linear.explained, case=list(linear.CASES), rank=RANKS, draws=[config.draws], seed=[FIRST]
         ),
-        "few": _map(memo, linear.few_inputs, rank=RANKS, draws=[config.draws], seed=[1000]),
+        "few": _map(memo, linear.few_inputs, rank=RANKS, draws=[config.draws], seed=[FIRST]),
         "conditioning": _map(memo, linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=seeds),
-        "gaps": _map(memo, linear.gap_draws, samples=SAMPLES, repeats=[config.repeats], seed=range(1000, 1010)),
+        "gaps": _map(memo, linear.gap_draws, samples=SAMPLES, repeats=[config.repeats], seed=range(FIRST, FIRST + 10)),
         "layer": _map(memo, memory.one_layer, d=[256], rank=[8], tokens=[32]),
         "block": _map(memo, memory.block, d=[64], d_ff=[176], rank=[8], tokens=[32]),
-        "spaces": _map(memo, names.spaces, size=[96], rank=[8], seed=range(1000, 1030)),
+        "spaces": _map(memo, names.spaces, size=[96], rank=[8], seed=range(FIRST, FIRST + 30)),
         "moved": _map(memo, names.frozen_and_trained, seed=seeds),
     }  # fmt: skip
 
@@ -108,7 +112,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(draws=400, repeats=20, seeds=5, steps=100, fresh=20, thorough=False),
+    quick=Config(draws=400, repeats=20, seeds=5, steps=80, fresh=20, thorough=False),
 )
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def check_grid(monkeypatch, best: int) -> dict:
         return torch.tensor([score, score], dtype=torch.float64)
 
     monkeypatch.setattr(compare, "accuracy", accuracy)
-    return compare.adapted("B, random", 2, 100, 2, 10, [0])
+    return compare.adapted("B, random", 2, 100, 1000, 2, 10, [0])
 
 
 @pytest.mark.parametrize("best", [-8, -5, 0, 2, 5])
@@ -309,7 +309,7 @@ def test_advice_in_a_cell_is_the_theorys():
 def made_up(monkeypatch) -> None:
     """Results of the kind that training gives, in place of the cells that train networks."""
 
-    def adapted(method, rank, samples, seeds, steps, layers):
+    def adapted(method, rank, samples, first_seed, seeds, steps, layers):
         level = {"BA, random": 0.9, "B, orthonormal": 0.7}.get(method, 0.8) + rank / 100
         test = [level + 0.001 * i for i in range(seeds)]
         return {"test": test, "rate": 0.1, "edge": False, "rates": [], "validation": [], "parameters": 9}

@@ -6,9 +6,13 @@ minimum D obeys H D M = -G, G = E[g x^T], so in the eigenvectors v_i of M and u_
     c_ji = (u_j^T G v_i)^2 / (mu_j lambda_i),    T = sum c_ji,                                           (1)
     III_B ~ sum_ji c_ji p_i(lambda, r),          III_A ~ sum_ji c_ji p_j(mu, r),                         (2)
 p of (5) there: B sees the inputs through r random numbers, A the errors. H is the identity for squared error at the
-layer's own output; inside a network E[g g^T], the Fisher matrix, stands in for it (a gradient's scale cancels).
+layer's own output; inside a network it is the Fisher matrix, E[g g^T] over labels drawn from the model's own
+prediction. Over the data's labels E[g g^T] is easier to have, and says much of the change itself too.
 G is a mean over samples, and the square of its noise would add the same to every c_ji. With means G_1, G_2 of disjoint
 halves of the samples the product (u^T G_1 v)(u^T G_2 v) has the expectation of (1) without it.          (3)
+How far this carries is measured by claim A15 (proxies/asymmetry.py): as far as the quadratic does. It foretells least
+squares and modest changes of a layer inside a network. It does not foretell a classifier of few classes that is taken
+to new labels: there a frozen B of rank near the number of classes loses less than the moments say.
 Source: derived here, the criterion that arXiv:2402.16842 lacks.
 """
 

@@ -11,16 +11,18 @@ BATCH = 64
 
 
 def turns_of(seeds: int) -> tuple[str, ...]:
-    """The tasks of seeds 1000, 1001, ..: each in its turn."""
+    """The tasks of consecutive seeds: each in its turn."""
     return tuple(list(TURNS)[i % len(TURNS)] for i in range(seeds))
 
 
-def adapted(method: str, rank: int, samples: int, seeds: int, steps: int, layers: list[int]) -> dict[str, Any]:
+def adapted(
+    method: str, rank: int, samples: int, first_seed: int, seeds: int, steps: int, layers: list[int]
+) -> dict[str, Any]:
     """Test accuracy of each seed at the best rate of the grid, by mean validation accuracy over seeds.
 
     The grid grows on a side for as long as the best rate is outermost there; `edge` says if that did not settle it.
     """
-    names = tuple(range(1000, 1000 + seeds))
+    names = tuple(range(first_seed, first_seed + seeds))
     data, nets = task(names, turns_of(seeds), samples), bases(names)
     start = starts(nets, method, rank, names, layers)
     first, last = GRID
@@ -28,7 +30,7 @@ def adapted(method: str, rank: int, samples: int, seeds: int, steps: int, layers
     for _ in range(MOST + 1):
         new = [i for i in exponents if i not in found]
         rates = [10 ** (i / 2) for i in new]
-        factors = train(nets, start, METHODS[method][0], *data.train, rates, steps, BATCH, 1000)
+        factors = train(nets, start, METHODS[method][0], *data.train, rates, steps, BATCH, first_seed)
         scores = [accuracy(nets, factors, *split) for split in (data.validation, data.test)]
         found |= {i: [score[:, k].tolist() for score in scores] for k, i in enumerate(new)}
         best = max(exponents, key=lambda i: sum(found[i][0]))

@@ -131,11 +131,12 @@ def library(cells: dict[str, Records]) -> Measurements:
 def scored(cells: dict[str, Records]) -> dict[tuple[str, str], list[tuple[list[Any], float]]]:
     """(kind of case, curvature) -> the advice and the gain of tuning B, of every case whose outcome is decided."""
     found = {("least squares", "known"): [(r["advice"], r["gain"]) for r in cells["spectra"] if abs(r["z"]) > 4]}
+    first = min(pick(cells["digits"], "seed"), default=0)
     layers = {(r["layers"][0], r["rank"], r["method"][0]): r["test"] for r in cells["layers"]}
     for curvature in ("fisher", "errors"):
         found["teacher networks", curvature] = [(r["advice"][curvature], r["B"] - r["A"]) for r in cells["fresh"]]
         found["digits", curvature] = [
-            (r[curvature], np.subtract(*(layers[r["layer"], r["rank"], tuned] for tuned in "BA"))[r["seed"] - 1000])
+            (r[curvature], np.subtract(*(layers[r["layer"], r["rank"], tuned] for tuned in "BA"))[r["seed"] - first])
             for r in cells["digits"]
         ]
     return {
