@@ -28,7 +28,7 @@ TIE = 0.01  # shares of T that differ by less are called equal
 class Advice(NamedTuple):
     """`freeze` is "A", "B", or "either" where the shares differ by less than TIE or the gradients agree on nothing.
 
-    tune_b, tune_a   (2) over T: the shares of the attainable that a random frozen A, a random frozen B leave
+    tune_b, tune_a   (2) over T: the shares that tuning B, tuning A explains while a random partner is frozen
     sign             (7) of theory.asymmetry with these moments: above 1 speaks for freezing A at low rank
     inputs, errors   participation ratios of M and of H: how many directions x and g really use
     """

@@ -150,7 +150,7 @@ CLAIMS = (
             Check(">= 0", MORE, "the same, 100 samples", REFUTED),
         ),
         "a 64-128-128-10 net to new images and labels, two layers adapted, each method at the rate that its validation "
-        "split chooses: ten outputs let a frozen B through, while r features of the input lose what the task needs",
+        "split chooses. A guess at the cause, not tested: a frozen B of rank near the ten outputs still reaches them all",
     ),
     Claim(
         "A11b",
@@ -223,6 +223,6 @@ CLAIMS = (
             Check("1", Within(low=0.75), "classifier of digits, E[g g^T] for the curvature: share foretold", REFUTED),
         ),
         "theory.asymmetry_freezing, a local quadratic model, scored where the outcome is decided. Far from the start, "
-        "on new labels, it misses that few outputs let a frozen B through",
+        "on new labels, it does not see how well a frozen B does at rank 8 and 16",
     ),
 )
