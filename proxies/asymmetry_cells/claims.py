@@ -150,7 +150,7 @@ CLAIMS = (
             Check(">= 0", MORE, "the same, 100 samples", REFUTED),
         ),
         "a 64-128-128-10 net to new images and labels, two layers adapted, each method at the rate that its validation "
-        "split chooses. A guess at the cause, not tested: a frozen B of rank near the ten outputs still reaches them all",
+        "split chooses. A guess at the cause, untested: a frozen B of rank near the ten outputs reaches all of them",
     ),
     Claim(
         "A11b",
