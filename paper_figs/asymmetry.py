@@ -56,7 +56,7 @@ def sign(data: dict[str, Any]) -> Figure:
     styles = {
         "least squares, known": (GREY, "o", "least squares"),
         "teacher networks, fisher": (BLUE, "D", "teachers"),
-        "digits, errors": (RED, "v", "digits"),
+        "digits, fisher": (RED, "v", "digits"),
     }
     for kind, (colour, marker, label) in styles.items():
         points = np.array(data["advice"][kind]).reshape(-1, 2)

@@ -112,7 +112,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(draws=400, repeats=20, seeds=5, steps=80, fresh=20, thorough=False),
+    quick=Config(draws=400, repeats=20, seeds=5, steps=100, fresh=20, thorough=False),
 )
 
 if __name__ == "__main__":
