@@ -229,7 +229,7 @@ CLAIMS = (
         "So they do for a classifier that is taken to new labels.",
         "derived",
         (Check("1", BEYOND_CHANCE, "single layers on digits, rank 2, 8 and 16: share foretold", REFUTED),),
-        "as A15, with the Fisher matrix for the curvature; with E[g g^T] over the true labels the score is not told from "
-        "chance. Far from its start a net is not quadratic, and a frozen B does better at rank 8 and 16 than foretold",
+        "as A15, with the Fisher matrix for the curvature; with E[g g^T] over the true labels the score is that of "
+        "a coin. Far from its start a net is not quadratic, and a frozen B does better at rank 8 and 16 than foretold",
     ),
 )
