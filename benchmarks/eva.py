@@ -155,9 +155,10 @@ def main(config: Config) -> int:
 
     population = lora.collect(model, names, held_out)
     axes = {"ours": ours(model, names, seen), "PEFT": theirs(model, names, seen)}
+    variance = {name: population[name].variance().item() for name in names}
     ranked = {name: V.shape[1] for name, V in axes["PEFT"].items()}
     part = {
-        who: [population[name].captured(found[name][:, :k]) / population[name].variance() for name, k in ranked.items()]
+        who: [population[name].captured(found[name][:, :k]) / variance[name] for name, k in ranked.items()]
         for who, found in axes.items()
     }
     gained, worst = min((a - b, name) for a, b, name in zip(part["ours"], part["PEFT"], ranked, strict=True))

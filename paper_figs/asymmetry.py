@@ -1,0 +1,103 @@
+"""Figures of the asymmetry family: what one tuned factor explains, which to freeze, and accuracy on digits."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; the theory is always black.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+
+
+NAMES = {"1/i^2": "$i^{-2}$", "1/i": "$i^{-1}$", "1/i, D on the bottom 8": r"$i^{-1}$, $\Delta$ on the last 8"}
+
+
+def explained(data: dict[str, Any]) -> Figure:
+    """Measured shares against rank by case, with the prediction, and measured against predicted for all cases."""
+    figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
+    left, right = panels
+    cases = (("1/i^2", GREEN, "D"), ("1/i", BLUE, "o"), ("1/i, D on the bottom 8", RED, "v"))
+    for case, colour, marker in cases:
+        records = [r for r in data["explained"] if r["case"] == case]
+        ranks = [r["rank"] for r in records]
+        left.plot(ranks, [r["predicted"] for r in records], color="black", lw=0.8, zorder=1)
+        left.plot(ranks, [r["B"] for r in records], marker, color=colour, ms=5, label=f"B tuned, {NAMES[case]}")
+        if case == "1/i":
+            left.plot(ranks, [r["A"] for r in records], "s", color=ORANGE, ms=5, mfc="none", label="A tuned, any")
+            left.plot(ranks, [r["rank"] / 64 for r in records], color="black", lw=0.8, ls="--", zorder=1)
+    left.set(xscale="log", yscale="log", xlabel="rank $r$", ylabel="explained share of $T$", title="lines: theory")
+    left.set_xticks([1, 4, 16], ["1", "4", "16"])
+    left.minorticks_off()
+    left.set_ylim(1e-4, 2)
+    left.legend(fontsize=7, loc="lower right")
+    for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
+        records = [r for r in data["explained"] if r["rank"] == rank]
+        ratios = [r["B"] / r["predicted"] for r in records]
+        right.plot([r["predicted"] for r in records], ratios, marker, color=colour, ms=4, label=f"$r={rank}$")
+    right.axhline(1, color="black", lw=0.8)
+    right.set(xscale="log", xlabel="predicted share, B tuned", ylabel="measured / predicted", ylim=(0.88, 1.12))
+    right.set_title("ten cases")
+    right.legend(fontsize=7, loc="lower left", ncols=3)
+    return figure
+
+
+def sign(data: dict[str, Any]) -> Figure:
+    """The sign map in least squares, and the advice against what came out on fresh cases."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
+    for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
+        points = np.array([point[:2] for point in data["sign"] if point[2] == rank]).reshape(-1, 2)
+        left.plot(*points.T, marker, color=colour, ms=4, label=f"$r={rank}$")
+    _quarters(left, 1, 1)
+    left.set(xscale="log", yscale="log", xlabel=r"$\kappa\, d_{out} / \mathrm{Tr}\,\Sigma$")
+    left.set(ylabel="explained: B tuned / A tuned", title="sign condition")
+    left.legend(fontsize=7, loc="upper left")
+    styles = {
+        "least squares, known": (GREY, "o", "least squares"),
+        "teacher networks, fisher": (BLUE, "D", "teachers"),
+        "digits, fisher": (RED, "v", "digits"),
+    }
+    for kind, (colour, marker, label) in styles.items():
+        points = np.array(data["advice"][kind]).reshape(-1, 2)
+        right.plot(*points.T, marker, color=colour, ms=3.5, alpha=0.8, mew=0, label=label)
+    _quarters(right, 0, 0)
+    right.set(xlabel="foretold gain of tuning B", ylabel="gain of tuning B", title="fresh cases")
+    right.legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def _quarters(axes: Axes, x: float, y: float) -> None:
+    """Lines that part right from wrong: a rule is right in the lower left and upper right quarters."""
+    axes.axhline(y, color="black", lw=0.6, zorder=0)
+    axes.axvline(x, color="black", lw=0.6, zorder=0)
+
+
+def digits(data: dict[str, Any]) -> Figure:
+    """Test accuracy by method with 95 % intervals, many and few samples side by side."""
+    figure, panels = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained", sharey=True)
+    found_names = {f"{r['tuned']}, {r['start']}" for r in data["methods"]}
+    names = [name for name in reversed(data["order"]) if name in found_names]
+    for axes, samples in zip(panels, (1000, 100), strict=True):
+        for rank, colour, marker, shift in ((4, ORANGE, "o", -0.14), (8, BLUE, "D", 0.14)):
+            rows = {
+                f"{r['tuned']}, {r['start']}": r
+                for r in data["methods"]
+                if (r["samples"], r["rank"]) == (samples, rank)
+            }
+            found = [rows[name] for name in names]
+            middle = np.array([r["accuracy"] for r in found])
+            bars = [middle - [r["low"] for r in found], [r["high"] for r in found] - middle]
+            places = np.arange(len(names)) + shift
+            axes.errorbar(middle, places, xerr=bars, fmt=marker, color=colour, ms=4, lw=1, label=f"rank {rank}")
+        for place, (name, before) in enumerate(zip(names[1:], names, strict=False)):
+            if name.split(", ")[0] != before.split(", ")[0]:
+                axes.axhline(place + 0.5, color=GREY, lw=0.5)
+        axes.set(xlabel="test accuracy", title=f"{samples} samples")
+        axes.set_yticks(np.arange(len(names)), names)
+    panels[1].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def figures(data: dict[str, Any]) -> dict[str, Figure]:
+    return {"explained": explained(data), "sign": sign(data), "digits": digits(data)}
