@@ -144,7 +144,8 @@ def batch_flip(batch: int, draws: int, seed: int) -> dict[str, float]:
     """
     S, D, noise = np.diag([2.0, 1.0]), np.diag(np.sqrt([0.1, 1.0])), 2.0
     Q, G = batch_theory.regression(S, D, noise)
-    stats = Statistics(1e9, torch.zeros(2).double(), *(torch.from_numpy(m) for m in (S, G, Q)))
+    second, gradient, weighted = (torch.from_numpy(m) for m in (S, G, Q))
+    stats = Statistics(1e9, torch.zeros(2).double(), second, gradient, weighted)
     W = torch.zeros(2, 2, dtype=torch.float64)
     first, other = (SCHEMES[name](W, 1, stats=stats).A[0].numpy() for name in ("eva", "lora_ga"))
     other = other / np.linalg.norm(other)
@@ -183,7 +184,7 @@ def centring(cases: int, seed: int) -> dict[str, Any]:
         Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5 + rng.uniform(0, 3) * rng.normal(
             size=d
         )
-        stats = Statistics(len(Z), *(torch.from_numpy(m) for m in (Z.mean(0), Z.T @ Z / len(Z))))
+        stats = Statistics(len(Z), torch.from_numpy(Z.mean(0)), torch.from_numpy(Z.T @ Z / len(Z)))
         M, A = stats.second_moment.numpy(), eva(stats, rank)
         gap = theory.ky_fan(M, rank) - theory.signal(A, M)
         low, _, high = theory.centring(stats.covariance.numpy(), Z.mean(0), rank)
