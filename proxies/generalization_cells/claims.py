@@ -57,14 +57,15 @@ CLAIMS = (
             Check("< 1", Within(low=1), "population risk, both over A only", REFUTED),
             Check("< 1", Within(low=1), "test error on digits, both over B only", REFUTED),
         ),
-        f"{SMALL}; for digits as A9",
+        f"{SMALL}; for digits as A9; direction declared after a first look at these problems",
     ),
     Claim(
         "A8d",
         "Conditioning on a supersample costs more than it saves, mostly: the bound by CMI is above the one by entropy.",
         "derived",
         (Check("> 1", Within(low=1), "bound by CMI over bound by entropy, mean over problems"),),
-        f"{SMALL}; CMI has the constant 2 where the other has 1/2, so it needs less than a quarter of the information",
+        f"{SMALL}; CMI has the constant 2 where the other has 1/2, so it needs less than a quarter of the information; "
+        "declared after a first look at these problems",
     ),
     Claim(
         "A8e",
