@@ -26,7 +26,9 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/pyright
 
 bench: $(STAMP) ## Run the benchmarks against peers
-	@for script in $(sort $(wildcard benchmarks/*.py)); do $(BIN)/python "$$script"; done
+	@failed=0
+	for script in $(sort $(wildcard benchmarks/*.py)); do $(BIN)/python "$$script" || failed=1; done
+	exit $$failed
 
 figures: $(STAMP) ## Draw the figures and the report from the run store
 	@$(BIN)/loralab report

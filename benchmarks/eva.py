@@ -29,10 +29,11 @@ import peft
 import torch
 import tyro
 from peft.tuners.lora.eva import get_eva_state_dict
+from random_llama import VOCABULARY, random_llama
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModel, AutoTokenizer
 
 import lora
 
@@ -73,14 +74,9 @@ def minilm() -> tuple[Any, Batches]:
 
 
 def llama() -> tuple[Any, Batches]:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8
-    )
     rng = torch.Generator().manual_seed(0)
-    return LlamaForCausalLM(config).eval(), [
-        {"input_ids": torch.randint(0, 2048, (4, 256), generator=rng)} for _ in range(8)
-    ]
+    batches = [{"input_ids": torch.randint(0, VOCABULARY, (4, 256), generator=rng)} for _ in range(8)]
+    return random_llama().eval(), batches
 
 
 def linears(body: nn.Module, prefix: str) -> list[str]:

@@ -23,10 +23,11 @@ from typing import Any
 import peft
 import torch
 import tyro
+from random_llama import random_llama
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from torch import nn
 
 import lora
 
@@ -40,17 +41,8 @@ class Config:
     """loads of each, interleaved"""
 
 
-def base() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8
-        )
-    )
-
-
-def adapted() -> LlamaForCausalLM:
-    model = base()
+def adapted() -> nn.Module:
+    model = random_llama()
     lora.attach(model, lora.Config(rank=RANK))
     with torch.no_grad():
         for layer in lora.adapters(model).values():
@@ -79,7 +71,7 @@ def main(config: Config) -> int:
         }
         for turn in range(config.rounds + 1):
             for name, action in actions.items():
-                model = base()
+                model = random_llama()
                 took = seconds(lambda action=action, model=model: action(model))
                 if turn:  # the first warms up
                     times[name].append(took)

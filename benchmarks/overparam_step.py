@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 import tyro
+from random_llama import VOCABULARY, random_llama
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import lora
 from lora.variants.overparam import Overparam
@@ -39,10 +39,8 @@ class Config:
     """tokens a step"""
 
 
-def adapted(variant: str, **options: Any) -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    sizes: Any = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 4, "num_attention_heads": 8}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=2048, **sizes))
+def adapted(variant: str, **options: Any) -> nn.Module:
+    model = random_llama()
     lora.attach(model, lora.Config(rank=RANK, variant=variant, variant_options=options))
     return model
 
@@ -67,7 +65,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 def main(config: Config) -> int:
     torch.set_num_threads(1)
-    ids = torch.randint(0, 2048, (8, config.tokens // 8), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(0, VOCABULARY, (8, config.tokens // 8), generator=torch.Generator().manual_seed(0))
     models = {"plain": adapted("plain"), "overparam": adapted("overparam", width=WIDTH)}
     optimizers = {name: torch.optim.Adam(trained(model), lr=1e-4) for name, model in models.items()}
     given = {

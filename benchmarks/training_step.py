@@ -1,6 +1,6 @@
 """One training step of a small random Llama: ours beside stock PEFT and the frozen base, in one process.
 
-    python benchmarks/training_step.py [--pairs 15]
+    python benchmarks/training_step.py [--pairs 40]
 
 The floor is forward and input gradient of the base with every weight frozen: 4 T m n operations a layer for T tokens.
 LoRA adds six skinny products, 6 T r (m + n), which is 1.5 r (1/m + 1/n) of the floor: 7 % at this size. Times are
@@ -14,16 +14,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import peft
 import torch
 import tyro
+from random_llama import VOCABULARY, random_llama
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import lora
 
@@ -33,34 +32,25 @@ BARS = {"step, ours / PEFT": 0.97, "step, ours / frozen base": 1.08, "bytes, our
 
 @dataclass(frozen=True)
 class Config:
-    pairs: int = 15
+    pairs: int = 40
     """timed steps of each model, interleaved"""
-
-
-def base(dtype: torch.dtype) -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=2048, hidden_size=512, intermediate_size=1408, num_hidden_layers=4, num_attention_heads=8
-    )
-    model: Any = LlamaForCausalLM(config)
-    return model.to(dtype)
 
 
 def frozen(dtype: torch.dtype) -> nn.Module:
     """The floor: nothing trains, and a gradient flows to the input of the first layer."""
-    model = base(dtype).requires_grad_(False)
+    model = random_llama(dtype).requires_grad_(False)
     model.get_input_embeddings().register_forward_hook(lambda _, __, y: y.requires_grad_())
     return model
 
 
 def ours(dtype: torch.dtype) -> nn.Module:
-    model = base(dtype)
+    model = random_llama(dtype)
     lora.attach(model, lora.Config(rank=RANK))
     return model
 
 
 def theirs(dtype: torch.dtype) -> nn.Module:
-    return peft.get_peft_model(base(dtype), peft.LoraConfig(r=RANK, lora_alpha=16, target_modules="all-linear"))
+    return peft.get_peft_model(random_llama(dtype), peft.LoraConfig(r=RANK, lora_alpha=16, target_modules="all-linear"))
 
 
 def loss(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
@@ -92,7 +82,7 @@ def bytes_kept(model: nn.Module, ids: torch.Tensor) -> int:
 
 def main(config: Config) -> int:
     torch.set_num_threads(1)
-    ids = torch.randint(0, 2048, (4, TOKENS // 4), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(0, VOCABULARY, (4, TOKENS // 4), generator=torch.Generator().manual_seed(0))
     makers = {"ours": ours, "PEFT": theirs, "frozen base": frozen}
     models = {name: make(torch.float32) for name, make in makers.items()}
     times: dict[str, list[float]] = {name: [] for name in models}

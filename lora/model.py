@@ -129,7 +129,7 @@ def install(
             for name, module in saved.items()
             for key, value in module.state_dict().items()
         },
-        tuple(tied(model, found)),
+        tuple(tied(model, found)) if config.tie else (),  # `targets` refuses them otherwise
     )
     model.requires_grad_(False)
     for module in saved.values():

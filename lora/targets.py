@@ -97,7 +97,7 @@ def check_vectors(layers: dict[str, nn.Module], scheme: str) -> None:
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return module.named_parameters(recurse=False)
+    return ((name, p) for name, p in module._parameters.items() if p is not None)
 
 
 def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) -> None:

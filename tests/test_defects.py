@@ -180,7 +180,7 @@ def ga_in_peft(weight: Tensor, x: Tensor, loss_scale: float) -> Tensor:
     config = peft.LoraConfig(
         r=3,
         target_modules=["0"],
-        init_lora_weights="lora_ga",  # type: ignore
+        init_lora_weights="lora_ga",  # type: ignore[arg-type]
         lora_ga_config=peft.LoraGAConfig(),
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
