@@ -1,4 +1,4 @@
-"""Orders of what theory.lr_stability speaks of, by running its recursions for some steps; "(1)" is an equation there."""
+"""Orders of what theory.lr_stability speaks of, from running its recursions some steps; "(1)" is an equation there."""
 
 from collections.abc import Iterable
 from fractions import Fraction
