@@ -94,7 +94,7 @@ def simulated(
     return np.log2(np.where(squares > 0, squares, np.nan)) / 2  # not a number where a factor has not moved
 
 
-DRAWS = range(2000, 2006)
+DRAWS = range(2000, 2008)
 SINGLE = {
     "A random": random_A(-HALF),
     "A along the data": data_A(-HALF, ""),
@@ -109,7 +109,7 @@ SINGLE = {
 def test_sums_grow_with_the_width_as_the_contractions_say(name, steps, optimizer):
     orders = theory.exponents(SINGLE[name], optimizer, steps=steps)
     for c in itertools.product((-1.0, -0.5, 0.0), repeat=2):
-        at = lambda n, c=c: np.mean([simulated(SINGLE[name], optimizer, c, n, 5, steps, seed) for seed in DRAWS], 0)
+        at = lambda n, c=c: np.mean([simulated(SINGLE[name], optimizer, c, n, 15, steps, seed) for seed in DRAWS], 0)
         for measured, order in zip((at(2**14) - at(2**8)) / 6, orders, strict=True):
             assert abs(measured - order(*c)) < NEAREST or (np.isnan(measured) and not order)
 
