@@ -1,0 +1,1 @@
+"""Measurements of the lr_stability family."""
