@@ -1,1 +1,1 @@
-"""Measurements of the lr_stability family."""
+"""Cells of the learning-rate family."""
