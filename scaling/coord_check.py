@@ -9,7 +9,7 @@ Builds the model with random weights at several widths, attaches adapters, takes
 k n^c_A and k n^c_B for the width n, and fits the growth of every feature of arXiv:2406.08447, Z_A, Z_B and the three
 parts of the change of Z_B, beside its exponent by theory.lr_stability. Each layer is trained alone, as in the theory;
 --together trains all of them. Exit code 0 when, after the last step, every slope is within 0.15 of its exponent and
-Z_B does not grow with width; 1 when not, and 2 when a flag is wrong.
+Z_B does not grow with width; 1 when not, and 2 when a flag is wrong. What has been measured is kept in the run store.
 """
 
 import sys
@@ -21,14 +21,17 @@ from typing import Any
 
 import tyro
 
-from lab.code import home
+from lab.code import ROOT, fingerprint, home
+from lab.memo import Memo
 from lab.process import finish
-from lab.progress import track
+from lab.store import Store
 from lora import SCHEMES
 from proxies.lr_stability_cells import architectures
 from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted
 from scaling.coord_report import Result, report
 from theory.lr_stability import exponents, max_single_lr
+
+FIRST = 2000  # seed
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,17 @@ class Config:
 
 def described(model_config: str) -> dict[str, Any]:
     """The configuration as a dict with its model_type; nothing is downloaded."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import CONFIG_MAPPING, AutoConfig
 
     if not model_config:
         return architectures.SMALL_LLAMA
     if Path(model_config).exists():
-        return AutoConfig.from_pretrained(model_config, local_files_only=True).to_dict()
+        try:
+            return AutoConfig.from_pretrained(model_config, local_files_only=True).to_dict()
+        except (OSError, ValueError, StrictDataclassError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"--model-config {model_config} is no configuration of transformers: {reason}") from error
     if model_config in CONFIG_MAPPING:
         return AutoConfig.for_model(model_config).to_dict()
     raise ValueError(f"--model-config {model_config} is neither a file or folder, nor a model type of transformers.")
@@ -102,9 +110,13 @@ def check(config: Config) -> Result:
     for step in range(1, config.steps + 1):
         orders = exponents(config.scheme, steps=step)
         predicted.append([float(getattr(orders, quantity)(*exact)) for quantity in QUANTITIES])
-    todo = [(width, 2000 + i) for width in widths for i in range(config.seeds)]
-    shared = (config.scheme, c, config.steps, config.rank, config.rate, config.blocks, config.together)
-    cells = list(track((coordinates(model, *point, *shared) for point in todo), "coordinates", len(todo)))
+    shared = {
+        "config": model, "scheme": config.scheme, "exponents": list(c), "steps": config.steps, "rank": config.rank,
+        "rate": config.rate, "blocks": config.blocks, "together": config.together,
+    }  # fmt: skip
+    points = [{"width": width, "seed": FIRST + i, **shared} for width in widths for i in range(config.seeds)]
+    memo = Memo(Store(), "coord_check", fingerprint(ROOT / "proxies" / "lr_stability_cells" / "coordinates.py"))
+    cells = memo.map(coordinates, points)
     rows = [cells[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
     settings = asdict(config) | {"model_config": model, "lr_exponents": c, "widths": widths, "out": None}
     return Result(settings, rows, fitted(widths, rows), predicted)

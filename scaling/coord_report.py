@@ -28,7 +28,8 @@ class Result(NamedTuple):
     @property
     def found(self) -> np.ndarray:
         """Slopes (quantities, steps), the mean over seeds and layers."""
-        return self.slopes.mean((0, 1))
+        with np.errstate(invalid="ignore"):  # of zero and infinite ones: nan
+            return self.slopes.mean((0, 1))
 
 
 def faults(result: Result) -> list[str]:
@@ -49,7 +50,8 @@ def report(result: Result, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     show(table(result))
     wrong = faults(result)
-    (folder / "coord_check.json").write_text(json.dumps(numbers(result, wrong), indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(numbers(result, wrong), indent=1, allow_nan=False)
+    (folder / "coord_check.json").write_text(text + "\n", encoding="utf-8")
     draw(result, folder / "coord_check.png")
     for line in wrong:
         print(line)
@@ -75,17 +77,22 @@ def table(result: Result) -> Table:
 
 
 def numbers(result: Result, wrong: list[str]) -> dict[str, Any]:
-    """All of it as JSON; null stands for the exponent of what is zero."""
-    finite = np.where(np.isfinite(result.slopes), result.slopes, None)  # type: ignore[call-overload]
+    """All of it as JSON, with null for the slope of what is zero and for a size beyond all numbers."""
     return {
         "settings": result.settings,
         "agrees": not wrong,
         "faults": wrong,
         "quantities": QUANTITIES,
-        "predicted": [[c if math.isfinite(c) else None for c in row] for row in result.predicted],
-        "slopes": finite.tolist(),
+        "predicted": _finite(result.predicted),
+        "slopes": _finite(result.slopes.tolist()),
         "sizes": result.cells,
     }
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_finite(value) for value in values]
+    return values if math.isfinite(values) else None
 
 
 def draw(result: Result, path: Path) -> None:
@@ -96,11 +103,11 @@ def draw(result: Result, path: Path) -> None:
     plt.switch_backend("agg")
     widths, steps = result.settings["widths"], result.settings["steps"]
     sizes = {
-        q: np.array([[[layer[q] for layer in cell.values()] for cell in row] for row in result.cells])
+        q: np.array([[[layer[q] for layer in cell.values()] for cell in row] for row in result.cells], float)
         for q in QUANTITIES
     }
     # geometric means (widths, steps) over seeds and layers; nothing is drawn of a step that has a zero or an infinity
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         curves = {q: np.log10(values).mean((1, 2)) for q, values in sizes.items()}
     drawn = {q: values[:, np.isfinite(values).all(0)] for q, values in curves.items()}
     spans = [np.ptp(values) for values in drawn.values() if values.size]

@@ -72,10 +72,8 @@ def check(config: dict[str, Any], blocks: int) -> None:
         for name, module in model.named_modules():
             matrices = any(p.ndim > 1 for p in module.parameters(recurse=False))
             if matrices and not (is_dense_linear(module) or isinstance(module, nn.Embedding)):
-                raise ValueError(
-                    f"{name} of {config['model_type']} is a {type(module).__name__}; the check knows linear layers and "
-                    "embeddings."
-                )
+                where = f"{name or 'the model itself'} of {config['model_type']}"
+                raise ValueError(f"{where} is a {type(module).__name__}; the check knows linear layers and embeddings.")
         shapes.append({name: weight_of(m).shape for name, m in model.named_modules() if is_dense_linear(m)})
     for name, (out, in_) in shapes[0].items():
         if name not in shapes[1]:
@@ -135,6 +133,7 @@ def _normalise_embeddings(model: nn.Module, ids: Tensor) -> None:
 
 
 def _bare(config: dict[str, Any], width: int, blocks: int) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModel
 
     check_width(config, width)
@@ -145,11 +144,17 @@ def _bare(config: dict[str, Any], width: int, blocks: int) -> Any:
     changed = {names.get(field, field): value * width // fields["hidden_size"] for field, value in fields.items()}
     changed |= {names.get("num_hidden_layers", "num_hidden_layers"): min(blocks, depth)}
     changed |= {"vocab_size": _vocabulary(config)}
-    special = ("pad_token_id", "bos_token_id", "eos_token_id")  # those that are beyond the words that are left
-    changed |= {name: None for name in special if (getattr(base, name, None) or 0) >= _vocabulary(config)}
+    kept = range(_vocabulary(config))  # words; a special one beyond them, or a list of such, would be refused
+    special = ("pad_token_id", "bos_token_id", "eos_token_id")
+    changed |= {word: None for word in special if getattr(base, word, None) not in kept}
     # What is listed block by block is cut with the blocks.
     lists = {k: v[:blocks] for k, v in base.to_dict().items() if isinstance(v, list) and len(v) == depth}
-    return AutoModel.from_config(type(base).from_dict(base.to_dict() | lists | changed))
+    try:
+        with torch.random.fork_rng():  # it draws weights of its own from the global generator
+            return AutoModel.from_config(type(base).from_dict(base.to_dict() | lists | changed)).float()
+    except (NotImplementedError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"transformers cannot build {config['model_type']} at width {width}: {reason}") from error
 
 
 def _parsed(config: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ The theory is of one adapted layer that is trained while all else is frozen. So 
 same start, one after the other; `together` trains all at once.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from proxies.lr_stability_cells.architectures import Setting, at_width
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 EPS = 1e-30  # of Adam: gradients shrink with width, and must be normalised all the same
 Features = dict[str, Tensor]
-Series = dict[str, list[float]]
+Series = dict[str, list[float | None]]  # None for what is beyond all numbers
 
 
 def coordinates(
@@ -78,7 +79,8 @@ def trajectory(setting: Setting, trained: Sequence[str], rates: Sequence[float],
             after = _features(layers[name], inputs[name])
             if step:
                 for quantity, value in _changes(before[name], after, layers[name].scale).items():
-                    found[name][quantity].append(value.square().mean().sqrt().item())
+                    size = value.square().mean().sqrt().item()
+                    found[name][quantity].append(size if math.isfinite(size) else None)
             before[name] = after
         if step < steps:
             optimiser.zero_grad()
@@ -132,4 +134,4 @@ def slopes(widths: Sequence[int], sizes: np.ndarray) -> np.ndarray:
 def fitted(widths: Sequence[int], cells: Sequence[Sequence[dict[str, Series]]]) -> np.ndarray:
     """Slopes (seeds, layers, quantities, steps) of what `coordinates` gave, by width and then seed."""
     sizes = [[[[layer[q] for q in QUANTITIES] for layer in cell.values()] for cell in row] for row in cells]
-    return slopes(widths, np.array(sizes))
+    return slopes(widths, np.array(sizes, float))
