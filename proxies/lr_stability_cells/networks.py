@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from theory.lr_stability import READOUTS
+
 SAMPLES, INPUTS, TEACHER = 32, 8, 64
-READOUTS = {"mup": -1.0, "sp": -0.5}  # entries of w are Theta(n^q), with this q
 
 
 class Network(NamedTuple):
@@ -43,7 +44,8 @@ def draw(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """One network of (1) a seed. `readout` is "mup", "sp" or "residual" (see `_residual`).
+    """One network of (1) a seed. `readout` is "mup" or "standard", for entries of w of order 1/n or n^(-1/2),
+    or "residual" (see `_residual`).
 
     The random numbers are drawn on the CPU, so that a device computes on the same network.
     """
@@ -68,7 +70,7 @@ def _plain(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype
     y = normal(TEACHER) @ (normal(TEACHER, INPUTS) @ X).relu()
     y = (y - y.mean()) / y.std(correction=0)
     H = (torch.randn(width, INPUTS, generator=rng, dtype=dtype) @ X * (2 / INPUTS) ** 0.5).relu()
-    w = torch.randn(width, generator=rng, dtype=dtype) * width ** READOUTS[readout]
+    w = torch.randn(width, generator=rng, dtype=dtype) * width ** float(READOUTS[readout])
     return Network(H, frozen_product(H, rng), w, y)
 
 

@@ -1,11 +1,11 @@
 """Starting factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that the theory names.
 
-Each has entries of A_0 of order n^a and of B_0 of order n^b; what matters beside a and b is whether the rows of A_0
-are random with respect to the layer's inputs or aligned with them.
+The names are those of theory.lr_stability_starts, which holds the exponents of each.
 """
 
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -42,20 +42,14 @@ def _blind(name: str) -> Callable[..., lora.Factors]:
     return rule
 
 
-def _eva(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
+def _eva(H: Tensor, rank: int, rng: Generator, scale: float, whiten: bool = False) -> lora.Factors:
     """EVA's rows depend on the inputs alone, whose covariance is given by its factor; B_0 = 0."""
     mean = H.double().mean(1)
     F = (H.double() - mean[:, None]) / H.shape[1] ** 0.5
     known = sketch(F, F.square().sum().item())
     stats = Statistics(H.shape[1], mean, None, covariance_sketch=known, tokens=H.shape[1])
-    A = lora.SCHEMES["eva"](H.new_zeros(rank, len(H)), rank, rng, stats, scale).A
+    A = lora.SCHEMES["eva"](H.new_zeros(rank, len(H)), rank, rng, stats, scale, whiten=whiten).A
     return lora.Factors(H.new_zeros(len(H), rank), A)
-
-
-def _eva_rescaled(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
-    """EVA's rows divided by sqrt(n), so that A_0 x stays of order 1."""
-    B, A = _eva(H, rank, rng, scale)
-    return lora.Factors(B, A / len(H) ** 0.5)
 
 
 def _both_random(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
@@ -75,14 +69,14 @@ def _aligned_pair(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Fa
     return lora.Factors(B, _eva(H, rank, rng, scale).A / scale**0.5)
 
 
-STARTS: dict[str, Callable[[Tensor, int, Generator, float], lora.Factors]] = {
+STARTS: dict[str, Callable[..., lora.Factors]] = {
     "init_a": _blind("init_a"),
     "init_b": _blind("init_b"),
     "gaussian": _blind("gaussian"),
     "orthogonal": _blind("orthogonal"),
     "eva": _eva,
-    "eva rescaled": _eva_rescaled,
+    "eva_whitened": partial(_eva, whiten=True),
     "init_ab": _both_random,
-    "pissa random": _orthonormal_pair,
-    "pissa aligned": _aligned_pair,
+    "pissa": _orthonormal_pair,
+    "pissa_aligned": _aligned_pair,
 }
