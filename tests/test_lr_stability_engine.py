@@ -173,7 +173,8 @@ def test_training_is_autograd(name, optimiser, probe):
 @fresh
 @given(
     st.sampled_from(list(STARTS)), st.sampled_from(list(engine.OPTIMISERS)), st.booleans(), st.integers(1, 9),
-    st.sampled_from((0.3, 1.0, 2.0)), st.sampled_from(("mup", "standard", "residual")), st.sampled_from((1, 2**12, 2**21)),
+    st.sampled_from((0.3, 1.0, 2.0)), st.sampled_from(("mup", "standard", "residual")),
+    st.sampled_from((1, 2**12, 2**21)),
 )  # fmt: skip
 def test_training_is_autograd_whatever_the_sizes(name, optimiser, probe, steps, scale, readout, chunk):
     check_autograd(name, optimiser, probe, steps, scale, readout, chunk)

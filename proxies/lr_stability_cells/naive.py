@@ -9,7 +9,7 @@ from proxies.lr_stability_cells.networks import Network
 
 
 def loop(network: Network, W: Tensor, start: lora.Factors, rate: float, steps: int) -> float:
-    """The final loss, relative to that of no change, of Adam at one rate on the first seed's network, whose P is W H."""
+    """The final loss over that of no change, of Adam at one rate on the first seed's network, whose P must be W H."""
     H, _, w, y = (x[0] for x in network)
     B, A = (x.clone().requires_grad_() for x in start)
     rule = torch.optim.Adam([B, A], lr=rate, betas=BETAS, eps=TINY)

@@ -13,55 +13,47 @@ from proxies.lr_stability_cells.engine import Runs, train
 from proxies.lr_stability_cells.starts import starts
 
 RATE = 0.3  # at n = 1, of the runs whose rates are powers of n
-COARSE = np.arange(-24.0, 5.0, 2.0)  # log2 of the rates between which a threshold is sought
-FINE = np.array([0.5, 1.0, 1.5])  # added to the coarse rate below it
+ENDS = np.array([-24.0, 4.0])  # log2 of the rates between which a threshold is sought
+QUARTERS, ROUNDS = np.array([0.25, 0.5, 0.75]), 3
+LARGE = 1e30  # stands for what diverged where only "above the threshold" counts
 Array = NDArray[np.float64]
 
 
 def powers(
     width: int, seeds: list[int], names: list[str], exponents: list[list[float]], steps: int, samples: int, rank: int
-) -> dict[str, Any]:
-    """Every quantity of the engine after step 1 and the last, (2, seeds, names, pairs), where eta = 0.3 n^c for each
-    pair (c_A, c_B) in `exponents`; a linear loss.
+) -> list[dict[str, Any]]:
+    """For each seed every quantity of the engine after step 1 and the last, (2, names, pairs), where eta = 0.3 n^c for
+    each pair (c_A, c_B) in `exponents`; a linear loss.
     """
     pairs = torch.tensor(exponents, dtype=torch.float64)
     rates = (RATE * width**pairs).expand(len(seeds), len(names), -1, -1)
     found = _trained(width, seeds, names, rates[..., 0], rates[..., 1], samples, rank, steps=steps, record=(1, steps))
-    return {name: listed(values) for name, values in found.items()}
+    return [{name: listed(values[:, i]) for name, values in found.items()} for i in range(len(seeds))]
 
 
 def thresholds(
     width: int, seeds: list[int], names: list[str], steps: int, samples: int, rank: int, scale: float, threshold: float
 ) -> list[list[float]]:
     """log2 of the largest rate, (seeds, names), up to which Z_B stays below the threshold after that many steps of a
-    linear loss: where a straight line between rates half an octave apart meets it, in logarithms.
+    linear loss. The rates that enclose it are brought together to 0.44 octaves, on which log Z_B is taken as straight.
     """
 
     def sizes(rates: Array) -> Array:
         rate = torch.tensor(2.0**rates)
         found = _trained(width, seeds, names, rate, rate, samples, rank, steps=steps, scale=scale)["Z_B"][0]
-        return found.nan_to_num(torch.inf).numpy()
+        return found.nan_to_num(LARGE).clamp(max=LARGE).numpy()
 
-    coarse = np.broadcast_to(COARSE, (len(seeds), len(names), len(COARSE)))
-    below = _below(sizes(coarse), threshold)
-    fine = np.take_along_axis(coarse, below, 2) + FINE
-    rates = np.concatenate([coarse, fine], 2)
-    order = rates.argsort(2)
-    rates, size = (np.take_along_axis(x, order, 2) for x in (rates, np.concatenate([sizes(coarse), sizes(fine)], 2)))
-    at = _below(size, threshold)
-    (x0, x1), (y0, y1) = (
-        (np.take_along_axis(x, at, 2), np.take_along_axis(x, at + 1, 2))
-        for x in (rates, np.log2(np.minimum(size, 1e30)))
-    )
-    return (x0 + (np.log2(threshold) - y0) / (y1 - y0) * (x1 - x0))[..., 0].tolist()
-
-
-def _below(sizes: Array, threshold: float) -> NDArray[np.intp]:
-    """Index of the last rate before the first whose size is above the threshold, (..., 1)."""
-    above = sizes > threshold
-    if above[..., 0].any() or not above.any(-1).all():
-        raise ValueError(f"rates from 2^{COARSE[0]:g} to 2^{COARSE[-1]:g} do not enclose the threshold {threshold:g}")
-    return above.argmax(-1)[..., None] - 1
+    rates = np.broadcast_to(ENDS, (len(seeds), len(names), 2))
+    size = sizes(rates)
+    if not ((size[..., 0] <= threshold) & (size[..., 1] > threshold)).all():
+        raise ValueError(f"rates from 2^{ENDS[0]:g} to 2^{ENDS[1]:g} do not enclose the threshold {threshold:g}")
+    for _ in range(ROUNDS):
+        inner = rates[..., :1] + (rates[..., 1:] - rates[..., :1]) * QUARTERS
+        rates, size = (np.insert(x, [1], new, 2) for x, new in ((rates, inner), (size, sizes(inner))))
+        above = (size > threshold).argmax(2)[..., None] + np.array([-1, 0])
+        rates, size = (np.take_along_axis(x, above, 2) for x in (rates, size))
+    (x0, x1), (y0, y1) = (np.moveaxis(x, 2, 0) for x in (rates, np.log2(size)))
+    return (x0 + (np.log2(threshold) - y0) / (y1 - y0) * (x1 - x0)).tolist()
 
 
 def losses(
@@ -70,7 +62,9 @@ def losses(
 ) -> list[list[list[float | None]]]:  # fmt: skip
     """The loss (seeds, names, rates) relative to the start's, after Adam on the squared error at one rate for both."""
     rates = (2 ** torch.tensor(log2_rates, dtype=torch.float64)).expand(len(seeds), len(names), -1)
-    return listed(_trained(width, seeds, names, rates, rates, samples, rank, readout, steps=steps, probe=False)["loss"][0])
+    return listed(
+        _trained(width, seeds, names, rates, rates, samples, rank, readout, steps=steps, probe=False)["loss"][0]
+    )
 
 
 def first_step(width: int, seeds: list[int], ranks: list[int], power: float, samples: int) -> list[list[float]]:
