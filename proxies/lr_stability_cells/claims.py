@@ -16,10 +16,11 @@ SMALL, BIG = (256, 512, 1024), (8192, 16384)  # widths at which a rate is tuned 
 SCALES: dict[Scale, float] = {"constant": 0.0, "alpha/sqrt(r)": -0.5, "alpha/r": -1.0}  # powers of r
 READ_BY: dict[Readout, str] = {"mup": "read-out of order 1/n", "standard": "read-out of order n^(-1/2)"}
 TENTH = 0.1
+HALF_SLOPE, UNIT_SLOPE = Within(-0.65, -0.40), Within(-1.10, -0.80)  # of best rates that go as n^-1/2 and as n^-1
 ZERO = Within(0, 0)
 OVER_SEEDS = "slopes of logarithms in the width, one a seed"
 AT_LIMIT = f"rates 0.3 n^c, widths 2^8 to 2^14, 6 Adam steps on a linear loss; {OVER_SEEDS}"
-TUNED = "40 Adam steps on squared error, widths 2^8 to 2^13; the rate of the least loss, smoothed over an octave"
+TUNED = "40 Adam steps on squared error, widths 2^8 to 2^13; the rate of the least loss, smoothed over two octaves"
 
 
 def near(value: float, by: float = TENTH) -> Within:
@@ -139,10 +140,10 @@ CLAIMS = (
         "The loss-optimal rate goes as n^-1/2 from Init[A] and as n^-1 from Init[B].",
         STABILITY,
         (
-            best("init_a", "mup", near(-0.5)),
-            best("init_b", "mup", near(-1), REFUTED),
-            best("init_a", "standard", near(-0.5), REFUTED),
-            best("init_b", "standard", near(-1, 0.15)),
+            best("init_a", "mup", HALF_SLOPE),
+            best("init_b", "mup", UNIT_SLOPE, REFUTED),
+            best("init_a", "standard", HALF_SLOPE, REFUTED),
+            best("init_b", "standard", UNIT_SLOPE),
         ),
         f"the theorem is about features; as a sentence on the loss it depends on the read-out. {TUNED}",
     ),
@@ -151,14 +152,14 @@ CLAIMS = (
         "What the best rate does with the width depends on the frozen read-out, and with 1/n the starts do not differ.",
         "derived",
         (
-            best("init_a", "mup", Within(-0.65, -0.40)),
-            best("init_b", "mup", Within(-0.65, -0.40)),
+            best("init_a", "mup", HALF_SLOPE),
+            best("init_b", "mup", HALF_SLOPE),
             Check("0", near(0, 0.15), "difference of the slopes, Init[B] minus Init[A], read-out of order 1/n"),
             best("init_a", "standard", Within(-0.95, -0.65)),
-            best("init_b", "standard", Within(-1.10, -0.80)),
+            best("init_b", "standard", UNIT_SLOPE),
             Check("-1/4", Within(high=0), "difference, Init[B] minus Init[A], read-out of order n^(-1/2)"),
         ),
-        f"what theory fixes of a difference is its sign, at these widths. {TUNED}",
+        f"of a difference theory fixes the sign at these widths. {TUNED}",
     ),
     Claim(
         "L8c",
@@ -193,7 +194,7 @@ CLAIMS = (
             Check("1", near(1, 1e-3), "slope at alpha/r minus that at alpha/sqrt(r)"),
             Check("1", near(1, 1e-3), "slope at alpha/sqrt(r) minus that at constant s"),
         ),
-        "width 4096, rank 2 to 64; the differences are exact up to float32, as B alone moves, by s times the gradient",
+        "width 4096, rank 8 to 128; the differences are exact up to float32, as B alone moves, by s times the gradient",
     ),
     Claim(
         "L11",
@@ -213,7 +214,9 @@ CLAIMS = (
                 ),
             )
         ),
-        f"read-out of order 1/n; tuned at 2^8 to 2^10 for the same samples and target. {TUNED}",
+        f"read-out of order 1/n; tuned at 2^8 to 2^10 for the same samples and target. {TUNED}. Regret is the log "
+        "of the loss over that at the rate tuned at the wide width itself. Against the least loss of the grid, as "
+        "first measured, on other seeds, it came to 0.1 to 0.5: the least of a ragged curve is in part luck",
     ),
     Claim(
         "L12",

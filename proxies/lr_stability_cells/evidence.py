@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lab.claims import Measured
 from lab.stats import geometric_mean, mean, spread
 from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, SCALES, SMALL
-from proxies.lr_stability_cells.slopes import best_rate, regret, slopes
+from proxies.lr_stability_cells.slopes import best_rate, regrets, slopes
 from proxies.lr_stability_cells.sweep import numbers
 from theory import lr_stability as theory
 from theory.lr_stability_dynamics import Scale
@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 Measurements = dict[str, Sequence[Measured | None]]
 Pair = tuple[float, float]
 FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
+CARRIED = -0.5, 0.0, -1.0  # exponents by which a rate is taken to another width; the theory's first
 CLOSE = 0.1  # a slope counts as foretold
 UNMEASURED: Measurements = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
 
@@ -164,26 +165,22 @@ def of_losses(best: Mapping[str, Found]) -> Measurements:
     }
 
 
-def carried(best: Found, exponents: Sequence[float], width: int) -> Array:
-    """log2 rates (exponents, seeds, names) at a width, from those that are best at the small ones."""
+def carried(best: Found, width: int) -> Array:
+    """log2 rates at a width: those of the small ones by CARRIED, and last its own best; (4, seeds, names)."""
     chosen = best.values[[list(best.widths).index(small) for small in SMALL]]
     x = np.log2(SMALL)[:, None, None]
-    return np.stack([(chosen - c * x).mean(0) + c * np.log2(width) for c in exponents])
+    taken = [(chosen - c * x).mean(0) + c * np.log2(width) for c in CARRIED]
+    return np.stack([*taken, best.values[list(best.widths).index(width)]])
 
 
-def of_transfer(
-    log2_rates: Sequence[float], losses: Found, chosen: Mapping[int, Array], at_chosen: Mapping[int, Array]
-) -> tuple[Measurements, list[dict[str, Any]]]:
-    """L11, and its rows. chosen and at_chosen: log2 rates and losses there, (exponents -1/2, 0, -1; seeds, names)."""
+def of_transfer(chosen: Mapping[int, Array], losses: Mapping[int, Array]) -> tuple[Measurements, list[dict[str, Any]]]:
+    """L11, and its rows, from the rates of `carried` and the losses there at each width."""
     rows, measured = [], []
     for k, words in enumerate(NAMES.values()):
-        nats, octaves = {}, {}
+        nats = {width: regrets(losses[width][..., k]) for width in BIG}
+        octaves = {width: chosen[width][:-1, :, k] - chosen[width][-1, :, k] for width in BIG}
         for width in BIG:
-            curves = losses.values[list(losses.widths).index(width), :, k]
-            pairs = [list(zip(curves, values, strict=True)) for values in at_chosen[width][..., k]]
-            nats[width] = np.array([[regret(curve, value) for curve, value in row] for row in pairs])
-            octaves[width] = chosen[width][..., k] - [best_rate(log2_rates, curve) for curve in curves]
-            for c, lost, away in zip((-0.5, 0.0, -1.0), nats[width], octaves[width], strict=True):
+            for c, lost, away in zip(CARRIED, nats[width], octaves[width], strict=True):
                 found, distance = mean(lost.tolist()), mean(away.tolist())
                 row = {"start": words, "width": width, "exponent": c, "octaves away": distance.value}
                 rows.append(row | {"regret": found.value, "low": found.low, "high": found.high})

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from theory.lr_stability import READOUTS
 
 SAMPLES, INPUTS, TEACHER = 32, 8, 64
+POWERS: dict[str, float] = {name: float(q) for name, q in READOUTS.items()}  # of the width, in the entries of w
 
 
 class Network(NamedTuple):
@@ -70,7 +71,7 @@ def _plain(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype
     y = normal(TEACHER) @ (normal(TEACHER, INPUTS) @ X).relu()
     y = (y - y.mean()) / y.std(correction=0)
     H = (torch.randn(width, INPUTS, generator=rng, dtype=dtype) @ X * (2 / INPUTS) ** 0.5).relu()
-    w = torch.randn(width, generator=rng, dtype=dtype) * width ** float(READOUTS[readout])
+    w = torch.randn(width, generator=rng, dtype=dtype) * width ** POWERS[readout]
     return Network(H, frozen_product(H, rng), w, y)
 
 

@@ -1,6 +1,7 @@
 """From finished cells to the tables that people read, and to the data that the figures are drawn from."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from proxies.lr_stability_cells.evidence import Found, Powers, foretold
 from proxies.lr_stability_cells.slopes import slopes
 from theory import lr_stability as theory
 from theory.lr_stability_dynamics import Scale
+from theory.lr_stability_plane import HalfPlane, corners
 
+BOX = -1.75, 0.25  # of both powers, in the figure
 Records = list[dict[str, Any]]
 Shown = tuple[dict[str, Any], dict[str, Records]]
 
@@ -33,7 +36,22 @@ def of_grid(measured: Powers) -> Shown:
                 "largest": max(features), "largest of the output's": max(output),
             }
         )  # fmt: skip
-    return {"plane": plane}, {"Slopes in the width against the calculus, rates that are powers of it": summary}
+    data = {"plane": plane, "regions": {name: _region(name) for name in NAMES}}
+    return data, {"Slopes in the width against the calculus, rates that are powers of it": summary}
+
+
+def _region(name: str) -> dict[str, Any]:
+    """The stable rates inside BOX: the corners of the polygon in order, and the ends of its efficient pieces."""
+    low, high = map(Fraction, BOX)
+    sides = [HalfPlane(1, 0, -high), HalfPlane(0, 1, -high), HalfPlane(-1, 0, low), HalfPlane(0, -1, low)]
+    found = [tuple(map(float, point)) for point in corners([*theory.stable_region(name), *sides])]
+    middle = np.mean(found, 0)
+    found.sort(key=lambda point: np.arctan2(*(np.array(point) - middle)))
+    pieces = [
+        [[float(x) for x in piece.point(Fraction(t))] for t in (0, min(piece.length, 3))]
+        for piece in theory.efficient_set(name)
+    ]
+    return {"box": list(BOX), "polygon": [list(point) for point in found], "efficient": pieces}
 
 
 def of_sweeps(
