@@ -25,8 +25,12 @@ Scale = Literal["constant", "alpha/sqrt(r)", "alpha/r"]
 Readout = Literal["mup", "standard"]
 Level = Literal["feature", "loss"]
 
-SCALES = {"constant": Fraction(0), "alpha/sqrt(r)": -HALF, "alpha/r": Fraction(-1)}  # powers of r
-READOUTS = {"mup": Fraction(-1), "standard": -HALF}  # q
+SCALES: dict[Scale, Fraction] = {
+    "constant": Fraction(0),
+    "alpha/sqrt(r)": -HALF,
+    "alpha/r": Fraction(-1),
+}  # powers of r
+READOUTS: dict[Readout, Fraction] = {"mup": Fraction(-1), "standard": -HALF}  # q
 SETTLED = 3  # the orders of Adam change no more after this step, nor do those of SGD where (5) holds
 
 
