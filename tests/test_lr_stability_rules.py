@@ -181,3 +181,8 @@ def test_corners_of_a_polyhedron():
     assert set(corners(square)) == set(itertools.product((-1, 1), repeat=2))
     assert corners(theory.stable_region("init_a")) == ((-1, 0),)
     assert corners([*square, HalfPlane(1, 1, F(-1))]) == ((-1, -1), (-1, 1), (0, 1), (1, -1), (1, 0))
+
+
+def test_of_two_powers_the_larger_counts_and_n_before_r():
+    assert power(1, 5) + power(2) == power(2) + power(1, 5) == power(2)
+    assert power(1, 5) + power(1, 6) == power(1, 6)
