@@ -1,0 +1,1 @@
+"""The adapter library on real models and tasks."""

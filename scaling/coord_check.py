@@ -1,0 +1,145 @@
+"""The coordinate check of LoRA for any transformers architecture: do its features grow with width as theory says?
+
+    python scaling/coord_check.py                                              # a small random Llama, Init[A]
+    python scaling/coord_check.py --scheme init_a --lr-exponents -1 0          # LoRA+
+    python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5     # fails: unstable
+    python scaling/coord_check.py --model-config gpt2 --blocks 1
+
+Builds the model with random weights at several widths, attaches adapters, takes a few steps of Adam at the rates
+k n^c_A and k n^c_B for the width n, and fits the growth of every feature of arXiv:2406.08447, Z_A, Z_B and the three
+parts of the change of Z_B, beside its exponent by theory.lr_stability. Each layer is trained alone, as in the theory;
+--together trains all of them. Exit code 0 when, after the last step, every slope is within 0.15 of its exponent and
+Z_B does not grow with width; 1 when not, and 2 when a flag is wrong. What has been measured is kept in the run store.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from lab.code import ROOT, fingerprint, home
+from lab.memo import Memo
+from lab.process import finish
+from lab.store import Store
+from lora import SCHEMES
+from proxies.lr_stability_cells import architectures
+from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted
+from scaling.coord_report import Result, report
+from theory.lr_stability import exponents, max_single_lr
+
+FIRST = 2000  # seed
+
+
+@dataclass(frozen=True)
+class Config:
+    model_config: str = ""
+    """a transformers configuration, as a folder or a JSON file, or the name of a model type such as gpt2; by default
+    a small Llama"""
+    scheme: str = "init_a"
+    """the start of the adapters, a row of lora.SCHEMES"""
+    lr_exponents: tuple[float, float] | None = None
+    """c_A and c_B of the learning rates k n^c; by default both the largest equal one that theory calls stable"""
+    widths: tuple[int, ...] = ()
+    """hidden sizes, increasing; by default the least that the model can have from 128 on, and three doublings of it"""
+    steps: int = 6
+    """of Adam"""
+    seeds: int = 4
+    """random models and batches, seeded 2000, 2001, ..."""
+    rank: int = 4
+    """of the adapters, with alpha = rank, so that s = 1"""
+    rate: float = 0.3
+    """k of the learning rates"""
+    blocks: int = 2
+    """of the model, which is cut down to them"""
+    together: bool = False
+    """train all layers at once, which the theory is not about, in place of each alone"""
+    out: Path | None = None
+    """folder for coord_check.json and coord_check.png; report/coord_check by default"""
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ValueError(f"--scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}.")
+        if len(self.widths) == 1 or list(self.widths) != sorted(set(self.widths)):
+            raise ValueError(f"--widths must be at least two, increasing, got {self.widths}.")
+        for name, least, reason in (
+            ("steps", 3, "the first at which every feature has its final exponent"),
+            ("seeds", 1, "as there is nothing to measure otherwise"),
+            ("rank", 1, "as an adapter has columns"),
+            ("blocks", 1, "as a model has blocks"),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name} must be at least {least}, {reason}; got {getattr(self, name)}.")
+        if not 0 < self.rate < float("inf"):
+            raise ValueError(f"--rate must be positive and finite, got {self.rate}.")
+
+
+def described(model_config: str) -> dict[str, Any]:
+    """The configuration as a dict with its model_type; nothing is downloaded."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    if not model_config:
+        return architectures.SMALL_LLAMA
+    if Path(model_config).exists():
+        try:
+            return AutoConfig.from_pretrained(model_config, local_files_only=True).to_dict()
+        except (OSError, ValueError, StrictDataclassError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"--model-config {model_config} is no configuration of transformers: {reason}") from error
+    if model_config in CONFIG_MAPPING:
+        return AutoConfig.for_model(model_config).to_dict()
+    raise ValueError(f"--model-config {model_config} is neither a file or folder, nor a model type of transformers.")
+
+
+def check(config: Config) -> Result:
+    """Measure and compare; ValueError for what the configuration cannot mean."""
+    if not architectures.available():
+        raise ValueError("The coordinate check needs transformers: pip install 'loralab[llm]'.")
+    model = described(config.model_config)
+    architectures.check(model, config.blocks)
+    widths = config.widths or architectures.default_widths(model)
+    for width in widths:
+        architectures.check_width(model, width)
+    c = config.lr_exponents or (float(max_single_lr(config.scheme)),) * 2
+    exact = [Fraction(str(value)) for value in c]
+    predicted = []
+    for step in range(1, config.steps + 1):
+        orders = exponents(config.scheme, steps=step)
+        predicted.append([float(getattr(orders, quantity)(*exact)) for quantity in QUANTITIES])
+    shared = {
+        "config": model, "scheme": config.scheme, "exponents": list(c), "steps": config.steps, "rank": config.rank,
+        "rate": config.rate, "blocks": config.blocks, "together": config.together,
+    }  # fmt: skip
+    points = [{"width": width, "seed": FIRST + i, **shared} for width in widths for i in range(config.seeds)]
+    memo = Memo(Store(), "coord_check", fingerprint(ROOT / "proxies" / "lr_stability_cells" / "coordinates.py"))
+    cells = memo.map(coordinates, points)
+    rows = [cells[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
+    settings = asdict(config) | {"model_config": model, "lr_exponents": c, "widths": widths, "out": None}
+    return Result(settings, rows, fitted(widths, rows), predicted)
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        config, unknown = tyro.cli(
+            Config,
+            prog="python scaling/coord_check.py",
+            description=__doc__,
+            args=list(arguments),
+            config=(tyro.conf.FlagCreatePairsOff,),
+            return_unknown_args=True,
+        )
+        if unknown:
+            raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
+        result = check(config)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return report(result, config.out or home() / "report" / "coord_check")
+
+
+if __name__ == "__main__":
+    finish(lambda: main(sys.argv[1:]))
