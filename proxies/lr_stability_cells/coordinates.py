@@ -22,6 +22,7 @@ from torch import Tensor
 import lora
 from lora import LoRALinear
 from proxies.lr_stability_cells.architectures import Setting, at_width
+from proxies.lr_stability_cells.slopes import slopes
 
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 EPS = 1e-30  # of Adam: gradients shrink with width, and must be normalised all the same
@@ -121,17 +122,15 @@ def _changes(before: Features, after: Features, scale: float) -> Features:
     }
 
 
-def slopes(widths: Sequence[int], sizes: np.ndarray) -> np.ndarray:
-    """Least-squares slopes of log sizes (widths, ...) against log width: -inf for what is zero at every width, inf for
-    what is beyond all numbers at one, nan for what is zero at some widths only."""
+def growth(widths: Sequence[int], sizes: np.ndarray) -> np.ndarray:
+    """Exponents in the width of sizes (widths, ...): -inf for what is zero at every width, inf for what is beyond all
+    numbers at one, nan for what is zero at some widths only."""
     zero, finite = sizes == 0, np.isfinite(sizes).all(0)
-    x = np.log(widths) - np.mean(np.log(widths))
-    logs = np.log(np.where(zero | ~finite, 1.0, sizes))
-    fits = np.tensordot(x / (x @ x), logs, 1)
+    fits = slopes(widths, np.log2(np.where(zero | ~finite, 1.0, sizes)))
     return np.select([~finite, zero.all(0), zero.any(0)], [np.inf, -np.inf, np.nan], fits)
 
 
 def fitted(widths: Sequence[int], cells: Sequence[Sequence[dict[str, Series]]]) -> np.ndarray:
     """Slopes (seeds, layers, quantities, steps) of what `coordinates` gave, by width and then seed."""
     sizes = [[[[layer[q] for q in QUANTITIES] for layer in cell.values()] for cell in row] for row in cells]
-    return slopes(widths, np.array(sizes, float))
+    return growth(widths, np.array(sizes, float))

@@ -49,6 +49,7 @@ COORDINATE_CLAIMS = (
         ),
         "as L13; one-sided, as so large a k makes delta1 fall off. LoRA+ fails from a random A_0: B of order 1 sends "
         "a gradient of order n^(-1/2) back through A_0, above the n^(-1) that the weights send; the layers before it "
-        "learn to write along A_0, and Z_A grows",
+        "learn to write along A_0, and A_0 x grows. From Init[B], A_0 = 0, it does not. Criteria and cases were chosen "
+        "on other seeds",
     ),
 )
