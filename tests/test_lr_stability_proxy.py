@@ -17,7 +17,7 @@ from lab.store import Store
 from paper_figs import lr_stability
 from proxies import lr_stability as family
 from proxies.lr_stability import PROXY, Config
-from proxies.lr_stability_cells import claims, evidence, laws, plan, show, slopes, sweep
+from proxies.lr_stability_cells import claims, coordinates_evidence, evidence, laws, plan, show, slopes, sweep
 from proxies.lr_stability_cells.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
 from proxies.lr_stability_cells.starts import STARTS
 from theory import lr_stability as theory
@@ -234,9 +234,9 @@ def test_the_laws_are_measured():
 
 
 def test_every_configuration_measures_what_it_declares():
-    ids = [claim.id for claim in CLAIMS]
+    ids = [claim.id for claim in PROXY.claims]
     assert len(set(ids)) == len(ids)
-    assert set(evidence.UNMEASURED) == set(ids)
+    assert set(ids) == evidence.UNMEASURED.keys() | coordinates_evidence.evidence({}).keys()
 
 
 def test_default_seeds_are_not_those_that_criteria_were_set_on():
@@ -264,7 +264,7 @@ def small(monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(family, "POWER_WIDTHS", (32, 64))
     monkeypatch.setattr(family, "STARTS", {name: STARTS[name] for name in ("init_a", "init_b", "eva")})
-    return Config(seeds=5, first=1000, sweeps=False)
+    return Config(seeds=5, first=1000, sweeps=False, transformer=False)
 
 
 def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
