@@ -5,15 +5,16 @@ One adapted layer of a network whose frozen weight is never formed; all rates, s
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
-from proxies.lr_stability_cells import evidence, laws, show, sweep
+from proxies.lr_stability_cells import architectures, coordinates_evidence, evidence, laws, show, sweep
 from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, PAIRS, SCALES
+from proxies.lr_stability_cells.coordinates_claims import COORDINATE_CLAIMS
 from proxies.lr_stability_cells.evidence import Measurements
 from proxies.lr_stability_cells.plan import for_seeds
 from proxies.lr_stability_cells.starts import STARTS
@@ -23,6 +24,7 @@ RANK, SAMPLES = 4, 32
 POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
 FIRST_RANKS = (8, 16, 32, 64, 128)  # at small ones A_0^T A_0 is far from its mean, which is what scales as r
+LLAMA_WIDTHS, LLAMA_SEEDS = (64, 128, 256, 512), 4
 STABLE = ("init_a", "init_b", "eva", "eva_whitened")
 # log2 of the rates, half an octave apart, samples and steps of the sweeps of the loss; widths as exponents of 2
 LOSSES = {
@@ -40,14 +42,18 @@ class Config:
     """the first seed"""
     sweeps: bool = True
     """sweep rates (L3, L7 to L11); without, only exponents at given rates and the laws are measured"""
+    transformer: bool = field(default_factory=architectures.available)
+    """measure the exponents inside a small Llama too (L13), which needs the extra llm"""
     full: bool = False
-    """widths to 2^15 for the largest stable rate, and twice as many seeds"""
+    """widths to 2^15 for the largest stable rate, to 1024 in the Llama, and twice as many seeds"""
 
     def __post_init__(self) -> None:
         if self.seeds < 5:
             raise ValueError(f"--seeds must be at least 5 for an interval, got {self.seeds}")
         if self.first < 0:
             raise ValueError(f"--first must not be negative, got {self.first}")
+        if self.transformer and not architectures.available():
+            raise ValueError("L13 needs transformers: pip install 'loralab[llm]', or pass --no-transformer.")
 
     def numbers(self, times: int = 1) -> list[int]:
         return [self.first + i for i in range(self.seeds * times * (2 if self.full else 1))]
@@ -127,6 +133,12 @@ def _carried(config: Config, memo: Memo, best: evidence.Found) -> tuple[dict[int
     return chosen, losses
 
 
+def _inside(config: Config, memo: Memo) -> dict[str, np.ndarray]:
+    """The slopes inside a transformer; nothing where it is left out."""
+    widths = (*LLAMA_WIDTHS, 1024) if config.full else LLAMA_WIDTHS
+    return coordinates_evidence.collect(memo, widths, config.numbers()[:LLAMA_SEEDS]) if config.transformer else {}
+
+
 def measure(config: Config, memo: Memo) -> Evidence:
     speed = memo(laws.speed, width=1024, pairs=7)  # first, while nothing else of ours runs
     exact = memo.map(laws.exactness, [{"seed": seed} for seed in config.numbers()])
@@ -138,6 +150,10 @@ def measure(config: Config, memo: Memo) -> Evidence:
     first_step = measured["L7"]
     measured["L7"] = [None, None, *first_step]
     data, tables = show.of_grid(grid)
+    inside = _inside(config, memo)
+    measured |= coordinates_evidence.evidence(inside)
+    if inside:
+        tables |= {"Inside a Llama: slopes after the last step (exponents)": coordinates_evidence.table(inside)}
     if config.sweeps:
         stable, by_rank = _thresholds(config, memo)
         exponents = evidence.of_thresholds(stable, STABLE, by_rank)
@@ -156,7 +172,8 @@ def measure(config: Config, memo: Memo) -> Evidence:
     return Evidence(measured, data, tables)
 
 
-PROXY = Proxy("lr_stability", Config, CLAIMS, measure, quick=Config(seeds=5, sweeps=False))
+QUICK = Config(seeds=5, sweeps=False, transformer=False)
+PROXY = Proxy("lr_stability", Config, CLAIMS + COORDINATE_CLAIMS, measure, quick=QUICK)
 
 if __name__ == "__main__":
     PROXY.main()

@@ -186,7 +186,7 @@ def of_transfer(chosen: Mapping[int, Array], losses: Mapping[int, Array]) -> tup
                 rows.append(row | {"regret": found.value, "low": found.low, "high": found.high})
         right, *wrong = nats[BIG[1]]
         measured += [mean(octaves[BIG[0]][0].tolist()), *(mean(nats[width][0].tolist()) for width in BIG)]
-        measured += [mean((lost - 2 * right).tolist()) for lost in wrong]
+        measured += [mean((lost - right).tolist()) for lost in wrong]
     return {"L11": measured}, rows
 
 

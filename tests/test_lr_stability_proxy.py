@@ -1,0 +1,355 @@
+"""The program of the learning-rate family: its cells, how evidence comes from them, resuming, and planted faults."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.claims import Verdict, combine, judge
+from lab.memo import Memo
+from lab.store import Store
+from paper_figs import lr_stability
+from proxies import lr_stability as family
+from proxies.lr_stability import PROXY, Config
+from proxies.lr_stability_cells import claims, coordinates_evidence, evidence, laws, plan, show, slopes, sweep
+from proxies.lr_stability_cells.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
+from proxies.lr_stability_cells.starts import STARTS
+from theory import lr_stability as theory
+
+EPS = np.finfo(float).eps
+RATES = np.arange(-12.0, 0.1, 0.5)
+SEEDS = [1000, 1001]
+WIDTHS = (64, 128, 256)
+right_slopes, right_trained = slopes.slopes, sweep._trained
+known = cache(theory.exponents)
+
+
+def stub(width: int, seeds: list[int], start: float) -> list[float]:
+    return [start + width + seed for seed in seeds]
+
+
+# --- checks that a wrong cell fails ------------------------------------------------------------------------------
+
+
+def check_threshold() -> None:
+    """The threshold lies between the sizes half an octave below and above the rate that is found."""
+    names = ["init_a", "init_b"]
+    found = sweep.thresholds(64, SEEDS, names, steps=5, samples=16, rank=2, scale=0.5, threshold=2.0)
+    for i, seed in enumerate(SEEDS):
+        for k, name in enumerate(names):
+            rates = torch.tensor(2.0 ** (found[i][k] + np.array([-0.5, 0.5])))[None, None]
+            size = right_trained(64, [seed], [name], rates, rates, 16, 2, steps=5, scale=0.5)["Z_B"][0, 0, 0]
+            assert size[0] < 2 < size[1], (seed, name)
+
+
+def check_powers() -> None:
+    """Rates are 0.3 n^c_A for A and 0.3 n^c_B for B; the records are of the first step and of the last."""
+    pairs = [[-1.0, -0.5], [-0.5, -1.0]]
+    (found,) = sweep.powers(64, [1000], ["init_b"], pairs, 3, 16, 2)
+    assert np.shape(found["Z_A"]) == (2, 1, 2)
+    for p, (c_A, c_B) in enumerate(pairs):
+        rate_A, rate_B = (torch.full((1, 1, 1), 0.3 * 64**c, dtype=torch.float64) for c in (c_A, c_B))
+        for at, steps in enumerate((1, 3)):
+            alone = right_trained(64, [1000], ["init_b"], rate_A, rate_B, 16, 2, steps=steps)
+            for quantity in ("Z_A", "Z_B", "delta2"):
+                # float32 sums of 64 terms through three steps
+                assert found[quantity][at][0][p] == pytest.approx(alone[quantity].item(), rel=1e-4), quantity
+
+
+def check_first_step() -> None:
+    """At the rate found the first step of SGD makes Z_B 1, as it is proportional to the rate."""
+    (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16)
+    for log2_rate, rank in zip(found, (2, 4), strict=True):
+        rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
+        how = {"steps": 1, "optimiser": "sgd", "scale": rank**-0.5}
+        size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, **how)["Z_B"]
+        assert size.item() == pytest.approx(1, rel=1e-4)
+
+
+def check_best(optimum: float = -6.3, curvature: float = 0.4) -> None:
+    """The vertex of a parabola, wherever it lies between grid points; smoothing shifts no symmetric curve."""
+    losses = np.exp(curvature * (RATES - optimum) ** 2 - 5).clip(max=np.exp(slopes.WORST))
+    assert slopes.best_rate(RATES.tolist(), losses) == pytest.approx(optimum, abs=1e-9)
+
+
+def check_slopes() -> None:
+    logs = np.array([[1.0, 5.0], [1.5, 4.0], [2.0, 3.0]])
+    assert slopes.slopes((64, 128, 256), logs) == pytest.approx([0.5, -1.0], abs=10 * EPS)
+
+
+def check_foretold() -> None:
+    """Sizes that are the calculus' own powers are at distance zero, and none that it calls zero is counted."""
+    assert max_distance(1.0) <= 1e3 * EPS
+
+
+def max_distance(shift: float) -> float:
+    measured = powers_of_theory(shift)
+    (worst, share, average, output, alive) = evidence.of_grid(measured)["L2"]
+    assert all(m is not None for m in (worst, share, average, output, alive))
+    assert alive is not None
+    assert alive.value == 0
+    return max(m.high for m in (worst, average, output) if m is not None)
+
+
+@cache
+def sizes_of_theory(exact: float) -> dict[int, list[dict[str, Any]]]:
+    """For two seeds n^(exact times what the calculus says), and zero where it says so, as `sweep.powers` gives them."""
+    return {
+        width: 2 * [
+            {
+                quantity: [
+                    [[size_of(name, quantity, pair, steps, width, exact) for pair in claims.PAIRS] for name in STARTS]
+                    for steps in (1, 6)
+                ]
+                for quantity in (*evidence.FEATURES, "f")
+            }
+        ]
+        for width in WIDTHS
+    }  # fmt: skip
+
+
+def powers_of_theory(exact: float = 1.0) -> evidence.Powers:
+    return evidence.powers(sizes_of_theory(exact), WIDTHS, list(STARTS), claims.PAIRS, 6)
+
+
+def size_of(name: str, quantity: str, pair: tuple[float, float], steps: int, width: int, exact: float) -> float:
+    order = getattr(known(name, steps=steps), quantity)
+    exponent = float(order(*map(Fraction, pair)))
+    return 0.0 if exponent == -np.inf else width ** (exact * exponent)
+
+
+# --- the cells and the evidence are right ------------------------------------------------------------------------
+
+
+def test_a_threshold_is_where_the_size_is():
+    check_threshold()
+
+
+def test_a_threshold_that_no_rate_reaches_is_refused():
+    with pytest.raises(ValueError, match="do not enclose the threshold"):
+        sweep.thresholds(64, SEEDS, ["init_a"], 3, 16, 2, 1.0, 1e29)
+
+
+def test_rates_are_powers_of_the_width():
+    check_powers()
+
+
+def test_the_first_step_of_sgd_is_linear_in_the_rate():
+    check_first_step()
+
+
+def test_losses_are_relative_and_none_where_a_run_diverged():
+    (found,) = sweep.losses(64, [1000], ["init_a"], [-40.0, -6.0, 60.0], "mup", 5, 16, 2)
+    still, good, diverged = found[0]
+    assert still == pytest.approx(1, rel=1e-5)
+    assert good is not None
+    assert 0 < good < 0.99
+    assert diverged is None
+
+
+@given(st.floats(-9.4, -3.1), st.floats(0.05, 0.5))
+def test_best_rate_of_a_parabola(optimum, curvature):
+    check_best(optimum, curvature)
+
+
+def test_best_rate_is_refused_at_an_edge():
+    for losses in (np.exp(RATES), np.exp(-RATES), np.full(len(RATES), np.nan)):
+        with pytest.raises(ValueError, match="at the edge"):
+            slopes.best_rate(RATES.tolist(), losses)
+
+
+def test_what_diverged_is_never_the_best():
+    losses = np.where(RATES > -4, np.nan, 0.1 * (RATES + 6) ** 2 + 0.01)
+    assert slopes.best_rate(RATES.tolist(), losses) == pytest.approx(-6, abs=0.5)
+
+
+def test_regret_is_against_the_last_rate():
+    losses = np.array([[np.e, np.nan], [1.0, 1.0]])
+    assert slopes.regrets(losses) == pytest.approx(np.array([[1.0, slopes.WORST]]))
+
+
+def test_slopes_are_those_of_lines():
+    check_slopes()
+
+
+def test_evidence_of_the_calculus_own_powers_is_exact():
+    check_foretold()
+    for quantity, name, pair in (
+        ("Z_B", "init_b", LIMIT_A),
+        ("delta2", "init_b", LIMIT_B),
+        ("Z_A", "init_a", LORA_PLUS),
+    ):
+        value = float(getattr(theory.exponents(name), quantity)(*map(Fraction, pair)))
+        assert powers_of_theory().of(quantity, name, pair).value == pytest.approx(value, abs=1e-12)
+
+
+def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
+    """The deliberate failure among them: Init[B] above its limit must grow."""
+    by_id = {claim.id: claim for claim in CLAIMS}
+    right, wrong = (evidence.of_limits(powers_of_theory(exact)) for exact in (1.0, 0.5))
+    for id in ("L2b", "L4", "L5", "L6"):
+        verdicts = [
+            combine(judge(check.criterion, m) for check, m in zip(by_id[id].checks, found[id], strict=True) if m)
+            for found in (right, wrong)
+        ]
+        assert verdicts[0] is Verdict.HOLDS, id
+        assert verdicts[1] is not Verdict.HOLDS, id
+
+
+def test_carried_rates_follow_their_exponent():
+    best = evidence.Found(
+        (256, 512, 1024, 8192), np.array([-4.0, -4.5, -5.0, -6.5])[:, None, None] * np.ones((4, 2, 2))
+    )
+    taken = evidence.carried(best, 8192)
+    assert taken[:, 0, 0] == pytest.approx([-6.5, -4.5, -8.5, -6.5])
+    losses = np.exp(np.abs(taken + 6.5))
+    measured, rows = evidence.of_transfer(dict.fromkeys(claims.BIG, taken), dict.fromkeys(claims.BIG, losses))
+    octaves, near, far, still, steep = (m.value for m in measured["L11"][:5] if m is not None)
+    assert (octaves, near, far) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert (still, steep) == pytest.approx((2, 2))
+    assert len(rows) == 2 * 2 * 3
+
+
+def test_seeds_are_dealt_out_whole_and_in_order(tmp_path):
+    memo = Memo(Store(tmp_path / "s.sqlite"), "x", "code")
+    seeds = list(range(7))
+    wanted = {width: {"width": width, "start": 0.5} for width in (256, 4096, 16384)}
+    found = plan.for_seeds(memo, stub, wanted, seeds)
+    assert found == {width: [0.5 + width + seed for seed in seeds] for width in wanted}
+
+
+def test_the_laws_are_measured():
+    theorems = laws.theorems()
+    assert (theorems["wrong"], theorems["unique"], theorems["cycle"]) == (0, 2, 0)
+    assert theorems["cases"] == 144
+    one = laws.exactness(1000)
+    assert one["difference"] <= 1e5 * EPS  # as between the engine and autograd
+    assert one["sigmas"] <= 5
+
+
+def test_every_configuration_measures_what_it_declares():
+    ids = [claim.id for claim in PROXY.claims]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == evidence.UNMEASURED.keys() | coordinates_evidence.evidence({}).keys()
+
+
+def test_default_seeds_are_not_those_that_criteria_were_set_on():
+    used = set(Config().numbers(4)) | set(Config(full=True).numbers(4))
+    assert min(used) >= 3000
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--seeds", "4"], "--seeds must be at least 5 for an interval, got 4"),
+        (["--first", "-1"], "--first must not be negative, got -1"),
+    ],
+)
+def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, words):
+    with pytest.raises(SystemExit) as ended:
+        PROXY.main(flags)
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", f"error: {words}\n")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The family without its sweeps on narrow networks, in this process."""
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    monkeypatch.setattr(family, "POWER_WIDTHS", (32, 64))
+    monkeypatch.setattr(family, "STARTS", {name: STARTS[name] for name in ("init_a", "init_b", "eva")})
+    return Config(seeds=5, first=1000, sweeps=False, transformer=False)
+
+
+def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
+    store = Store(tmp_path / "s.sqlite")
+    run = PROXY.run(small, store)
+    measured = run.result["measured"]
+    assert {id for id, checks in measured.items() if None not in checks} == {"L1", "L2", "L2b", "L4", "L5", "L6", "L12"}
+    assert [check is None for check in measured["L7"]] == [True, True, False, False]
+    assert PROXY.run(small, store).finished == run.finished, "a finished run is not repeated"
+    assert set(lr_stability.figures(run.result["data"])) == {"plane"}
+
+
+def test_figures_of_sweeps():
+    line = {
+        "widths": [256, 512],
+        "log2 rate": [-4.0, -5.0],
+        "from": [-4.1, -5.2],
+        "to": [-3.9, -4.8],
+        "predicted": -1.0,
+    }
+    rows = [
+        {"start": start, "width": width, "exponent": c, "regret": 1 + c, "low": c, "high": 2 + c}
+        for start in ("Init[A]", "Init[B]")
+        for width in claims.BIG
+        for c in evidence.CARRIED
+    ]
+    lines = [{**line, "level": level, "start": "init_a"} for level in ("feature", "mup", "standard", "residual")]
+    grid = show.of_grid(powers_of_theory())[0]
+    drawn = lr_stability.figures({**grid, "lines": lines, "transfer": rows})
+    assert set(drawn) == {"plane", "rates", "transfer"}
+    assert len(grid["plane"]) == 2 * 6 * 16
+
+
+def test_regions_of_the_figure_are_those_of_the_theory():
+    """Init[A]: c_B <= 0 and c_A + c_B <= -1; Init[B]: c_A <= -1 and the same; within the box."""
+    regions = {name: show._region(name) for name in claims.NAMES}
+    A, B = ({tuple(corner) for corner in regions[name]["polygon"]} for name in claims.NAMES)
+    low, high = show.BOX
+    assert {(low, low), (low, 0), (-1, 0), (high, -1 - high), (high, low)} == A
+    assert {(low, low), (low, high), (-1 - high, high), (-1, 0), (-1, low)} == B
+
+
+def test_a_finished_cell_is_not_computed_again(tmp_path):
+    store = Store(tmp_path / "s.sqlite")
+    cell = {"width": 64, "names": ["init_a"], "steps": 3, "samples": 16, "rank": 2, "scale": 1.0, "threshold": 1.0}
+    first = plan.for_seeds(Memo(store, "x", "code"), sweep.thresholds, {64: cell}, SEEDS)
+
+    def refused(**arguments: Any) -> Any:
+        raise AssertionError(f"computed again: {arguments}")
+
+    refused.__name__ = "thresholds"
+    assert plan.for_seeds(Memo(store, "x", "code"), refused, {64: cell}, SEEDS) == first
+
+
+# --- planted faults ----------------------------------------------------------------------------------------------
+
+
+def natural_logarithm(sizes: Any, logs: Any) -> Any:
+    return right_slopes(np.exp(np.log2(sizes)), logs)
+
+
+def swapped(width: Any, seeds: Any, names: Any, rate_A: Any, rate_B: Any, *rest: Any, **options: Any) -> Any:
+    return right_trained(width, seeds, names, rate_B, rate_A, *rest, **options)
+
+
+def scale_of_one(*arguments: Any, **options: Any) -> Any:
+    return right_trained(*arguments, **{**options, "scale": 1.0})
+
+
+FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
+    "slopes in the natural logarithm": (evidence, "slopes", natural_logarithm, check_foretold),
+    "slopes of the wrong logarithm": (slopes, "slopes", natural_logarithm, check_slopes),
+    "rates of the factors swapped": (sweep, "_trained", swapped, check_powers),
+    "a rate that is no power": (sweep, "RATE", 3.0, check_powers),
+    "the scale forgotten": (sweep, "_trained", scale_of_one, check_first_step),
+    "a lopsided smoothing": (slopes, "WEIGHTS", np.array([0.0, 0, 0, 0, 0, 1, 1, 1, 1]) / 4, check_best),
+    "a threshold sought between too few rates": (sweep, "ROUNDS", 0, check_threshold),
+    "quarters that are not": (sweep, "QUARTERS", np.array([0.1, 0.2, 0.3]), check_threshold),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault, monkeypatch):
+    where, name, wrong, check = FAULTS[fault]
+    check()
+    monkeypatch.setattr(where, name, wrong)
+    with pytest.raises(AssertionError):
+        check()
