@@ -66,6 +66,18 @@ def test_a_start_has_the_exponents_of_its_scheme(name, slopes):
             assert np.isnan(slopes[name][[entry, contracted]]).all()
 
 
+@pytest.mark.parametrize("name", [name for name, start in STARTS.items() if start.rank_known])
+def test_a_start_without_data_has_the_powers_of_the_rank_of_its_scheme(name):
+    W = torch.randn(512, 512, generator=Generator().manual_seed(2000), dtype=torch.float64)
+    few, many = (lora.SCHEMES[name](W, r, Generator().manual_seed(2000)) for r in (8, 128))
+    for order, small, large in ((STARTS[name].A, few.A, many.A), (STARTS[name].B, few.B, many.B)):
+        if order:
+            (form,) = order.forms
+            slope = float((large.square().mean() / small.square().mean()).log2() / 2 / 4)
+            # 4096 entries at the least: the mean square has a relative error of at most sqrt(2/4096), the slope 0.004
+            assert abs(slope - form.rank) < 5 * 0.004
+
+
 def simulated(
     start: Start, optimizer: str, c: tuple[float, float], n: int, r: int, steps: int, seed: int, s: float = 1
 ):

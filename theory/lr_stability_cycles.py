@@ -22,8 +22,6 @@ def maximum_cycle_mean(M: Matrix) -> Entry:
     for _ in range(m):
         walks.append([max(M[i][j] + walks[-1][j] for j in range(m)) for i in range(m)])
     return max(
-        min((walks[m][i] - walks[k][i]) / (m - k) for k in range(m) if walks[k][i] != -math.inf)
-        if walks[m][i] != -math.inf
-        else -math.inf
+        min((walks[m][i] - walks[k][i]) / (m - k) for k in range(m)) if walks[m][i] != -math.inf else -math.inf
         for i in range(m)
     )
