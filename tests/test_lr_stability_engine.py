@@ -199,6 +199,18 @@ def test_what_diverges_is_no_number():
     check_diverged()
 
 
+def test_what_has_diverged_stays_so(monkeypatch):
+    """A quantity that comes back into the finite numbers, or never left them, does not count any more."""
+    found = torch.ones(4, len(QUANTITIES), 1, 2, dtype=torch.float64)
+    found[2, 1, 0, 1] = torch.inf
+    monkeypatch.setattr(engine, "_chunk", lambda *arguments: iter(found))
+    network = small(seeds=(1000,))
+    runs = Runs(torch.tensor([0, 0]), rates(1, 1, seeds=1), rates(1, 1, seeds=1))
+    values = engine.train(network, several(["init_a"], network, (1000,)), runs, 4, record=(1, 2, 3, 4))
+    for quantity in QUANTITIES:
+        assert values[quantity][:, 0].isnan().tolist() == [[False, False], [False, False], [False, True], [False, True]]
+
+
 def test_a_seed_is_one_problem_at_every_width():
     check_seeds()
 
