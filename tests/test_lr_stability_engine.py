@@ -154,6 +154,8 @@ def check_seeds() -> None:
     assert not torch.equal(narrow.y[0], narrow.y[1])
     assert not torch.equal(narrow.H[0], wide.H[0, :20])
     assert not torch.equal(narrow.H[0], narrow.H[1])
+    one, both = several(["init_a", "init_ab"], narrow).A[:, 0], several(["init_ab"], narrow).B[:, 0].mT
+    assert not torch.equal(one, both), "each start draws its own numbers"
     for i, name in enumerate(STARTS):
         alone, among = several([name], narrow), several(list(STARTS), narrow)
         assert torch.equal(alone.A[:, 0], among.A[:, i])
