@@ -241,5 +241,5 @@ def _nearest(pieces: tuple[Piece, ...], Z_A: Order) -> Point:
 def _known_rank(scheme: str | Start) -> None:
     if not start_of(scheme).rank_known:
         raise ValueError(
-            f"from {scheme!r} the dependence on the rank follows the spectrum of W or of the data, no power"
+            f"the orders from {scheme!r} are no powers of the rank: they follow W, the data or the signs of two factors"
         )

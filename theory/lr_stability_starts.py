@@ -12,14 +12,13 @@ from fractions import Fraction
 
 from theory.lr_stability_orders import ALIGNED, HALF, INDEPENDENT, ZERO, Order, power
 
-_ = Fraction
-
 
 @dataclass(frozen=True)
 class Start:
     """Orders of the entries of A_0 (r, n) and B_0 (n, r), and how they contract with x and dZ.
 
-    `rank_known` is False where the powers of r depend on the spectrum of W or of the data, which has no exponent.
+    `rank_known` is False where the powers of r follow the spectrum of W or of the data, or where both factors start
+    with signs of their own, so that the sum over r is aligned only later.
     """
 
     A: Order
@@ -28,6 +27,12 @@ class Start:
     B_tag: Fraction = INDEPENDENT
     rank_known: bool = False
     why: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.A or self.B):
+            raise ValueError(
+                "at least one factor must start away from zero: with both at zero no gradient reaches either"
+            )
 
 
 def random_A(a: Fraction | int, rank: int = 0, why: str = "") -> Start:
@@ -84,7 +89,7 @@ OTHERS = {
     "nystrom_out": Start(ZERO, power(0), why="nystrom with side = out: a standard normal sketch of W"),
     "eva_whitened": data_A(-1, "eva with whiten: rows along the data over the roots of eigenvalues of order n"),
     "pissa_aligned": Start(power(-HALF), power(-HALF), ALIGNED, why="pissa of a W whose row space is the data's"),
-    "init_ab": Start(power(-HALF), power(-HALF), rank_known=True, why="both factors of variance 1/n"),
+    "init_ab": both(-HALF, -HALF, "both factors of variance 1/n"),
 }
 
 
