@@ -78,6 +78,13 @@ def test_inputs_of_layers_start_at_one_size(config):
     assert abs(growth.mean()) < 0.15
 
 
+def test_embeddings_that_multiply_by_the_root_of_the_width_are_tamed():
+    config = {"model_type": "gemma2", "hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2}
+    setting = at_width({**config, "head_dim": 16, "intermediate_size": 64}, 128, 1, seed=1000)
+    words = setting.model.get_input_embeddings()  # type: ignore[operator]
+    assert rms(words(setting.ids)) == pytest.approx(1, rel=1e-5)  # float32: eps times the root of 1024 entries
+
+
 def test_a_model_depends_on_its_seed_alone():
     outputs = []
     for noise, seed in ((0, 1000), (1, 1000), (0, 1001)):
@@ -272,6 +279,18 @@ def test_a_slope_that_is_off_changes_its_own_verdict(quantity):
         assert wrong["L13"] == [Verdict.HOLDS, Verdict.HOLDS, Verdict.REFUTED]
         assert wrong["L13b"] == right["L13b"]
         assert wrong["L13c"] == [Verdict.HOLDS, Verdict.REFUTED if sign > 0 else Verdict.HOLDS, *right["L13c"][2:]]
+
+
+def test_the_widest_interval_decides_and_each_step_is_its_own():
+    found = {case: fake(case) for case in coordinates_evidence.CASES}
+    Z_B, delta1 = QUANTITIES.index("Z_B"), QUANTITIES.index("delta1")
+    noise = np.array([-0.2, 0.0, 0.2])[:, None, None]
+    found["Init[A], together"][:, :, Z_B] += 0.05
+    found["Init[A], together"][:, :, delta1] += noise - 0.01  # a lower mean, and a higher end
+    found["Init[B], too fast"][:, :, Z_B, -1] -= 0.5
+    measured = coordinates_evidence.evidence(found)
+    assert [m.value for m in measured["L13c"][:2] if m] == pytest.approx([-0.01, 0])
+    assert [m.value for m in measured["L13b"] if m] == pytest.approx([0, 0.5, 0.5])
 
 
 def test_a_stable_failure_is_noticed():
