@@ -102,8 +102,8 @@ def _losses(config: Config, memo: Memo) -> dict[str, evidence.Found]:
             for width in widths[readout]
         }
 
-    found = for_seeds(memo, sweep.losses, cells(("mup", "residual")), config.numbers())
-    found |= for_seeds(memo, sweep.losses, cells(("standard",)), config.numbers(2))
+    found = for_seeds(memo, sweep.losses, cells(("mup",)), config.numbers())
+    found |= for_seeds(memo, sweep.losses, cells(("standard", "residual")), config.numbers(2))
     return {
         readout: evidence.stacked(found, widths[readout], lambda width, readout=readout: (readout, width))
         for readout in LOSSES
