@@ -29,8 +29,8 @@ STABLE = ("init_a", "init_b", "eva", "eva_whitened")
 # log2 of the rates, half an octave apart, samples and steps of the sweeps of the loss; widths as exponents of 2
 LOSSES = {
     "mup": {"rates": (-11.5, -1.0), "samples": 32, "steps": 40, "widths": (8, 14)},
-    "standard": {"rates": (-14.5, -3.5), "samples": 32, "steps": 40, "widths": (8, 13)},
-    "residual": {"rates": (-13.0, -1.5), "samples": 64, "steps": 60, "widths": (7, 12)},
+    "standard": {"rates": (-15.0, -3.0), "samples": 32, "steps": 40, "widths": (8, 13)},
+    "residual": {"rates": (-15.5, -1.5), "samples": 64, "steps": 60, "widths": (7, 12)},
 }
 
 
@@ -102,8 +102,8 @@ def _losses(config: Config, memo: Memo) -> dict[str, evidence.Found]:
             for width in widths[readout]
         }
 
-    found = for_seeds(memo, sweep.losses, cells(("mup", "residual")), config.numbers())
-    found |= for_seeds(memo, sweep.losses, cells(("standard",)), config.numbers(2))
+    found = for_seeds(memo, sweep.losses, cells(("mup",)), config.numbers())
+    found |= for_seeds(memo, sweep.losses, cells(("standard", "residual")), config.numbers(2))
     return {
         readout: evidence.stacked(found, widths[readout], lambda width, readout=readout: (readout, width))
         for readout in LOSSES

@@ -154,6 +154,8 @@ def check_seeds() -> None:
     assert not torch.equal(narrow.y[0], narrow.y[1])
     assert not torch.equal(narrow.H[0], wide.H[0, :20])
     assert not torch.equal(narrow.H[0], narrow.H[1])
+    one, both = several(["init_a", "init_ab"], narrow).A[:, 0], several(["init_ab"], narrow).B[:, 0].mT
+    assert not torch.equal(one, both), "each start draws its own numbers"
     for i, name in enumerate(STARTS):
         alone, among = several([name], narrow), several(list(STARTS), narrow)
         assert torch.equal(alone.A[:, 0], among.A[:, i])
@@ -197,6 +199,18 @@ def test_a_run_does_not_depend_on_its_neighbours(optimiser):
 
 def test_what_diverges_is_no_number():
     check_diverged()
+
+
+def test_what_has_diverged_stays_so(monkeypatch):
+    """A quantity that comes back into the finite numbers, or never left them, does not count any more."""
+    found = torch.ones(4, len(QUANTITIES), 1, 2, dtype=torch.float64)
+    found[2, 1, 0, 1] = torch.inf
+    monkeypatch.setattr(engine, "_chunk", lambda *arguments: iter(found))
+    network = small(seeds=(1000,))
+    runs = Runs(torch.tensor([0, 0]), rates(1, 1, seeds=1), rates(1, 1, seeds=1))
+    values = engine.train(network, several(["init_a"], network, (1000,)), runs, 4, record=(1, 2, 3, 4))
+    for quantity in QUANTITIES:
+        assert values[quantity][:, 0].isnan().tolist() == [[False, False], [False, False], [False, True], [False, True]]
 
 
 def test_a_seed_is_one_problem_at_every_width():
