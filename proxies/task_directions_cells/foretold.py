@@ -19,20 +19,20 @@ SCORES: tuple[Score, ...] = ("rate", "abs")
 TASK = "another task"
 
 
-def foretold(seed: int, draws: int) -> dict[str, Any]:
+def foretold(seed: int, draws: int, updates: int) -> dict[str, Any]:
     """{"overlaps": [{task, source, score, sizes, value, null, spread}, ...], "profiles": [..]} of the square layer.
 
     True is the change by full fine-tuning; sources are what LoRA on this layer alone has changed after 10, 100 and 500
-    updates, the gradient of the training loss at the pretrained net, a Haar-rotated true change as a control of the
-    null, and the true change of each other task of the same net. `profiles` holds phi, the rates' sum that the eight
-    largest hold, and their mean rank from the smallest singular value.
+    of its `updates`, the gradient of the training loss at the pretrained net, a Haar-rotated true change as a control
+    of the null, and the true change of each other task of the same net. `profiles` holds phi, the share of the rates'
+    sum that the eight largest hold, and their mean rank from the smallest singular value.
     """
     basis = core(base(seed)[2].weight.detach().double().numpy())  # type: ignore[union-attr]
     rng, true = np.random.default_rng(seed), {kind: _array(full_change(kind, seed)) for kind in KINDS}
     nulls = {kind: rotated(D, draws, rng) for kind, D in true.items()}
     found, profiles = [], []
     for kind in KINDS:
-        sources = _sources(kind, seed)
+        sources = _sources(kind, seed, updates)
         left, right = (haar(len(basis.sigma), len(basis.sigma), rng) for _ in range(2))
         sources["rotated"] = left @ true[kind] @ right
         found += [_compared(basis, source, D, kind, true[kind], nulls[kind]) for source, D in sources.items()]
@@ -55,7 +55,7 @@ def _array(changes: Changes) -> Array:
     return changes[MIDDLE].double().numpy()
 
 
-def _sources(kind: str, seed: int) -> dict[str, Array]:
+def _sources(kind: str, seed: int, updates: int) -> dict[str, Array]:
     on = task(kind, seed, (MIDDLE,))
     model, steps = on.model(), {}
     lora.attach(model, config(Method(), on, seed))
@@ -64,7 +64,7 @@ def _sources(kind: str, seed: int) -> dict[str, Array]:
         if step in TIMES:
             steps[f"LoRA {step}"] = _array(change(model))
 
-    fit(model, on, RATE, max(TIMES), Generator().manual_seed(DATA + seed), after=keep, decay=False)
+    fit(model, on, RATE, updates, Generator().manual_seed(DATA + seed), after=keep, decay=False)
     stats = lora.collect(base(seed), [MIDDLE], [data(kind, seed)[0]], "gradient", cross_entropy, max_tokens=TRAIN)
     return {**steps, "gradient": known(stats[MIDDLE].gradient).double().numpy()}
 

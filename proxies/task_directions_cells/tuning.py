@@ -53,7 +53,7 @@ def search(score: Callable[[int], float]) -> int:
     """The exponent of least score among those tried: the first three, and neighbours for as long as the best is
     outermost, at most `MOST` of them."""
     tried = [MIDDLE - 1, MIDDLE, MIDDLE + 1]
-    for _ in range(MOST + 1):
+    for _ in range(MOST):
         best = min(tried, key=score)
         if best not in (tried[0], tried[-1]):
             break
