@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 KINDS = {
     "square": "Gaussian 256$^2$", "bidiagonal": "Gaussian 4096$^2$", "MiniLM, square": "MiniLM, square",
-    "MiniLM, rectangular": "MiniLM, 1:4", "rectangular": "Gaussian 1:2", "flat": "flat",
+    "MiniLM, rectangular": "MiniLM, 1:4", "edge": r"$\sigma_k = k/n$", "rectangular": "Gaussian 1:2", "flat": "flat",
 }  # fmt: skip
 SOURCES = {"rotated": "true, rotated"}
 CASES = {

@@ -112,7 +112,9 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "edges": over(nulls.edge, edges),
         "drawn": over(
             nulls.drawn,
-            _grid(kind=["square", "rectangular", "flat"], size=[256], draws=[30], seed=range(FIRST, FIRST + 24)),
+            _grid(
+                kind=["square", "rectangular", "flat", "edge"], size=[256], draws=[60], seed=range(FIRST, FIRST + 24)
+            ),
         ),
         "large": over(nulls.drawn, _grid(kind=["bidiagonal"], size=[4096], draws=[100], seed=seeds)),
         "transformer": memo(nulls.transformer, draws=50, seed=FIRST) if config.transformer else [],

@@ -150,7 +150,7 @@ def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
         PROXY.Config(transformer=True)
     one = {"accuracy": 0.7, "recall": 0.7, "bottom_rank": 6.0, "slope": -1.0, "left_out": 0.1, "predicted": 0.7}
     cells: dict[str, Any] = {
-        "drawn": [one | {"kind": kind} for kind in ("square", "rectangular", "flat") for _ in range(2)],
+        "drawn": [one | {"kind": kind} for kind in ("square", "rectangular", "flat", "edge") for _ in range(2)],
         "large": [one, one],
         "transformer": [],
         "edges": [{"law": law, "s": s, "m": m, "overlaps": [0.5, 0.5]} for law, s, m in evidence.EDGES],

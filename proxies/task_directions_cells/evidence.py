@@ -35,7 +35,9 @@ def chance(cells: dict[str, Records]) -> Measurements:
         mean([x - FORMULA[law](m / s) for x in pick(cells["edges"], "overlaps", law=law, s=s, m=m)[0]])
         for law, s, m in EDGES
     ]
-    square, rectangular, flat = ([r for r in drawn if r["kind"] == k] for k in ("square", "rectangular", "flat"))
+    square, rectangular, flat, edge = (
+        [r for r in drawn if r["kind"] == kind] for kind in ("square", "rectangular", "flat", "edge")
+    )
     of_large = lambda name: mean(pick(large, name))
     return {
         "T1": edges,
@@ -54,7 +56,8 @@ def chance(cells: dict[str, Records]) -> Measurements:
         "T4": [
             of_large("bottom_rank"),
             of_trained(True, lambda r: r["bottom_rank"]),
-            *(of_large(name) for name in ("slope", "left_out")),
+            of_large("slope"),
+            mean(pick(edge, "left_out")),
         ],
     }
 

@@ -28,11 +28,14 @@ def edge(law: str, s: int, m: int, size: int, draws: int, seed: int) -> dict[str
 
 
 def spectrum(kind: str, size: int, seed: int) -> Array:
-    """Singular values, falling: of a Gaussian weight, "square" size x size or "rectangular" size x 2 size; from 1 down
-    to 1/2 ("flat"); or the smallest `SMALLEST` of a square one too large to decompose ("bidiagonal")."""
+    """Singular values, falling: of a Gaussian weight, "square" size x size or "rectangular" size x 2 size; evenly from
+    1 down to 1/2 ("flat") or 1/size ("edge"); or the `SMALLEST` of a square one, too large to decompose, from its
+    "bidiagonal" form."""
     rng = np.random.default_rng(seed)
     if kind == "flat":
         return np.linspace(1, 0.5, size)
+    if kind == "edge":
+        return np.arange(size, 0, -1) / size
     if kind == "bidiagonal":
         return smallest(size, rng)
     return np.linalg.svd(rng.standard_normal((size, size if kind == "square" else 2 * size)), compute_uv=False)
