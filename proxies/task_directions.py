@@ -20,17 +20,24 @@ from proxies.task_directions_cells.planted import CASES
 from proxies.task_directions_cells.show import figure_data, tables
 from proxies.task_directions_cells.training import METHODS
 
-FIRST = 3000  # seed of the first draw, net or problem
-RECALLED = ("random", "top", "middle", "bottom")
-PLAIN = ("LoRA, r", "LoRA, r + s", "Dash, pre-launch", "Dash, random")
-CORE = (*PLAIN, "MiLoRA", "Dash, oracle", "Init, pre-launch", "Init, oracle", "Init, random")
+FIRST = 9000  # seed of the first draw, net or problem
+PROBLEMS = 20  # that recall is measured on
+RECALLED = {
+    "quick": ("random", "bottom"),
+    "default": ("random", "top", "middle", "bottom"),
+    "full": [case for case in CASES if case != "none"],
+}
+"""where the planted directions are that recall is measured of, by size"""
 COMPARED: dict[str, dict[str, Sequence[str]]] = {
-    "quick": {"random": CORE},
+    "quick": {"random": ["LoRA, r", "Dash, pre-launch", "Dash, oracle", "Init, oracle", "MiLoRA"]},
     "default": {
         "digits": [name for name in METHODS if name not in ("Dash, gradient by size", "Init, random")],
         "random": list(METHODS),
         "bottom": [name for name in METHODS if not name.startswith("Init, ") or name == "Init, pre-launch"],
-        "none": [*PLAIN, "LoRA, 2r", "Dash, gradient", "Init, pre-launch"],
+        "none": [
+            *("LoRA, r", "LoRA, 2r", "LoRA, r + s"),
+            *("Dash, pre-launch", "Dash, gradient", "Dash, random", "Init, pre-launch"),
+        ],
     },
     "full": {case: list(METHODS) for case in ("digits", "random", "bottom", "top", "none")},
 }
@@ -42,7 +49,7 @@ class Config:
     draws: int = 1000
     """pairs of unrelated changes for each case of the overlap formula"""
     seeds: int = 10
-    """problems, nets and starts, seeded 6000, 6001, ...; half as many again where a method is tried on digits"""
+    """problems, nets and starts, seeded 9000, 9001, ...; half as many again where a method is tried on digits"""
     validation: int = 3
     """planted problems that each method's rate is chosen on; one more on digits"""
     steps: int = 600
@@ -88,12 +95,11 @@ def _tuned(config: Config) -> list[dict[str, Any]]:
 
 
 def _recalled(config: Config) -> list[dict[str, Any]]:
-    cases = [case for case in CASES if case != "none"] if config.size == "full" else RECALLED
     return [
         {"case": case, "rank": rank, "seed": FIRST + i}
-        for case in cases
+        for case in RECALLED[config.size]
         for rank in ((2, 8, 32) if case == "random" else (8,))
-        for i in range(2 * config.seeds)
+        for i in range(PROBLEMS)
     ]
 
 
@@ -116,10 +122,10 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
                 kind=["square", "rectangular", "flat", "edge"], size=[256], draws=[60], seed=range(FIRST, FIRST + 24)
             ),
         ),
-        "large": over(nulls.drawn, _grid(kind=["bidiagonal"], size=[4096], draws=[100], seed=seeds)),
+        "large": over(nulls.drawn, _grid(kind=["bidiagonal"], size=[4096], draws=[100], seed=[] if quick else seeds)),
         "transformer": memo(nulls.transformer, draws=50, seed=FIRST) if config.transformer else [],
-        "identified": over(first_step.identified, _grid(size=[64], rank=[2, 8, 32], draws=[20000], seed=seeds[:3])),
-        "speed": over(first_step.speed, _grid(size=[64], rank=[4, 16], draws=[500], seed=seeds[:6])),
+        "identified": over(first_step.identified, _grid(size=[64], rank=[2, 8, 32], draws=[20000], seed=seeds[:2])),
+        "speed": over(first_step.speed, _grid(size=[64], rank=[4, 16], draws=[300], seed=seeds[:5])),
         "launched": over(steps.launched, _grid(loop=list(steps.LOOPS), seed=seeds[:3])),
         "resumed": over(steps.resumed, _grid(stop=[steps.UPDATES - 40, steps.UPDATES + 10], seed=seeds[:3])),
         "invariants": over(invariants.invariants, _grid(variant=["dash", "tsd"], seed=range(FIRST, FIRST + 40))),
@@ -137,7 +143,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(seeds=6, validation=1, size="quick"),
+    quick=Config(seeds=5, validation=2, steps=400, size="quick"),
 )
 
 if __name__ == "__main__":

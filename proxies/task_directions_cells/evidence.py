@@ -38,7 +38,7 @@ def chance(cells: dict[str, Records]) -> Measurements:
     square, rectangular, flat, edge = (
         [r for r in drawn if r["kind"] == kind] for kind in ("square", "rectangular", "flat", "edge")
     )
-    of_large = lambda name: mean(pick(large, name))
+    of_large = lambda name: mean(pick(large, name)) if large else None
     return {
         "T1": edges,
         "T2": [of_trained(True, accuracy), of_large("accuracy")],
@@ -125,7 +125,7 @@ def recalled(cells: dict[str, Records]) -> Measurements:
     def null(case: str) -> Measured:
         return mean([r["rate"] for r in found("null", case=case)])
 
-    over = lambda values: mean(values.tolist())
+    over = lambda values: mean(values.tolist()) if len(values) else None
     after = "LoRA 100, rate"
     return {
         "T7": [

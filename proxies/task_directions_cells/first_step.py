@@ -13,21 +13,20 @@ from proxies.task_directions_cells.planted import linear, tensor
 from theory import task_directions_learning as theory
 from theory.task_directions import Array, core
 
-STRONG = 6.0  # the gradient's coordinate on the direction that is looked for, against 1/sqrt(n) elsewhere
 CHUNK = 2000
 
 
-def gradient(size: int, seed: int) -> tuple[Array, Array, int]:
-    """A weight, a gradient with one strong core coordinate among noise of norm sqrt(size), and that one's index."""
+def gradient(size: int, strong: float, seed: int) -> tuple[Array, Array, int]:
+    """A weight, a gradient of standard normal entries with one strong core coordinate more, and that one's index."""
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((size, size))
     basis, i = core(W), int(rng.integers(size))
-    return W, rng.standard_normal((size, size)) + STRONG * np.outer(basis.U[:, i], basis.Vt[i]), i
+    return W, rng.standard_normal((size, size)) + strong * np.outer(basis.U[:, i], basis.Vt[i]), i
 
 
 def identified(size: int, rank: int, draws: int, seed: int) -> dict[str, float]:
     """Over draws of the default A: the signal-to-noise ratio of the strong coordinate, and its mean over (1), s = 2."""
-    W, G, i = gradient(size, seed)
+    W, G, i = gradient(size, 6.0, seed)
     basis, rng = core(W), Generator().manual_seed(seed)
     both = tensor(np.stack([basis.Vt[i], G.T @ basis.U[:, i]], 1)).double()
     parts = []
@@ -45,7 +44,7 @@ def identified(size: int, rank: int, draws: int, seed: int) -> dict[str, float]:
 
 def speed(size: int, rank: int, draws: int, seed: int) -> dict[str, Any]:
     """One step of SGD on layers launched at B = 0: how far d moves, over the mean of how far B A moves along it."""
-    W, G, i = gradient(size, seed)
+    W, G, i = gradient(size, 20.0, seed)
     basis, eta = core(W), 0.1
     U, Vt, chosen = tensor(basis.U[:, [i]]), tensor(basis.Vt[[i]]), torch.tensor([i])
     low_rank, scaled = [], []
