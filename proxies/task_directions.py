@@ -31,9 +31,14 @@ RECALLED = {
 COMPARED: dict[str, dict[str, Sequence[str]]] = {
     "quick": {"random": ["LoRA, r", "Dash, pre-launch", "Dash, oracle", "Init, oracle", "MiLoRA"]},
     "default": {
-        "digits": [name for name in METHODS if name not in ("Dash, gradient by size", "Init, random")],
+        "digits": [
+            name for name in METHODS if name not in ("PiSSA", "MiLoRA", "Dash, gradient by size", "Init, random")
+        ],
         "random": list(METHODS),
-        "bottom": [name for name in METHODS if not name.startswith("Init, ") or name == "Init, pre-launch"],
+        "bottom": [
+            *("LoRA, r", "LoRA, 2r", "LoRA, r + s", "MiLoRA", "Init, pre-launch", "TSD, pre-launch"),
+            *(f"Dash, {source}" for source in ("pre-launch", "gradient", "oracle", "random", "top", "bottom")),
+        ],
         "none": [
             *("LoRA, r", "LoRA, 2r", "LoRA, r + s"),
             *("Dash, pre-launch", "Dash, gradient", "Dash, random", "Init, pre-launch"),

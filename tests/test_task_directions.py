@@ -256,6 +256,16 @@ def test_an_overlap_comes_with_its_null():
     check_overlaps(1000)
 
 
+@pytest.mark.parametrize(
+    ("value", "null", "spread", "lift", "z"),
+    [(0.5, 0.25, 0.125, 1 / 3, 2), (0.25, 0.5, 0.125, -0.5, -2), (1, 1, 0, 0, 0), (0.5, 0.25, 0, 1 / 3, np.inf),
+     (0.25, 0.5, 0, -0.5, -np.inf)],
+)  # fmt: skip
+def test_lift_and_z(value, null, spread, lift, z):
+    found = chance.Overlap(value, null, spread)
+    assert (found.lift, found.z) == (pytest.approx(lift), z)
+
+
 def test_recall_is_of_the_true_ones():
     """Four true directions, of which two are among the eight foretold; the foretold four are no part of it."""
     n = 20

@@ -84,6 +84,9 @@ def check_planted_task(case: str, seed: int) -> None:
     rng = Generator().manual_seed(seed)
     whole = planted.linear(given.W + given.D)
     assert on.error(whole) <= 1e-9  # rounding of float32 squared
+    part = np.where(np.arange(SIZE) < SIZE // 3, given.D, 0)
+    expected = np.sum(((part - given.D) @ given.root) ** 2) / np.sum((given.D @ given.root) ** 2)
+    assert on.error(planted.linear(given.W + part)) == pytest.approx(expected, rel=1000 * EPS32)
     left, inputs = [], []
     for _ in range(40):
         x, y = on.batch(rng)
@@ -410,14 +413,18 @@ def test_the_first_step_of_a_layer_is_the_formulas():
 # --- laws and steps ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variant", ["dash", "tsd"])
-@given(st.integers(1000, 2**32))
-def test_starts_and_launches_change_nothing(variant, seed):
+def check_invariants(variant: str, seed: int) -> None:
     found = invariants.invariants(variant, seed)
     assert found["start"] == found["launch"] == 0
     assert found["finite"] == 1
     # worst of 300 fresh draws: 3e-14
     assert max(found[name] for name in ("gradient", "merged", "exported", "rotated")) <= 1e-11
+
+
+@pytest.mark.parametrize("variant", ["dash", "tsd"])
+@given(st.integers(1000, 2**32))
+def test_starts_and_launches_change_nothing(variant, seed):
+    check_invariants(variant, seed)
 
 
 @pytest.mark.parametrize(("loop", "by_forwards"), [("plain", 100), ("checkpointing", 50), ("accumulation", 25)])
@@ -428,6 +435,10 @@ def test_a_launch_is_by_updates_where_forwards_differ(loop, by_forwards):
     assert found["chosen"] == steps.launched("plain", 1000)["chosen"]
 
 
+def check_resumed(stop: int) -> None:
+    assert steps.resumed(stop, 1000) == {"distance": 0, "same": 1}
+
+
 @pytest.mark.parametrize("stop", [1, 99, 100, 101, 119])
 def test_a_resumed_run_ends_where_one_that_was_not_stopped_does(stop):
-    assert steps.resumed(stop, 1000) == {"distance": 0, "same": 1}
+    check_resumed(stop)

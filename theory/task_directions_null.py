@@ -31,11 +31,14 @@ class Overlap(NamedTuple):
 
     @property
     def lift(self) -> float:
-        return (self.value - self.null) / (1 - self.null)
+        """(2); 0 where chance is complete, and nothing is left to be foretold."""
+        return (self.value - self.null) / (1 - self.null) if self.null < 1 else 0.0
 
     @property
     def z(self) -> float:
-        return (self.value - self.null) / self.spread
+        """(3); infinite where the value differs from a null that does not vary."""
+        beyond = self.value - self.null
+        return beyond / self.spread if self.spread else np.copysign(np.inf, beyond) if beyond else 0.0
 
 
 def haar(size: int, columns: int, rng: Generator) -> Array:

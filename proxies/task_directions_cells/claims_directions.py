@@ -46,11 +46,12 @@ CLAIMS = (
         (
             Check("0.764", PUBLISHED, "accuracy, mean over the 24 square matrices of a trained MiniLM"),
             Check("0.764", Within(0.72, 0.81), "accuracy, Gaussian weights of size 4096"),
-            Check("0.764", Within(0.72, 0.82), "recall, Gaussian weights of size 4096"),
             Check("0.764", Within(0.72, 0.81), "accuracy, Gaussian weights of size 256"),
+            Check("0.764", Within(0.72, 0.82), "recall, Gaussian weights of size 256"),
             Check("0", Within(-0.03, 0.03), "accuracy minus what the spectrum says, MiniLM"),
         ),
-        "Gaussian changes; 100 pairs a matrix",
+        "Gaussian changes. Recall was first judged on the ten weights of size 4096 too, whose mean of 0.79 is known to "
+        "0.035 only",
     ),
     Claim(
         "T3",

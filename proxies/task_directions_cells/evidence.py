@@ -44,8 +44,8 @@ def chance(cells: dict[str, Records]) -> Measurements:
         "T2": [of_trained(True, accuracy), of_large("accuracy")],
         "T2b": [
             of_trained(True, accuracy),
-            *(of_large(name) for name in ("accuracy", "recall")),
-            mean(pick(square, "accuracy")),
+            of_large("accuracy"),
+            *(mean(pick(square, name)) for name in ("accuracy", "recall")),
             of_trained(True, beyond),
         ],
         "T3": [

@@ -59,7 +59,9 @@ def fit(
     decay: bool = True,
 ) -> None:
     """`steps` updates of AdamW without weight decay, in place; `after(step)` is called after each, from 1 on."""
-    optimizer = torch.optim.AdamW(lora.param_groups(model, lr=rate), fused=True)
+    # One rate for all: in one group they cost one call a step in place of three.
+    trained = [parameter for group in lora.param_groups(model, lr=rate) for parameter in group["params"]]
+    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0, fused=True)
     for step in range(steps):
         if step and step == launched_at:
             lora.launch(model, optimizer)
