@@ -113,7 +113,7 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
         place, kind = names.index(row["method"]), row["method"].split(",")[0]
         colour = colours.get(kind, RED)
         axes.hlines(place, row["low"], row["high"], color=colour, lw=1.2)
-        axes.plot(row["error"], place, "o", color=colour, ms=4)
+        axes.plot(row["error"], place, "o", color=colour, ms=4, clip_on=False)
         if row["least for its start"] is not None and kind not in ("Dash", "TSD"):
             axes.plot(row["least for its start"], place, "|", color="black", ms=9)
         if row["method"] == "LoRA, r":
