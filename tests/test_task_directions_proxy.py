@@ -81,9 +81,13 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert PROXY.run(PROXY.Config(), store).finished == run.finished
     drawn = {path.name for path in draw("task_directions", run.result["data"], tmp_path)}
     assert drawn == {f"task_directions-{name}.svg" for name in ("null", "digits", "recall", "errors")}
-    titles = run.result["tables"]
-    (published, *_) = titles["Published overlaps beside the null that explains them"]
+    (published, *_) = run.result["tables"]["Published overlaps beside the null that explains them"]
     assert published["from"] <= published["null, square (formula)"] <= published["to"]
+    for other in (PROXY.quick, PROXY.Config(size="full")):
+        rows = rows_of(CLAIMS, PROXY.run(other, store))
+        assert not any(row.surprises for row in rows)
+        assert all(row.complete for row in rows) == (nulls.available() and other.size == "full")
+        assert len(draw("task_directions", PROXY.run(other, store).result["data"], tmp_path / other.size)) == 4
 
 
 def test_the_reduced_size_leaves_out_what_it_did_not_compare():

@@ -35,8 +35,8 @@ CLAIMS = (
             ),
             Check("< 0.72", Within(high=0.72), "the same, Gaussian weights of the paper's size, 4096 x 4096", REFUTED),
         ),
-        "the figure would be evidence if unrelated changes overlapped less; a null was not published. Of MiniLM only the "
-        "changes are fresh: its weights were looked at before",
+        "the figure would be evidence if unrelated changes overlapped less; a null was not published. Of MiniLM only "
+        "the changes are fresh: its weights were looked at before",
     ),
     Claim(
         "T2b",
