@@ -119,7 +119,9 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     return {
         "tuned": over(tuning.tuned, _tuned(config)),
         "recall": over(recall.recall, _recalled(config)),
-        "foretold": over(foretold.foretold, _grid(seed=seeds, draws=[50], updates=[100 if quick else 500])),
+        "foretold": over(
+            foretold.foretold, _grid(seed=seeds, draws=[20 if quick else 50], updates=[100 if quick else 500])
+        ),
         "edges": over(nulls.edge, edges),
         "drawn": over(
             nulls.drawn,
