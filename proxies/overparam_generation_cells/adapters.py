@@ -57,6 +57,13 @@ def layers(base: Sequence[Linear], parameters: Parameters) -> list[Callable[[Ten
     return [partial(_layer, linear, *factors(linear, P)) for linear, P in zip(base, parameters, strict=True)]
 
 
+def alive(parameters: Parameters) -> Tensor | None:
+    """The share of hidden units that pass a gradient, (rates, seeds); None for a method that has none."""
+    if "generator.z" not in parameters[0]:
+        return None
+    return torch.stack([(_hidden(P) > 0).double().mean(-1) for P in parameters]).mean(0)
+
+
 def factors(linear: Linear, P: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
     """B (..., out, r), A (..., r, in) and the rows' magnitudes (..., out), or None, of one layer of many runs."""
     generated = "generator.z" in P
@@ -69,9 +76,13 @@ def factors(linear: Linear, P: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tenso
     return heads["B"].reshape(*runs, out, -1), heads["A"].reshape(*runs, -1, in_), m
 
 
+def _hidden(P: dict[str, Tensor]) -> Tensor:
+    return (_Product.apply(P["generator.W1"], P["generator.z"]) + P["generator.b1"]).relu()
+
+
 def _heads(P: dict[str, Tensor]) -> dict[str, Tensor]:
     """theta = W2 relu(W1 z + b1) + b2 of each head."""
-    h = (_Product.apply(P["generator.W1"], P["generator.z"]) + P["generator.b1"]).relu()
+    h = _hidden(P)
     names = {name.split(".")[2] for name in P if name.startswith("generator.heads.")}
     W2, b2 = ({n: P[f"generator.heads.{n}.{part}"] for n in names} for part in ("weight", "bias"))
     return {n: _Product.apply(W2[n], h) + b2[n] for n in names}

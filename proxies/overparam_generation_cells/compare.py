@@ -59,15 +59,22 @@ def _window(cell: Cell) -> Any:
     return good(table(cell["test"][MAIN]), cell["best"]) if settled and cell["best"] is not None else None
 
 
+def alive(cell: Cell, rate: float) -> Array | None:
+    """The share of live hidden units of each seed after training at this rate."""
+    at = _index(cell, rate)
+    return None if at is None or cell["alive"] is None else table(cell["alive"])[at]
+
+
 def lag(first: Cell, second: Cell, rate: float) -> Array | None:
     """Decades below `rate` at which the first method has the distance that the second has there, seed by seed.
 
     Read off the first one's descent from its lowest rate to its best, linearly in the logarithms of rate and distance;
     None where some seed's descent does not span that distance.
     """
-    if first["best"] is None or rate not in second["rates"]:
+    at = _index(second, rate)
+    if first["best"] is None or at is None:
         return None
-    wanted = np.log(table(second["test"][MAIN])[second["rates"].index(rate)])
+    wanted = np.log(table(second["test"][MAIN])[at])
     falling = np.log(table(first["test"][MAIN])[: first["best"] + 1])
     where = np.log10(first["rates"][: first["best"] + 1])
     found = []
@@ -86,3 +93,7 @@ def highest(cell: Cell) -> Array | None:
     """log10 of each seed's highest good rate."""
     inside = _window(cell)
     return None if inside is None else np.log10(cell["rates"])[len(inside) - 1 - inside[::-1].argmax(0)]
+
+
+def _index(cell: Cell, rate: float) -> int | None:
+    return next((i for i, one in enumerate(cell["rates"]) if np.isclose(one, rate)), None)

@@ -14,6 +14,7 @@ Measurements = dict[str, Sequence[Measured | None]]
 Records = list[dict[str, Any]]
 NEW, STYLE = "new classes", "new style"
 SLOW = 1e-3  # a rate of LoRA below its best one, at which it has not yet arrived
+FAST = 1e-2  # a rate of OP-LoRA above its best one
 
 
 def column(records: Records, name: str) -> list[float]:
@@ -44,22 +45,24 @@ def definition(
 
 
 def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
-    """OP15 to OP15f; None for a check whose cells were not run or cannot be compared."""
+    """OP15 to OP15h; None for a check whose cells were not run or cannot be compared."""
 
-    def of(quantity: Callable[..., Any], method: str, rank: int, *more: Any) -> Any:
-        cell = cells.get((NEW, method, rank))
+    def of(quantity: Callable[..., Any], method: str, rank: int, *more: Any, target: str = NEW) -> Any:
+        cell = cells.get((target, method, rank))
         return None if cell is None else quantity(cell, *more)
 
-    def ratio(quantity: Callable[..., Any], first: tuple[str, int], second: tuple[str, int]) -> Measured | None:
-        return compare.ratio(of(quantity, *first), of(quantity, *second))
+    def ratio(
+        quantity: Callable[..., Any], first: tuple[str, int], second: tuple[str, int], target: str = NEW
+    ) -> Measured | None:
+        return compare.ratio(*(of(quantity, *one, target=target) for one in (first, second)))
 
     def lag(rank: int) -> Measured | None:
         slow = cells.get((NEW, "LoRA", rank))
         found = None if slow is None else of(compare.lag, "OP-LoRA", rank, slow, SLOW)
         return None if found is None else mean(found.tolist())
 
-    def paired(quantity: Callable[..., Any]) -> list[Measured | None]:
-        return [ratio(quantity, (over, rank), (plain, rank)) for over, plain in PAIRS for rank in RANKS]
+    def paired(quantity: Callable[..., Any], target: str = NEW) -> list[Measured | None]:
+        return [ratio(quantity, (over, rank), (plain, rank), target) for over, plain in PAIRS for rank in RANKS]
 
     best, fixed = compare.at_best, compare.at_fixed
     return {
@@ -89,6 +92,8 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
                 for rank in RANKS
             ),
         ],
+        "OP15g": [compare.level(of(compare.alive, "OP-LoRA", rank, FAST)) for rank in RANKS],
+        "OP15h": [*paired(fixed, STYLE), *paired(best, STYLE)],
     }
 
 

@@ -16,7 +16,7 @@ from proxies.overparam_generation_cells.trained import Judge, Linear
 DRAWN, MIDPOINTS = 400, 12  # images drawn of each run, and steps to each
 SHOWN = 16  # images that are kept for the figures
 NOISE = {"validation": 10**6, "test": 2 * 10**6}  # added to a seed: no noise chooses the rate that it is judged by
-SCORES = ("MMD", "MMD, unbiased", "CMMD", "CMMD, unbiased", "share")
+SCORES: tuple[str, ...] = ("MMD", "MMD, unbiased", "CMMD", "CMMD, unbiased", "share")
 """MMD at the median distance of real images and CMMD, in thousandths; the share of the target's labels"""
 
 

@@ -35,7 +35,7 @@ class Cell(TypedDict):
     best: index of the best rate, None where some seed diverged at every one; fixed: that of the rate 1e-4;
     edge: "low" or "high" where the best is outermost; open: the sides on which the outermost rate is good for some
     seed. `shown`: images (SHOWN, 64) of the first seed at the best rate and at the fixed one, as `pixels` has them.
-    `parameters`: trained numbers of a run.
+    `parameters`: trained numbers of a run; alive: the share of live hidden units at the end, None without a generator.
     """
 
     rates: list[float]
@@ -47,6 +47,7 @@ class Cell(TypedDict):
     open: list[str]
     shown: dict[str, list[list[int]]]
     parameters: int
+    alive: Table | None
 
 
 class Runs(NamedTuple):
@@ -57,6 +58,7 @@ class Runs(NamedTuple):
     test: dict[str, Array]
     images: list[list[list[int]]]
     parameters: int
+    alive: Array | None
 
 
 def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Cell:
@@ -96,6 +98,7 @@ def run(problem: Problem, method: str, rank: int, exponents: Sequence[int], plan
         {name: table("test", name) for name in judged["test"][0][0]},
         [pixels(images[0, :SHOWN]) for images in found["test"]],
         sum(p[0, 0].numel() for P in start for p in P.values()),
+        None if (alive := adapters.alive(parameters)) is None else alive.numpy(),
     )
 
 
@@ -124,6 +127,7 @@ def _cell(runs: Runs) -> Cell:
         "open": [side for side, at in (("low", 0), ("high", last)) if inside[at].any()],
         "shown": {} if best is None else {"best": runs.images[best], "fixed": runs.images[fixed]},
         "parameters": runs.parameters,
+        "alive": None if runs.alive is None else listed(runs.alive),
     }
 
 
@@ -134,6 +138,7 @@ def _joined(low: Runs, high: Runs) -> Runs:
         {name: np.concatenate([low.test[name], high.test[name]]) for name in low.test},
         low.images + high.images,
         low.parameters,
+        None if low.alive is None or high.alive is None else np.concatenate([low.alive, high.alive]),
     )
 
 
