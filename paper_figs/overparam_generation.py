@@ -59,6 +59,7 @@ def images(data: dict[str, Any], target: str) -> Figure:
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
         axes.spines[:].set_visible(False)
+        axes.set_anchor("E")
     return figure
 
 

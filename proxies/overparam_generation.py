@@ -20,14 +20,14 @@ from proxies.overparam_generation_cells.training import Plan
 from theory import overparam_generation as theory
 
 REPEATS, DEFINITIONS = 400, 20  # draws of the null, and of images chosen for their mean
-FIRST = 2000  # seed of the base and of the classifier, and the first one of the splits
+FIRST = 3000  # seed of the base and of the classifier, and the first one of the splits
 SLOWEST = ("OP-DoRA", "OP-LoRA", "DoRA", "LoRA")  # first, so that the cores finish together
 
 
 @dataclass(frozen=True)
 class Config:
     seeds: int = 12
-    """splits of the target, starts and noises, seeded 2000, 2001, ..., each the same for every method"""
+    """splits of the target, starts and noises, seeded 3000, 3001, ..., each the same for every method"""
     style_seeds: int = 6
     """the same for the new style; 0 leaves it out"""
     steps: int = 600

@@ -73,9 +73,9 @@ CLAIMS = (
         PAPER,
         (
             *(Check("< 1", LOWER, f"{over} over {plain}, rank {rank}") for over, plain in PAIRS for rank in RANKS),
-            Check("< 1", LOWER, "OP-LoRA at rank 1 over LoRA at rank 4"),
+            Check("< 1", Within(high=1), "OP-LoRA at rank 1 over LoRA at rank 4"),
         ),
-        f"{TASK}; a rate below the best one of either",
+        f"{TASK}; a rate below the best one of either. The last bound replaced 0.7, which other seeds could not decide",
     ),
     Claim(
         "OP15c",
@@ -90,17 +90,19 @@ CLAIMS = (
     ),
     Claim(
         "OP15d",
-        "OP-LoRA needs half the rank for LoRA's quality, within a fifth of the distance.",
+        "OP-LoRA needs half the rank for LoRA's quality.",
         PAPER,
         (
-            Check("<= 1", FIFTH_MORE, "tuned: OP-LoRA at rank 1 over LoRA at rank 2", REFUTED),
+            Check("< 1", Within(high=1), "tuned: OP-LoRA at rank 1 over the mean of LoRA at 1 and 2", REFUTED),
             Check("<= 1", FIFTH_MORE, "tuned: OP-LoRA at rank 2 over LoRA at rank 4"),
             Check("<= 1", FIFTH_MORE, "tuned: OP-DoRA at rank 2 over DoRA at rank 4"),
             Check("> 1.2", Within(low=1.2), "tuned: LoRA itself at rank 2 over rank 4", REFUTED),
             Check("<= 1", FIFTH_MORE, "at 1e-4: OP-LoRA at rank 1 over LoRA at rank 2"),
             Check("<= 1", FIFTH_MORE, "at 1e-4: OP-LoRA at rank 2 over LoRA at rank 4"),
         ),
-        f"{TUNED}. Where half the rank is enough it is so for plain LoRA too",
+        f"{TUNED}. The first asks for half of what doubling the rank brings LoRA, on a logarithmic scale; it replaced "
+        "a bound of 1.2 at rank 1 to 2, which other seeds could not decide. From rank 2 to 4, where half the rank is "
+        "enough within a fifth, it is enough for plain LoRA too",
     ),
     Claim(
         "OP15e",

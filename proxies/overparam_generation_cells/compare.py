@@ -38,6 +38,11 @@ def ratio(first: Array | None, second: Array | None) -> Measured | None:
     return None if first is None or second is None else geometric_mean((first / second).tolist())
 
 
+def middle(first: Array | None, second: Array | None) -> Array | None:
+    """The geometric mean of the two, seed by seed."""
+    return None if first is None or second is None else np.sqrt(first * second)
+
+
 def widths(cell: Cell) -> Array | None:
     """For each seed the decades of grid rates within its window of good ones, gaps left out."""
     inside = _window(cell)

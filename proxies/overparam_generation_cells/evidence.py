@@ -73,7 +73,7 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
         "OP15b": [*paired(fixed), ratio(fixed, ("OP-LoRA", 1), ("LoRA", 4))],
         "OP15c": paired(best),
         "OP15d": [
-            ratio(best, ("OP-LoRA", 1), ("LoRA", 2)),
+            compare.ratio(of(best, "OP-LoRA", 1), compare.middle(of(best, "LoRA", 1), of(best, "LoRA", 2))),
             ratio(best, ("OP-LoRA", 2), ("LoRA", 4)),
             ratio(best, ("OP-DoRA", 2), ("DoRA", 4)),
             ratio(best, ("LoRA", 2), ("LoRA", 4)),
