@@ -123,7 +123,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(seeds=8, style_seeds=0, steps=300, pretraining=2000, dora=False),
+    quick=Config(seeds=5, style_seeds=0, steps=300, pretraining=2000, dora=False),
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ Records = list[dict[str, Any]]
 NEW, STYLE = "new classes", "new style"
 SLOW = 1e-3  # a rate of LoRA below its best one, at which it has not yet arrived
 FAST = 1e-2  # a rate of OP-LoRA above its best one
+ENOUGH = 6  # seeds: with fewer, what depends on a chosen rate cannot be told from chance, and is not measured
+CHOSEN = (compare.at_best, compare.widths, compare.highest)
 
 
 def column(records: Records, name: str) -> list[float]:
@@ -49,7 +51,9 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
 
     def of(quantity: Callable[..., Any], method: str, rank: int, *more: Any, target: str = NEW) -> Any:
         cell = cells.get((target, method, rank))
-        return None if cell is None else quantity(cell, *more)
+        if cell is None or (quantity in CHOSEN and len(cell["validation"][0]) < ENOUGH):
+            return None
+        return quantity(cell, *more)
 
     def ratio(
         quantity: Callable[..., Any], first: tuple[str, int], second: tuple[str, int], target: str = NEW
