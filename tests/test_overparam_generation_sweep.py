@@ -1,0 +1,243 @@
+"""The sweeps of proxies/overparam_generation.py and what is concluded from them, on numbers made by hand."""
+
+import json
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator
+
+from proxies.overparam_generation_cells import (
+    compare,
+    cost,
+    facts,
+    flow,
+    images,
+    judging,
+    sweep,
+    trained,
+)
+from proxies.overparam_generation_cells.training import Plan
+from theory import overparam_generation as theory
+
+
+def valley(exponents, best: float, width: float, level: float = 10.0, seeds: int = 6) -> np.ndarray:
+    """(rates, seeds): distances that double every `width` exponents away from the best, a little apart by seed."""
+    away = np.abs(np.array(exponents)[:, None] - best)
+    return level * 2.0 ** (away / width) * (1 + np.arange(seeds) / 50)
+
+
+def made_up(best: float, width: float = 1.0, test_best: float | None = None, diverged: Any = ()) -> Any:
+    """In place of `sweep.run`: validation with its least at `best`, the test's at `test_best`."""
+
+    def run(problem, method, rank, exponents, plan):
+        tables = [valley(exponents, at, width) for at in (best, best if test_best is None else test_best)]
+        for table in tables:
+            for i, exponent in enumerate(exponents):
+                if exponent in diverged:
+                    table[i, 0] = math.nan
+        scores = dict.fromkeys(judging.SCORES, tables[1])
+        return sweep.Runs(
+            list(exponents), tables[0], scores, [[[i] * 64] for i in exponents], 9, np.zeros_like(tables[0])
+        )
+
+    return run
+
+
+def swept(monkeypatch, *args: Any, **kwargs: Any) -> sweep.Cell:
+    monkeypatch.setattr(sweep, "run", made_up(*args, **kwargs))
+    return sweep.swept(None, "LoRA", 1, Plan(1))  # type: ignore[arg-type]
+
+
+def check_chosen(monkeypatch) -> None:
+    """The rate is the validation's, what is reported the test's; a rate at which one seed diverged is never best."""
+    cell = swept(monkeypatch, -5, test_best=-4)
+    assert cell["rates"][cell["best"] or 0] == pytest.approx(10**-2.5)
+    assert compare.at_best(cell) == pytest.approx(valley([-5], -4, 1.0)[0])
+    cell = swept(monkeypatch, -5, diverged=(-5, -4))
+    assert cell["rates"][cell["best"] or 0] == pytest.approx(10**-3)
+    assert cell["validation"][3][0] is None, "a diverged run is no number"
+    json.dumps(cell, allow_nan=False)
+
+
+def check_grown(monkeypatch) -> None:
+    """The grid grows towards an optimum, or a window, that it does not hold; no further than it may."""
+    for best, side in ((-10, "low"), (1, "high"), (-8, "low")):
+        cell = swept(monkeypatch, best)
+        assert (cell["edge"], cell["open"]) == ("", []), side
+        assert len(cell["rates"]) > 9
+        assert cell["rates"] == sorted(cell["rates"])
+        assert cell["rates"][cell["fixed"]] == pytest.approx(1e-4)
+    assert swept(monkeypatch, 40)["edge"] == "high"
+    flat = swept(monkeypatch, -4, width=100.0)
+    assert flat["open"] == ["low", "high"]
+    assert compare.widths(flat) is None
+    assert compare.at_best(swept(monkeypatch, 40)) is None
+
+
+def test_the_rate_is_chosen_on_validation(monkeypatch):
+    check_chosen(monkeypatch)
+
+
+def test_the_grid_grows_until_it_holds_the_window(monkeypatch):
+    check_grown(monkeypatch)
+
+
+def test_a_sweep_in_which_every_rate_diverges_has_no_best(monkeypatch):
+    cell = swept(monkeypatch, -4, diverged=range(-20, 20))
+    assert cell["best"] is None
+    assert compare.at_best(cell) is compare.widths(cell) is None
+    assert compare.at_fixed(cell) is None
+    assert cell["shown"] == {}
+
+
+def check_windows(monkeypatch) -> None:
+    """Twice the distance an exponent away: 1.5 times is reached after log2(1.5) = 0.58 width."""
+    narrow, wide = swept(monkeypatch, -4, width=1.0), swept(monkeypatch, -5, width=4.0)
+    assert compare.widths(narrow) == pytest.approx([0.5] * 6), "the best rate alone"
+    assert compare.widths(wide) == pytest.approx([0.5 * 5] * 6), "two rates on either side"
+    assert compare.highest(narrow) == pytest.approx([-2.0] * 6)
+    assert compare.highest(wide) == pytest.approx([-1.5] * 6)
+    measured = compare.difference(compare.widths(wide), compare.widths(narrow))
+    assert measured is not None
+    assert measured.value == pytest.approx(2)
+
+
+def test_windows_by_hand(monkeypatch):
+    check_windows(monkeypatch)
+
+
+def test_a_window_leaves_gaps_and_diverged_runs_out():
+    test = np.array([[20.0], [10.0], [16.0], [14.0], [math.nan]])
+    assert sweep.good(test, 1).ravel().tolist() == [False, True, False, True, False]
+
+
+def check_lag(monkeypatch) -> None:
+    """A method that is another at a rate 10^0.75 times lower lags by 0.75 decades, between grid points too."""
+    slow = swept(monkeypatch, -3, width=2.0)
+    fast = swept(monkeypatch, -4.5, width=2.0)
+    found = compare.lag(fast, slow, slow["rates"][2])
+    assert found == pytest.approx([0.75] * 6)
+    assert compare.lag(slow, fast, slow["rates"][2]) == pytest.approx([-0.75] * 6)
+    far = swept(monkeypatch, -3, width=0.5)
+    assert compare.lag(fast, far, far["rates"][2]) is None, "no rate of the grid ends as far"
+    assert compare.lag(fast, slow, 0.5) is None, "a rate that was not run"
+
+
+def test_a_lag_by_hand(monkeypatch):
+    check_lag(monkeypatch)
+
+
+def check_paired() -> None:
+    """A ratio is taken seed by seed: what seeds have in common cancels."""
+    common = np.array([1.0, 10.0, 100.0])
+    found = compare.ratio(0.5 * common, common)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_ratios_are_paired():
+    check_paired()
+
+
+# --- what runs are judged by ------------------------------------------------------------------------------------
+
+
+def small_problem(seeds=(1000, 1001)) -> judging.Problem:
+    rng = Generator().manual_seed(0)
+    draw = lambda out, in_: trained.Linear(torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out))
+    judge = trained.Judge([])
+    judge.layers = [draw(8, 64), draw(images.LABELS, 8)]
+    return judging.problem([draw(*shape) for shape in flow.SHAPES], judge, "new classes", seeds)
+
+
+def check_not_finite() -> None:
+    problem = small_problem()
+    found = problem.splits[0].train.clone()
+    assert all(math.isfinite(x) for x in judging.scores(found, problem.splits[0].test, problem).values())
+    found[3, 5] = math.inf
+    assert all(math.isnan(x) for x in judging.scores(found, problem.splits[0].test, problem).values())
+
+
+def test_an_image_that_is_not_finite_has_no_score():
+    check_not_finite()
+
+
+def test_a_run_at_an_absurd_rate_is_recorded_as_diverged_beside_whole_ones(monkeypatch):
+    monkeypatch.setattr(judging, "DRAWN", 8)
+    runs = sweep.run(small_problem(), "LoRA", 2, [-8, 60], Plan(20, 8))
+    assert np.isfinite(runs.validation[0]).all()
+    assert np.isnan(runs.validation[1]).all()
+    assert np.array(runs.images).shape == (2, 8, 64)
+
+
+def check_noises() -> None:
+    validation, test = (judging.noise([1000, 1001], part) for part in ("validation", "test"))
+    assert not torch.isin(validation, test).all(-1).any(), "no image is drawn from one noise for both"
+    assert not torch.equal(test[0], test[1])
+
+
+def test_the_noise_that_chooses_is_not_the_one_that_judges():
+    check_noises()
+
+
+def test_shares_and_pixels():
+    problem = small_problem()
+    real = images.of(images.TARGETS["new classes"])
+    share = judging.scores(real, real, problem)["share"]
+    assert share == pytest.approx(
+        float(((problem.judge.labels(real) >= 5) & (problem.judge.labels(real) < 10)).float().mean())
+    )
+    assert judging.pixels(torch.tensor([[-1.0, 1.0, 0.0, 9.0, math.nan]])) == [[0, 16, 8, 16, 8]]
+    digits = images.digits()[0]
+    assert torch.equal(torch.tensor(judging.pixels(digits)) / 8 - 1, digits)
+
+
+@cache
+def small_networks() -> dict[str, Any]:
+    """A base and a judge, trained once for all tests."""
+    return {"base": trained.base(300, 1000), "judge": trained.judge(1000)}
+
+
+def test_the_base_learns_and_the_judge_is_right():
+    base, found = small_networks()["base"], small_networks()["judge"]
+    assert base["loss"] < 1.0  # 1.9 is the variance of v, what a network that says nothing is left with
+    assert found["accuracy"] > 0.97
+    judge, (x, y) = trained.Judge(found["layers"]), images.both_styles()
+    assert float((judge.labels(x) == y).float().mean()) == pytest.approx(found["accuracy"], abs=1e-3)
+    assert torch.allclose(judge.embed(x).norm(dim=1), torch.ones(len(x)), atol=1e-6)
+
+
+def test_facts_on_digits():
+    judge = trained.Judge(small_networks()["judge"]["layers"])
+    for one in facts.null(judge, 200, 1000):
+        assert abs(one["biased"]) < 3.5
+        assert abs(one["unbiased"]) < 3.5
+    x = torch.randn(60, 3, generator=Generator().manual_seed(0))
+    few = facts.herded(x, 10)
+    assert len({tuple(row) for row in few.tolist()}) == 10
+    others = [x[torch.randperm(60, generator=Generator().manual_seed(i))[:10]] for i in range(50)]
+    off = lambda y: float((y.mean(0) - x.mean(0)).norm())
+    assert off(few) < min(off(y) for y in others)
+
+
+def test_counts_are_those_of_theory():
+    for variant, magnitude in (("overparam", False), ("op_dora", True)):
+        found = cost.counts([[5, 4], [4, 6], [5, 4]], 2, variant)["trained"]
+        assert found == theory.generator_parameters([(5, 4), (4, 6), (5, 4)], 2, 32, 32, magnitude)
+    assert cost.counts([[5, 4]], 2, "plain")["trained"] == 18
+
+
+def test_a_share_is_what_the_generators_add_over_the_step(monkeypatch):
+    """Times in the order of the step: plain, its Adam, generated, its Adam, the generators alone."""
+    given = iter([4.0, 1.0, 5.0, 2.0, 0.5] * 3)
+
+    def seconds(action):
+        action()
+        return next(given)
+
+    monkeypatch.setattr(cost, "_seconds", seconds)
+    assert cost.shares(16, 2, 8, 2, 2, 1000)["shares"] == pytest.approx([1.5 / 7] * 2), "the first is not counted"
