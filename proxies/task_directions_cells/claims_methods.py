@@ -44,8 +44,8 @@ CLAIMS = (
             Check("< 1", Within(high=1), "the same, planted at the bottom", REFUTED),
         ),
         "rank r + s is the rank of its change; it trains 1536 numbers where LoRA-Dash trains 520. On digits the bar "
-        "is a quarter of the errors, the gain on planted problems being a third. The first bar of 0.85 was 0.75 before a "
-        "first look",
+        "is a quarter of the errors, the gain on planted problems being a third. The first bar of 0.85 was 0.75 before "
+        "a first look",
     ),
     Claim(
         "T12",
