@@ -1,0 +1,1 @@
+"""The same `lora` library on real models and tasks."""
