@@ -148,6 +148,8 @@ def _trainer(
         train_dataset=inputs,  # type: ignore[arg-type]
         optimizers=(optimizer, None),
     )
+    # Many models take the number of items and ignore it; then the mean is over micro-batches, all of one size.
+    trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and task.by_tokens
     trainer.pop_callback(ProgressCallback)
     trainer.add_callback(Bar)
     if launches(loaded.model):

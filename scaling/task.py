@@ -45,3 +45,5 @@ class Task:
     collate: Callable[[Loaded], Callable[[list[Record]], dict[str, Tensor]]]
     predict: Callable[[Config, Loaded, Data, Sequence[Record], Sequence[Record], int], list[Record]]
     metrics: Callable[[Sequence[Record], Data], dict[str, float]]
+    by_tokens: bool = False
+    """The model's loss is a mean over the tokens that have labels, and can take their number in a whole step."""

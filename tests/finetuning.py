@@ -9,7 +9,7 @@ WORDS = ("red", "green", "blue", "one", "two", "three", "the", "a", "of")
 COLOURS, NUMBERS = WORDS[:3], WORDS[3:6]
 
 
-def tiny_bert(folder: Path) -> Path:
+def tiny_bert(folder: Path, dropout: float = 0.1) -> Path:
     """A random two-layer BERT without a classifier head, with a tokenizer of WORDS."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -21,11 +21,14 @@ def tiny_bert(folder: Path) -> Path:
         BertModel(
             BertConfig(
                 vocab_size=len(words),
-                hidden_size=16,
-                intermediate_size=24,
+                hidden_size=32,
+                intermediate_size=48,
                 num_hidden_layers=2,
                 num_attention_heads=2,
                 max_position_embeddings=32,
+                hidden_dropout_prob=dropout,
+                attention_probs_dropout_prob=dropout,
+                initializer_range=0.3,  # at the default of 0.02 every text of random layers looks the same
             )
         ).save_pretrained(folder)
     return folder
