@@ -11,7 +11,7 @@ COLOURS, NUMBERS = WORDS[:3], WORDS[3:6]
 
 def tiny_bert(folder: Path, dropout: float = 0.1) -> Path:
     """A random two-layer BERT without a classifier head, with a tokenizer of WORDS."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizerFast  # type: ignore[attr-defined]
 
     words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
