@@ -75,6 +75,9 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, case, step):
     assert [path.name for path in (cut / "run").glob("checkpoint-*")] == [f"checkpoint-{step // 4 * 4}"]
     assert call([*given, "--resume"]) == 0
     assert ending(cut / "run") == ending(whole / "run")
+    if "--launch-step" in CASES[case]:  # after the four columns of B those of the directions that were chosen
+        adapter = load_file(cut / "run" / "adapter" / "adapter_model.safetensors")
+        assert all(value[:, 4:6].any() for key, value in adapter.items() if key.endswith("lora_B.weight"))
 
 
 def test_a_run_killed_three_times_at_three_steps_resumes_to_the_same_bits(model, tmp_path):
