@@ -1,5 +1,6 @@
 """The command line `loralab`: the ledger, all experiments, the report."""
 
+import importlib
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -78,6 +79,12 @@ def ledger() -> int:
     return 0
 
 
+@app.command(name="finetune")
+def finetune() -> int:
+    """Fine-tune a transformers model with an adapter; `loralab finetune --help` lists the flags."""
+    raise AssertionError("main hands the arguments of this command on")
+
+
 def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
     """Every claim with the evidence of the run at one size."""
     return [row for proxy in families for row in rows_of(proxy.claims, proxy.stored(proxy.size(quick), store))]
@@ -85,4 +92,8 @@ def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag, 130 on Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["finetune"]:
+        # Found by name, as the families are: the lab imports nothing of what it runs.
+        importlib.import_module("scaling.finetune").main(arguments[1:])
     finish(lambda: app.cli(prog="loralab", description=__doc__, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)))

@@ -1,0 +1,115 @@
+"""One fine-tuning run as a value: what is trained, on what data, how, and where the results go."""
+
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+import lora
+
+Option = int | float | bool | str
+OPTIMIZERS = ("adamw", *lora.OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Fields that bear the name of a field of `lora.Config` mean the same. Raises ValueError on impossible values."""
+
+    task: str = "text_classification"
+    """What is learnt: a row of scaling.tasks.TASKS."""
+    model: str | None = None
+    """A transformers model: a folder, or a name on the hub; by default one that needs no network."""
+    train: Path | None = None
+    """Training data: .jsonl, .parquet, .csv or .txt; by default text that is on this machine."""
+    test: Path | None = None
+    """Data of the same kind to evaluate on; by default a tenth of the training data, held out."""
+    columns: tuple[str, ...] = ()
+    """The data's columns in the order of the task, e.g. text label, or text text label; prompt answer."""
+    length: int = 64
+    """Tokens of an example; the rest is cut off."""
+    limit: int | None = None
+    """Evaluate on this many examples at most."""
+
+    steps: int = 120
+    """Optimiser steps."""
+    batch: int = 32
+    """Examples of a step, on all devices together with accumulation."""
+    micro_batch: int | None = None
+    """Examples at once, a divisor of the batch; by default the batch, halved whenever memory runs out."""
+    lr: float = 2e-3
+    """Learning rate, which falls linearly to zero."""
+    ratio: float = 1.0
+    """LoRA+: the learning rate of B over that of A."""
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"
+    """adamw, scaled_adamw or scaled_sgd."""
+    warmup: int = 0
+    """Steps over which the learning rate rises."""
+    clip: float = 1.0
+    """The largest norm of a gradient."""
+    launch_step: int = 100
+    """The step after which variants dash and tsd choose their directions."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the forward pass; adapters stay in float32."""
+    gradient_checkpointing: bool = False
+    save_every: int = 50
+    """Steps between checkpoints."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    target_modules: tuple[str, ...] = ("all-linear",)
+    exclude_modules: tuple[str, ...] = ()
+    modules_to_save: tuple[str, ...] = ()
+    """Trained whole; a head that the model does not bring is among them by itself."""
+    scheme: str = "init_a"
+    scheme_options: dict[str, Option] = field(default_factory=dict)
+    variant: str = "plain"
+    variant_options: dict[str, Option] = field(default_factory=dict)
+    rank_stabilized: bool = False
+    train_a: bool = True
+    train_b: bool = True
+    dropout: float = 0.0
+    seed: int = 0
+    """Of the start, the order of the data and whatever else is drawn."""
+    rank_pattern: dict[str, int] = field(default_factory=dict)
+    alpha_pattern: dict[str, float] = field(default_factory=dict)
+    tie: bool = False
+
+    trust_remote_code: bool = False
+    """Run code that a model's folder brings."""
+    allow_pickle: bool = False
+    """Read weights that are not safetensors."""
+    report_to: str = "none"
+    """A service that the training is reported to: tensorboard, wandb, trackio."""
+
+    def __post_init__(self) -> None:
+        for name in ("length", "steps", "batch", "save_every", "launch_step"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("lr", "ratio", "clip"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be non-negative and finite, got {self.weight_decay}")
+        if not 0 <= self.warmup <= self.steps:
+            raise ValueError(f"warmup must be between 0 and steps = {self.steps}, got {self.warmup}")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be at least 1, got {self.limit}")
+        if self.micro_batch is not None and (self.micro_batch < 1 or self.batch % self.micro_batch):
+            raise ValueError(f"micro_batch must divide the batch of {self.batch}, got {self.micro_batch}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {', '.join(OPTIMIZERS)}")
+        if self.variant in ("dash", "tsd") and self.launch_step >= self.steps:
+            raise ValueError(
+                f"variant {self.variant!r} chooses its directions after step {self.launch_step} (launch_step), which "
+                f"must be less than steps = {self.steps}"
+            )
+        self.adapter()
+
+    def adapter(self, fresh: tuple[str, ...] = ()) -> lora.Config:
+        """What `lora.attach` is told; the `fresh` modules of a model, which it does not bring, are trained whole."""
+        values = {f.name: getattr(self, f.name) for f in fields(lora.Config)}
+        if self.target_modules == ("all-linear",):
+            values["target_modules"] = "all-linear"
+        values["modules_to_save"] = tuple(dict.fromkeys((*self.modules_to_save, *fresh)))
+        return lora.Config(**values)

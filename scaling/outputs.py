@@ -1,0 +1,39 @@
+"""What a finished run leaves in its folder, each file whole or not there."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scaling.task import Record
+
+RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
+PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
+
+
+def write_json(file: Path, value: Any) -> None:
+    _write(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_rows(file: Path, rows: Sequence[Record]) -> None:
+    _write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write(file: Path, text: str) -> None:
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+
+
+def draw_curves(file: Path, steps: Sequence[int], losses: Sequence[float], title: str) -> None:
+    """The training loss by step."""
+    import matplotlib.pyplot as plt  # takes longer to load than all of the rest here
+
+    plt.switch_backend("agg")
+    figure, axes = plt.subplots(figsize=(4.5, 3), layout="constrained")
+    axes.plot(steps, losses, lw=1)
+    axes.set(xlabel="step", ylabel="training loss", title=title)
+    partial = file.with_name(f".{file.name}.partial")
+    figure.savefig(partial, format="png", dpi=150)
+    plt.close(figure)
+    partial.replace(file)

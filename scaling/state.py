@@ -1,0 +1,81 @@
+"""What training changes in a model, as one safetensors file: enough to rebuild the adapted model from its base.
+
+`lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the directions of Dash
+with whether they are chosen, the frozen start. Ranks come from the config as `attach` resolved it, so a data-driven
+start is read back and never computed again.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import lora
+from lora.bases import shape_of
+from lora.layer import LoRALinear
+from lora.model import adapter, attached, install
+from lora.schemes import Factors
+from lora.targets import saved_modules, targets
+
+FILE = "training_state.safetensors"
+Layer = tuple[nn.Module, Factors, Factors | None, float]
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """Every tensor of the adapters but their bases', and of the modules_to_save, by its name in the model."""
+    found: dict[str, Tensor] = {}
+    for name, layer in lora.adapters(model).items():
+        own = layer.state_dict(prefix=f"{name}.")
+        found |= {key: value for key, value in own.items() if not key.startswith(f"{name}.base_layer.")}
+    for name, module in saved_modules(model, attached(model).config).items():
+        found |= module.state_dict(prefix=f"{name}.")
+    return found
+
+
+def put(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """The inverse of `trained_state` on a model of the same adapters; raises ValueError where the names differ."""
+    if wrong := sorted(trained_state(model).keys() ^ state.keys()):
+        raise ValueError(
+            f"the checkpoint belongs to another adapter: they differ in {wrong[0]} and {len(wrong) - 1} more"
+        )
+    model.load_state_dict(state, strict=False)
+    with torch.no_grad():  # a module that keeps what it made of its parameters sees a new version of them
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0)
+
+
+def first_bad(model: nn.Module) -> str | None:
+    """The first tensor of `trained_state` that holds NaN or infinity."""
+    return next((key for key, value in trained_state(model).items() if not value.isfinite().all()), None)
+
+
+def write(model: nn.Module, folder: Path) -> None:
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in trained_state(model).items()}
+    save_file(tensors, folder / FILE, {"format": "pt", "config": attached(model).config.to_json()})
+
+
+def read(folder: Path) -> tuple[lora.Config, dict[str, Tensor]]:
+    """The resolved config and the tensors; raises ValueError for a file that is missing or damaged."""
+    try:
+        with safe_open(folder / FILE, "pt") as file:
+            return lora.Config.from_json(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
+
+
+def rebuild(model: nn.Module, folder: Path) -> lora.Report:
+    """Put the adapters of a checkpoint on the base model, without any data."""
+    config, state = read(folder)
+
+    def start(name: str, module: nn.Module) -> LoRALinear:
+        (out, in_), rank = shape_of(module), config.rank_of(name)
+        pair = Factors(state[f"{name}.B0"], state[f"{name}.A0"]) if f"{name}.B0" in state else None
+        empty = Factors(torch.zeros(out, rank), torch.zeros(rank, in_))
+        return adapter(module, empty, pair, config.scale_of(name, rank), config, name)
+
+    report = install(model, config, *targets(model, config), start)
+    put(model, state)
+    return report

@@ -1,0 +1,49 @@
+"""What a task is: a record of functions, from which `scaling.finetune` makes a run. One file of scaling/tasks each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from scaling.config import Config
+
+Record = dict[str, Any]
+
+
+class Data(NamedTuple):
+    """Records as they were read, and what all of them say of the task (the classes, say), JSON-like."""
+
+    train: list[Record]
+    test: list[Record]
+    facts: dict[str, Any]
+
+
+class Loaded(NamedTuple):
+    """A frozen base with its tokenizer (or other processor); `fresh` names the modules that the weights lacked."""
+
+    model: nn.Module
+    processor: Any
+    fresh: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The functions that make a task, in the order in which they run. Wrong input is a ValueError of one sentence.
+
+    data(config)                              the records, embedded or read from the config's files
+    load(config, data)                        the model and its processor
+    examples(config, loaded, data, records)   a model input for each record, as numbers that `collate` can batch
+    collate(loaded)                           the function from a list of examples to a batch with labels
+    predict(config, loaded, data, records, examples, batch_size)    a JSON-like row for each record
+    metrics(rows, data)                       numbers that tell how good the rows are, by name, best known first
+    """
+
+    data: Callable[[Config], Data]
+    load: Callable[[Config, Data], Loaded]
+    examples: Callable[[Config, Loaded, Data, Sequence[Record]], list[Record]]
+    collate: Callable[[Loaded], Callable[[list[Record]], dict[str, Tensor]]]
+    predict: Callable[[Config, Loaded, Data, Sequence[Record], Sequence[Record], int], list[Record]]
+    metrics: Callable[[Sequence[Record], Data], dict[str, float]]
+    by_tokens: bool = False
+    """The model's loss is a mean over the tokens that have labels, and can take their number in a whole step."""

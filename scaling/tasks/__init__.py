@@ -1,0 +1,15 @@
+"""The tasks: every file of this folder is one, found by its name; it defines TASK."""
+
+import importlib
+import pkgutil
+
+from scaling.task import Task
+
+TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def find(name: str) -> Task:
+    """The task of this name; raises ValueError for an unknown one."""
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+    return importlib.import_module(f"scaling.tasks.{name}").TASK

@@ -1,0 +1,106 @@
+"""One or two sentences to a class, or to a number (GLUE's kinds).
+
+Columns: text label, or text text label; by default "text" and "label". Labels that are all floats make a regression;
+else every different label of the training data is a class. Without files: which installed package does this docstring
+belong to?
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from scaling.batches import split
+from scaling.config import Config
+from scaling.docstrings import labelled
+from scaling.reading import check_columns, embedded_model, from_files, limited, pretrained
+from scaling.task import Data, Loaded, Record, Task
+
+TRAIN, TEST = 300, 50  # docstrings of each package
+
+
+def data(config: Config) -> Data:
+    columns = config.columns or ("text", "label")
+    if not 2 <= len(columns) <= 3:
+        raise ValueError(f"columns must be text label, or text text label, got {len(columns)} of them")
+    train, test = from_files(config) or labelled(TRAIN, TEST, config.seed)
+    check_columns([*train, *test], columns)
+    labels = [record[columns[-1]] for record in train]
+    if all(isinstance(label, float) for label in labels):
+        return limited(config, Data(train, test, {"columns": columns, "classes": None}))
+    classes = sorted(set(map(str, labels)))
+    if len(classes) < 2:
+        raise ValueError(f"the training data have only one class, {classes[0]!r}")
+    unknown = {str(record[columns[-1]]) for record in test} - set(classes)
+    if unknown:
+        raise ValueError(f"the test data have a class that the training data lack: {min(unknown)!r}")
+    return limited(config, Data(train, test, {"columns": columns, "classes": classes}))
+
+
+def load(config: Config, data: Data) -> Loaded:
+    from transformers import AutoModelForSequenceClassification
+
+    count = len(data.facts["classes"] or [0.0])
+    return pretrained(
+        config,
+        AutoModelForSequenceClassification,
+        config.model or embedded_model(),
+        num_labels=count,
+        problem_type="regression" if data.facts["classes"] is None else "single_label_classification",
+        ignore_mismatched_sizes=True,
+    )
+
+
+def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
+    *texts, label = data.facts["columns"]
+    columns = [[str(record[name]) for record in records] for name in texts]
+    encoded = loaded.processor(*columns, truncation=True, max_length=config.length)
+    return [
+        {name: encoded[name][i] for name in encoded} | {"labels": _number(record[label], data.facts["classes"])}
+        for i, record in enumerate(records)
+    ]
+
+
+def _number(label: object, classes: list[str] | None) -> float | int:
+    return float(str(label)) if classes is None else classes.index(str(label))
+
+
+def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
+    from transformers import DataCollatorWithPadding
+
+    return DataCollatorWithPadding(loaded.processor)
+
+
+def predict(
+    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+) -> list[Record]:
+    *_, label = data.facts["columns"]
+    classes, outputs = data.facts["classes"], []
+    for batch in split(loaded, examples, batch_size, collate(loaded)):
+        batch.pop("labels")
+        outputs += loaded.model(**batch).logits.float().cpu()
+    if classes is None:
+        return [{"label": r[label], "prediction": o.item()} for r, o in zip(records, outputs, strict=True)]
+    return [
+        {"label": str(r[label]), "prediction": classes[int(o.argmax())], "logits": o.tolist()}
+        for r, o in zip(records, outputs, strict=True)
+    ]
+
+
+def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
+    from sklearn import metrics as sklearn
+
+    truth, guess = [row["label"] for row in rows], [row["prediction"] for row in rows]
+    if data.facts["classes"] is None:
+        import numpy as np
+
+        varies = len(set(truth)) > 1 and len(set(guess)) > 1
+        error = float(sklearn.mean_squared_error(truth, guess))
+        return {"mean_squared_error": error} | ({"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {})
+    return {
+        "accuracy": float(sklearn.accuracy_score(truth, guess)),
+        "f1": float(sklearn.f1_score(truth, guess, average="macro")),
+        "matthews": float(sklearn.matthews_corrcoef(truth, guess)),
+    }
+
+
+TASK = Task(data, load, examples, collate, predict, metrics)

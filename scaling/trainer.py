@@ -1,0 +1,127 @@
+"""transformers' Trainer on a model with adapters: what it saves, when it stops, and when Dash is launched."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from transformers import ProgressCallback, Trainer, TrainerCallback
+
+import lora
+from lora.model import attached
+from lora.variants.dash import DashLinear
+from scaling import state
+from scaling.config import Config
+
+NAME = "checkpoint-{}"
+COMPLETE = "trainer_state.json"  # what the Trainer writes last
+PARTIAL = ".partial"
+
+
+class Diverged(Exception):
+    """The loss or a trained value is not finite any more; the message says where."""
+
+
+def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
+    """Raises ValueError for a variant that the optimiser does not fit."""
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(lora.param_groups(model, config.lr, config.ratio, config.weight_decay))
+    return lora.OPTIMIZERS[config.optimizer](model, config.lr, config.ratio, config.weight_decay)
+
+
+class AdapterTrainer(Trainer):
+    """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the last one is kept."""
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        assert output_dir is not None
+        if bad := state.first_bad(self._bare()):
+            raise Diverged(f"{bad} holds NaN or infinity after step {self.state.global_step}")
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        state.write(self._bare(), Path(output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Nothing: the model was rebuilt from the checkpoint before its optimiser was made."""
+
+    def _bare(self) -> nn.Module:
+        assert self.model is not None
+        return self.accelerator.unwrap_model(self.model)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(Path(super()._get_output_dir(trial)) / PARTIAL)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        partial = Path(self._get_output_dir(trial))
+        if self.args.should_save:
+            shutil.rmtree(partial, ignore_errors=True)
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            done = partial / NAME.format(self.state.global_step)
+            final = partial.parent / done.name
+            shutil.rmtree(final, ignore_errors=True)  # an earlier one of the same step, after memory ran out
+            earlier = checkpoints(partial.parent)
+            done.replace(final)
+            for folder in earlier:
+                shutil.rmtree(folder)
+            partial.rmdir()
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not loss.isfinite():
+            with torch.no_grad(), _watched(self._bare()) as seen:
+                self.compute_loss(model, self._prepare_inputs(inputs))
+            where = f"the output of {seen[0]}" if seen else "the loss itself"
+            raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}: {where} is not finite")
+        return loss
+
+
+@contextmanager
+def _watched(model: nn.Module) -> Iterator[list[str]]:
+    """The names of the layers whose output is not finite, in the order of the forward pass."""
+    seen: list[str] = []
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.is_floating_point() and not output.isfinite().all():
+                seen.append(name)
+
+        return hook
+
+    handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules() if name]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class Bar(ProgressCallback):
+    """The progress bar, without a line for each step."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        pass
+
+
+class Launch(TrainerCallback):
+    """Calls `lora.launch` after one step, for the variants that need it."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, step: int) -> None:
+        self.model, self.optimizer, self.step = model, optimizer, step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            lora.launch(self.model, self.optimizer)
+
+
+def launches(model: nn.Module) -> bool:
+    attached(model)
+    return any(isinstance(layer, DashLinear) for layer in lora.adapters(model).values())
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, the oldest first."""
+    found = [path.parent for path in folder.glob(NAME.format(f"*/{COMPLETE}"))]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
