@@ -19,8 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import tyro
-
+from lab import flags
 from lab.code import ROOT, fingerprint, home
 from lab.memo import Memo
 from lab.process import finish
@@ -124,16 +123,7 @@ def check(config: Config) -> Result:
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        config, unknown = tyro.cli(
-            Config,
-            prog="python scaling/coord_check.py",
-            description=__doc__,
-            args=list(arguments),
-            config=(tyro.conf.FlagCreatePairsOff,),
-            return_unknown_args=True,
-        )
-        if unknown:
-            raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
+        config = flags.read(Config, "python scaling/coord_check.py", __doc__, arguments)
         result = check(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

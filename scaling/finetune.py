@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
+from lab import flags
 from lab.code import fingerprint, home
 from lab.process import finish
 from lab.store import Store, run_key
@@ -58,16 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         return config, options
 
     try:
-        (config, options), unknown = tyro.cli(
-            parsed,
-            prog="loralab finetune",
-            description=__doc__,
-            args=list(arguments),
-            config=(tyro.conf.FlagCreatePairsOff,),
-            return_unknown_args=True,
-        )
-        if unknown:
-            raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
+        config, options = flags.read(parsed, "loralab finetune", __doc__, arguments)
         _stay_offline(config)
         result = _result(config, options)
     except ValueError as error:

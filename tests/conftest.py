@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "MPLBACKEND": "agg"}  # before anything reads them
 
@@ -131,3 +132,16 @@ def run(start: Callable[..., "subprocess.Popen[str]"]) -> Run:
         return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def caught(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Assert that a check passes, and that it fails once the name, an attribute or a key of `where`, means `wrong`."""
+
+    def caught(where: Any, name: str, wrong: Any, check: Callable[[], None]) -> None:
+        check()
+        (monkeypatch.setitem if isinstance(where, dict) else monkeypatch.setattr)(where, name, wrong)
+        with pytest.raises(AssertionError):
+            check()
+
+    return caught
