@@ -171,7 +171,7 @@ CLAIMS = (
         ),
         "widths 2^7 to 2^12, 60 Adam steps on 64 samples, from a public figure's caption and recollection of its "
         "set-up; the factor 2 is this project's reading of a figure and not the paper's words. Ten seeds leave it "
-        "undecided, so twenty are taken",
+        "undecided, so twice as many as elsewhere are taken",
     ),
     Claim(
         "L9",
