@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Literal
 
 import lora
@@ -19,14 +18,20 @@ class Config:
     """What is learnt: a row of scaling.tasks.TASKS."""
     model: str | None = None
     """A transformers model: a folder, or a name on the hub; by default one that needs no network."""
-    train: Path | None = None
-    """Training data: .jsonl, .parquet, .csv or .txt; by default text that is on this machine."""
-    test: Path | None = None
-    """Data of the same kind to evaluate on; by default a tenth of the training data, held out."""
+    train: str | None = None
+    """Training data: a file (.jsonl, .parquet, .csv, .txt), a folder that the library datasets reads, or a data set
+    on the hub, name or name:subset; by default data that are on this machine, or made there."""
+    test: str | None = None
+    """Data to evaluate on, of the same kinds, or a split of the training data set; by default its split "test", else
+    a tenth of the training data, held out."""
+    hold_out: tuple[str, ...] = ()
+    """A column and values of it: evaluate on the training data's records that have one of them, train on the rest."""
     columns: tuple[str, ...] = ()
     """The data's columns in the order of the task, e.g. text label, or text text label; prompt answer."""
     length: int = 64
     """Tokens of an example; the rest is cut off."""
+    task_options: dict[str, Option] = field(default_factory=dict)
+    """Of the task's own, as its file says."""
     limit: int | None = None
     """Evaluate on this many examples at most."""
 
@@ -93,6 +98,10 @@ class Config:
             raise ValueError(f"weight_decay must be non-negative and finite, got {self.weight_decay}")
         if not 0 <= self.warmup <= self.steps:
             raise ValueError(f"warmup must be between 0 and steps = {self.steps}, got {self.warmup}")
+        if len(self.hold_out) == 1:
+            raise ValueError(f"hold_out must be a column and at least one value of it, got {self.hold_out[0]!r} alone")
+        if self.hold_out and self.test is not None:
+            raise ValueError("hold_out and test both say what to evaluate on: pass one of them")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1, got {self.limit}")
         if self.micro_batch is not None and (self.micro_batch < 1 or self.batch % self.micro_batch):

@@ -76,9 +76,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _stay_offline(config: Config) -> None:
-    """Nothing is fetched, and nothing sent, unless a model is named that is no folder. Before the first import."""
+    """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this machine; said before
+    any library that would is imported."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if config.model is None or Path(config.model).exists():
+    named = [source for source in (config.model, config.train) if source is not None]
+    if all(Path(source).exists() for source in named):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
@@ -86,7 +88,7 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
     settings = json.loads(json.dumps(asdict(config), default=str))
     here = Path(__file__)
-    find(config.task)
+    find(config.task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{config.task}.py")
     store = Store(options.store)
     folder = (

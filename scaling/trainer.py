@@ -20,6 +20,7 @@ from scaling.config import Config
 NAME = "checkpoint-{}"
 COMPLETE = "trainer_state.json"  # what the Trainer writes last
 PARTIAL = ".partial"
+Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 
 
 class Diverged(Exception):
@@ -35,6 +36,16 @@ def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
 
 class AdapterTrainer(Trainer):
     """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the last one is kept."""
+
+    def __init__(self, *given: Any, loss: Loss | None = None, **named: Any) -> None:
+        """`loss(model, batch)` is what is minimised; by default what the model gives."""
+        self.own_loss = loss
+        super().__init__(*given, **named)
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        if self.own_loss is None:
+            return super().compute_loss(model, inputs, *rest, **named)
+        return self.own_loss(model, inputs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None

@@ -12,7 +12,7 @@ from torch import Tensor
 from scaling.batches import split
 from scaling.config import Config
 from scaling.docstrings import labelled
-from scaling.reading import check_columns, embedded_model, from_files, limited, pretrained
+from scaling.reading import check_columns, embedded_model, limited, parts, pretrained
 from scaling.task import Data, Loaded, Record, Task
 
 TRAIN, TEST = 300, 50  # docstrings of each package
@@ -22,7 +22,7 @@ def data(config: Config) -> Data:
     columns = config.columns or ("text", "label")
     if not 2 <= len(columns) <= 3:
         raise ValueError(f"columns must be text label, or text text label, got {len(columns)} of them")
-    train, test = from_files(config) or labelled(TRAIN, TEST, config.seed)
+    train, test = parts(config, lambda: labelled(TRAIN, TEST, config.seed))
     check_columns([*train, *test], columns)
     labels = [record[columns[-1]] for record in train]
     if all(isinstance(label, float) for label in labels):
