@@ -136,8 +136,8 @@ def embedded_model() -> str:
 
 
 def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **options: Any) -> Loaded:
-    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its tokenizer). What is not
-    in the model's weights is drawn from the config's seed.
+    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its tokenizer). What the
+    model's weights lack is drawn from the config's seed.
 
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
