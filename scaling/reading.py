@@ -142,13 +142,12 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
     from transformers import AutoTokenizer
-    from transformers.utils import logging
 
     local = Path(source).exists()
     common = {"trust_remote_code": config.trust_remote_code, "local_files_only": local}
     if not config.allow_pickle:
         options["use_safetensors"] = True
-    with _quiet(logging), torch.random.fork_rng():
+    with quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
             reader = (processor or AutoTokenizer).from_pretrained(source, **common)
@@ -165,8 +164,10 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """Without the bars and tables of loading: what is fresh is reported with the adapter."""
+def quiet() -> Iterator[None]:
+    """Without transformers' bars, tables and warnings: what is fresh in a model is reported with the adapter."""
+    from transformers.utils import logging
+
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
