@@ -60,7 +60,9 @@ def _data_set(source: str) -> dict[str, list[Any]]:
     name, _, subset = source.partition(":")
     datasets.disable_progress_bars()
     splits = {}
-    for split, table in datasets.load_dataset(name, subset or None).items():
+    with quiet():
+        found = datasets.load_dataset(name, subset or None)
+    for split, table in found.items():
         classes = {n: f for n, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
         for column, feature in table.features.items():
             if isinstance(feature, datasets.Image):
@@ -165,14 +167,18 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' bars, tables and warnings: what is fresh in a model is reported with the adapter."""
+    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a model is reported
+    with the adapter, and a hub out of reach with the error."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
+    levels = {library: library.get_verbosity() for library in (hub, logging)}
+    for library in levels:
+        library.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for library, level in levels.items():
+            library.set_verbosity(level)
         logging.enable_progress_bar()
