@@ -109,8 +109,9 @@ def _attached(task: Task, config: Config, loaded: Loaded, inputs: Sequence[Recor
     job, adapter, collate = processes.join(), config.adapter(loaded.fresh), task.collate(loaded)
 
     def attach(size: int) -> lora.Report:
+        set_seed(config.seed)  # of what the loss draws
         batches = stream(loaded, inputs, size, collate, config.seed, job.process_index, job.num_processes)
-        return lora.attach(loaded.model, adapter, batches, task.loss)
+        return lora.attach(loaded.model, adapter, batches, task.loss and task.loss(loaded))
 
     return find_executable_batch_size(attach, micro)()  # type: ignore[call-arg]
 
@@ -241,7 +242,7 @@ def _trainer(
         train_dataset=inputs,  # type: ignore[arg-type]
         eval_dataset=valid if valid else None,  # type: ignore[arg-type]
         optimizers=(optimizer, None),
-        loss=task.loss,
+        loss=task.loss and task.loss(loaded),
         best=best,
     )
     # Many models take the number of items and ignore it; then the mean is over micro-batches, all of one size.
