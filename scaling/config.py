@@ -60,6 +60,7 @@ class Config:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; adapters stay in float32."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time, the same numbers."""
     save_every: int = 50
     """Steps between checkpoints."""
     validate_every: int | None = None

@@ -207,8 +207,10 @@ def _trainer(
     set_seed(config.seed)
     loaded.model.zero_grad()
     more: dict[str, Any] = {}
-    if config.gradient_checkpointing:  # named only then, since the name is about to change
-        more |= {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    if config.gradient_checkpointing:  # transformers 6 knows the new name alone, and earlier releases the old one
+        known = TrainingArguments.__dataclass_fields__
+        name = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known)
+        more |= {name: True, f"{name}_kwargs": {"use_reentrant": False}}
     if config.validate_every is not None:
         more |= {"eval_strategy": "steps", "eval_steps": config.validate_every, "metric_for_best_model": "loss"}
         more |= {"greater_is_better": False, "per_device_eval_batch_size": micro}
