@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("transformers")
 
-from transformers.models.bert.modeling_bert import BertLayer
+from transformers.models.bert.modeling_bert import BertAttention
 
 from scaling.config import Config
 from scaling.running import sizes
@@ -27,8 +27,8 @@ def losses(model: Path, folder: Path, *more: str) -> list[float]:
 
 
 def test_checkpointing_computes_again_and_the_same(model, tmp_path, monkeypatch):
-    forward, calls = BertLayer.forward, []
-    monkeypatch.setattr(BertLayer, "forward", lambda *given, **named: calls.append(1) or forward(*given, **named))
+    forward, calls = BertAttention.forward, []
+    monkeypatch.setattr(BertAttention, "forward", lambda *given, **named: calls.append(1) or forward(*given, **named))
     expected, plain = losses(model, tmp_path / "plain"), len(calls)
     assert losses(model, tmp_path / "checkpointing", "--gradient-checkpointing") == expected
     assert len(calls) - plain == plain + 2 * 4, "two layers once more in each of four steps"
