@@ -40,7 +40,8 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
     else:
         before = _evaluated(task, config, loaded, data, held)[1]
         batches = stream(loaded, inputs, batch, task.collate(loaded), config.seed)
-        report = lora.attach(loaded.model, config.adapter(loaded.fresh), batches, task.loss)
+        set_seed(config.seed)  # of what the loss draws for a data-driven start
+        report = lora.attach(loaded.model, config.adapter(loaded.fresh), batches, task.loss and task.loss(loaded))
     make_optimizer(config, loaded.model)  # refuses what does not fit before anything is written
     begin()
     outputs.write_json(folder / outputs.BEFORE, before)
@@ -147,7 +148,7 @@ def _trainer(
         task.collate(loaded),
         train_dataset=inputs,  # type: ignore[arg-type]
         optimizers=(optimizer, None),
-        loss=task.loss,
+        loss=task.loss and task.loss(loaded),
     )
     # Many models take the number of items and ignore it; then the mean is over micro-batches, all of one size.
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and task.by_tokens
