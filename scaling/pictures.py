@@ -12,9 +12,10 @@ def picture(value: Any, folder: Path | None = None) -> Image.Image:
     counts from `folder`. Raises ValueError for one that is not there, or no image."""
     if isinstance(value, Image.Image):
         return value
-    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
+    data, name = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
+    file = Path(folder or "", str(name))
     try:
-        with Image.open(Path(folder or "", str(path)) if data is None else io.BytesIO(data)) as image:
+        with Image.open(file if data is None else io.BytesIO(data)) as image:
             return ImageOps.exif_transpose(image)
     except (OSError, TypeError) as error:
-        raise ValueError(f"the image {path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"the image {file} cannot be read: {' '.join(str(error).split())[:200]}") from error

@@ -94,7 +94,9 @@ def _digits(seed: int) -> tuple[list[Record], list[Record]]:
 
 def load(config: Config, data: Data) -> Loaded:
     options: Options = TASK.options(config)
-    model, pipe, fresh = pipelines.read(config, config.model or folder_of("diffusion"))
+    loaded = pipelines.read(config, config.model or folder_of("diffusion"))
+    model: Any
+    model, pipe, fresh = loaded
     wanted = generators.asked_by(pipe)
     if wanted and len(data.facts["columns"]) < 2:
         raise ValueError(f"the pipeline is asked by {wanted}: name the columns image and {wanted} by --columns")
@@ -102,6 +104,8 @@ def load(config: Config, data: Data) -> Loaded:
         raise ValueError(f"inference_steps must be at most the scheduler's {most}, got {options.inference_steps}")
     if options.guidance != 1 and not generators.can_be_guided(pipe):
         raise ValueError(f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked")
+    if config.gradient_checkpointing:  # the Trainer knows it by transformers' name
+        model.gradient_checkpointing_enable = lambda **_: model.enable_gradient_checkpointing()
     if options.judge is None and config.train is None:
         return Loaded(model, Frozen(pipe, judges.digits()), fresh)
     return Loaded(model, Frozen(pipe, judges.clip(config, options.judge or judges.STANDARD)), fresh)
