@@ -56,7 +56,7 @@ def check(pipe: Any, source: str) -> None:
     def refuse(why: str) -> None:
         raise ValueError(f"the pipeline {source}, a {type(pipe).__name__}, cannot be trained: {why}")
 
-    net, config = network(pipe), pipe.scheduler.config
+    net = network(pipe)
     if not isinstance(net, DiTTransformer2DModel | UNet2DConditionModel | UNet2DModel):
         refuse(f"its network is a {type(net).__name__}, not UNet2DModel, DiTTransformer2DModel or UNet2DConditionModel")
     if isinstance(net, UNet2DConditionModel):
@@ -71,6 +71,7 @@ def check(pipe: Any, source: str) -> None:
     given = net.config["in_channels"] if vae_of(pipe) is None else vae_of(pipe).config["latent_channels"]
     if net.config["in_channels"] != given or "vqvae" in pipe.components:
         refuse("its network does not work on the latents of an AutoencoderKL alone")
+    config = pipe.scheduler.config
     if is_flow(pipe.scheduler):
         if config["use_dynamic_shifting"]:
             refuse("its scheduler shifts time by the image's size (use_dynamic_shifting)")

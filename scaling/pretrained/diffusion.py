@@ -15,7 +15,9 @@ STEPS = 800
 
 def make(folder: Path) -> None:
     from diffusers import DiTPipeline, DiTTransformer2DModel, FlowMatchEulerDiscreteScheduler
+    from diffusers.utils import logging
 
+    logging.set_verbosity_error()  # it warns of the autoencoder that is not there
     with torch.random.fork_rng():
         torch.manual_seed(0)  # torch draws a module's start from the global generator alone
         net = DiTTransformer2DModel(
