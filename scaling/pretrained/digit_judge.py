@@ -1,0 +1,11 @@
+"""The classifier of scikit-learn's digits, as they are and inverted, whose features images of digits are judged by."""
+
+import json
+from pathlib import Path
+
+from proxies.overparam_generation_cells.trained import judge
+
+
+def make(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "judge.json").write_text(json.dumps(judge(seed=0)))

@@ -1,0 +1,197 @@
+"""Images from classes or texts: the network of a diffusers pipeline learns to draw images like the training data's.
+
+Columns: image, image label, or image text, as the pipeline asks; by default "image" with "text" or "label", whichever
+the first record has. An image is one of the library datasets, or a path, which counts from the folder of the training
+data. It is cut to a square, the largest in its middle, and resized. Labels that the pipeline names have its numbers,
+whole numbers are classes as they are, other labels are numbered in their order. Without files: a small diffusion
+transformer that draws the digits 0 to 4 learns 5 to 9.
+
+After training an image is drawn for each test record, from its label or text and a seed of its own, and all of them are
+compared with the test images, brought to the same size (scaling/judges.py).
+"""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image, ImageOps
+from torch import Generator, Tensor, nn
+
+from scaling import diffusion, generators, judges, pipelines
+from scaling.batches import device_of, split
+from scaling.config import Config
+from scaling.pictures import picture
+from scaling.pretrained import folder_of
+from scaling.reading import check_columns, limited, parts
+from scaling.task import Data, Loaded, Record, Task
+
+TRAIN = 600  # of the 896 digits 5 to 9; the others are for the test
+DIGITS = 5  # after the point, of an embedding's numbers in a row
+FEATURES = ("embedding", "real")  # of the image that was drawn, and of the test image
+
+
+@dataclass(frozen=True)
+class Options:
+    judge: str | None = None
+    """A CLIP model that images are embedded by: a folder, or a name on the hub; by default that of CMMD's definition,
+    and for the default data a classifier of digits."""
+    inference_steps: int = 20
+    """Steps in which an image is drawn."""
+    guidance: float = 1.0
+    """Classifier-free guidance while drawing; 1 is none."""
+
+    def __post_init__(self) -> None:
+        if self.inference_steps < 1:
+            raise ValueError(f"inference_steps must be at least 1, got {self.inference_steps}")
+        if not 1 <= self.guidance < float("inf"):
+            raise ValueError(f"guidance must be at least 1 and finite, got {self.guidance}")
+
+
+class Frozen(NamedTuple):
+    """What is not trained: the pipeline besides its network, and what images are judged by."""
+
+    pipe: Any
+    embed: judges.Embed
+
+
+def data(config: Config) -> Data:
+    pipelines.need_diffusers()
+    train, test = parts(config, lambda: _digits(config.seed))
+    columns = config.columns or ("image", *[name for name in ("text", "label") if name in train[0]][:1])
+    if len(columns) > 2:
+        raise ValueError(f"columns must be image, image label, or image text, got {len(columns)} of them")
+    check_columns([*train, *test], columns)
+    labels = {label_of(record, name) for name in columns[1:] for record in (*train, *test)}
+    facts = {
+        "columns": columns,
+        "folder": str(Path(config.train or "").parent),
+        "labels": sorted(labels, key=lambda label: (isinstance(label, str), label)),
+    }
+    found = limited(config, Data(train, test, facts))
+    if len(found.test) < 2:
+        raise ValueError("the test data have one image, and sets of images are compared: at least 2 are needed")
+    return found
+
+
+def label_of(record: Record, column: str) -> int | str:
+    return value if isinstance(value := record[column], int) else str(value)
+
+
+def _digits(seed: int) -> tuple[list[Record], list[Record]]:
+    from proxies.overparam_generation_cells.images import SEEN, digits
+
+    images, labels = digits()
+    order = torch.randperm(len(images), generator=Generator().manual_seed(seed)).tolist()
+    found = [
+        {"image": pillow(images[i].view(1, 8, 8)), "label": int(labels[i])} for i in order if int(labels[i]) not in SEEN
+    ]
+    return found[:TRAIN], found[TRAIN:]
+
+
+def load(config: Config, data: Data) -> Loaded:
+    options: Options = TASK.options(config)
+    loaded = pipelines.read(config, config.model or folder_of("diffusion"))
+    model: Any
+    model, pipe, fresh = loaded
+    wanted = generators.asked_by(pipe)
+    if wanted and len(data.facts["columns"]) < 2:
+        raise ValueError(f"the pipeline is asked by {wanted}: name the columns image and {wanted} by --columns")
+    if options.inference_steps > (most := pipe.scheduler.config["num_train_timesteps"]):
+        raise ValueError(f"inference_steps must be at most the scheduler's {most}, got {options.inference_steps}")
+    if options.guidance != 1 and not generators.can_be_guided(pipe):
+        raise ValueError(f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked")
+    if config.gradient_checkpointing:  # the Trainer knows it by transformers' name
+        model.gradient_checkpointing_enable = lambda **_: model.enable_gradient_checkpointing()
+    if options.judge is None and config.train is None:
+        return Loaded(model, Frozen(pipe, judges.digits()), fresh)
+    return Loaded(model, Frozen(pipe, judges.clip(config, options.judge or judges.STANDARD)), fresh)
+
+
+def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
+    pipe, (column, *asked), folder = loaded.processor.pipe, data.facts["columns"], Path(data.facts["folder"])
+    for number, record in enumerate(records, 1):
+        if isinstance(path := record[column], str) and not (folder / path).is_file():
+            raise ValueError(f"record {number}: there is no image {folder / path}")
+    found: list[Record] = [{"image": record[column], "folder": folder} for record in records]
+    if generators.asked_by(pipe) == "text":
+        texts = [str(record[asked[0]]) for record in records]
+        return [one | {"input_ids": ids} for one, ids in zip(found, generators.tokens(pipe, texts), strict=True)]
+    if generators.asked_by(pipe) == "label":
+        number = generators.numbers(pipe, data.facts["labels"])
+        return [one | {"class_labels": number[label_of(r, asked[0])]} for one, r in zip(found, records, strict=True)]
+    return found
+
+
+def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
+    channels, side = generators.resolution(loaded.processor.pipe)
+
+    def batch(examples: list[Record]) -> dict[str, Tensor]:
+        images = [picture(example["image"], example["folder"]) for example in examples]
+        found = {"pixel_values": torch.stack([pixels(image, channels, side) for image in images])}
+        names = [name for name in ("class_labels", "input_ids") if name in examples[0]]
+        return found | {name: torch.tensor([example[name] for example in examples]) for name in names}
+
+    return batch
+
+
+def pixels(image: Image.Image, channels: int, side: int) -> Tensor:
+    """(channels, side, side) in [-1, 1]."""
+    square = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.BICUBIC)
+    values = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
+    return values.view(side, side, channels).movedim(-1, 0) / 127.5 - 1
+
+
+def pillow(x: Tensor) -> Image.Image:
+    """Of (channels, side, side) in [-1, 1]."""
+    array = ((x + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def loss(loaded: Loaded) -> Callable[[nn.Module, dict[str, Tensor]], Tensor]:
+    return diffusion.loss(loaded.processor.pipe.to(device_of(loaded)))
+
+
+def predict(
+    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+) -> list[Record]:
+    options: Options = TASK.options(config)
+    pipe, embed = loaded.processor
+    pipe.to(device := device_of(loaded))
+    rows: list[Record] = []
+    for batch in split(loaded, examples, batch_size, collate(loaded)):
+        seeds = range(len(rows), len(rows) + len(batch["pixel_values"]))
+        rngs = [Generator().manual_seed(seed) for seed in seeds]
+        drawn = diffusion.draw(pipe, batch, rngs, options.inference_steps, options.guidance)
+        if not drawn.isfinite().all():
+            raise RuntimeError("an image that was drawn is not finite; a lower --lr may help")
+        images, real = ([pillow(x) for x in part] for part in (drawn, batch["pixel_values"]))
+        for seed, image, *found in zip(seeds, images, embed(images, device), embed(real, device), strict=True):
+            features = ([round(value, DIGITS) for value in one.tolist()] for one in found)
+            rows.append({"seed": seed, "image": _written(image), **dict(zip(FEATURES, features, strict=True))})
+    if told := generators.asked_by(pipe):
+        for row, record in zip(rows, records, strict=True):
+            row[told] = str(record[data.facts["columns"][1]])
+    return rows
+
+
+def _written(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, format="png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
+    drawn, real = (torch.tensor([row[name] for row in rows]) for name in FEATURES)
+    scores = judges.distances(drawn, real)
+    if "label" in rows[0]:
+        labels = [row["label"] for row in rows]
+        right = [a == b for a, b in zip(labels, judges.nearest(drawn, real, labels), strict=True)]
+        scores["fidelity"] = sum(right) / len(right)
+    return scores
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, loss, Options=Options)
