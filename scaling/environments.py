@@ -23,20 +23,21 @@ class Spaces(NamedTuple):
 
     observation: int
     actions: int
-    low: np.ndarray | None
-    high: np.ndarray | None
+    bounds: tuple[np.ndarray, np.ndarray] | None
 
     def encoded(self, actions: np.ndarray) -> np.ndarray:
         """Actions, one a row, as a model takes them: scaled to [-1, 1], or one-hot."""
-        if self.low is None or self.high is None:
+        if self.bounds is None:
             return np.eye(self.actions, dtype=np.float32)[actions]
-        return (2 * (actions - self.low) / (self.high - self.low) - 1).astype(np.float32)
+        low, high = self.bounds
+        return (2 * (actions - low) / (high - low) - 1).astype(np.float32)
 
     def decoded(self, output: np.ndarray) -> Any:
         """The action that a model's output, scaled likewise or logits, means."""
-        if self.low is None or self.high is None:
+        if self.bounds is None:
             return int(output.argmax())
-        return (self.low + (output.clip(-1, 1) + 1) / 2 * (self.high - self.low)).astype(np.float32)
+        low, high = self.bounds
+        return (low + (output.clip(-1, 1) + 1) / 2 * (high - low)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ def spaces(environment: Any) -> Spaces:
     if not (isinstance(seen, Box) and len(seen.shape) == 1):
         raise ValueError(f"observations must be vectors (a one-dimensional Box), got {seen}")
     if isinstance(done, Discrete) and done.start == 0:
-        return Spaces(seen.shape[0], int(done.n), None, None)
+        return Spaces(seen.shape[0], int(done.n), None)
     if isinstance(done, Box) and len(done.shape) == 1 and done.is_bounded():
-        return Spaces(seen.shape[0], done.shape[0], done.low, done.high)
+        return Spaces(seen.shape[0], done.shape[0], (done.low, done.high))
     raise ValueError(f"actions must be vectors within bounds (a Box) or choices from 0 on (Discrete), got {done}")
 
 

@@ -32,7 +32,8 @@ def rollouts(
     states = np.zeros((count, longest, spaces.observation), np.float32)
     actions = np.zeros((count, longest, spaces.actions), np.float32)
     to_go = np.full((count, longest, 1), target / scales.return_scale, np.float32)
-    returns, rows = np.zeros(count), [{"seed": seed} for seed in seeds]
+    returns = np.zeros(count)
+    rows: list[Record] = [{} for _ in seeds]
     seen = {i: env.reset(seed=seed)[0] for i, (env, seed) in enumerate(zip(environments, seeds, strict=True))}
     for step in range(longest):
         active = list(seen)

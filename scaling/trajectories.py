@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from scaling.environments import Spaces
 
 TOKENS = 3  # of a timestep
-IGNORED = -100
 Window = dict[str, Any]
 
 
@@ -86,7 +85,7 @@ def encoded(window: Window, scales: Scales, spaces: Spaces) -> dict[str, Tensor]
         "actions": actions,
         "returns_to_go": torch.from_numpy((window["returns_to_go"] / scales.return_scale).astype(np.float32))[:, None],
         "timesteps": torch.arange(window["start"], window["start"] + steps),
-        "labels": actions.argmax(-1) if spaces.low is None else actions,
+        "labels": actions.argmax(-1) if spaces.bounds is None else actions,
         "attention_mask": torch.ones(steps, dtype=torch.long),
     }
 

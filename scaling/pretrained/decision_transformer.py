@@ -1,5 +1,6 @@
 """A Decision Transformer that imitates the scripted policy of Pendulum-v1 with its own physics."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from scaling import environments
@@ -24,7 +25,7 @@ def make(folder: Path, name: str = "Pendulum-v1") -> None:
     config = DecisionTransformerConfig(
         state_dim=spaces.observation,
         act_dim=spaces.actions,
-        action_tanh=spaces.low is not None,
+        action_tanh=spaces.bounds is not None,
         max_ep_len=environment.spec.max_episode_steps,
         hidden_size=64,
         n_layer=3,
@@ -34,9 +35,7 @@ def make(folder: Path, name: str = "Pendulum-v1") -> None:
         attn_pdrop=0.0,
         bos_token_id=None,
         eos_token_id=None,
-        state_mean=list(known.state_mean),
-        state_std=list(known.state_std),
-        return_scale=known.return_scale,
+        **asdict(known),
     )
     model = DecisionTransformerModel(config)
     examples = [encoded(window, known, spaces) for window in windows(episodes, WINDOW)]

@@ -7,6 +7,7 @@ of --length. The return is compared with that of random actions, score 0, and of
 scripted policy without noise or, where the environment has none, the data.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,14 @@ from torch import Tensor, nn
 
 from scaling import environments, trajectories
 from scaling.config import Config
-from scaling.environments import Spaces
-from scaling.reading import check_columns, limited, pretrained, read
+from scaling.episodes import read_episodes
+from scaling.reading import pretrained
 from scaling.rollouts import rollouts
 from scaling.task import Data, Loaded, Record, Task
 
 PHYSICS = ("gravity", "mass", "length", "force")
-NOISE = 0.3
+NOISE = 0.3  # the largest part of random actions in an episode that is recorded
+RECORDED, PLAYED = 1, 2  # what seeds are for
 EMBEDDED = {"Pendulum-v1": "decision_transformer", "CartPole-v1": "cart_pole_transformer"}
 HIGH = 0.9  # the quantile of the data's returns that is aimed at
 THIN = ("embed_return", "embed_state", "embed_action", "predict_action")
@@ -48,14 +50,20 @@ class Options:
     """that the model is asked for; by default one that a tenth of the data reach"""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.environment, str):
+            raise ValueError(f"environment must be a name, got {self.environment!r}")
         for name in PHYSICS:
-            if (value := getattr(self, name)) is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+            if (value := getattr(self, name)) is not None and not (_finite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
         for name in ("episodes", "rollouts"):
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.target_return is not None and not abs(self.target_return) < float("inf"):
-            raise ValueError(f"target_return must be finite, got {self.target_return}")
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+        if self.target_return is not None and not _finite(self.target_return):
+            raise ValueError(f"target_return must be a number, got {self.target_return!r}")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def data(config: Config) -> Data:
@@ -63,18 +71,18 @@ def data(config: Config) -> Data:
     if config.test is not None or config.hold_out:
         raise ValueError("offline_rl is evaluated by playing in the environment: it takes neither test nor hold_out")
     if (steps := config.length // trajectories.TOKENS) < 1:
-        raise ValueError(f"length must be at least {trajectories.TOKENS}, the tokens of a timestep, got {config.length}")
+        raise ValueError(f"length must be at least {trajectories.TOKENS} tokens, a timestep, got {config.length}")
     name, change = options.environment, _change(config, options)
     environment = environments.make(name, change)
     spaces = environments.spaces(environment)
     if config.train is None:
-        seeds = environments.seeds(options.episodes, config.seed, 1)
+        seeds = environments.seeds(options.episodes, config.seed, RECORDED)
         episodes = list(environments.recorded(name, environment, seeds, NOISE))
     else:
-        episodes = _read(config, spaces)
+        episodes = read_episodes(config, spaces)
     returns = [float(episode["rewards"].sum()) for episode in episodes]
     target = float(np.quantile(returns, HIGH)) if options.target_return is None else float(options.target_return)
-    seeds = environments.seeds(options.rollouts, 0, 2)
+    seeds = environments.seeds(options.rollouts, 0, PLAYED)[: config.limit]
     aimless = environments.random_policy(environment, seeds[0])
     policy = environments.scripted(name, environment)
     reference = np.mean(returns if policy is None else _played(environment, policy, seeds))
@@ -85,7 +93,9 @@ def data(config: Config) -> Data:
         "random_return": float(np.mean(_played(environment, aimless, seeds))),
         "reference_return": float(reference),
     }
-    return limited(config, Data(trajectories.windows(episodes, steps), [{"seed": seed} for seed in seeds], facts))
+    return Data(
+        trajectories.windows(episodes, steps), [{"episode": i, "seed": seed} for i, seed in enumerate(seeds)], facts
+    )
 
 
 def _change(config: Config, options: Options) -> dict[str, float]:
@@ -97,45 +107,6 @@ def _change(config: Config, options: Options) -> dict[str, float]:
 
 def _played(environment: Any, policy: environments.Policy, seeds: Sequence[int]) -> list[float]:
     return [float(environments.episode(environment, policy, seed)["rewards"].sum()) for seed in seeds]
-
-
-def _read(config: Config, spaces: Spaces) -> list[dict[str, np.ndarray]]:
-    columns = config.columns or ("observations", "actions", "rewards")
-    if len(columns) != 3:
-        raise ValueError(f"columns must be observations actions rewards, got {len(columns)} of them")
-    assert config.train is not None
-    splits = read(config.train)
-    records = splits.get("train") or next(iter(splits.values()))
-    check_columns(records, columns)
-    return [_episode(record, columns, spaces, f"record {number}") for number, record in enumerate(records, 1)]
-
-
-def _episode(record: Record, columns: Sequence[str], spaces: Spaces, where: str) -> dict[str, np.ndarray]:
-    """The three arrays of a record; raises ValueError where they do not fit each other or the environment."""
-    choices = spaces.low is None
-    shapes = {"observations": (spaces.observation,), "actions": () if choices else (spaces.actions,), "rewards": ()}
-    found: dict[str, np.ndarray] = {}
-    for (name, shape), column in zip(shapes.items(), columns, strict=True):
-        try:
-            rows = [np.asarray(row, dtype=np.float64) for row in record[column]]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {column!r} must be a list of numbers, or of lists of them") from error
-        if not rows or any(row.shape != shape for row in rows):
-            each = f"{shape[0]} numbers" if shape else "a number"
-            raise ValueError(f"{where}: {column!r} must have {each} a step, as the environment has")
-        found[name] = np.stack(rows)
-        if not np.isfinite(found[name]).all():
-            raise ValueError(f"{where}: {column!r} holds a value that is not finite")
-        if len(rows) != len(found["observations"]):
-            raise ValueError(f"{where}: {column!r} has {len(rows)} steps, {columns[0]!r} {len(found['observations'])}")
-    actions = found["actions"]
-    if choices:
-        found["actions"] = actions.astype(np.int64)
-        if (found["actions"] != actions).any() or actions.min() < 0 or actions.max() >= spaces.actions:
-            raise ValueError(f"{where}: {columns[1]!r} must be whole numbers from 0 to {spaces.actions - 1}")
-    elif (actions < spaces.low).any() or (actions > spaces.high).any():
-        raise ValueError(f"{where}: {columns[1]!r} must lie within the environment's bounds {spaces.low}, {spaces.high}")
-    return found
 
 
 def load(config: Config, data: Data) -> Loaded:
@@ -155,12 +126,12 @@ def load(config: Config, data: Data) -> Loaded:
     spaces = environments.spaces(environment)
     for field, here, what in (
         ("state_dim", spaces.observation, "numbers of an observation"),
-        ("act_dim", spaces.actions, "numbers of an action" if spaces.low is not None else "actions"),
+        ("act_dim", spaces.actions, "numbers of an action" if spaces.bounds is not None else "actions"),
     ):
         if (there := getattr(model.config, field)) != here:
             raise ValueError(f"the model {source} has {field} {there}, but {name} has {here} {what}")
-    if spaces.low is None and model.config.action_tanh:
-        raise ValueError(f"the model {source} has action_tanh, which bounds the logits of {name}'s actions: set it false")
+    if spaces.bounds is None and model.config.action_tanh:
+        raise ValueError(f"the model {source} has action_tanh, which bounds the logits of choices: set it false")
     longest = environment.spec.max_episode_steps or 0
     longest = max(longest, *(window["start"] + len(window["actions"]) for window in data.train))
     if longest > model.config.max_ep_len:
@@ -199,14 +170,14 @@ def predict(
             length=config.length // trajectories.TOKENS,
             longest=model.config.max_ep_len,
         )
-    return [{"episode": number} | row for number, row in enumerate(rows)]
+    return [record | row for record, row in zip(records, rows, strict=True)]
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     """The score is D4RL's: 0 for random actions, 100 for the reference."""
     mean = sum(row["return"] for row in rows) / len(rows)
     low, high = data.facts["random_return"], data.facts["reference_return"]
-    score = {"normalized_score": 100 * (mean - low) / (high - low)} if high > low else {}
+    score = {"normalised_score": 100 * (mean - low) / (high - low)} if high > low else {}
     return score | {"return": mean, "reference_return": high, "random_return": low}
 
 
