@@ -53,7 +53,7 @@ class Script:
 def make(name: str, change: Mapping[str, float]) -> Any:
     """The environment with its physics multiplied by the factors of `change`.
 
-    Raises ValueError where it, or Gymnasium, is not installed, or has no such physics.
+    Raises ValueError where it, or Gymnasium, is not installed, or it has no such physics, or episodes without end.
     """
     try:
         import gymnasium
@@ -63,6 +63,8 @@ def make(name: str, change: Mapping[str, float]) -> Any:
         environment = gymnasium.make(name, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"cannot make the environment {name!r}: {' '.join(str(error).split())[:300]}") from error
+    if environment.spec is None or environment.spec.max_episode_steps is None:
+        raise ValueError(f"episodes of {name!r} need not end: register it with max_episode_steps")
     inner: Any = environment.unwrapped
     known = SCRIPTS[name].physics if name in SCRIPTS else {}
     for factor, value in change.items():

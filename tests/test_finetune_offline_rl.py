@@ -316,6 +316,14 @@ def test_options_that_do_not_fit_are_refused(cart_pole, tmp_path, capsys, option
     refused(capsys, arguments(tmp_path, cart_pole, *options, **named), expected)
 
 
+def test_an_environment_without_end_is_refused(cart_pole, tmp_path, capsys, monkeypatch):
+    import gymnasium
+
+    entry = gymnasium.spec("CartPole-v1").entry_point
+    monkeypatch.setitem(gymnasium.registry, "Endless-v0", gymnasium.envs.registration.EnvSpec("Endless-v0", entry))
+    refused(capsys, arguments(tmp_path, cart_pole, environment="Endless-v0"), "episodes of 'Endless-v0' need not end")
+
+
 def test_without_gymnasium_the_extra_is_named(cart_pole, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     refused(capsys, arguments(tmp_path, cart_pole), r"pip install 'loralab\[rl\]'")

@@ -93,9 +93,8 @@ def data(config: Config) -> Data:
         "random_return": float(np.mean(_played(environment, aimless, seeds))),
         "reference_return": float(reference),
     }
-    return Data(
-        trajectories.windows(episodes, steps), [{"episode": i, "seed": seed} for i, seed in enumerate(seeds)], facts
-    )
+    test = [{"episode": number, "seed": seed} for number, seed in enumerate(seeds)]
+    return Data(trajectories.windows(episodes, steps), test, facts)
 
 
 def _change(config: Config, options: Options) -> dict[str, float]:
@@ -132,8 +131,8 @@ def load(config: Config, data: Data) -> Loaded:
             raise ValueError(f"the model {source} has {field} {there}, but {name} has {here} {what}")
     if spaces.bounds is None and model.config.action_tanh:
         raise ValueError(f"the model {source} has action_tanh, which bounds the logits of choices: set it false")
-    longest = environment.spec.max_episode_steps or 0
-    longest = max(longest, *(window["start"] + len(window["actions"]) for window in data.train))
+    last = max(window["start"] + len(window["actions"]) for window in data.train)
+    longest = max(environment.spec.max_episode_steps, last)
     if longest > model.config.max_ep_len:
         raise ValueError(f"the model {source} has max_ep_len {model.config.max_ep_len}, but an episode {longest} steps")
     model.predict_state = model.predict_return = nn.Identity()
