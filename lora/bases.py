@@ -17,6 +17,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from lora.processes import is_sharded, whole
+
 
 @runtime_checkable
 class QuantisedLinear(Protocol):
@@ -130,6 +132,8 @@ def obstacle(module: Any) -> str | None:
     base = base_of(module)
     if not base.quantised and not isinstance(module.weight, nn.Parameter):
         return "its weight is computed from other parameters"
+    if base.reads_ids and is_sharded(module.weight):
+        return "its weight is sharded between processes, and an embedding's must be whole"
     if base.reads_ids and module.max_norm is not None:
         return "max_norm changes its weight in each forward"
     if base.reads_ids and module.scale_grad_by_freq:
@@ -138,8 +142,9 @@ def obstacle(module: Any) -> str | None:
 
 
 def weight_of(module: nn.Module) -> Tensor:
-    """W as (out, in): a view of a dense weight, a dequantised copy of any other."""
-    return base_of(module).weight(module)
+    """W as (out, in): a view of a dense weight, a dequantised copy of a quantised one, and of one that is sharded
+    between processes a whole copy, for which all of them must call this."""
+    return whole(base_of(module).weight(module))
 
 
 def shape_of(module: Any) -> tuple[int, int]:

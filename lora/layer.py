@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from lora.bases import base_of, shape_of, weight_of
+from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
 
@@ -196,12 +197,17 @@ class LoRALinear(nn.Module, ABC):
     def merged_weight(self) -> Tensor:
         """The adapted weight as the base layer stores it, computed in float32 at least and rounded once.
 
-        Raises ValueError when it is not finite, or the base is quantised.
+        Raises ValueError when it is not finite, or the base is quantised or sharded.
         """
         if base_of(self.base_layer).quantised:
             raise ValueError(
                 "a quantised weight cannot hold the merged one; save the adapter, and merge it on the model as it was "
                 "before quantisation"
+            )
+        if is_sharded(self.weight):
+            raise ValueError(
+                "a weight that is sharded between processes cannot hold the merged one; save the adapter, and merge "
+                "it on a model that is whole"
             )
         merged, excess = self.dense(), self._excess()
         if excess is not None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lora.bases import shape_of
 from lora.collect import collect
 from lora.config import Config
+from lora.processes import of_first
 from lora.ranks import SCORES, check_sharing, components, redistributed
 from lora.schemes import SCHEMES
 from lora.statistics import Statistics
@@ -50,4 +51,4 @@ def learned(
             raise ValueError(f"{name}: stats has no statistics of this layer")
         if len(stats[name].mean) != width:
             raise ValueError(f"{name}: its inputs are {width} wide, those of stats {len(stats[name].mean)}")
-    return redistributed(config, {name: stats[name] for name in shapes}, shapes), stats
+    return of_first(redistributed(config, {name: stats[name] for name in shapes}, shapes)), stats

@@ -13,6 +13,7 @@ from lora.bases import weight_of
 from lora.config import Config
 from lora.layer import Kind, LoRALinear
 from lora.learn import learned
+from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -48,6 +49,11 @@ def attach(
     the keywords of `lora.collect` for the pass over them. `stats`, what `lora.collect` gave for at least the layers
     adapted, takes their place: several schemes then share one pass.
 
+    Where torch.distributed is initialised every process calls this, for a data-driven scheme with batches of its own:
+    their statistics are added up, and all start from the factors of the first. A base sharded by fully_shard stays so,
+    its weights gathered one at a time; the adapters are whole on every process, outside of its care, and their
+    gradients are the caller's to average (DistributedDataParallel on top will).
+
     Raises ValueError naming the layer, the value and the requirement.
     """
     check_bare(model)
@@ -58,6 +64,8 @@ def attach(
 
     def start(name: str, module: nn.Module) -> LoRALinear:
         factors, scale = start_of(config, name, module, seen.get(name)), config.scale_of(name, config.rank_of(name))
+        if seen:
+            copy_first(*factors)
         return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
 
     return install(model, config, *targets(model, config), start)

@@ -34,6 +34,7 @@ from lora.config import Config
 from lora.layer import LoRALinear
 from lora.model import adapter, adapters, attached, check_bare, install
 from lora.peft_config import from_peft, to_peft
+from lora.processes import whole
 from lora.report import Report
 from lora.schemes import SCHEMES, Factors
 from lora.targets import saved_modules, targets
@@ -49,13 +50,14 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
     """Write the adapters and the modules_to_save; stock PEFT loads the folder with equal outputs.
 
     Each file is replaced in one step once it is wholly on disk, so a killed save leaves the earlier adapter or the
-    new one; other files of the folder are left alone. Raises ValueError, before anything is written, for a model
-    without adapters or with a value that is not finite.
+    new one; other files of the folder are left alone. Adapters that are sharded between processes are gathered, for
+    which all of them must call this. Raises ValueError, before anything is written, for a model without adapters, with
+    a value that is not finite, or with factors that this process does not hold (sharded by other means).
     """
     config, layers = attached(model).config, adapters(model)
     tensors = {key: value for name, layer in layers.items() for key, value in _exported(name, layer).items()}
     tensors |= _saved(model, config)
-    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    tensors = {key: whole(value.detach()).cpu().contiguous() for key, value in tensors.items()}
     for key, tensor in tensors.items():
         _check_finite(key, tensor)
     description = json.dumps(to_peft(model, config, layers), indent=2, sort_keys=True)
@@ -137,6 +139,12 @@ def _key(name: str, part: str) -> str:
 
 
 def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
+    for part in layer.factors():
+        if part.ndim != 2 or not part.numel():
+            raise ValueError(
+                f"{name}: a factor has shape {tuple(part.shape)}, so this process holds only a part of it; gather the "
+                "parameters before saving"
+            )
     B, A = layer.exported()
     tensors = dict(zip((_key(name, key) for key in base_of(layer.base_layer).keys), (A, B), strict=True))
     m = layer.magnitudes()

@@ -40,7 +40,10 @@ class Config:
     batch: int = 32
     """Examples of a step, on all devices together with accumulation."""
     micro_batch: int | None = None
-    """Examples at once, a divisor of the batch; by default the batch, halved whenever memory runs out."""
+    """Examples at once on a device, a divisor of the batch; by default the device's share of the batch, halved whenever
+    memory runs out."""
+    sharded: bool = False
+    """Under torchrun: every device holds a part of the base (FSDP2), not all of it."""
     lr: float = 2e-3
     """Learning rate, which falls linearly to zero."""
     ratio: float = 1.0
@@ -57,8 +60,14 @@ class Config:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; adapters stay in float32."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time, the same numbers."""
     save_every: int = 50
     """Steps between checkpoints."""
+    validate_every: int | None = None
+    """Steps between validations on a tenth of the training data, which is then not trained on; what is kept in the end
+    is the adapter of the lowest validation loss."""
+    patience: int | None = None
+    """Stop early, after this many validations in a row without a lower loss."""
 
     rank: int = 8
     alpha: float = 16.0
@@ -102,8 +111,13 @@ class Config:
             raise ValueError(f"hold_out must be a column and at least one value of it, got {self.hold_out[0]!r} alone")
         if self.hold_out and self.test is not None:
             raise ValueError("hold_out and test both say what to evaluate on: pass one of them")
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit must be at least 1, got {self.limit}")
+        for name in ("limit", "validate_every", "patience"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.patience is not None and self.validate_every is None:
+            raise ValueError("patience counts validations: set validate_every too")
+        if self.validate_every is not None and self.validate_every > self.steps:
+            raise ValueError(f"validate_every must be at most steps = {self.steps}, got {self.validate_every}")
         if self.micro_batch is not None and (self.micro_batch < 1 or self.batch % self.micro_batch):
             raise ValueError(f"micro_batch must divide the batch of {self.batch}, got {self.micro_batch}")
         if self.optimizer not in OPTIMIZERS:

@@ -21,6 +21,7 @@ from lab import flags
 from lab.code import fingerprint, home
 from lab.process import finish
 from lab.store import Store, run_key
+from scaling import processes
 from scaling.config import Config
 from scaling.outputs import METRICS, write_json
 from scaling.runs import claim, prepared
@@ -63,11 +64,14 @@ def run(arguments: Sequence[str]) -> int:
         _stay_offline(config)
         result = _result(config, options)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if processes.is_first():  # the others have found the same
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if not processes.is_first():
+        return 0
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     before = ", ".join(f"{name} {value:.4g}" for name, value in result["before"].items())
     print(f"{config.task}: {scores} on {result['examples']} examples held out (before training {before})")
@@ -90,20 +94,25 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     here = Path(__file__)
     find(config.task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{config.task}.py")
-    store = Store(options.store)
     folder = (
         options.out or home() / "runs" / FAMILY / f"{config.task}-{run_key(FAMILY, config.task, settings, '')[:12]}"
     )
-    finished = prepared(folder, settings, options.resume, options.force)
+
+    def look() -> dict[str, Any] | None:
+        return prepared(folder, settings, options.resume, options.force)
+
+    finished = processes.by_first(look)
     if finished is not None:
         return finished
+    store = Store(options.store)
     from scaling.running import train  # transformers, which takes seconds to load
 
     result = train(config, folder, lambda: claim(folder, settings))
-    store.put(FAMILY, config.task, settings, code, result["seconds"], result)
-    write_json(folder / METRICS, result)
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    if processes.is_first():
+        store.put(FAMILY, config.task, settings, code, result["seconds"], result)
+        write_json(folder / METRICS, result)
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     return result
 
 

@@ -25,14 +25,19 @@ def _write(file: Path, text: str) -> None:
     partial.replace(file)
 
 
-def draw_curves(file: Path, steps: Sequence[int], losses: Sequence[float], title: str) -> None:
-    """The training loss by step."""
+def draw_curves(
+    file: Path, losses: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]], title: str
+) -> None:
+    """The training loss by step and, where there is any, the validation loss."""
     import matplotlib.pyplot as plt  # takes longer to load than all of the rest here
 
     plt.switch_backend("agg")
     figure, axes = plt.subplots(figsize=(4.5, 3), layout="constrained")
-    axes.plot(steps, losses, lw=1)
-    axes.set(xlabel="step", ylabel="training loss", title=title)
+    axes.plot(*zip(*losses, strict=True), lw=1, label="training")
+    if validation:
+        axes.plot(*zip(*validation, strict=True), "o-", ms=3, label="validation")
+        axes.legend()
+    axes.set(xlabel="step", ylabel="loss", title=title)
     partial = file.with_name(f".{file.name}.partial")
     figure.savefig(partial, format="png", dpi=150)
     plt.close(figure)

@@ -60,7 +60,9 @@ def _data_set(source: str) -> dict[str, list[Any]]:
     name, _, subset = source.partition(":")
     datasets.disable_progress_bars()
     splits = {}
-    for split, table in datasets.load_dataset(name, subset or None).items():
+    with quiet():
+        found = datasets.load_dataset(name, subset or None)
+    for split, table in found.items():
         classes = {n: f for n, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
         for column, feature in table.features.items():
             if isinstance(feature, datasets.Image):
@@ -142,13 +144,12 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
     from transformers import AutoTokenizer
-    from transformers.utils import logging
 
     local = Path(source).exists()
     common = {"trust_remote_code": config.trust_remote_code, "local_files_only": local}
     if not config.allow_pickle:
         options["use_safetensors"] = True
-    with _quiet(logging), torch.random.fork_rng():
+    with quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
             reader = (processor or AutoTokenizer).from_pretrained(source, **common)
@@ -165,13 +166,19 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """Without the bars and tables of loading: what is fresh is reported with the adapter."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
+def quiet() -> Iterator[None]:
+    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a model is reported
+    with the adapter, and a hub out of reach with the error."""
+    from huggingface_hub.utils import logging as hub
+    from transformers.utils import logging
+
+    levels = {library: library.get_verbosity() for library in (hub, logging)}
+    for library in levels:
+        library.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for library, level in levels.items():
+            library.set_verbosity(level)
         logging.enable_progress_bar()

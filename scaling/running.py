@@ -1,93 +1,172 @@
 """From a config to a trained, evaluated and saved adapter."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
+from accelerate.utils import gather_object
+from accelerate.utils.memory import find_executable_batch_size, should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
 import lora
-from scaling import outputs, state
+from scaling import outputs, processes, state
 from scaling.batches import stream
 from scaling.config import Config
+from scaling.reading import PART, quiet
 from scaling.task import Data, Loaded, Record, Task
 from scaling.tasks import find
 from scaling.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, Launch, checkpoints, launches, make_optimizer
+from scaling.validation import Best
 
 
 def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, Any]:
-    """The result of the run, with the folder filled. `begin` is called when the input has proved right.
+    """The result of the run, with the folder filled; every process calls it. `begin` is called when the input has
+    proved right.
 
     Goes on from the folder's last checkpoint where it has one. Raises ValueError, before any training, for wrong input,
     and RuntimeError where training fails.
     """
+    job = processes.join()
     task = find(config.task)
     data = task.data(config)
+    records, validated = _apart(config, data)
     loaded = task.load(config, data)
-    loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    inputs = task.examples(config, loaded, data, data.train)
-    held = task.examples(config, loaded, data, data.test)
-    batch = min(config.batch, len(inputs))
+    inputs, held = (task.examples(config, loaded, data, part) for part in (records, data.test))
+    valid = task.examples(config, loaded, data, validated) if validated else []
+    batch, micro = sizes(config, len(inputs), job.num_processes)
+    processes.place(loaded.model, config.sharded, (*loaded.fresh, *config.modules_to_save))
     last = checkpoints(folder)[-1:]
     if last:
         before = json.loads((folder / outputs.BEFORE).read_text())
         report = state.rebuild(loaded.model, last[0])
     else:
         before = _evaluated(task, config, loaded, data, held)[1]
-        batches = stream(loaded, inputs, batch, task.collate(loaded), config.seed)
-        report = lora.attach(loaded.model, config.adapter(loaded.fresh), batches, task.loss)
+        report = _attached(task, config, loaded, inputs, micro)
+    processes.share(loaded.model)
     make_optimizer(config, loaded.model)  # refuses what does not fit before anything is written
-    begin()
-    outputs.write_json(folder / outputs.BEFORE, before)
-    print(str(report).splitlines()[0], flush=True)
+    if job.is_main_process:
+        begin()
+        outputs.write_json(folder / outputs.BEFORE, before)
+        print(str(report).splitlines()[0], flush=True)
+    job.wait_for_everyone()
     start = time.perf_counter()
-    history = _trained(config, task, loaded, inputs, batch, folder)
-    seconds = time.perf_counter() - start
-    rows, scores = _evaluated(task, config, loaded, data, held)
-    lora.save(loaded.model, folder / outputs.ADAPTER)
-    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
-    outputs.write_rows(folder / outputs.PREDICTIONS, rows)
-    outputs.draw_curves(folder / outputs.CURVES, *zip(*losses, strict=True), title=config.task)
+    try:
+        history = _trained(config, task, loaded, inputs, valid, batch, micro, folder)
+        seconds = time.perf_counter() - start
+        rows, scores = _evaluated(task, config, loaded, data, held)
+    except ValueError as error:  # the input was right: this is no longer about it
+        raise RuntimeError(f"training failed: {error}") from error
+    losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
+    if job.is_main_process:
+        lora.save(loaded.model, folder / outputs.ADAPTER)
+        outputs.write_rows(folder / outputs.PREDICTIONS, rows)
+        outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.task)
     return {
         "metrics": scores,
         "before": before,
         "examples": len(rows),
         "final_loss": losses[-1][1],
         "losses": losses,
+        "validation": validation,
         "trained_parameters": report.trainable,
+        "processes": job.num_processes,
         "seconds": seconds,
         "folder": str(folder),
     }
 
 
+def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
+    """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit each other."""
+    batch = min(config.batch, examples)
+    if count > 1 and batch % count:
+        raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
+    micro = config.micro_batch or batch // count
+    if batch % (micro * count):
+        raise ValueError(f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}")
+    return batch, micro
+
+
+def _apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
+    """What is trained on, and what is held out of it for validation."""
+    if config.validate_every is None:
+        return data.train, []
+    if len(data.train) < 2:
+        raise ValueError("validate_every holds out a tenth of the training data, and there is one record")
+    records = list(data.train)
+    random.Random(config.seed).shuffle(records)
+    held = max(1, len(records) // PART)
+    return records[held:], records[:held]
+
+
+def _attached(task: Task, config: Config, loaded: Loaded, inputs: Sequence[Record], micro: int) -> lora.Report:
+    """The adapters, at a start that has seen what its scheme needs: fewer examples at once where memory is short."""
+    job, adapter, collate = processes.join(), config.adapter(loaded.fresh), task.collate(loaded)
+
+    def attach(size: int) -> lora.Report:
+        set_seed(config.seed)  # of what the loss draws
+        batches = stream(loaded, inputs, size, collate, config.seed, job.process_index, job.num_processes)
+        return lora.attach(loaded.model, adapter, batches, task.loss and task.loss(loaded))
+
+    return find_executable_batch_size(attach, micro)()  # type: ignore[call-arg]
+
+
 def _evaluated(
     task: Task, config: Config, loaded: Loaded, data: Data, held: Sequence[Record]
 ) -> tuple[list[Record], dict[str, float]]:
+    """A row for each test record, and the metrics. Processes share the records out, but for a sharded base, which
+    runs on all of them at once."""
+    job = processes.join()
+    of, process = (1, 0) if config.sharded else (job.num_processes, job.process_index)
     loaded.model.eval()
+
+    def predict(size: int) -> list[Record]:
+        return task.predict(config, loaded, data, data.test[process::of], held[process::of], size)
+
     with torch.no_grad():
-        rows = task.predict(config, loaded, data, data.test, held, config.micro_batch or config.batch)
+        rows = find_executable_batch_size(predict, config.micro_batch or config.batch)()  # type: ignore[call-arg]
+    if of > 1:
+        parts = gather_object([rows])
+        rows = [parts[i % of][i // of] for i in range(len(data.test))]
     return rows, task.metrics(rows, data)
 
 
 def _trained(
-    config: Config, task: Task, loaded: Loaded, inputs: Sequence[Record], batch: int, folder: Path
+    config: Config,
+    task: Task,
+    loaded: Loaded,
+    inputs: Sequence[Record],
+    valid: Sequence[Record],
+    batch: int,
+    micro: int,
+    folder: Path,
 ) -> list[dict[str, Any]]:
-    """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's log."""
-    micro, first = config.micro_batch or batch, None
+    """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's log.
+
+    Of several processes one alone may run out, while the others wait for it: then all end.
+    """
+    make, first = partial(_trainer, config, task, loaded, inputs, valid, batch, folder), None
+    count = processes.join().num_processes
     while True:
         last = checkpoints(folder)[-1:]
-        if last:
+        if last and count == 1:
             micro = min(micro, json.loads((last[0] / COMPLETE).read_text())["train_batch_size"])
         elif first is None:
             first = {key: value.clone() for key, value in state.trained_state(loaded.model).items()}
-        trainer = _trainer(config, task, loaded, inputs, batch, micro, folder)
+        best = None
+        if config.validate_every is not None:
+            best = Best(loaded.model, config.patience, state.read_best(last[0]) if last else None)
+        trainer = make(micro, best)
         try:
-            trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
+            with quiet():
+                trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
+            if best is not None and best.state is not None:
+                state.put(loaded.model, best.state)
             return trainer.state.log_history
         except Diverged as error:
             kept = checkpoints(folder)[-1:]
@@ -98,6 +177,10 @@ def _trained(
                 raise
             if micro == 1:
                 raise RuntimeError("out of memory with a micro-batch of one example") from error
+            if count > 1:
+                raise RuntimeError(
+                    f"out of memory with a micro-batch of {micro}; go on by --resume --micro-batch {micro // 2}"
+                ) from error
         smaller = next(size for size in range(micro // 2, 0, -1) if batch % size == 0)
         print(f"out of memory: micro-batch {micro} -> {smaller}, the batch stays at {batch}", flush=True)
         micro = smaller
@@ -111,18 +194,31 @@ def _trained(
 
 
 def _trainer(
-    config: Config, task: Task, loaded: Loaded, inputs: Sequence[Record], batch: int, micro: int, folder: Path
+    config: Config,
+    task: Task,
+    loaded: Loaded,
+    inputs: Sequence[Record],
+    valid: Sequence[Record],
+    batch: int,
+    folder: Path,
+    micro: int,
+    best: Best | None,
 ) -> AdapterTrainer:
     set_seed(config.seed)
     loaded.model.zero_grad()
     more: dict[str, Any] = {}
-    if config.gradient_checkpointing:  # named only then, since the name is about to change
-        more = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    if config.gradient_checkpointing:  # transformers 6 knows the new name alone, and earlier releases the old one
+        known = TrainingArguments.__dataclass_fields__
+        name = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known)
+        more |= {name: True, f"{name}_kwargs": {"use_reentrant": False}}
+    if config.validate_every is not None:
+        more |= {"eval_strategy": "steps", "eval_steps": config.validate_every, "metric_for_best_model": "loss"}
+        more |= {"greater_is_better": False, "per_device_eval_batch_size": micro}
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=batch // micro,
+        gradient_accumulation_steps=batch // (micro * processes.join().num_processes),
         lr_scheduler_type="linear",
         warmup_steps=config.warmup,
         max_grad_norm=config.clip,
@@ -146,13 +242,21 @@ def _trainer(
         arguments,
         task.collate(loaded),
         train_dataset=inputs,  # type: ignore[arg-type]
+        eval_dataset=valid if valid else None,  # type: ignore[arg-type]
         optimizers=(optimizer, None),
-        loss=task.loss,
+        loss=task.loss and task.loss(loaded),
+        best=best,
     )
     # Many models take the number of items and ignore it; then the mean is over micro-batches, all of one size.
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and task.by_tokens
     trainer.pop_callback(ProgressCallback)
     trainer.add_callback(Bar)
+    if best is not None:
+        trainer.add_callback(best)
     if launches(loaded.model):
         trainer.add_callback(Launch(loaded.model, optimizer, config.launch_step))
     return trainer
+
+
+def _curve(history: Sequence[dict[str, Any]], name: str) -> list[tuple[int, float]]:
+    return [(entry["step"], entry[name]) for entry in history if name in entry]

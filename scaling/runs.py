@@ -7,6 +7,8 @@ from typing import Any
 
 from scaling.outputs import METRICS, RUN, write_json
 
+HOW = ("micro_batch", "sharded")  # is trained, not what: a run may go on with another
+
 
 def prepared(folder: Path, settings: dict[str, Any], resume: bool, force: bool) -> dict[str, Any] | None:
     """Look whether a run of these settings may have the folder; gives its result where it has finished already.
@@ -20,7 +22,7 @@ def prepared(folder: Path, settings: dict[str, Any], resume: bool, force: bool) 
         shutil.rmtree(folder)
     if record.is_file():
         earlier = json.loads(record.read_text())
-        if changed := [name for name in settings if earlier.get(name) != settings[name]]:
+        if changed := [n for n in settings if earlier.get(n) != settings[n] and n not in HOW]:
             raise ValueError(
                 f"{folder} holds a run with another {changed[0]} ({earlier.get(changed[0])!r}); choose another --out, "
                 "or pass --force"

@@ -19,7 +19,7 @@ from lora.model import adapter, attached, install
 from lora.schemes import Factors
 from lora.targets import saved_modules, targets
 
-FILE = "training_state.safetensors"
+FILE, BEST = "training_state.safetensors", "best_state.safetensors"
 Layer = tuple[nn.Module, Factors, Factors | None, float]
 
 
@@ -52,18 +52,27 @@ def first_bad(model: nn.Module) -> str | None:
     return next((key for key, value in trained_state(model).items() if not value.isfinite().all()), None)
 
 
-def write(model: nn.Module, folder: Path) -> None:
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in trained_state(model).items()}
-    save_file(tensors, folder / FILE, {"format": "pt", "config": attached(model).config.to_json()})
+def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None) -> None:
+    """The state as it is and, where there is one, the best so far."""
+    about = {"format": "pt", "config": attached(model).config.to_json()}
+    for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
+        if tensors is not None:
+            own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+            save_file(own, folder / name, about)
 
 
-def read(folder: Path) -> tuple[lora.Config, dict[str, Tensor]]:
+def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
     """The resolved config and the tensors; raises ValueError for a file that is missing or damaged."""
     try:
-        with safe_open(folder / FILE, "pt") as file:
+        with safe_open(folder / name, "pt") as file:
             return lora.Config.from_json(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
+
+
+def read_best(folder: Path) -> dict[str, Tensor] | None:
+    """The best state that a checkpoint holds, if it does."""
+    return read(folder, BEST)[1] if (folder / BEST).is_file() else None
 
 
 def rebuild(model: nn.Module, folder: Path) -> lora.Report:

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer, TrainerCallback
 
 import lora
 from lora.model import attached
 from lora.variants.dash import DashLinear
-from scaling import state
+from scaling import processes, state
 from scaling.config import Config
+from scaling.validation import Best
 
 NAME = "checkpoint-{}"
 COMPLETE = "trainer_state.json"  # what the Trainer writes last
@@ -37,9 +39,9 @@ def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
 class AdapterTrainer(Trainer):
     """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the last one is kept."""
 
-    def __init__(self, *given: Any, loss: Loss | None = None, **named: Any) -> None:
-        """`loss(model, batch)` is what is minimised; by default what the model gives."""
-        self.own_loss = loss
+    def __init__(self, *given: Any, loss: Loss | None = None, best: Best | None = None, **named: Any) -> None:
+        """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps the best so far."""
+        self.own_loss, self.best = loss, best
         super().__init__(*given, **named)
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
@@ -47,12 +49,36 @@ class AdapterTrainer(Trainer):
             return super().compute_loss(model, inputs, *rest, **named)
         return self.own_loss(model, inputs)
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """Every example: it is in training only that what does not fill a batch waits for the next epoch."""
+        examples: Any = self.eval_dataset
+        loader = DataLoader(examples, self.args.eval_batch_size, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any
+    ) -> tuple[Tensor, None, None]:
+        with torch.no_grad():
+            return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
+
+    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
+        """The same random numbers at every validation, and training goes on with its own."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.args.seed)
+            return super().evaluate(*given, **named)
+
+    def _wrap_model(self, model: nn.Module, training: bool = True, dataloader: Any = None) -> nn.Module:
+        if not training or self.args.world_size == 1 or self._bare() is not model:
+            return super()._wrap_model(model, training, dataloader)
+        # accelerate would hand the sharded base to DistributedDataParallel too; only its mixed precision is wanted
+        return processes.replicated(self.accelerator.prepare_model(model, False, evaluation_mode=True))
+
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None
         if bad := state.first_bad(self._bare()):
             raise Diverged(f"{bad} holds NaN or infinity after step {self.state.global_step}")
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        state.write(self._bare(), Path(output_dir))
+        state.write(self._bare(), Path(output_dir), self.best.state if self.best else None)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Nothing: the model was rebuilt from the checkpoint before its optimiser was made."""
@@ -68,7 +94,9 @@ class AdapterTrainer(Trainer):
         partial = Path(self._get_output_dir(trial))
         if self.args.should_save:
             shutil.rmtree(partial, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # every process has a part of its own in a checkpoint
         if self.args.should_save:
             done = partial / NAME.format(self.state.global_step)
             final = partial.parent / done.name
@@ -125,6 +153,7 @@ class Launch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step == self.step:
             lora.launch(self.model, self.optimizer)
+            processes.share(self.model)
 
 
 def launches(model: nn.Module) -> bool:

@@ -21,6 +21,7 @@ CASES = {
     "gradient": ("--scheme", "lora_ga"),
     "scaled": ("--optimizer", "scaled_adamw", "--ratio", "4"),
     "overparam": ("--variant", "overparam"),
+    "validated": ("--lr", "0.5", "--validate-every", "3", "--patience", "2"),
     "dora": ("--variant", "dora"),
     "op_dora": ("--variant", "op_dora"),
     "dash": ("--variant", "dash", "--launch-step", "6", "--variant-options", "directions", "2"),

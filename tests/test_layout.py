@@ -20,7 +20,7 @@ ALLOWED = {
     "proxies": {"lora", "theory", "lab"},
     "scaling": {"lora", "theory", "lab", "proxies"},
     "paper_figs": {"lab"},
-    "benchmarks": {"lora", "lab", "proxies"},
+    "benchmarks": {"lora", "lab", "proxies", "scaling"},
 }
 PYTHON = sorted(file for package in ALLOWED for file in (ROOT / package).rglob("*.py"))
 LONGEST = 300
