@@ -318,9 +318,10 @@ def test_options_that_do_not_fit_are_refused(cart_pole, tmp_path, capsys, option
 
 def test_an_environment_without_end_is_refused(cart_pole, tmp_path, capsys, monkeypatch):
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
-    entry = gymnasium.spec("CartPole-v1").entry_point
-    monkeypatch.setitem(gymnasium.registry, "Endless-v0", gymnasium.envs.registration.EnvSpec("Endless-v0", entry))
+    endless = EnvSpec("Endless-v0", gymnasium.spec("CartPole-v1").entry_point)
+    monkeypatch.setitem(gymnasium.registry, "Endless-v0", endless)
     refused(capsys, arguments(tmp_path, cart_pole, environment="Endless-v0"), "episodes of 'Endless-v0' need not end")
 
 

@@ -180,4 +180,8 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return score | {"return": mean, "reference_return": high, "random_return": low}
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, trajectories.loss, Options=Options)
+def loss(loaded: Loaded) -> Callable[[nn.Module, dict[str, Tensor]], Tensor]:
+    return trajectories.loss
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, loss, Options=Options)
