@@ -52,10 +52,12 @@ class Scales:
 
 
 def scales(episodes: Sequence[Mapping[str, np.ndarray]]) -> Scales:
-    """Of these episodes: every coordinate of the states to mean 0 and variance 1, the largest return to size 1."""
+    """Of these episodes: each coordinate of the states to mean 0 and, if it varies, variance 1; the largest return to
+    size 1."""
     seen = np.concatenate([episode["observations"] for episode in episodes]).astype(np.float64)
     largest = max(abs(float(episode["rewards"].sum())) for episode in episodes)
-    return Scales(tuple(seen.mean(0).tolist()), tuple((seen.std(0) + 1e-6).tolist()), largest)
+    deviation = seen.std(0)
+    return Scales(tuple(seen.mean(0).tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()), largest)
 
 
 def windows(episodes: Sequence[Mapping[str, np.ndarray]], length: int) -> list[Window]:

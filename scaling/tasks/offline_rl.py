@@ -136,8 +136,8 @@ def load(config: Config, data: Data) -> Loaded:
     if longest > model.config.max_ep_len:
         raise ValueError(f"the model {source} has max_ep_len {model.config.max_ep_len}, but an episode {longest} steps")
     model.predict_state = model.predict_return = nn.Identity()
-    fresh = [name for name in loaded.fresh if not name.startswith(("predict_state", "predict_return"))]
-    return loaded._replace(fresh=tuple(dict.fromkeys((*fresh, *THIN))))
+    settled = ("predict_state", "predict_return", *THIN)
+    return loaded._replace(fresh=(*(name for name in loaded.fresh if not name.startswith(settled)), *THIN))
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
