@@ -20,7 +20,8 @@ class Data(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A frozen base with its tokenizer (or other processor); `fresh` names the modules that the weights lacked."""
+    """A frozen base with its tokenizer (or other processor); the modules named in `fresh` are trained whole: those that
+    the weights lacked, or that are too thin for an adapter."""
 
     model: nn.Module
     processor: Any
