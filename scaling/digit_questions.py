@@ -23,11 +23,10 @@ KNOWN = {
     "name": Question("which digit is it ?", str),
     "even": Question("is it even ?", lambda digit: yes(digit % 2 == 0)),
     "large": Question("is it more than four ?", lambda digit: yes(digit > 4)),
-    "hole": Question("has it a hole ?", lambda digit: yes(digit in (0, 6, 8, 9))),
 }
 NEW = {
     "next": Question("which digit comes after it ?", lambda digit: str((digit + 1) % 10)),
-    "last": Question("which digit comes before it ?", lambda digit: str((digit - 1) % 10)),
+    "less": Question("is it less than four ?", lambda digit: yes(digit < 4)),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from scaling.config import Config
 from scaling.reading import Parts, check_columns
@@ -37,10 +37,10 @@ def _located(records: Sequence[Record], column: str, source: str | None) -> list
 
 
 def decoded(image: Any) -> Image.Image:
-    """The picture in red, green and blue; raises ValueError for a damaged one."""
+    """The picture in red, green and blue, the way up that a camera noted; raises ValueError for a damaged one."""
     try:
         with _opened(image) as picture:
-            return picture.convert("RGB")
+            return ImageOps.exif_transpose(picture).convert("RGB")
     except OSError as error:
         name = image["path"] if isinstance(image, dict) else image
         raise ValueError(f"the image {name} is damaged: {error}") from error

@@ -3,7 +3,6 @@
 A CLIP vision tower, LLaVA's projector and a Llama, trained together. It has seen none of the test's digits.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,8 @@ def make(folder: Path) -> None:
 
 def words() -> list[str]:
     """All words of the questions and answers, known and new."""
-    texts = [word for question in (*KNOWN, *NEW) for word in ({**KNOWN, **NEW}[question].text.split())]
-    return sorted({*texts, *map(str, range(10)), "yes", "no", "user", "assistant", ":"})
+    asked = [word for question in (KNOWN | NEW).values() for word in question.text.split()]
+    return sorted({*asked, *map(str, range(10)), "yes", "no", "user", "assistant", ":"})
 
 
 def processor_of_words() -> Any:
@@ -79,11 +78,12 @@ def processor_of_words() -> Any:
 def architecture(tokenizer: Any, width: int = 128) -> Any:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
-    sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes: Any = {"hidden_size": width, "intermediate_size": 2 * width}
+    sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4}
     return LlavaConfig(
         vision_config=CLIPVisionConfig(**sizes, image_size=SIZE, patch_size=PATCH, projection_dim=width),
         text_config=LlamaConfig(**sizes, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id),
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
         vision_feature_layer=-1,
         tie_word_embeddings=False,
+        **{"image_token_id": tokenizer.convert_tokens_to_ids(IMAGE)},
     )

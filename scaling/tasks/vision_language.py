@@ -9,8 +9,8 @@ around, token_f1 by their words.
 "all-linear" adapts the vision tower, the projector and the language model alike, without the output head, embeddings
 and the convolution that reads patches; `--exclude-modules` leaves parts out, by the names of their layers.
 
-Without files: a small LLaVA that can say which digit it sees, whether it is even, more than four or has a hole, learns
-to say which digit comes after it and which before it. No digit is in both parts.
+Without files: a small LLaVA that can say which digit it sees, whether it is even and whether it is more than four,
+learns to say which digit comes after it and whether it is less than four. No digit is in both parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,17 +43,25 @@ def load(config: Config, data: Data) -> Loaded:
 
     source = config.model or folder_of("llava")
     loaded = pretrained(config, AutoModelForImageTextToText, source, AutoProcessor)
-    tokenizer = getattr(loaded.processor, "tokenizer", None)
-    if tokenizer is None or not hasattr(loaded.processor, "image_processor"):
-        raise ValueError(f"{source} has no processor of images and text: it lacks its files")
-    settings: Any = loaded.model.config
-    if settings.model_type == "paligemma":
-        raise ValueError("vision_language cannot train paligemma, which reads its answers both ways as it does prompts")
+    check(source, loaded.model.config, loaded.processor)
+    return loaded
+
+
+def check(source: str, settings: Any, processor: Any) -> None:
+    """Raise ValueError for a model that does not go on with its prompt, one token from those before it; give its
+    tokenizer a padding token where it has none."""
+    if settings.is_encoder_decoder or settings.model_type == "paligemma":
+        raise ValueError(
+            f"{source} is a {settings.model_type}, which does not read a question and its answer from left to right as "
+            "one text; vision_language needs a model that does"
+        )
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None:
+        raise ValueError(f"{source} has no processor of images and text together")
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
         tokenizer.pad_token = tokenizer.eos_token
-    return loaded
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
