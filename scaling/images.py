@@ -41,7 +41,7 @@ def decoded(image: Any) -> Image.Image:
     try:
         with _opened(image) as picture:
             return ImageOps.exif_transpose(picture).convert("RGB")
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # the latter of a PNG's parts
         name = image["path"] if isinstance(image, dict) else image
         raise ValueError(f"the image {name} is damaged: {error}") from error
 
