@@ -12,6 +12,7 @@ from torch import Tensor
 from scaling.batches import split
 from scaling.config import Config
 from scaling.docstrings import labelled
+from scaling.metrics import of_classes
 from scaling.reading import check_columns, embedded_model, limited, parts, pretrained
 from scaling.task import Data, Loaded, Record, Task
 
@@ -87,20 +88,15 @@ def predict(
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
+    truth, guess = [row["label"] for row in rows], [row["prediction"] for row in rows]
+    if data.facts["classes"] is not None:
+        return of_classes(truth, guess)
+    import numpy as np
     from sklearn import metrics as sklearn
 
-    truth, guess = [row["label"] for row in rows], [row["prediction"] for row in rows]
-    if data.facts["classes"] is None:
-        import numpy as np
-
-        varies = len(set(truth)) > 1 and len(set(guess)) > 1
-        error = float(sklearn.mean_squared_error(truth, guess))
-        return {"mean_squared_error": error} | ({"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {})
-    return {
-        "accuracy": float(sklearn.accuracy_score(truth, guess)),
-        "f1": float(sklearn.f1_score(truth, guess, average="macro")),
-        "matthews": float(sklearn.matthews_corrcoef(truth, guess)),
-    }
+    varies = len(set(truth)) > 1 and len(set(guess)) > 1
+    error = float(sklearn.mean_squared_error(truth, guess))
+    return {"mean_squared_error": error} | ({"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {})
 
 
 TASK = Task(data, load, examples, collate, predict, metrics)
