@@ -14,7 +14,6 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +23,7 @@ from torch import Generator, Tensor, nn
 from scaling import diffusion, generators, judges, pipelines
 from scaling.batches import device_of, split
 from scaling.config import Config
-from scaling.pictures import picture
+from scaling.images import decoded, located
 from scaling.pretrained import folder_of
 from scaling.reading import check_columns, limited, parts
 from scaling.task import Data, Loaded, Record, Task
@@ -61,17 +60,16 @@ class Frozen(NamedTuple):
 def data(config: Config) -> Data:
     pipelines.need_diffusers()
     train, test = parts(config, lambda: _digits(config.seed))
-    columns = config.columns or ("image", *[name for name in ("text", "label") if name in train[0]][:1])
+    columns: tuple[str, ...] = config.columns or (
+        "image",
+        *[name for name in ("text", "label") if name in train[0]][:1],
+    )
     if len(columns) > 2:
         raise ValueError(f"columns must be image, image label, or image text, got {len(columns)} of them")
     check_columns([*train, *test], columns)
     labels = {label_of(record, name) for name in columns[1:] for record in (*train, *test)}
-    facts = {
-        "columns": columns,
-        "folder": str(Path(config.train or "").parent),
-        "labels": sorted(labels, key=lambda label: (isinstance(label, str), label)),
-    }
-    found = limited(config, Data(train, test, facts))
+    facts = {"columns": columns, "labels": sorted(labels, key=lambda label: (isinstance(label, str), label))}
+    found = limited(config, Data(*located(config, (train, test), columns[0]), facts))
     if len(found.test) < 2:
         raise ValueError("the test data have one image, and sets of images are compared: at least 2 are needed")
     return found
@@ -112,11 +110,8 @@ def load(config: Config, data: Data) -> Loaded:
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
-    pipe, (column, *asked), folder = loaded.processor.pipe, data.facts["columns"], Path(data.facts["folder"])
-    for number, record in enumerate(records, 1):
-        if isinstance(path := record[column], str) and not (folder / path).is_file():
-            raise ValueError(f"record {number}: there is no image {folder / path}")
-    found: list[Record] = [{"image": record[column], "folder": folder} for record in records]
+    pipe, (column, *asked) = loaded.processor.pipe, data.facts["columns"]
+    found: list[Record] = [{"image": record[column]} for record in records]
     if generators.asked_by(pipe) == "text":
         texts = [str(record[asked[0]]) for record in records]
         return [one | {"input_ids": ids} for one, ids in zip(found, generators.tokens(pipe, texts), strict=True)]
@@ -130,7 +125,7 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
     channels, side = generators.resolution(loaded.processor.pipe)
 
     def batch(examples: list[Record]) -> dict[str, Tensor]:
-        images = [picture(example["image"], example["folder"]) for example in examples]
+        images = [decoded(example["image"]) for example in examples]
         found = {"pixel_values": torch.stack([pixels(image, channels, side) for image in images])}
         names = [name for name in ("class_labels", "input_ids") if name in examples[0]]
         return found | {name: torch.tensor([example[name] for example in examples]) for name in names}
