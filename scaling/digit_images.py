@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from scaling.config import Config
+from scaling.reading import Parts
 from scaling.task import Record
 
 SIZE = 16  # of a picture, twice that of scikit-learn's
 TEST = 360  # digits
-Parts = tuple[list[Record], list[Record]]
 
 
 @cache

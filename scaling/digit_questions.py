@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from scaling.config import Config
-from scaling.digit_images import Parts, apart, digits, drawn, parted
+from scaling.digit_images import apart, digits, drawn, parted
+from scaling.reading import Parts
 from scaling.task import Record
 
 

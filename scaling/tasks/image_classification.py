@@ -7,7 +7,8 @@ have a column "domain", the accuracy in each is told too: `--hold-out domain NAM
 on this one.
 
 Without files: a small transformer that knows plain digits learns to read them inverted, rotated, noisy, thick and on
-stripes. No picture of a digit is in both parts, whatever its domain, with --hold-out domain neither.
+stripes. No digit is in both parts, in whatever domain, with --hold-out domain neither: it trains on the training digits
+in the other domains and tests on the test digits in this one. In data of your own --hold-out goes by the column alone.
 """
 
 import copy
@@ -67,7 +68,7 @@ def load(config: Config, data: Data) -> Loaded:
             for name in head - set(loaded.fresh):  # of as many classes, but others
                 loaded.model.get_submodule(name).reset_parameters()  # type: ignore[operator]
         settings.id2label = dict(enumerate(classes))
-        settings.label2id = {name: number for number, name in enumerate(classes)}
+    settings.label2id = {name: number for number, name in settings.id2label.items()}
     return loaded._replace(fresh=tuple(sorted(head | set(loaded.fresh))))
 
 
