@@ -67,9 +67,10 @@ def data(config: Config) -> Data:
     if len(columns) > 2:
         raise ValueError(f"columns must be image, image label, or image text, got {len(columns)} of them")
     check_columns([*train, *test], columns)
-    labels = {label_of(record, name) for name in columns[1:] for record in (*train, *test)}
+    image, *asked = columns
+    labels = {label_of(record, name) for name in asked for record in (*train, *test)}
     facts = {"columns": columns, "labels": sorted(labels, key=lambda label: (isinstance(label, str), label))}
-    found = limited(config, Data(*located(config, (train, test), columns[0]), facts))
+    found = limited(config, Data(*located(config, (train, test), image), facts))
     if len(found.test) < 2:
         raise ValueError("the test data have one image, and sets of images are compared: at least 2 are needed")
     return found
