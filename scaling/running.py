@@ -132,7 +132,7 @@ def _evaluated(
         rows = find_executable_batch_size(predict, config.micro_batch or config.batch)()  # type: ignore[call-arg]
     if of > 1:
         parts = gather_object([rows])
-        rows = [parts[i % of][i // of] for i in range(len(data.test))]
+        rows = [parts[i % of][i // of] for i in range(sum(map(len, parts)))]
     return rows, task.metrics(rows, data)
 
 

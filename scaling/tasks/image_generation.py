@@ -67,7 +67,7 @@ def data(config: Config) -> Data:
     if len(columns) > 2:
         raise ValueError(f"columns must be image, image label, or image text, got {len(columns)} of them")
     check_columns([*train, *test], columns)
-    image, *asked = columns
+    image, *asked = list(columns)
     labels = {label_of(record, name) for name in asked for record in (*train, *test)}
     facts = {"columns": columns, "labels": sorted(labels, key=lambda label: (isinstance(label, str), label))}
     found = limited(config, Data(*located(config, (train, test), image), facts))
