@@ -1,27 +1,49 @@
-"""Real text that is on every machine with this project: docstrings of installed packages, read and never imported."""
+"""Real text that is on every machine with this project: docstrings of Python files, read and never imported."""
 
 import ast
 import importlib.util
 import random
+import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
-SHORTEST, LONGEST = 40, 400  # letters of the paragraph that is taken
-LARGEST = 60_000  # bytes of a file: larger ones take long to parse
+OTHERS = {"site-packages", "dist-packages", "test", "tests"}  # folders in the standard library's that are not of it
+SHORTEST, LONGEST = 40, 400  # letters of the opening paragraph that is taken as a text
+BRIEFEST, BROADEST = 10, 160  # and as a summary
+LARGEST = 60_000  # bytes of a package's file: larger ones take long to parse
+
+Record = dict[str, str]
+Parts = tuple[list[Record], list[Record]]
+Found = list[tuple[str, str]]  # names and texts
 
 
-def opening_paragraphs(file: Path) -> Iterator[str]:
-    """The first paragraph of every docstring of a file, on one line, where it is neither short nor long."""
+def docstrings(file: Path) -> Iterator[tuple[str, str]]:
+    """The name, "" for the module itself, and the docstring of all that has one in a file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            paragraph = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
-            if SHORTEST <= len(paragraph) <= LONGEST:
-                yield paragraph
+        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if documented and (text := ast.get_docstring(node)):
+            yield getattr(node, "name", ""), text
+
+
+def paragraphs(text: str) -> list[str]:
+    """Each on one line."""
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+
+
+def on_lines(text: str) -> str:
+    """All paragraphs, each on one line."""
+    return "\n".join(paragraphs(text))
+
+
+def opening(text: str) -> str:
+    """The first paragraph; nothing where it is short or long."""
+    first = on_lines(text).partition("\n")[0]
+    return first if SHORTEST <= len(first) <= LONGEST else ""
 
 
 def sources(package: str, seed: int) -> list[Path]:
@@ -35,17 +57,62 @@ def sources(package: str, seed: int) -> list[Path]:
     return found
 
 
-def labelled(train: int, test: int, seed: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """{"text", "label"}: docstrings and their packages, this many of each. No file, and no text, is in both parts."""
-    parts: tuple[list[dict[str, str]], list[dict[str, str]]] = ([], [])
+def standard_library() -> list[str]:
+    """The docstrings of each file of the running Python's own library, a paragraph a line, in a fixed order."""
+    root = Path(sysconfig.get_path("stdlib"))
+    files = [file for file in root.rglob("*.py") if not OTHERS & set(file.relative_to(root).parts)]
+    random.Random(0).shuffle(files := sorted(files))
+    return [text for file in files if (text := "\n".join(on_lines(text) for _, text in docstrings(file)))]
+
+
+def labelled(train: int, test: int, seed: int) -> Parts:
+    """{"text", "label"}: opening paragraphs and their packages, this many of each."""
+
+    def of(package: str, file: Path, found: Found) -> list[Record]:
+        return [{"text": text, "label": package} for name, text in found if name]
+
+    return _parts(train, test, seed, opening, of)
+
+
+def summarised(train: int, test: int, seed: int) -> Parts:
+    """{"text", "summary"}: docstrings of several paragraphs, all on one line, and the opening ones, which sum them up
+    by the convention of PEP 257; this many of each package."""
+
+    def of(package: str, file: Path, found: Found) -> list[Record]:
+        pairs = [(text.replace("\n", " "), text.partition("\n")[0]) for name, text in found if name and "\n" in text]
+        return [{"text": text, "summary": first} for text, first in pairs if BRIEFEST <= len(first) <= BROADEST]
+
+    return _parts(train, test, seed, on_lines, of)
+
+
+def documents(train: int, test: int, seed: int) -> Parts:
+    """{"text", "file"}: the docstrings of this many files of each package, a paragraph a line."""
+
+    def of(package: str, file: Path, found: Found) -> list[Record]:
+        return [{"text": "\n".join(text for _, text in found), "file": f"{package}/{file.name}"}] if found else []
+
+    return _parts(train, test, seed, on_lines, of)
+
+
+def _parts(
+    train: int, test: int, seed: int, form: Callable[[str], str], of: Callable[[str, Path, Found], list[Record]]
+) -> Parts:
+    """For training and for the test; no file and no first line is in both. `of` makes the records of a file from the
+    names and texts that are new, in this form."""
+    parts: Parts = ([], [])
+    seen = set[str]()
     for package in PACKAGES:
-        files, seen = iter(sources(package, seed)), set[str]()
+        files = iter(sources(package, seed))
         for part, count in zip(parts, (train, test), strict=True):
             wanted = len(part) + count
             for file in files:
-                new = [text for text in dict.fromkeys(opening_paragraphs(file)) if text not in seen]
-                seen.update(new)
-                part += [{"text": text, "label": package} for text in new][: wanted - len(part)]
+                found: Found = []
+                for name, text in docstrings(file):
+                    formed = form(text)
+                    if formed and (first := formed.partition("\n")[0]) not in seen:
+                        seen.add(first)
+                        found.append((name, formed))
+                part += of(package, file, found)[: wanted - len(part)]
                 if len(part) == wanted:
                     break
     for part in parts:

@@ -1,8 +1,11 @@
 """A model, data and a command small enough that a fine-tuning run takes a second or two."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 WORDS = ("red", "green", "blue", "one", "two", "three", "the", "a", "of")
@@ -63,3 +66,54 @@ def call(arguments: list[str]) -> int:
     from scaling.finetune import run
 
     return run(arguments)
+
+
+def word_tokenizer(folder: Path, words: tuple[str, ...], template: str = "$A") -> None:
+    """A token for each word, after <pad>, <end> and <unk>; the template says which it puts around the text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    every = {word: i for i, word in enumerate(("<pad>", "<end>", "<unk>", *words))}
+    made: Any = Tokenizer(models.WordLevel(every, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = [(word, every[word]) for word in template.split() if word != "$A"]
+    made.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
+    named = {"pad_token": "<pad>", "eos_token": "<end>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=made, **named).save_pretrained(folder)
+
+
+def tiny_bart(folder: Path, dropout: float = 0.1) -> Path:
+    """A random BART of two and two layers, with a tokenizer of WORDS."""
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    word_tokenizer(folder, WORDS, "$A <end>")
+    size: dict[str, Any] = {}
+    for side in ("encoder", "decoder"):
+        size |= {f"{side}_layers": 2, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 48}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BartForConditionalGeneration(
+            BartConfig(
+                vocab_size=len(WORDS) + 3,
+                d_model=32,
+                max_position_embeddings=16,
+                dropout=dropout,
+                init_std=0.3,  # as above
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=1,
+                decoder_start_token_id=1,
+                forced_eos_token_id=None,
+                **size,
+            )
+        ).save_pretrained(folder)
+    return folder
+
+
+def shared(name: str) -> Path:
+    """A data set of $LORALAB_DATA, else of shared/data beside the checkout; skips the test where it is not there."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("LORALAB_DATA", beside)) / name
+    if not folder.exists():
+        pytest.skip(f"needs the data set {name}, by LORALAB_DATA or beside the checkout")
+    return folder

@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tests.finetuning import arguments, call, tiny_bert
+from tests.finetuning import arguments, call, sentences, tiny_bert
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,70 @@ def test_stock_peft_computes_the_predictions_of_the_run(model, tmp_path):
     expected = torch.tensor([row["logits"] for row in rows])
     # 200 roundings of float32 on the way, each of at most eps times values of order |logits|.
     assert (logits - expected).abs().max() <= 200 * torch.finfo(torch.float32).eps * expected.abs().max().clamp_min(1)
+
+
+LEARNING = ("--lr", "0.01", "--batch", "16")
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("steady"), dropout=0.0)
+
+
+def scores(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """The metrics before and after."""
+    result = json.loads((folder / "run" / "metrics.json").read_text())
+    return result["before"], result["metrics"]
+
+
+def write(folder: Path, rows: dict[str, list[dict]]) -> None:
+    for name, some in rows.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+
+
+def test_classes_are_learnt(steady, tmp_path):
+    assert call(arguments(steady, tmp_path, *LEARNING, steps=40)) == 0
+    before, after = scores(tmp_path)
+    # 12 sentences, half of each class, which one word tells: all right, where guessing gets 6 +- 1.7.
+    assert after["accuracy"] == after["f1"] == after["matthews"] == 1.0
+    assert before["accuracy"] < 0.9
+
+
+def test_numbers_are_learnt_as_a_regression(steady, tmp_path):
+    given = arguments(steady, tmp_path, *LEARNING, steps=40)
+    value = {"colour": 1.5, "number": 0}  # as JSON has them: the whole one is an integer
+    data = {name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))}
+    write(tmp_path, {n: [{"text": r["text"], "label": value[r["label"]]} for r in some] for n, some in data.items()})
+    assert call(given) == 0
+    before, after = scores(tmp_path)
+    # To tell nothing is to say the mean: an error of (1.5 / 2)^2 = 0.56, and no correlation.
+    assert after["mean_squared_error"] < 0.56 / 2 < before["mean_squared_error"]
+    assert after["pearson"] > 0.8 > before["pearson"]
+
+
+def test_of_a_pair_the_second_sentence_is_read_too(steady, tmp_path):
+    given = arguments(steady, tmp_path, *LEARNING, "--columns", "first", "text", "label", steps=40)
+    data = {name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))}
+    write(tmp_path, {name: [{"first": "the a of", **row} for row in some] for name, some in data.items()})
+    assert call(given) == 0
+    before, after = scores(tmp_path)
+    assert after["accuracy"] == 1.0 > before["accuracy"]  # the first sentence is always the same
+
+
+WRONG_LABELS = {
+    "no number": ([1.5, 2.0], [3.0, "high"], "test record 2 has no number in 'label'"),
+    "not finite": ([1.5, float("nan")], [3.0], "record 2 has nan in 'label'"),
+    "one class": (["a", "a"], ["a"], "only one class, 'a'"),
+    "unknown class": (["a", "b"], ["c"], "a class that the training data lack: 'c'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_LABELS)
+def test_wrong_labels_are_one_sentence(model, tmp_path, capsys, case):
+    train, test, expected = WRONG_LABELS[case]
+    given = arguments(model, tmp_path)
+    write(
+        tmp_path, {n: [{"text": "red", "label": label} for label in s] for n, s in (("train", train), ("test", test))}
+    )
+    assert call(given) == 2
+    assert expected in capsys.readouterr().err.splitlines()[-1]

@@ -75,6 +75,7 @@ def fit(
             save_strategy="no",
             logging_steps=1,
             report_to="none",
+            disable_tqdm=True,  # with the bar comes a printer of its own, of every step
             remove_unused_columns=False,
             use_cpu=not torch.cuda.is_available(),
             dataloader_pin_memory=torch.cuda.is_available(),

@@ -1,39 +1,57 @@
 """Text from text: a causal language model on plain text, or on the answers to prompts.
 
-Columns: text, or prompt answer; by default "prompt" and "answer" where the first record has both, else "text". Only the
-answer's tokens count in the loss. A tokenizer with a chat template wraps the prompt as a user's message. Where every
-answer ends in "#### n", as those of school arithmetic do, the model also writes answers, greedily, and n is compared.
+Columns: text, or prompt answer; by default "prompt" and "answer" where the first record has both, else "text". Without
+files a small GPT-2 that has read Python's standard library (scaling/pretrained/gpt.py) goes on to the docstrings of
+scientific packages, and is examined on files that it has not seen.
+
+text            All texts are one row of tokens, each followed by the end token, which is cut into blocks of `length`:
+                nothing is thrown away. A file of plain text counts as one text a paragraph.
+prompt answer   Only the answer's tokens count in the loss. A tokenizer with a chat template makes them a user's and an
+                assistant's message. An example longer than `length` loses the beginning of its prompt, down to half of
+                `length`, and then the end of its answer; how many do is printed. Where every answer ends in "#### n",
+                as those of school arithmetic do, the model also writes answers, greedily, of at most `new_tokens`, and
+                n is compared.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from scaling.batches import device_of, split
+from scaling.batches import split
 from scaling.config import Config
+from scaling.docstrings import documents
+from scaling.pretrained import folder_of
+from scaling.processes import is_first
+from scaling.prompts import blocks, fitted, tokens
 from scaling.reading import check_columns, limited, parts, pretrained
 from scaling.task import Data, Loaded, Record, Task
+from scaling.token_loss import IGNORED, perplexity, token_losses
+from scaling.writing import context, written
 
-IGNORED = -100  # the label that the loss skips
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
+TRAIN, TEST = 40, 8  # files of each package
+
+
+@dataclass(frozen=True)
+class Options:
+    new_tokens: int = 256
+    """The longest answer that is written; at most half of the model's context."""
+
+    def __post_init__(self) -> None:
+        if type(self.new_tokens) is not int or self.new_tokens < 1:
+            raise ValueError(f"new_tokens must be a number of tokens, at least 1, got {self.new_tokens!r}")
 
 
 def data(config: Config) -> Data:
-    train, test = parts(config, _embedded)
+    train, test = parts(config, lambda: documents(TRAIN, TEST, config.seed))
     columns = config.columns or (("prompt", "answer") if {"prompt", "answer"} <= train[0].keys() else ("text",))
     if len(columns) > 2:
         raise ValueError(f"columns must be text, or prompt answer, got {len(columns)} of them")
     check_columns([*train, *test], columns)
     numbered = len(columns) == 2 and all(final(str(record[columns[1]])) is not None for record in test)
     return limited(config, Data(train, test, {"columns": columns, "numbered": numbered}))
-
-
-def _embedded() -> tuple[list[Record], list[Record]]:
-    raise ValueError("causal_lm has no data of its own yet: pass --train")
 
 
 def final(answer: str) -> str | None:
@@ -45,40 +63,43 @@ def final(answer: str) -> str | None:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForCausalLM
 
-    if config.model is None:
-        raise ValueError("causal_lm has no model of its own yet: pass --model")
-    loaded = pretrained(config, AutoModelForCausalLM, config.model)
+    source = config.model or folder_of("gpt")
+    loaded = pretrained(config, AutoModelForCausalLM, source)
     if loaded.processor.pad_token is None:
         if loaded.processor.eos_token is None:
-            raise ValueError(f"the tokenizer of {config.model} has neither a padding nor an end token")
+            raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
         loaded.processor.pad_token = loaded.processor.eos_token
     return loaded
 
 
-def prompt_of(loaded: Loaded, data: Data, record: Record) -> list[int]:
-    """The tokens that come before those that are learnt."""
-    if len(data.facts["columns"]) == 1:
-        return []
-    text = str(record[data.facts["columns"][0]])
-    if loaded.processor.chat_template:
-        message = [{"role": "user", "content": text}]
-        text = loaded.processor.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
-        return loaded.processor(text, add_special_tokens=False)["input_ids"]
-    return loaded.processor(text + "\n")["input_ids"]
-
-
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
-    end = [] if loaded.processor.eos_token_id is None else [loaded.processor.eos_token_id]
+    limit = context(loaded)
+    if config.length < 2 or (limit is not None and config.length > limit):
+        most = "" if limit is None else f", and the model reads {limit} at most"
+        raise ValueError(f"length must be at least 2 tokens to tell one from those before{most}; got {config.length}")
+    if len(data.facts["columns"]) == 1:
+        texts = [str(record[data.facts["columns"][0]]) for record in records]
+        cut = blocks(loaded.processor, texts, config.length)
+        if not cut:
+            raise ValueError(f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}")
+        return [{"input_ids": ids, "labels": ids} for ids in cut]
+    pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
+    longer = sum(len(prompt) + len(answer) > config.length for prompt, answer in pairs)
+    if longer and is_first():
+        print(f"{longer} of {len(pairs)} examples are longer than {config.length} tokens (length) and are cut")
     found = []
-    for number, record in enumerate(records, 1):
-        prompt = prompt_of(loaded, data, record)
-        answer = str(record[data.facts["columns"][-1]])
-        learnt = loaded.processor(answer, add_special_tokens=not prompt)["input_ids"] + end
-        ids, labels = prompt + learnt, [IGNORED] * len(prompt) + learnt
-        if all(label == IGNORED for label in labels[1 : config.length]):
-            raise ValueError(f"record {number} has no token to learn among its first {config.length}; raise --length")
-        found.append({"input_ids": ids[: config.length], "labels": labels[: config.length]})
+    for prompt, answer in (fitted(*pair, config.length) for pair in pairs):
+        found.append({"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]})
     return found
+
+
+def _tokens(loaded: Loaded, data: Data, number: int, record: Record) -> tuple[list[int], list[int]]:
+    prompt, answer = (str(record[name]) for name in data.facts["columns"])
+    read, learnt = tokens(loaded.processor, prompt, answer)
+    for name, ids in zip(data.facts["columns"], (read, learnt), strict=True):
+        if not ids:
+            raise ValueError(f"record {number} has no token in {name!r}")
+    return read, learnt
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
@@ -92,38 +113,24 @@ def predict(
 ) -> list[Record]:
     rows: list[Record] = []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
-        labels = batch.pop("labels")[:, 1:]
-        logits = loaded.model(**batch).logits[:, :-1].float()
-        losses = F.cross_entropy(logits.mT, labels, ignore_index=IGNORED, reduction="none").sum(1)
-        counts = (labels != IGNORED).sum(1)
-        rows += [{"loss": a, "tokens": b} for a, b in zip(losses.tolist(), counts.tolist(), strict=True)]
+        labels = batch.pop("labels")
+        rows += token_losses(loaded.model(**batch).logits[:, :-1], labels[:, 1:])
     if data.facts["numbered"]:
-        for row, record in zip(rows, records, strict=True):
-            row["written"] = _written(config, loaded, prompt_of(loaded, data, record))
-            row["answer"], row["prediction"] = final(str(record[data.facts["columns"][1]])), final(row["written"])
+        pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
+        new_tokens = TASK.options(config).new_tokens
+        texts = written(loaded, [prompt for prompt, _ in pairs], new_tokens, batch_size)
+        for row, record, text in zip(rows, records, texts, strict=True):
+            row["written"] = text
+            row["answer"], row["prediction"] = final(str(record[data.facts["columns"][1]])), final(text)
     return rows
 
 
-def _written(config: Config, loaded: Loaded, prompt: list[int]) -> str:
-    ids = torch.tensor([prompt], device=device_of(loaded))
-    model = loaded.model
-    output = model.generate(  # type: ignore[operator]
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=config.length,
-        do_sample=False,
-        pad_token_id=loaded.processor.pad_token_id,
-    )
-    return loaded.processor.decode(output[0, len(prompt) :], skip_special_tokens=True)
-
-
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    mean = sum(row["loss"] for row in rows) / sum(row["tokens"] for row in rows)
-    found = {"perplexity": math.exp(min(mean, 700.0))}
+    found = {"perplexity": perplexity(rows)}
     if data.facts["numbered"]:
         right = [row["prediction"] == row["answer"] for row in rows]
         found = {"exact_match": sum(right) / len(right)} | found
     return found
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True)
+TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True, Options=Options)

@@ -1,10 +1,11 @@
 """One or two sentences to a class, or to a number (GLUE's kinds).
 
-Columns: text label, or text text label; by default "text" and "label". Labels that are all floats make a regression;
-else every different label of the training data is a class. Without files: which installed package does this docstring
-belong to?
+Columns: text label, or text text label; by default "text" and "label". Labels that are all numbers, at
+least one with a decimal point, make a regression; else every different label of the training data is a class. Without
+files: which installed package does this docstring belong to?
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
@@ -25,8 +26,14 @@ def data(config: Config) -> Data:
         raise ValueError(f"columns must be text label, or text text label, got {len(columns)} of them")
     train, test = parts(config, lambda: labelled(TRAIN, TEST, config.seed))
     check_columns([*train, *test], columns)
+    for number, record in enumerate([*train, *test], 1):
+        if isinstance(label := record[columns[-1]], float) and not math.isfinite(label):
+            raise ValueError(f"record {number} has {label} in {columns[-1]!r}, which is neither a class nor a number")
     labels = [record[columns[-1]] for record in train]
-    if all(isinstance(label, float) for label in labels):
+    if all(map(_is_number, labels)) and any(isinstance(label, float) for label in labels):
+        for number, record in enumerate(test, 1):
+            if not _is_number(record[columns[-1]]):
+                raise ValueError(f"test record {number} has no number in {columns[-1]!r}, as the training data have")
         return limited(config, Data(train, test, {"columns": columns, "classes": None}))
     classes = sorted(set(map(str, labels)))
     if len(classes) < 2:
@@ -35,6 +42,10 @@ def data(config: Config) -> Data:
     if unknown:
         raise ValueError(f"the test data have a class that the training data lack: {min(unknown)!r}")
     return limited(config, Data(train, test, {"columns": columns, "classes": classes}))
+
+
+def _is_number(label: object) -> bool:
+    return isinstance(label, int | float) and not isinstance(label, bool)
 
 
 def load(config: Config, data: Data) -> Loaded:

@@ -91,7 +91,7 @@ def predict(
     model, processor, losses, written = loaded.model, loaded.processor, [], []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         labels = batch.pop("labels")
-        losses += token_losses(model(**batch).logits, labels)
+        losses += token_losses(model(**batch).logits[:, :-1], labels[:, 1:])
     for batch in split(loaded, examples, batch_size, lambda some: batch_of(processor, some, answered=False)):
         output = model.generate(  # type: ignore[operator]
             **batch,

@@ -1,0 +1,115 @@
+"""Text to text: an encoder and a decoder (BART, T5 and their like), as for summaries and translations.
+
+Columns: source target; by default "text" and "summary". Both are cut off at `length` tokens. Without files a small BART
+that has repaired the text of Python's standard library (scaling/pretrained/bart.py) learns to sum up docstrings of
+scientific packages by their first paragraphs, and is examined on files that it has not seen.
+
+What the model writes is scored by ROUGE, and so is, to compare with, the lead: the first words of the source, as many
+as the training targets have on average. The search is greedy or has `beams`; the rest is the model's own settings.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from scaling.batches import split
+from scaling.config import Config
+from scaling.docstrings import summarised
+from scaling.pretrained import folder_of
+from scaling.reading import check_columns, limited, parts, pretrained
+from scaling.task import Data, Loaded, Record, Task
+from scaling.token_loss import IGNORED, perplexity, token_losses
+
+TRAIN, TEST = 400, 50  # docstrings of each package
+ROUGE = ("rouge1", "rouge2", "rougeL")
+
+
+@dataclass(frozen=True)
+class Options:
+    beams: int = 1
+    """Of the search for what is written; with one it is greedy."""
+    new_tokens: int = 64
+    """The longest text that is written; at most what the model's context holds."""
+
+    def __post_init__(self) -> None:
+        for name in ("beams", "new_tokens"):
+            if type(value := getattr(self, name)) is not int or value < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+
+
+def data(config: Config) -> Data:
+    train, test = parts(config, lambda: summarised(TRAIN, TEST, config.seed))
+    columns = config.columns or ("text", "summary")
+    if len(columns) != 2:
+        raise ValueError(f"columns must be source target, got {len(columns)} of them")
+    check_columns([*train, *test], columns)
+    words = sum(len(str(record[columns[1]]).split()) for record in train)
+    return limited(config, Data(train, test, {"columns": columns, "words": max(1, round(words / len(train)))}))
+
+
+def load(config: Config, data: Data) -> Loaded:
+    from transformers import AutoModelForSeq2SeqLM
+
+    return pretrained(config, AutoModelForSeq2SeqLM, config.model or folder_of("bart"))
+
+
+def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
+    limit = _context(loaded)
+    if limit is not None and config.length > limit:
+        raise ValueError(f"length must be at most the {limit} tokens that the model reads, got {config.length}")
+    source, target = ([str(record[name]) for record in records] for name in data.facts["columns"])
+    encoded = loaded.processor(source, text_target=target, truncation=True, max_length=config.length)
+    for number, (ids, labels) in enumerate(zip(encoded["input_ids"], encoded["labels"], strict=True), 1):
+        if not ids or not labels:
+            raise ValueError(f"record {number} has no token in {data.facts['columns'][bool(ids)]!r}")
+    return [{name: encoded[name][i] for name in encoded} for i in range(len(records))]
+
+
+def _context(loaded: Loaded) -> int | None:
+    """The most tokens that the model can read, or write; None where it does not say."""
+    return getattr(loaded.model.config, "max_position_embeddings", None)
+
+
+def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
+    from transformers import DataCollatorForSeq2Seq
+
+    return DataCollatorForSeq2Seq(loaded.processor, loaded.model, label_pad_token_id=IGNORED)
+
+
+def predict(
+    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+) -> list[Record]:
+    model: Any = loaded.model
+    source, target = data.facts["columns"]
+    options, rows = TASK.options(config), []
+    limit = _context(loaded)
+    most = options.new_tokens if limit is None else min(options.new_tokens, limit - 1)  # one place is the start's
+    for batch in split(loaded, examples, batch_size, collate(loaded)):
+        labels = batch.pop("labels")
+        losses = token_losses(model(**batch).logits, labels)
+        del batch["decoder_input_ids"]  # the model writes its own
+        ids = model.generate(**batch, max_new_tokens=most, num_beams=options.beams, do_sample=False)
+        texts = loaded.processor.batch_decode(ids, skip_special_tokens=True)
+        rows += [{"written": text.strip()} | loss for text, loss in zip(texts, losses, strict=True)]
+    for row, record in zip(rows, records, strict=True):
+        row["target"] = str(record[target])
+        row["lead"] = " ".join(str(record[source]).split()[: data.facts["words"]])
+    return rows
+
+
+def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(ROUGE, use_stemmer=False)
+
+    def rouge(column: str) -> dict[str, float]:
+        scores = [scorer.score(row["target"], row[column]) for row in rows]
+        return {name: sum(score[name].fmeasure for score in scores) / len(scores) for name in ROUGE}
+
+    lead = {f"lead_{name}": value for name, value in rouge("lead").items()}
+    return rouge("written") | {"perplexity": perplexity(rows)} | lead
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True, Options=Options)
