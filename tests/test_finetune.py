@@ -123,3 +123,25 @@ def test_wrong_labels_are_one_sentence(model, tmp_path, capsys, case):
     )
     assert call(given) == 2
     assert expected in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("names", [("number", "colour"), ("good", "bad")], ids=["of these classes", "of others"])
+def test_a_head_that_knows_the_classes_is_kept_in_its_own_order(model, tmp_path, names):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    base = AutoModelForSequenceClassification.from_pretrained(model, id2label=dict(enumerate(names)))
+    with torch.no_grad():
+        base.classifier.weight.mul_(50)  # so sure of itself that one small step changes no prediction
+    base.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(model).save_pretrained(tmp_path / "base")
+    assert call(arguments(tmp_path / "base", tmp_path, "--lr", "1e-6", steps=1)) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
+    texts = [json.loads(line)["text"] for line in (tmp_path / "test.jsonl").read_text().splitlines()]
+    with torch.no_grad():
+        logits = base.eval()(**AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")).logits
+    found = torch.tensor([row["logits"] for row in rows])
+    kept = (found - logits).abs().max() < 1e-2 * logits.abs().max()
+    assert kept == (names == ("number", "colour"))
+    assert all(row["prediction"] in ("number", "colour") for row in rows)
+    if kept:
+        assert [row["prediction"] for row in rows] == [names[i] for i in logits.argmax(1).tolist()]

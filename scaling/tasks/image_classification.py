@@ -11,7 +11,6 @@ stripes. No digit is in both parts, in whatever domain, with --hold-out domain n
 in the other domains and tests on the test digits in this one. In data of your own --hold-out goes by the column alone.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,10 +20,11 @@ from torch import Tensor
 from scaling.batches import split
 from scaling.config import Config
 from scaling.digit_images import in_domains
+from scaling.heads import classifier
 from scaling.images import decoded, located
 from scaling.metrics import of_classes
 from scaling.pretrained import folder_of
-from scaling.reading import check_columns, limited, parts, pretrained
+from scaling.reading import check_columns, limited, parts
 from scaling.task import Data, Loaded, Record, Task
 
 DOMAIN = "domain"
@@ -50,36 +50,8 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    classes = data.facts["classes"]
-    loaded = pretrained(
-        config,
-        AutoModelForImageClassification,
-        config.model or folder_of("vit"),
-        AutoImageProcessor,
-        num_labels=len(classes),
-        problem_type="single_label_classification",
-        ignore_mismatched_sizes=True,
-    )
-    settings: Any = loaded.model.config
-    head = _head(AutoModelForImageClassification, settings, config.trust_remote_code)
-    if set(settings.id2label.values()) != set(classes):
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            for name in head - set(loaded.fresh):  # of as many classes, but others
-                loaded.model.get_submodule(name).reset_parameters()  # type: ignore[operator]
-        settings.id2label = dict(enumerate(classes))
-    settings.label2id = {name: number for number, name in settings.id2label.items()}
-    return loaded._replace(fresh=tuple(sorted(head | set(loaded.fresh))))
-
-
-def _head(kind: Any, settings: Any, trust_remote_code: bool) -> set[str]:
-    """The modules whose parameters change their shape with the number of classes."""
-    larger = copy.deepcopy(settings)
-    larger.num_labels += 1
-    with torch.device("meta"):
-        models = [kind.from_config(each, trust_remote_code=trust_remote_code) for each in (settings, larger)]
-    shapes = [{name: value.shape for name, value in model.named_parameters()} for model in models]
-    return {name.rpartition(".")[0] for name, shape in shapes[0].items() if shape != shapes[1][name]}
+    source = config.model or folder_of("vit")
+    return classifier(config, AutoModelForImageClassification, source, data.facts["classes"], AutoImageProcessor)
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:

@@ -7,14 +7,16 @@ files: which installed package does this docstring belong to?
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from scaling.batches import split
 from scaling.config import Config
 from scaling.docstrings import labelled
+from scaling.heads import classifier
 from scaling.metrics import of_classes
-from scaling.reading import check_columns, embedded_model, limited, parts, pretrained
+from scaling.reading import check_columns, embedded_model, limited, parts
 from scaling.task import Data, Loaded, Record, Task
 
 TRAIN, TEST = 300, 50  # docstrings of each package
@@ -51,29 +53,20 @@ def _is_number(label: object) -> bool:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForSequenceClassification
 
-    count = len(data.facts["classes"] or [0.0])
-    return pretrained(
-        config,
-        AutoModelForSequenceClassification,
-        config.model or embedded_model(),
-        num_labels=count,
-        problem_type="regression" if data.facts["classes"] is None else "single_label_classification",
-        ignore_mismatched_sizes=True,
-    )
+    source = config.model or embedded_model()
+    return classifier(config, AutoModelForSequenceClassification, source, data.facts["classes"])
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     *texts, label = data.facts["columns"]
+    settings: Any = loaded.model.config
+    number = float if data.facts["classes"] is None else lambda label: settings.label2id[str(label)]
     columns = [[str(record[name]) for record in records] for name in texts]
     encoded = loaded.processor(*columns, truncation=True, max_length=config.length)
     return [
-        {name: encoded[name][i] for name in encoded} | {"labels": _number(record[label], data.facts["classes"])}
+        {name: encoded[name][i] for name in encoded} | {"labels": number(record[label])}
         for i, record in enumerate(records)
     ]
-
-
-def _number(label: object, classes: list[str] | None) -> float | int:
-    return float(str(label)) if classes is None else classes.index(str(label))
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
@@ -86,14 +79,15 @@ def predict(
     config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
 ) -> list[Record]:
     *_, label = data.facts["columns"]
-    classes, outputs = data.facts["classes"], []
+    settings: Any = loaded.model.config
+    outputs: list[Tensor] = []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         batch.pop("labels")
         outputs += loaded.model(**batch).logits.float().cpu()
-    if classes is None:
+    if data.facts["classes"] is None:
         return [{"label": r[label], "prediction": o.item()} for r, o in zip(records, outputs, strict=True)]
     return [
-        {"label": str(r[label]), "prediction": classes[int(o.argmax())], "logits": o.tolist()}
+        {"label": str(r[label]), "prediction": settings.id2label[int(o.argmax())], "logits": o.tolist()}
         for r, o in zip(records, outputs, strict=True)
     ]
 
