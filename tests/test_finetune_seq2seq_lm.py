@@ -100,6 +100,17 @@ def test_source_and_target_are_cut_and_padding_is_not_learnt(steady):
     assert loaded.processor.decode(batch["decoder_input_ids"][1]) == "<end> a of the"
 
 
+def test_accumulated_micro_batches_train_as_the_whole_batch(steady, tmp_path):
+    losses = []
+    for micro in ("8", "2"):
+        (tmp_path / micro).mkdir()
+        assert call(given(steady, tmp_path / micro, "--micro-batch", micro, steps=4)) == 0
+        losses.append([loss for _, loss in results(tmp_path / micro)[0]["losses"]])
+    # All targets have three tokens, so that means of means are the means: sums of equal terms in another order. Four
+    # steps of Adam carry a rounding of eps = 1.2e-7 on; 1e-3 is far below what other examples change (above 1e-2).
+    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+
+
 @pytest.mark.parametrize("more", [("--scheme", "eva"), ("--scheme", "lora_ga"), ("--variant", "overparam")])
 def test_schemes_and_variants_run(model, tmp_path, more):
     assert call(given(model, tmp_path, *more, "--rank", "1", "--task-options", "new_tokens", "4", "beams", "2")) == 0

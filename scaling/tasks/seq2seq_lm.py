@@ -112,4 +112,5 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return rouge("written") | {"perplexity": perplexity(rows)} | lead
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True, Options=Options)
+# Not by_tokens: these models take the number of tokens of a step and ignore it.
+TASK = Task(data, load, examples, collate, predict, metrics, Options=Options)
