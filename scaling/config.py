@@ -15,7 +15,8 @@ class Config:
     """Fields that bear the name of a field of `lora.Config` mean the same. Raises ValueError on impossible values."""
 
     task: str = "text_classification"
-    """What is learnt: a row of scaling.tasks.TASKS."""
+    """What is learnt: text_classification, causal_lm, seq2seq_lm, image_classification, vision_language, offline_rl or
+    image_generation."""
     model: str | None = None
     """A transformers model: a folder, or a name on the hub; by default one that needs no network."""
     train: str | None = None
