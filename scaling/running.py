@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from accelerate.utils.memory import find_executable_batch_size, should_reduce_batch_size
+from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
@@ -18,6 +18,7 @@ import lora
 from scaling import outputs, processes, state
 from scaling.batches import stream
 from scaling.config import Config
+from scaling.memory import free, shrinking
 from scaling.reading import PART, quiet
 from scaling.task import Data, Loaded, Record, Task
 from scaling.tasks import find
@@ -113,7 +114,7 @@ def _attached(task: Task, config: Config, loaded: Loaded, inputs: Sequence[Recor
         batches = stream(loaded, inputs, size, collate, config.seed, job.process_index, job.num_processes)
         return lora.attach(loaded.model, adapter, batches, task.loss and task.loss(loaded))
 
-    return find_executable_batch_size(attach, micro)()  # type: ignore[call-arg]
+    return shrinking(attach, micro)
 
 
 def _evaluated(
@@ -129,7 +130,7 @@ def _evaluated(
         return task.predict(config, loaded, data, data.test[process::of], held[process::of], size)
 
     with torch.no_grad():
-        rows = find_executable_batch_size(predict, config.micro_batch or config.batch)()  # type: ignore[call-arg]
+        rows = shrinking(predict, config.micro_batch or config.batch)
     if of > 1:
         parts = gather_object([rows])
         rows = [parts[i % of][i // of] for i in range(sum(map(len, parts)))]
@@ -185,8 +186,7 @@ def _trained(
         print(f"out of memory: micro-batch {micro} -> {smaller}, the batch stays at {batch}", flush=True)
         micro = smaller
         del trainer
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free()
         last = checkpoints(folder)[-1:]
         again = state.read(last[0])[1] if last else first
         assert again is not None

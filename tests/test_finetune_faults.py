@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import scaling.running as running
+from scaling.memory import shrinking
 from tests.finetuning import arguments, call, tiny_bert
 
 
@@ -144,3 +145,38 @@ def test_a_damaged_checkpoint_is_one_sentence(model, tmp_path, capsys, monkeypat
     state.write_bytes(state.read_bytes()[:100])
     assert call([*given, "--resume"]) == 2
     assert "checkpoint-4 cannot be read" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_prediction_goes_on_with_fewer_examples_when_memory_runs_out(model, tmp_path, monkeypatch):
+    from scaling.tasks.text_classification import collate
+
+    def short_of_memory(loaded):
+        batch = collate(loaded)
+
+        def small(examples):
+            if len(examples) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return batch(examples)
+
+        return small
+
+    monkeypatch.setattr("scaling.tasks.text_classification.collate", short_of_memory)  # of predictions alone
+    assert call(arguments(model, tmp_path, steps=2)) == 0
+    assert len((tmp_path / "run" / "predictions.jsonl").read_text().splitlines()) == 12
+
+
+def test_shrinking_halves_down_to_one_and_hands_on_other_errors():
+    sizes = []
+
+    def act(size):
+        sizes.append(size)
+        if size > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return "done"
+
+    assert shrinking(act, 12) == "done"
+    assert sizes == [12, 6, 3, 1]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shrinking(lambda size: act(2), 1)
+    with pytest.raises(RuntimeError, match="something else"):
+        shrinking(lambda size: (_ for _ in ()).throw(RuntimeError("something else")), 4)
