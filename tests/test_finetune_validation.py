@@ -8,9 +8,12 @@ import torch
 
 pytest.importorskip("transformers")
 
+from safetensors.torch import load_file
+
 import lora
 import scaling.running as running
 from tests.finetuning import arguments, call, sentences, tiny_bert
+from tests.test_finetune_resume import kill_at
 
 OFTEN = ("--validate-every", "2")
 
@@ -20,14 +23,18 @@ def model(tmp_path_factory) -> Path:
     return tiny_bert(tmp_path_factory.mktemp("model"), dropout=0.0)
 
 
-def run(model: Path, folder: Path, *more: str) -> dict:
-    """On labels that nothing foretells, so that what is learnt by heart makes the validation loss rise."""
+def prepared(model: Path, folder: Path, *more: str) -> list[str]:
+    """Arguments, with labels that nothing foretells, so that what is learnt by heart makes the validation loss rise."""
     given = arguments(model, folder, *more)
     rng = torch.Generator().manual_seed(0)
     labels = torch.randint(2, (64,), generator=rng).tolist()
     rows = [row | {"label": ("colour", "number")[i]} for row, i in zip(sentences(64, 0), labels, strict=True)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert call(given) == 0
+    return given
+
+
+def run(model: Path, folder: Path, *more: str) -> dict:
+    assert call(prepared(model, folder, *more)) == 0
     return json.loads((folder / "run" / "metrics.json").read_text())
 
 
@@ -63,6 +70,21 @@ def test_training_stops_when_patience_is_at_an_end(model, tmp_path):
     falling = [loss for _, loss in before]
     assert falling == sorted(falling, reverse=True), "each validation before the last was the lowest so far"
     assert last >= falling[-1]
+
+
+def test_a_killed_run_remembers_the_best_of_before(model, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    validation = run(model, whole, *OFTEN)["validation"]
+    assert min(validation, key=lambda pair: pair[1])[0] <= 4, (
+        "the best is from before the checkpoint, or it shows nothing"
+    )
+    given = prepared(model, cut, *OFTEN)
+    kill_at(11, given)  # the checkpoint is that of step 8
+    assert call([*given, "--resume"]) == 0
+    found, expected = (load_file(folder / "run" / "adapter" / "adapter_model.safetensors") for folder in (cut, whole))
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 @pytest.mark.parametrize(
