@@ -77,7 +77,7 @@ def test_a_killed_run_remembers_the_best_of_before(model, tmp_path):
     whole.mkdir()
     cut.mkdir()
     validation = run(model, whole, *OFTEN)["validation"]
-    assert min(validation, key=lambda pair: pair[1])[0] <= 4, (
+    assert min(validation, key=lambda pair: pair[1])[0] <= 8, (
         "the best is from before the checkpoint, or it shows nothing"
     )
     given = prepared(model, cut, *OFTEN)
