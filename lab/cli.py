@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import tyro
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from lab.proxy import Proxy
 
 app = tyro.extras.SubcommandApp()
+# Commands of other packages, found by name as the families are: the lab imports nothing of what it runs.
+ELSEWHERE = {
+    "finetune": ("scaling.finetune", "Fine-tune a transformers model with an adapter"),
+    "init": ("scaling.initialize", "Write the start of an adapter for another tool to train"),
+}
 Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instead of a table.")]
 
 
@@ -79,10 +85,16 @@ def ledger() -> int:
     return 0
 
 
-@app.command(name="finetune")
-def finetune() -> int:
-    """Fine-tune a transformers model with an adapter; `loralab finetune --help` lists the flags."""
-    raise AssertionError("main hands the arguments of this command on")
+def _elsewhere(does: str) -> Callable[[], int]:
+    def command() -> int:
+        raise AssertionError("main hands the arguments of this command on")
+
+    command.__doc__ = does
+    return command
+
+
+for name, (_, does) in ELSEWHERE.items():
+    app.command(name=name)(_elsewhere(f"{does}; `loralab {name} --help` lists the flags."))
 
 
 def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
@@ -93,7 +105,6 @@ def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag, 130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["finetune"]:
-        # Found by name, as the families are: the lab imports nothing of what it runs.
-        importlib.import_module("scaling.finetune").main(arguments[1:])
+    if arguments and arguments[0] in ELSEWHERE:
+        importlib.import_module(ELSEWHERE[arguments[0]][0]).main(arguments[1:])
     finish(lambda: app.cli(prog="loralab", description=__doc__, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)))

@@ -7,7 +7,6 @@ the input is wrong.
 """
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,11 +16,10 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from lab import flags
 from lab.code import fingerprint, home
 from lab.process import finish
 from lab.store import Store, run_key
-from scaling import processes
+from scaling import command, processes
 from scaling.config import Config
 from scaling.outputs import METRICS, write_json
 from scaling.runs import claim, prepared
@@ -59,33 +57,17 @@ def run(arguments: Sequence[str]) -> int:
     ) -> tuple[Config, Options]:
         return config, options
 
-    try:
-        config, options = flags.read(parsed, "loralab finetune", __doc__, arguments)
-        _stay_offline(config)
-        result = _result(config, options)
-    except ValueError as error:
-        if processes.is_first():  # the others have found the same
-            print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return command.answer(parsed, _finetuned, "loralab finetune", __doc__, arguments)
+
+
+def _finetuned(config: Config, options: Options) -> None:
+    result = _result(config, options)
     if not processes.is_first():
-        return 0
+        return
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     before = ", ".join(f"{name} {value:.4g}" for name, value in result["before"].items())
     print(f"{config.task}: {scores} on {result['examples']} examples held out (before training {before})")
     print(f"adapter: {Path(result['folder']) / 'adapter'}")
-    return 0
-
-
-def _stay_offline(config: Config) -> None:
-    """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this machine; said before
-    any library that would is imported."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    named = [source for source in (config.model, config.train) if source is not None]
-    if all(Path(source).exists() for source in named):
-        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def _result(config: Config, options: Options) -> dict[str, Any]:

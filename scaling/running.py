@@ -1,7 +1,6 @@
 """From a config to a trained, evaluated and saved adapter."""
 
 import json
-import random
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,10 +15,10 @@ from transformers.trainer_utils import set_seed
 
 import lora
 from scaling import outputs, processes, state
-from scaling.batches import stream
 from scaling.config import Config
 from scaling.memory import free, shrinking
-from scaling.reading import PART, quiet
+from scaling.reading import quiet
+from scaling.starting import Ready, apart, shown, sizes
 from scaling.task import Data, Loaded, Record, Task
 from scaling.tasks import find
 from scaling.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, Launch, checkpoints, launches, make_optimizer
@@ -36,7 +35,7 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
     job = processes.join()
     task = find(config.task)
     data = task.data(config)
-    records, validated = _apart(config, data)
+    records, validated = apart(config, data)
     loaded = task.load(config, data)
     inputs, held = (task.examples(config, loaded, data, part) for part in (records, data.test))
     valid = task.examples(config, loaded, data, validated) if validated else []
@@ -48,7 +47,9 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
         report = state.rebuild(loaded.model, last[0])
     else:
         before = _evaluated(task, config, loaded, data, held)[1]
-        report = _attached(task, config, loaded, inputs, micro)
+        adapter, loss = config.adapter(loaded.fresh), task.loss and task.loss(loaded)
+        attach = lambda batches: lora.attach(loaded.model, adapter, batches, loss)
+        report = shown(config, Ready(task, loaded, inputs, micro), attach)
     processes.share(loaded.model)
     make_optimizer(config, loaded.model)  # refuses what does not fit before anything is written
     if job.is_main_process:
@@ -80,41 +81,6 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
         "seconds": seconds,
         "folder": str(folder),
     }
-
-
-def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
-    """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit each other."""
-    batch = min(config.batch, examples)
-    if count > 1 and batch % count:
-        raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
-    micro = config.micro_batch or batch // count
-    if batch % (micro * count):
-        raise ValueError(f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}")
-    return batch, micro
-
-
-def _apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
-    """What is trained on, and what is held out of it for validation."""
-    if config.validate_every is None:
-        return data.train, []
-    if len(data.train) < 2:
-        raise ValueError("validate_every holds out a tenth of the training data, and there is one record")
-    records = list(data.train)
-    random.Random(config.seed).shuffle(records)
-    held = max(1, len(records) // PART)
-    return records[held:], records[:held]
-
-
-def _attached(task: Task, config: Config, loaded: Loaded, inputs: Sequence[Record], micro: int) -> lora.Report:
-    """The adapters, at a start that has seen what its scheme needs: fewer examples at once where memory is short."""
-    job, adapter, collate = processes.join(), config.adapter(loaded.fresh), task.collate(loaded)
-
-    def attach(size: int) -> lora.Report:
-        set_seed(config.seed)  # of what the loss draws
-        batches = stream(loaded, inputs, size, collate, config.seed, job.process_index, job.num_processes)
-        return lora.attach(loaded.model, adapter, batches, task.loss and task.loss(loaded))
-
-    return shrinking(attach, micro)
 
 
 def _evaluated(

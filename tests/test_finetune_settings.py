@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from transformers.models.bert.modeling_bert import BertAttention
 
 from scaling.config import Config
-from scaling.running import sizes
+from scaling.starting import sizes
 from tests.finetuning import arguments, call, tiny_bert
 
 
