@@ -9,6 +9,7 @@ import hashlib
 import json
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS runs (
 ) STRICT
 """
 WAIT = 60.0  # seconds a writer waits for another before it gives up
+PAUSE = 0.05  # seconds between tries of what SQLite does not wait for itself
 
 
 class StoreError(Exception):
@@ -74,7 +76,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot make the folder of the run store {self.path}: {error.strerror}.") from error
         with self._connect() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _to_wal(connection)
             connection.execute(SCHEMA)
 
     @contextmanager
@@ -132,6 +134,19 @@ class Store:
             yield
         finally:
             lock.release()
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """To change the mode SQLite must be alone, and where it is not it refuses at once: so the wait is here."""
+    until = time.monotonic() + WAIT
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return  # in that mode or, where the file system has none, in the old one
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE)
 
 
 def _run(row: tuple) -> Run:

@@ -81,17 +81,19 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     )
 
     def look() -> dict[str, Any] | None:
-        return prepared(folder, settings, options.resume, options.force)
+        finished = prepared(folder, settings, options.resume, options.force)
+        if finished is None:
+            Store(options.store)  # one that cannot be used is told of before anything is trained
+        return finished
 
     finished = processes.by_first(look)
     if finished is not None:
         return finished
-    store = Store(options.store)
     from scaling.running import train  # transformers, which takes seconds to load
 
     result = train(config, folder, lambda: claim(folder, settings))
     if processes.is_first():
-        store.put(FAMILY, config.task, settings, code, result["seconds"], result)
+        Store(options.store).put(FAMILY, config.task, settings, code, result["seconds"], result)
         write_json(folder / METRICS, result)
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)

@@ -209,3 +209,20 @@ def test_the_second_to_ask_for_a_family_waits_and_says_so(path, capfd):
     os.kill(child.pid, signal.SIGKILL)
     assert waiter.communicate(timeout=30)[0] == "held\n", "the death of its holder frees the lock"
     child.communicate()
+
+
+def test_processes_that_make_a_store_at_once_wait_for_each_other(tmp_path):
+    """Without a wait of its own one start in hundreds found the new file locked: here six make each of forty."""
+
+    def make(path: Path, number: int) -> int:
+        if (child := os.fork()) == 0:
+            try:
+                Store(path).put("family", "name", {"number": number}, "code", 1.0, {})
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        return child
+
+    for i in range(40):
+        children = [make(tmp_path / f"{i}.sqlite", number) for number in range(6)]
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
