@@ -6,6 +6,7 @@ import random
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
@@ -19,8 +20,13 @@ Parts = tuple[list[Record], list[Record]]
 Found = list[tuple[str, str]]  # names and texts
 
 
-def docstrings(file: Path) -> Iterator[tuple[str, str]]:
+@cache  # parsing takes longer than all of the rest, and every run of a sweep asks for the same files
+def docstrings(file: Path) -> tuple[tuple[str, str], ...]:
     """The name, "" for the module itself, and the docstring of all that has one in a file."""
+    return tuple(_documented(file))
+
+
+def _documented(file: Path) -> Iterator[tuple[str, str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
         tree = ast.parse(file.read_bytes())

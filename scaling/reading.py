@@ -50,7 +50,7 @@ def _records(file: Path) -> list[Any]:
         return table.to_dict("records")
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON may hold other line ends
     return [{"text": part.strip()} for part in text.split("\n\n") if part.strip()]
 
 

@@ -43,6 +43,9 @@ class Task:
     collate(loaded)                           the function from a list of examples to a batch of tensors
     predict(config, loaded, data, records, examples, batch_size)    a JSON-like row for each record
     metrics(rows, data)                       numbers that tell how good the rows are, by name, best known first
+    score(row)                                how good one row is, the higher the better, to compare methods example by
+                                              example; without it only all rows together are judged, and the first
+                                              metric is a distance
     loss(loaded)                              the function from the model and a batch to what is minimised, a mean over
                                               the batch, which may draw from the global generator; by default what the
                                               model gives
@@ -55,6 +58,7 @@ class Task:
     predict: Callable[[Config, Loaded, Data, Sequence[Record], Sequence[Record], int], list[Record]]
     metrics: Callable[[Sequence[Record], Data], dict[str, float]]
     loss: Callable[[Loaded], Callable[[nn.Module, dict[str, Tensor]], Tensor]] | None = None
+    score: Callable[[Record], float] | None = None
     by_tokens: bool = False
     """The model's loss is a mean over the tokens that have labels, and can take their number in a whole step."""
     Options: type = NoOptions

@@ -180,3 +180,13 @@ def test_shrinking_halves_down_to_one_and_hands_on_other_errors():
         shrinking(lambda size: act(2), 1)
     with pytest.raises(RuntimeError, match="something else"):
         shrinking(lambda size: (_ for _ in ()).throw(RuntimeError("something else")), 4)
+
+
+def test_other_line_ends_within_a_text_do_not_end_its_record(tmp_path):
+    from scaling.reading import read
+
+    texts = ["one\u2028two", "three\u0085four\x0bfive"]
+    (tmp_path / "some.jsonl").write_text(
+        "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+    )
+    assert [record["text"] for record in read(str(tmp_path / "some.jsonl"))["train"]] == texts

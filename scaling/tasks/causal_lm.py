@@ -133,4 +133,11 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return found
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True, Options=Options)
+def score(row: Record) -> float:
+    """Whether the answer is right; of other texts, minus the loss of a token."""
+    if "answer" in row:
+        return float(row["prediction"] == row["answer"])
+    return -row["loss"] / row["tokens"]
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, score=score, by_tokens=True, Options=Options)

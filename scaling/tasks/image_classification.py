@@ -93,4 +93,8 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return found
 
 
-TASK = Task(data, load, examples, collate, predict, metrics)
+def score(row: Record) -> float:
+    return float(row["label"] == row["prediction"])
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, score=score)

@@ -184,4 +184,8 @@ def loss(loaded: Loaded) -> Callable[[nn.Module, dict[str, Tensor]], Tensor]:
     return trajectories.loss
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, loss, Options=Options)
+def score(row: Record) -> float:
+    return row["return"]
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, loss, score, Options=Options)

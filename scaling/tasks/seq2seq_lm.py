@@ -112,5 +112,12 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return rouge("written") | {"perplexity": perplexity(rows)} | lead
 
 
+def score(row: Record) -> float:
+    """The first ROUGE of what was written."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(ROUGE[:1]).score(row["target"], row["written"])[ROUGE[0]].fmeasure
+
+
 # Not by_tokens: these models take the number of tokens of a step and ignore it.
-TASK = Task(data, load, examples, collate, predict, metrics, Options=Options)
+TASK = Task(data, load, examples, collate, predict, metrics, score=score, Options=Options)

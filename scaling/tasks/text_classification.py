@@ -104,4 +104,11 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return {"mean_squared_error": error} | ({"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {})
 
 
-TASK = Task(data, load, examples, collate, predict, metrics)
+def score(row: Record) -> float:
+    """Right or wrong; of a number, minus the squared error."""
+    if "logits" in row:
+        return float(row["label"] == row["prediction"])
+    return -((row["label"] - row["prediction"]) ** 2)
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, score=score)

@@ -112,7 +112,7 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
 
     scorer = RougeScorer(["rouge1"])  # whose F measure is that of the words
     pairs = [(row["answer"], row["prediction"]) for row in rows]
-    exact = [answer.strip().casefold() == text.strip().casefold() for answer, text in pairs]
+    exact = [score(row) for row in rows]
     shared = [scorer.score(answer, text)["rouge1"].fmeasure for answer, text in pairs]
     return {
         "exact_match": sum(exact) / len(exact),
@@ -121,4 +121,9 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     }
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, by_tokens=True)
+def score(row: Record) -> float:
+    """Whether the answer is right, whatever its case."""
+    return float(row["answer"].strip().casefold() == row["prediction"].strip().casefold())
+
+
+TASK = Task(data, load, examples, collate, predict, metrics, score=score, by_tokens=True)
