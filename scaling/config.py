@@ -1,8 +1,10 @@
 """One fine-tuning run as a value: what is trained, on what data, how, and where the results go."""
 
+import json
 import math
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import lora
 
@@ -70,6 +72,11 @@ class Config:
     patience: int | None = None
     """Stop early, after this many validations in a row without a lower loss."""
 
+    peft: str | None = None
+    """A JSON file, the configuration of a method of PEFT with its peft_type, as in an adapter_config.json: that adapter
+    is trained in place of one of this library, on every linear layer but the output head unless its target_modules say
+    otherwise, with AdamW, in one process. A run that was killed begins anew on --resume."""
+
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ("all-linear",)
@@ -129,6 +136,15 @@ class Config:
                 f"must be less than steps = {self.steps}"
             )
         self.adapter()
+        if self.peft is not None:
+            self._check_peft()
+
+    def _check_peft(self) -> None:
+        """Refuse the settings of this library's adapters beside a file that says all of another's."""
+        default = Config()
+        for name in (*(f.name for f in fields(lora.Config) if f.name != "seed"), "ratio", "optimizer", "sharded"):
+            if getattr(self, name) != getattr(default, name):
+                raise ValueError(f"{name} does not apply to an adapter of PEFT; its settings are those of {self.peft}")
 
     def adapter(self, fresh: tuple[str, ...] = ()) -> lora.Config:
         """What `lora.attach` is told; the `fresh` modules of a model, which it does not bring, are trained whole."""
@@ -137,3 +153,16 @@ class Config:
             values["target_modules"] = "all-linear"
         values["modules_to_save"] = tuple(dict.fromkeys((*self.modules_to_save, *fresh)))
         return lora.Config(**values)
+
+
+def peft_settings(config: Config) -> dict[str, Any]:
+    """What the file `peft` holds; raises ValueError where it is no JSON object."""
+    try:
+        values = json.loads(Path(str(config.peft)).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"peft: {config.peft} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"peft: {config.peft} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"peft: {config.peft} must hold a JSON object, got {type(values).__name__}")
+    return values

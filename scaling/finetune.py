@@ -20,7 +20,7 @@ from lab.code import fingerprint, home
 from lab.process import finish
 from lab.store import Store, run_key
 from scaling import command, processes
-from scaling.config import Config
+from scaling.config import Config, peft_settings
 from scaling.outputs import METRICS, write_json
 from scaling.runs import claim, prepared
 from scaling.tasks import find
@@ -73,6 +73,8 @@ def _finetuned(config: Config, options: Options) -> None:
 def _result(config: Config, options: Options) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
     settings = json.loads(json.dumps(asdict(config), default=str))
+    if config.peft is not None:
+        settings["peft"] = peft_settings(config)  # a run is of what the file holds, wherever it lies
     here = Path(__file__)
     find(config.task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{config.task}.py")

@@ -78,6 +78,8 @@ def _written(config: Config, options: Options) -> None:
 
 def check_portable(config: Config) -> None:
     """Raise ValueError for a start, or a way of training, that a PEFT adapter cannot carry to another tool."""
+    if config.peft is not None:
+        raise ValueError("peft is trained, by loralab finetune; a start is of a scheme of this library")
     options: dict[str, Any] = dict(config.scheme_options)
     try:
         W, stats = sample((16, 8))

@@ -1,5 +1,6 @@
 """From a config to a trained, evaluated and saved adapter."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -13,27 +14,27 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
-import lora
-from scaling import outputs, processes, state
+from scaling import adapting, comparators, outputs, processes, state
+from scaling.adapting import Adapted
 from scaling.config import Config
 from scaling.memory import free, shrinking
 from scaling.reading import quiet
-from scaling.starting import Ready, apart, shown, sizes
+from scaling.starting import Ready, apart, sizes
 from scaling.task import Data, Loaded, Record, Task
 from scaling.tasks import find
-from scaling.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, Launch, checkpoints, launches, make_optimizer
+from scaling.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
 from scaling.validation import Best
 
 
-def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, Any]:
+def train(config: Config, folder: Path, begin: Callable[[], None], judge_base: bool = True) -> dict[str, Any]:
     """The result of the run, with the folder filled; every process calls it. `begin` is called when the input has
-    proved right.
+    proved right; `judge_base` says whether the metrics are wanted before training too.
 
     Goes on from the folder's last checkpoint where it has one. Raises ValueError, before any training, for wrong input,
     and RuntimeError where training fails.
     """
     job = processes.join()
-    task = find(config.task)
+    task, start = find(config.task), adapting.start if config.peft is None else comparators.starter(config)
     data = task.data(config)
     records, validated = apart(config, data)
     loaded = task.load(config, data)
@@ -44,29 +45,27 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
     last = checkpoints(folder)[-1:]
     if last:
         before = json.loads((folder / outputs.BEFORE).read_text())
-        report = state.rebuild(loaded.model, last[0])
+        adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
-        before = _evaluated(task, config, loaded, data, held)[1]
-        adapter, loss = config.adapter(loaded.fresh), task.loss and task.loss(loaded)
-        attach = lambda batches: lora.attach(loaded.model, adapter, batches, loss)
-        report = shown(config, Ready(task, loaded, inputs, micro), attach)
+        before = _evaluated(task, config, loaded, data, held)[1] if judge_base else {}
+        adapted = start(config, Ready(task, loaded, inputs, micro))
     processes.share(loaded.model)
-    make_optimizer(config, loaded.model)  # refuses what does not fit before anything is written
+    adapted.optimizer()  # refuses what does not fit before anything is written
     if job.is_main_process:
         begin()
         outputs.write_json(folder / outputs.BEFORE, before)
-        print(str(report).splitlines()[0], flush=True)
+        print(adapted.summary, flush=True)
     job.wait_for_everyone()
-    start = time.perf_counter()
+    began = time.perf_counter()
     try:
-        history = _trained(config, task, loaded, inputs, valid, batch, micro, folder)
-        seconds = time.perf_counter() - start
+        history = _trained(config, task, loaded, adapted, inputs, valid, batch, micro, folder)
+        seconds = time.perf_counter() - began
         rows, scores = _evaluated(task, config, loaded, data, held)
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     if job.is_main_process:
-        lora.save(loaded.model, folder / outputs.ADAPTER)
+        adapted.save(folder / outputs.ADAPTER)
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
         outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.task)
     return {
@@ -76,7 +75,8 @@ def train(config: Config, folder: Path, begin: Callable[[], None]) -> dict[str, 
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,
-        "trained_parameters": report.trainable,
+        "test_data": hashlib.sha256(repr(data.test).encode()).hexdigest()[:16],
+        "trained_parameters": adapted.trainable,
         "processes": job.num_processes,
         "seconds": seconds,
         "folder": str(folder),
@@ -107,6 +107,7 @@ def _trained(
     config: Config,
     task: Task,
     loaded: Loaded,
+    adapted: Adapted,
     inputs: Sequence[Record],
     valid: Sequence[Record],
     batch: int,
@@ -117,7 +118,7 @@ def _trained(
 
     Of several processes one alone may run out, while the others wait for it: then all end.
     """
-    make, first = partial(_trainer, config, task, loaded, inputs, valid, batch, folder), None
+    make, first = partial(_trainer, config, task, loaded, adapted, inputs, valid, batch, folder), None
     count = processes.join().num_processes
     while True:
         last = checkpoints(folder)[-1:]
@@ -144,7 +145,7 @@ def _trained(
                 raise
             if micro == 1:
                 raise RuntimeError("out of memory with a micro-batch of one example") from error
-            if count > 1:
+            if count > 1 or not adapted.resumable:  # of which one alone, or a part, would begin anew
                 raise RuntimeError(
                     f"out of memory with a micro-batch of {micro}; go on by --resume --micro-batch {micro // 2}"
                 ) from error
@@ -163,6 +164,7 @@ def _trainer(
     config: Config,
     task: Task,
     loaded: Loaded,
+    adapted: Adapted,
     inputs: Sequence[Record],
     valid: Sequence[Record],
     batch: int,
@@ -202,7 +204,7 @@ def _trainer(
         dataloader_pin_memory=torch.cuda.is_available(),
         **more,
     )
-    optimizer = make_optimizer(config, loaded.model)
+    optimizer = adapted.optimizer()
     trainer = AdapterTrainer(
         loaded.model,
         arguments,
@@ -210,6 +212,7 @@ def _trainer(
         train_dataset=inputs,  # type: ignore[arg-type]
         eval_dataset=valid if valid else None,  # type: ignore[arg-type]
         optimizers=(optimizer, None),
+        adapted=adapted,
         loss=task.loss and task.loss(loaded),
         best=best,
     )
@@ -217,10 +220,8 @@ def _trainer(
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and task.by_tokens
     trainer.pop_callback(ProgressCallback)
     trainer.add_callback(Bar)
-    if best is not None:
-        trainer.add_callback(best)
-    if launches(loaded.model):
-        trainer.add_callback(Launch(loaded.model, optimizer, config.launch_step))
+    for callback in (*([] if best is None else [best]), *adapted.callbacks(optimizer)):
+        trainer.add_callback(callback)
     return trainer
 
 

@@ -19,12 +19,16 @@ from lora.model import adapter, attached, install
 from lora.schemes import Factors
 from lora.targets import saved_modules, targets
 
+NAMED = "_scaling_trained"  # on a model whose adapters are not ours, the names of their tensors and whatever is trained
 FILE, BEST = "training_state.safetensors", "best_state.safetensors"
 Layer = tuple[nn.Module, Factors, Factors | None, float]
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """Every tensor of the adapters but their bases', and of the modules_to_save, by its name in the model."""
+    if (names := vars(model).get(NAMED)) is not None:
+        every = dict(model.named_buffers()) | dict(model.named_parameters())
+        return {name: every[name].detach() for name in names}
     found: dict[str, Tensor] = {}
     for name, layer in lora.adapters(model).items():
         own = layer.state_dict(prefix=f"{name}.")

@@ -1,4 +1,4 @@
-"""transformers' Trainer on a model with adapters: what it saves, when it stops, and when Dash is launched."""
+"""transformers' Trainer on a model with adapters: what it saves, and when it stops."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,15 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.utils.data import DataLoader
-from transformers import ProgressCallback, Trainer, TrainerCallback
+from transformers import ProgressCallback, Trainer
 
-import lora
-from lora.model import attached
-from lora.variants.dash import DashLinear
 from scaling import processes, state
-from scaling.config import Config
+from scaling.adapting import Adapted
 from scaling.validation import Best
 
 NAME = "checkpoint-{}"
@@ -29,19 +25,14 @@ class Diverged(Exception):
     """The loss or a trained value is not finite any more; the message says where."""
 
 
-def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
-    """Raises ValueError for a variant that the optimiser does not fit."""
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(lora.param_groups(model, config.lr, config.ratio, config.weight_decay))
-    return lora.OPTIMIZERS[config.optimizer](model, config.lr, config.ratio, config.weight_decay)
-
-
 class AdapterTrainer(Trainer):
     """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the last one is kept."""
 
-    def __init__(self, *given: Any, loss: Loss | None = None, best: Best | None = None, **named: Any) -> None:
+    def __init__(
+        self, *given: Any, adapted: Adapted, loss: Loss | None = None, best: Best | None = None, **named: Any
+    ) -> None:
         """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps the best so far."""
-        self.own_loss, self.best = loss, best
+        self.adapted, self.own_loss, self.best = adapted, loss, best
         super().__init__(*given, **named)
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
@@ -75,10 +66,13 @@ class AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None
-        if bad := state.first_bad(self._bare()):
-            raise Diverged(f"{bad} holds NaN or infinity after step {self.state.global_step}")
+        self._check()
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         state.write(self._bare(), Path(output_dir), self.best.state if self.best else None)
+
+    def _check(self) -> None:
+        if bad := state.first_bad(self._bare()):
+            raise Diverged(f"{bad} holds NaN or infinity after step {self.state.global_step}")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Nothing: the model was rebuilt from the checkpoint before its optimiser was made."""
@@ -91,6 +85,8 @@ class AdapterTrainer(Trainer):
         return str(Path(super()._get_output_dir(trial)) / PARTIAL)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        if not self.adapted.resumable:
+            return self._check()
         partial = Path(self._get_output_dir(trial))
         if self.args.should_save:
             shutil.rmtree(partial, ignore_errors=True)
@@ -114,6 +110,8 @@ class AdapterTrainer(Trainer):
                 self.compute_loss(model, self._prepare_inputs(inputs))
             where = f"the output of {seen[0]}" if seen else "the loss itself"
             raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}: {where} is not finite")
+        if self.adapted.penalty is not None and self.accelerator.sync_gradients:  # once a step of many micro-batches
+            self.accelerator.backward(self.adapted.penalty())
         return loss
 
 
@@ -142,23 +140,6 @@ class Bar(ProgressCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         pass
-
-
-class Launch(TrainerCallback):
-    """Calls `lora.launch` after one step, for the variants that need it."""
-
-    def __init__(self, model: nn.Module, optimizer: Optimizer, step: int) -> None:
-        self.model, self.optimizer, self.step = model, optimizer, step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step == self.step:
-            lora.launch(self.model, self.optimizer)
-            processes.share(self.model)
-
-
-def launches(model: nn.Module) -> bool:
-    attached(model)
-    return any(isinstance(layer, DashLinear) for layer in lora.adapters(model).values())
 
 
 def checkpoints(folder: Path) -> list[Path]:

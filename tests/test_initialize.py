@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 import lora
 from lora.testing import LAWS, sample
-from scaling import initialize, running
+from scaling import adapting, initialize
 from scaling.initialize import explained
 from tests.finetuning import arguments, tiny_bert
 
@@ -76,8 +76,8 @@ def test_peft_reads_the_very_start_of_a_run_and_computes_the_base(model, tmp_pat
         )
         return make(config, model)
 
-    make = running.make_optimizer
-    monkeypatch.setattr(running, "make_optimizer", look)
+    make = adapting.make_optimizer
+    monkeypatch.setattr(adapting, "make_optimizer", look)
     assert run(arguments(model, tmp_path, "--scheme", scheme, *STARTS[scheme], steps=1)) == 0
     assert initialize.run(given(model, tmp_path, "--scheme", scheme, *STARTS[scheme])) == 0
     loaded = stock(model, tmp_path / "start")
