@@ -18,7 +18,7 @@ reproduce: $(STAMP) ## Run every experiment, print the ledger, write report/inde
 	@$(BIN)/loralab reproduce $(if $(QUICK),--quick)
 
 test: $(STAMP) ## Run the test suite (PYTEST_ADDOPTS is handed on)
-	@$(ENVIRONMENT) $(BIN)/python -m pytest -n auto
+	@$(ENVIRONMENT) $(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .

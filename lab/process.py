@@ -14,11 +14,15 @@ from lab.store import StoreError
 PAUSE = 1.0  # seconds between looks at the parent
 
 
+class Lost(RuntimeError):
+    """Processes or machines that were at work are gone; the message says which, in one sentence."""
+
+
 def finish(main: Callable[[], int]) -> NoReturn:
     """Run a command and end the process with its exit code; what a user can mend is said in one line, with code 1."""
     try:
         sys.exit(main())
-    except (StoreError, OSError) as error:
+    except (StoreError, Lost, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("interrupted: what had finished is kept and will not be run again.", file=sys.stderr)

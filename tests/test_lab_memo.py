@@ -11,8 +11,10 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from lab.memo import Memo, cores
+from lab.memo import Memo
+from lab.process import Lost
 from lab.store import Store
+from lab.workers import cores, local
 
 
 def square(i: int, log: str) -> int:
@@ -29,6 +31,18 @@ def failing(i: int, log: str) -> int:
     if i == 2:
         raise RuntimeError("cell 2 is broken")
     return square(i, log)
+
+
+def killed(i: int, log: str) -> int:
+    if i == 2:
+        time.sleep(1.0)  # the cells before it are done, and their results with the driver
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(i, log)
+
+
+def pid(i: int) -> int:
+    time.sleep(0.1)
+    return os.getpid() + 0 * i
 
 
 def threads(i: int) -> list[int]:
@@ -130,6 +144,37 @@ def test_the_user_says_how_many_run_at_once(monkeypatch):
     assert cores() == 7
     monkeypatch.delenv("LORALAB_JOBS")
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_the_caller_says_it_too(memo):
+    """The number of workers is the argument, not the cores: one means this process."""
+    alone, two = (Memo(memo.store, f"{jobs}", "code", compute=local(jobs)) for jobs in (1, 2))
+    cells = [{"i": i} for i in range(6)]
+    assert set(alone.map(pid, cells)) == {os.getpid()}
+    assert len(set(two.map(pid, cells)) - {os.getpid()}) == 2
+    with pytest.raises(ValueError, match="at once must be at least 1, got 0"):
+        local(0)
+
+
+def test_a_killed_worker_is_told_of_and_what_finished_is_kept(memo, log):
+    memo = Memo(memo.store, memo.family, memo.code, compute=local(2))
+    with pytest.raises(Lost, match="a worker was killed while cells of killed ran, 2 at once"):
+        memo.map(killed, cells(log, 0, 1, 2))
+    done = computed(log)
+    assert done == [0, 1]
+    assert memo.map(killed, cells(log, 0, 1)) == [0, 1]
+    assert computed(log) == done, "they were kept"
+    assert memo.map(square, cells(log, 2, 3)) == [4, 9], "and the next map has workers again"
+
+
+def test_a_lost_worker_is_one_line_for_people(run, checkout):
+    family = checkout / "proxies" / "fake.py"
+    deadly = "    i == 1 and os.kill(os.getpid(), 9)\n    time.sleep("
+    family.write_text(family.read_text().replace("    time.sleep(", deadly))
+    done = run("fake", LORALAB_JOBS="2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: a worker was killed while cells of number ran")
+    assert "Traceback" not in done.stderr
 
 
 def logged(checkout: Path) -> list[int]:
