@@ -1,4 +1,4 @@
-"""The claim families: every file of proxies/ is one, found by its stem."""
+"""The claim families: every file of proxies/ is one, found by its stem, and one is on real models."""
 
 import importlib
 from collections.abc import Iterator
@@ -10,11 +10,16 @@ if TYPE_CHECKING:
     from lab.proxy import Proxy
 
 
+REAL = "scaling", "findings"  # the folder and the stem of the one that is no proxy
+
+
 def stems() -> list[str]:
     return sorted(file.stem for file in (ROOT / "proxies").glob("*.py") if file.stem != "__init__")
 
 
 def proxies() -> "Iterator[Proxy]":
-    """The PROXY of every family, in order of stem."""
+    """The PROXY of every family, in order of stem, the real models last."""
     for stem in stems():
         yield importlib.import_module(f"proxies.{stem}").PROXY
+    if ROOT.joinpath(*REAL).with_suffix(".py").is_file():
+        yield importlib.import_module(".".join(REAL)).PROXY

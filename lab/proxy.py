@@ -66,10 +66,16 @@ class Proxy:
     claims: tuple[Claim, ...]
     measure: Callable[[Any, Memo], Evidence]
     quick: Any
+    package: str = "proxies"
+    """The folder of its file: another one for a family that is no proxy."""
+
+    @property
+    def module(self) -> str:
+        return f"{self.package}.{self.stem}"
 
     @property
     def code(self) -> str:
-        return fingerprint(ROOT / "proxies" / f"{self.stem}.py")
+        return fingerprint(ROOT / self.package / f"{self.stem}.py")
 
     def size(self, quick: bool) -> Any:
         return self.quick if quick else self.Config()
@@ -120,7 +126,7 @@ class Proxy:
         try:
             (config, options), unknown = tyro.cli(
                 parsed,
-                prog=f"python proxies/{self.stem}.py",
+                prog=f"python {self.package}/{self.stem}.py",
                 description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
                 args=list(arguments),
                 config=(tyro.conf.FlagCreatePairsOff,),

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryFile
 
 from lab.code import ROOT
-from lab.memo import cores
 from lab.proxy import DRIVER
+from lab.workers import cores
 
 
-def run_families(stems: Sequence[str], flags: Sequence[str]) -> None:
+def run_families(modules: Sequence[str], flags: Sequence[str]) -> None:
     """Run these proxies with these flags, as many at once as there are cores, and wait.
 
     Progress goes to standard error as it comes. A proxy that ends by an error of its own is named when all have
@@ -20,15 +20,17 @@ def run_families(stems: Sequence[str], flags: Sequence[str]) -> None:
     """
     with ThreadPoolExecutor(cores()) as pool:
         failed = [
-            stem for stem, ok in zip(stems, pool.map(lambda stem: _run(stem, flags), stems), strict=True) if not ok
+            module
+            for module, ok in zip(modules, pool.map(lambda module: _run(module, flags), modules), strict=True)
+            if not ok
         ]
     if failed:
         sys.exit(f"error: could not run {', '.join(failed)}; what had finished is kept and will not be run again.")
 
 
-def _run(stem: str, flags: Sequence[str]) -> bool:
+def _run(module: str, flags: Sequence[str]) -> bool:
     """Whether the proxy printed its claims, which it does once they are stored."""
-    command = [sys.executable, "-m", f"proxies.{stem}", "--json", *flags]
+    command = [sys.executable, "-m", module, "--json", *flags]
     environment = os.environ | {DRIVER: str(os.getpid())}
     with TemporaryFile("w+") as claims:
         child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=claims, stderr=subprocess.PIPE, text=True)
