@@ -1,6 +1,6 @@
 """Command lines of programs that are one dataclass each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import tyro
@@ -8,7 +8,7 @@ import tyro
 Form = TypeVar("Form")
 
 
-def read(form: Callable[..., Form], program: str, description: str | None, arguments: Sequence[str]) -> Form:
+def read(form: Callable[..., Form], program: str, description: str | None, arguments: Iterable[str]) -> Form:
     """What `form`, a dataclass or a function, makes of these flags; ValueError for a flag that it does not have.
 
     Help, and a value of the wrong type, end the process as tyro does.

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ def answer(
     act: Callable[[Config, Options], None],
     program: str,
     description: str | None,
-    arguments: Sequence[str],
+    arguments: Iterable[str],
 ) -> int:
     """The exit code of `act` on what `form` makes of the flags: 0 when done, 2 for wrong input (a ValueError), 1 for a
     failure (a RuntimeError)."""

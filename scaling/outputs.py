@@ -1,7 +1,8 @@
 """What a finished run leaves in its folder, each file whole or not there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,23 @@ PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
 
 
 def write_json(file: Path, value: Any) -> None:
-    _write(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_rows(file: Path, rows: Sequence[Record]) -> None:
-    _write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _write(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
+    with whole(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """A path to write to, which becomes the file when the block has ended without an error."""
     partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
+    yield partial
     partial.replace(file)
 
 
@@ -38,7 +46,6 @@ def draw_curves(
         axes.plot(*zip(*validation, strict=True), "o-", ms=3, label="validation")
         axes.legend()
     axes.set(xlabel="step", ylabel="loss", title=title)
-    partial = file.with_name(f".{file.name}.partial")
-    figure.savefig(partial, format="png", dpi=150)
+    with whole(file) as partial:
+        figure.savefig(partial, format="png", dpi=150)
     plt.close(figure)
-    partial.replace(file)

@@ -1,0 +1,136 @@
+"""One cell of a sweep: a fine-tuning run as a pure function of its settings.
+
+A cell that was killed goes on from its last checkpoint; its folder is beside the run store and holds the adapter in the
+end, as the folder of any run.
+"""
+
+import io
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab.code import fingerprint, home
+from lab.store import run_key
+from lora.storage import WEIGHTS
+from scaling import outputs
+from scaling.config import Config, peft_settings
+from scaling.runs import claim
+from scaling.tasks import find
+
+FAMILY = "sweep"
+Outcome = dict[str, Any]
+
+
+def code(task: str) -> str:
+    """Of all that a cell of this task runs."""
+    here = Path(__file__)
+    return fingerprint(here) + fingerprint(here.parents[1] / "tasks" / f"{task}.py")
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON has them."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def unlisted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields again: what JSON has as a list is a tuple."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
+def arguments(config: Config) -> dict[str, Any]:
+    """Those of `fine_tuned` for this config: with what a file of a PEFT configuration holds, as another content makes
+    another cell."""
+    return {"settings": settings_of(config), "peft": peft_settings(config) if config.peft else None}
+
+
+def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
+    """Of a cell's run, named as the cell is in the run store."""
+    key = run_key(FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"]))
+    return home() / "runs" / FAMILY / key
+
+
+def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
+    """What a run of these settings, the fields of a `scaling.config.Config`, comes to.
+
+    metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any run
+    scores                 of each test example, the higher the better; where only all together can be judged, one
+                           number: the first metric, negated
+    inference_parameters   of the saved adapter
+    file_size              of its file, in bytes
+    memory                 peak bytes, of the device or, on a CPU, of the process; None where the system does not tell
+    device                 what it ran on
+
+    or {"diverged": why}. Raises what the run raises for wrong input.
+    """
+    from scaling.running import train  # transformers, which takes seconds to load
+    from scaling.trainer import Diverged
+
+    config, folder = Config(**unlisted(settings)), folder_of(settings, peft)
+    _forget_peak()
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # of cells side by side no bar can be read
+        try:
+            result = train(config, folder, lambda: claim(folder, settings), judge_base=False)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, Diverged):
+                raise
+            shutil.rmtree(folder)
+            return {"diverged": str(error.__cause__)}
+    outputs.write_json(folder / outputs.METRICS, result)
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    kept = ("metrics", "losses", "validation", "trained_parameters", "seconds", "test_data")
+    return {name: result[name] for name in kept} | {
+        "scores": _scores(config.task, folder, result["metrics"]),
+        "inference_parameters": _saved(folder / outputs.ADAPTER / WEIGHTS),
+        "file_size": (folder / outputs.ADAPTER / WEIGHTS).stat().st_size,
+        "memory": _peak(),
+        "device": _device(),
+    }
+
+
+def _scores(task: str, folder: Path, metrics: dict[str, float]) -> list[float]:
+    score = find(task).score
+    if score is None:
+        return [-next(iter(metrics.values()))]
+    lines = (folder / outputs.PREDICTIONS).read_text(encoding="utf-8").split("\n")
+    return [score(json.loads(line)) for line in lines if line]
+
+
+def _saved(weights: Path) -> int:
+    """How many numbers an adapter's file holds."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _forget_peak() -> None:
+    """Begin to measure the peak anew; on a CPU Linux alone can."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif (reset := Path("/proc/self/clear_refs")).exists():
+        reset.write_text("5")
+
+
+def _peak() -> int | None:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if (status := Path("/proc/self/status")).exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,153 @@
+"""The grid of a sweep: methods x learning rates x seeds.
+
+A method is a run's config in which all is decided but the learning rate and the seed. By default its five rates are
+half a decade apart around the run's own --lr, moved from the width and rank at which that was tuned to those at hand by
+`scaling.rates`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lora
+from lora.config import suggestion
+from scaling.comparison.cells import unlisted
+from scaling.config import Config
+from scaling.rates import WIDTH, moved
+
+STEP, STEPS = 10**0.5, range(-2, 3)  # a rate over the next lower one, and where the five lie around the centre
+DEFAULT = Config()
+PEFT = "peft:"  # opens a scheme that is a PEFT configuration in a JSON file
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is compared; raises ValueError for a grid without a run."""
+
+    schemes: tuple[str, ...] = ("init_a", "init_b", "eva", "pissa")
+    """Starts; peft:FILE.json stands for a PEFT configuration, which has its own variant and rank."""
+    variants: tuple[str, ...] = ("plain",)
+    ranks: tuple[int, ...] | None = None
+    """By default the one --rank."""
+    rates: tuple[float, ...] | None = None
+    """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to the model's width and
+    each rank."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    widen: int = 3
+    """How many rates may be added to a method whose best one lies at the edge of its rates."""
+    confirm: int = 0
+    """Fresh seeds that are run at each method's best rate alone."""
+    reference: str | None = None
+    """The method that the others are compared with; by default the first."""
+    margin: float = 0.02
+    """The largest difference of scores that does not matter."""
+
+    def __post_init__(self) -> None:
+        for name in ("variants", "ranks", "rates", "seeds"):
+            values = getattr(self, name)
+            if values is not None and not values:
+                raise ValueError(f"the grid is empty: {name} has no value")
+            if values is not None and len(set(values)) < len(values):
+                raise ValueError(f"{name} holds a value twice: {' '.join(map(str, values))}")
+        for name in ("widen", "confirm"):
+            if (value := getattr(self, name)) < 0:
+                raise ValueError(f"{name} must be at least 0, got {value}")
+        if not self.margin > 0:
+            raise ValueError(f"margin must be positive, got {self.margin}")
+
+
+class Method(NamedTuple):
+    """`config` has every setting but the learning rate and the seed; `rates` ascend."""
+
+    label: str
+    config: Config
+    rates: tuple[float, ...]
+
+    def at(self, rate: float, seed: int) -> Config:
+        return replace(self.config, lr=rate, seed=seed)
+
+
+def methods(config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
+    """The methods of a grid by label: schemes x variants x ranks, and those that are `named`, each by what it has
+    other than the config.
+
+    Raises ValueError for a method that cannot be run, a label twice, or a reference that is not among them.
+    """
+    found: dict[str, Method] = {}
+    for label, own in [*_product(config, grid), *named.items()]:
+        if label in found:
+            raise ValueError(f"two methods of the grid are called {label!r}")
+        try:
+            whole = _with(config, own)
+            if whole.peft is not None:
+                from scaling.comparators import starter  # PEFT, which takes seconds to load
+
+                starter(whole)
+            found[label] = Method(label, whole, tuple(sorted(grid.rates or centred(whole))))
+            for rate in found[label].rates:
+                found[label].at(rate, grid.seeds[0])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"method {label!r}: {error}") from error
+    if not found:
+        raise ValueError("the grid is empty: name schemes or methods")
+    if grid.reference is not None and grid.reference not in found:
+        raise ValueError(f"the reference {grid.reference!r} is not in the grid, which has {', '.join(found)}")
+    return found
+
+
+def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+    ranks = grid.ranks or (config.rank,)
+    for scheme in grid.schemes:
+        if scheme.startswith(PEFT):
+            file = scheme.removeprefix(PEFT)
+            found.append((Path(file).stem, {"peft": file}))
+            continue
+        for variant in grid.variants:
+            for rank in ranks:
+                parts = [scheme, *[variant] * (len(grid.variants) > 1 or variant != "plain")]
+                parts += [f"rank {rank}"] * (len(ranks) > 1)
+                found.append((", ".join(parts), {"scheme": scheme, "variant": variant, "rank": rank}))
+    return found
+
+
+def _with(config: Config, own: Mapping[str, Any]) -> Config:
+    known = tuple(f.name for f in fields(Config))
+    for name in own:
+        if name not in known:
+            raise ValueError(f"there is no setting {name!r}{suggestion(name, known)}")
+        if name in ("lr", "seed"):
+            raise ValueError(f"{name} belongs to the grid, not to a method")
+    if "peft" in own:  # what the others have of this library is none of PEFT's
+        ours = {f.name for f in fields(lora.Config)} - {"seed"} | {"ratio", "optimizer"}
+        config = replace(config, **{name: getattr(DEFAULT, name) for name in ours})
+    return replace(config, **unlisted(own))
+
+
+def centred(config: Config) -> tuple[float, ...]:
+    """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the model's own."""
+    centre = moved(config, config.scheme, width(config) or WIDTH)
+    return tuple(rounded(centre * STEP**k) for k in STEPS)
+
+
+def rounded(rate: float) -> float:
+    return float(f"{rate:.2g}")
+
+
+def next_rate(rates: tuple[float, ...], best: float) -> float:
+    """The rate beyond the best one, which is the lowest or the highest of the rates."""
+    return rounded(best / STEP if best == min(rates) else best * STEP)
+
+
+def width(config: Config) -> int | None:
+    """The width of a transformers model that the config names; None for a task's own, or where its files do not say."""
+    if config.model is None:
+        return None
+    from transformers import AutoConfig
+
+    try:
+        found = AutoConfig.from_pretrained(config.model, trust_remote_code=config.trust_remote_code)
+    except (OSError, ValueError):
+        return None  # the run itself tells what is wrong with a model
+    return getattr(found.get_text_config(), "hidden_size", None)

@@ -1,0 +1,193 @@
+"""The runs of a sweep in the schema of PEFT's method_comparison results, for the tools that read those.
+
+One file for each method and seed at the method's best rate. What is not known is null. PEFT's own table turns memory,
+sizes, times and tokens into integers, so it takes a file only when its outcome brought them all (`EXTRA`, and memory,
+which a run without an accelerator does not have); rows of runs that failed it leaves out.
+"""
+
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from scaling.comparison.summary import Outcome, Outcomes, Row, diverged, finite
+from scaling.outputs import write_json
+
+# What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on, bytes of the
+# adapter's file, parameters of the model with its adapter, bytes reserved (mean, 99th percentile), and when it began.
+EXTRA = ("total_seconds", "tokens", "file_size", "total_parameters", "memory_mean", "memory_99th", "created_at")
+PACKAGES = ("transformers", "peft", "datasets", "diffusers", "bitsandbytes", "torch")
+LONGEST = 80  # characters of a method in a file name
+
+
+def export(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> list[Path]:
+    """Write a file <method>--<rate and seed>.json for each run, and give their paths.
+
+    `settings` holds the fields of `scaling.config.Config` that all runs share and, in "methods", those of each method
+    by its label; there "peft_config" stands for an adapter of PEFT's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = file_names(row.method for row in rows)
+    files = []
+    for row in rows:
+        if row.rate is None:
+            continue
+        own = {**settings, **settings.get("methods", {}).get(row.method, {}), "lr": row.rate}
+        for seed, outcome in sorted(outcomes[row.method][row.rate].items()):
+            name = f"lr_{row.rate:g}-seed_{seed}"
+            files.append(folder / f"{names[row.method]}--{name}.json")
+            written = record(f"{names[row.method]}/{name}", outcome, {**own, "seed": seed})
+            write_json(files[-1], finite(written))
+    return files
+
+
+def file_names(labels: Iterable[str]) -> dict[str, str]:
+    """A name for each label that every file system takes, no two equal even where case does not count."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in labels:
+        stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", label).strip("._-")[:LONGEST] or "method"
+        name, count = stem, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{stem}-{count}"
+        names[label] = name
+        taken.add(name.casefold())
+    return names
+
+
+def record(name: str, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """One run in their schema; `settings` are the fields of its own config."""
+    extra = {key: outcome.get(key) for key in EXTRA}
+    return {
+        "run_info": {
+            "created_at": extra["created_at"],
+            "total_time": extra["total_seconds"],
+            "experiment_name": name,
+            "peft_branch": None,
+            "train_config": _train_config(settings),
+            "peft_config": _adapter_config(settings),
+            "error_msg": outcome.get("diverged", ""),
+        },
+        "train_info": {
+            "accelerator_memory_reserved_avg": extra["memory_mean"],
+            "accelerator_memory_max": outcome.get("memory"),
+            "accelerator_memory_reserved_99th": extra["memory_99th"],
+            "train_time": outcome.get("seconds"),
+            "file_size": extra["file_size"],
+            "num_trainable_params": outcome.get("trained_parameters"),
+            "num_total_params": extra["total_parameters"],
+            "status": "failed" if diverged(outcome) else "success",
+            "metrics": [] if diverged(outcome) else _metrics(outcome, settings.get("batch")),
+        },
+        "meta_info": {
+            "model_info": {"sha": None, "created_at": None},
+            "dataset_info": {
+                settings.get("train") or settings.get("task") or "data": {"sha": None, "created_at": None}
+            },
+            "package_info": _packages(),
+            "system_info": _system(outcome.get("device")),
+            "pytorch_info": _torch(),
+        },
+    }
+
+
+def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    get = settings.get
+    return {
+        "model_id": get("model"),
+        "dtype": get("precision"),
+        "max_seq_length": get("length"),
+        "batch_size": get("batch"),
+        "batch_size_eval": get("micro_batch"),
+        "max_steps": get("steps"),
+        "eval_steps": get("validate_every"),
+        "compile": False,
+        "use_gc": get("gradient_checkpointing"),
+        "query_template": None,
+        "seed": get("seed"),
+        "grad_norm_clip": get("clip"),
+        "optimizer_type": "AdamW" if get("optimizer") == "adamw" else get("optimizer"),
+        "optimizer_kwargs": {"lr": get("lr"), "weight_decay": get("weight_decay")},
+        "lr_scheduler": "linear",
+        "use_amp": None if get("precision") is None else get("precision") != "float32",
+        "autocast_adapter_dtype": True,
+        "generation_kwargs": None,
+        "attn_implementation": None,
+    }
+
+
+def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Never null, which means full fine-tuning there. Of ours: its fields under PEFT's names, and its scheme."""
+    get = settings.get
+    if get("peft_config") or get("peft"):
+        return dict(get("peft_config") or {"peft_type": None})
+    scheme, variant = get("scheme"), get("variant")
+    return {
+        "peft_type": "LORA",
+        "base_model_name_or_path": get("model"),
+        "r": get("rank"),
+        "lora_alpha": get("alpha"),
+        "lora_dropout": get("dropout"),
+        "use_rslora": get("rank_stabilized"),
+        "use_dora": None if variant is None else variant == "dora",
+        "target_modules": get("target_modules"),
+        "exclude_modules": get("exclude_modules"),
+        "modules_to_save": get("modules_to_save"),
+        "rank_pattern": get("rank_pattern"),
+        "alpha_pattern": get("alpha_pattern"),
+        "init_lora_weights": True if scheme == "init_a" else scheme,  # PEFT's default, or a name that is ours
+        "loralab": {key: get(key) for key in ("scheme", "scheme_options", "variant", "variant_options", "ratio")},
+    }
+
+
+def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
+    """A row for each validation, with the mean training loss since the one before, and a last one for the test."""
+    rows, begun = [], 0
+    for step, loss in outcome["validation"]:
+        since = [value for t, value in outcome["losses"] if begun < t <= step]
+        rows.append(
+            {
+                "step": step,
+                "valid accuracy": None,
+                "valid loss": loss,
+                "train loss": sum(since) / len(since) if since else None,
+                "train samples": batch and batch * step,
+                "train time": None,
+                "eval time": None,
+                "tokens / sec": None,
+                "mem allocated avg": None,
+                "mem reserved avg": None,
+                "elapsed time": None,
+            }
+        )
+        begun = step
+    step, loss = outcome["losses"][-1]
+    test = {f"test {name}": value for name, value in outcome["metrics"].items()}
+    last = {"step": step, "test accuracy": None, **test, "train loss": rows[-1]["train loss"] or loss}
+    return [*rows, {**last, "train samples": batch and batch * step, "train total tokens": outcome.get("tokens")}]
+
+
+def _packages() -> dict[str, str | None]:
+    """Of the process that exports."""
+    found: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            found[f"{package}-version"] = version(package)
+        except PackageNotFoundError:
+            found[f"{package}-version"] = None
+        found[f"{package}-commit-hash"] = None
+    return found
+
+
+def _system(device: str | None) -> dict[str, str | None]:
+    system = {name: getattr(platform, name)() for name in ("system", "release", "version", "machine", "processor")}
+    return {**system, "accelerator": device}
+
+
+def _torch() -> str:
+    import torch  # takes seconds to load
+
+    return torch.__config__.show()

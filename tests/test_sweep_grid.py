@@ -1,0 +1,219 @@
+"""The grid of a sweep: its methods, its rates, and which cells are run."""
+
+import json
+import re
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from lab import flags
+from scaling.comparison.cells import arguments, settings_of, unlisted
+from scaling.comparison.driver import swept
+from scaling.comparison.file import read
+from scaling.comparison.grid import Grid, Method, methods, next_rate
+from scaling.config import Config
+from theory.lr_stability import lr_rule
+
+CONFIG = Config(steps=20)
+DEFAULTS = {f.name: getattr(part, f.name) for part in (Config(), Grid()) for f in fields(part)}
+
+
+def labels(**given) -> list[str]:
+    return list(methods(CONFIG, Grid(**given), {}))
+
+
+def test_methods_are_schemes_by_variants_by_ranks():
+    assert labels(schemes=("init_a", "eva")) == ["init_a", "eva"]
+    assert labels(schemes=("eva",), variants=("dora",)) == ["eva, dora"]
+    found = methods(CONFIG, Grid(("init_a", "eva"), ("plain", "dora"), (4, 8)), {})
+    assert len(found) == 8
+    config = found["eva, dora, rank 4"].config
+    assert (config.scheme, config.variant, config.rank, config.steps) == ("eva", "dora", 4, 20)
+
+
+def test_a_named_method_is_the_config_but_for_what_it_says():
+    named = {"B alone": {"train_a": False, "rank": 16}, "some layers": {"target_modules": ["query", "key"]}}
+    found = methods(CONFIG, Grid(()), named)
+    assert found["B alone"].config == replace(CONFIG, train_a=False, rank=16)
+    assert found["some layers"].config.target_modules == ("query", "key")
+
+
+def test_a_configuration_of_peft_is_a_method(tmp_path):
+    (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 8}')
+    grid = Grid(("init_a", f"peft:{tmp_path / 'vera.json'}"), ranks=(4, 8))
+    found = methods(replace(CONFIG, dropout=0.1, ratio=4.0), grid, {})
+    assert list(found) == ["init_a, rank 4", "init_a, rank 8", "vera"]
+    assert found["vera"].config == replace(CONFIG, peft=str(tmp_path / "vera.json"))
+    before = arguments(found["vera"].at(1e-3, 0))
+    (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 16}')
+    assert arguments(found["vera"].at(1e-3, 0)) != before, "another content is another cell"
+
+
+WRONG = {
+    "an unknown scheme": ({"schemes": ("evaa",)}, {}, "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'"),
+    "no method": ({"schemes": ()}, {}, "the grid is empty: name schemes or methods"),
+    "an unknown reference": ({"reference": "olora"}, {}, "the reference 'olora' is not in the grid, which has init_a"),
+    "a label twice": ({"schemes": ("eva",)}, {"eva": {"rank": 4}}, "two methods of the grid are called 'eva'"),
+    "no such setting": ({}, {"mine": {"rnak": 4}}, "method 'mine': there is no setting 'rnak'; did you mean 'rank'"),
+    "what the grid has": ({}, {"mine": {"lr": 0.1}}, "method 'mine': lr belongs to the grid, not to a method"),
+    "an impossible value": ({}, {"mine": {"rank": 0}}, "method 'mine': rank must be a positive integer, got 0"),
+    "a negative rate": ({"rates": (-1.0,)}, {}, "method 'init_a': lr must be positive and finite, got -1.0"),
+    "no file of peft": ({"schemes": ("peft:none.json",)}, {}, "method 'none': peft: none.json cannot be read"),
+    "a launch too late": ({"variants": ("dash",)}, {}, "which must be less than steps = 20"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_method_that_cannot_run_is_refused(case):
+    grid, named, message = WRONG[case]
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        methods(CONFIG, Grid(**grid), named)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["variants", "ranks", "rates", "seeds"])
+def test_an_empty_axis_and_a_value_twice_are_refused(name):
+    value = {"variants": "plain", "ranks": 4, "rates": 1e-3, "seeds": 0}[name]
+    with pytest.raises(ValueError, match=f"the grid is empty: {name} has no value"):
+        replace(Grid(), **{name: ()})
+    with pytest.raises(ValueError, match=f"{name} holds a value twice"):
+        replace(Grid(), **{name: (value, value)})
+
+
+@pytest.mark.parametrize(("name", "value"), [("widen", -1), ("confirm", -1), ("margin", 0.0)])
+def test_numbers_of_the_grid_are_checked(name, value):
+    with pytest.raises(ValueError, match=name):
+        Grid(**{name: value})
+
+
+def test_five_rates_half_a_decade_apart_centred_by_theory(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 1536}))
+    config = replace(CONFIG, model=str(tmp_path), lr=2e-3)
+    found = methods(config, Grid(("init_a", "init_b", "pissa"), ranks=(8, 32)), {})
+    for label, scheme, rank in (("init_a, rank 8", "init_a", 8), ("init_b, rank 32", "init_b", 32)):
+        factor, _ = lr_rule(scheme, "adam", "alpha/r", 384, 1536, 8, rank, rates="single")
+        rates = np.array(found[label].rates)
+        # Rates are rounded to two digits, which is by 5 % at most.
+        assert rates == pytest.approx(2e-3 * factor * 10.0 ** np.arange(-1, 1.5, 0.5), rel=0.05)
+    assert found["init_a, rank 8"].rates[2] == 1e-3, "by the square root of the width"
+    assert found["init_b, rank 8"].rates[2] == 5e-4, "by the width"
+    assert found["pissa, rank 32"].rates == found["init_a, rank 32"].rates, "where theory has no power of the rank"
+    assert methods(replace(CONFIG, model=None, lr=2e-3), Grid(("init_b",)), {})["init_b"].rates[2] == 2e-3
+
+
+def test_settings_survive_json():
+    config = replace(
+        CONFIG, target_modules=("query",), rank_pattern={"key": 2}, scheme="eva", scheme_options={"rho": 2.0}
+    )
+    assert Config(**unlisted(json.loads(json.dumps(settings_of(config))))) == config
+
+
+FILE = """
+steps: 20
+dropout: 1e-1
+weight-decay: 0.5
+gradient_checkpointing: true
+train_a: false
+scheme_options: {rho: 2.0}
+seeds: [3, 4]
+rates: [1e-3, 2]
+test: null
+methods:
+  B alone: {train_a: false}
+  LoRA: {}
+"""
+
+
+def test_a_file_says_what_flags_say(tmp_path):
+    (tmp_path / "sweep.yaml").write_text(FILE)
+    arguments, named = read(tmp_path / "sweep.yaml", DEFAULTS)
+    assert named == {"B alone": {"train_a": False}, "LoRA": {}}
+    config = flags.read(Config, "", None, [part for part in arguments if part not in ("--seeds", "3", "4")][:-3])
+    expected = {"steps": 20, "dropout": 0.1, "weight_decay": 0.5, "gradient_checkpointing": True, "train_a": False}
+    assert config == Config(**expected, scheme_options={"rho": 2.0})
+    assert arguments[-6:] == ["--seeds", "3", "4", "--rates", "0.001", "2"]
+
+
+BAD_FILES = {
+    "steps: [": "is not YAML",
+    "- steps": "must hold settings by name, got list",
+    "stesp: 3": "there is no setting 'stesp'; did you mean 'steps'?",
+    "methods: [eva]": "methods must hold, by a name, the settings in which each differs",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_wrong_file_is_one_sentence(tmp_path, text):
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(BAD_FILES[text])) as caught:
+        read(tmp_path / "sweep.yaml", DEFAULTS)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="cannot read the sweep"):
+        read(tmp_path / "another.yaml", DEFAULTS)
+
+
+class Fake:
+    """Runs whose validation loss is a parabola in log10 of the rate, with its minimum where `best` says for a rank."""
+
+    def __init__(self, best: dict[int, float], diverge_above: float = np.inf) -> None:
+        self.best, self.diverge_above, self.cells = best, diverge_above, []
+
+    def __call__(self, configs):
+        self.cells += [(config.rank, config.lr, config.seed) for config in configs]
+        return [self.outcome(config) for config in configs]
+
+    def outcome(self, config):
+        if config.lr > self.diverge_above:
+            return {"diverged": "the loss is nan"}
+        loss = 1 + (np.log10(config.lr) - np.log10(self.best[config.rank])) ** 2
+        return {"validation": [[1, loss + 1], [2, loss]], "scores": [0.0, 1.0], "test_data": f"of {config.seed}"}
+
+
+RATES = (1e-3, 3.2e-3, 1e-2)
+
+
+def two(rates: tuple[float, ...] = RATES) -> dict[str, Method]:
+    return {f"rank {rank}": Method(f"rank {rank}", replace(CONFIG, rank=rank), rates) for rank in (4, 8)}
+
+
+def test_every_cell_is_run_once_and_none_is_added_when_the_best_lies_inside():
+    fake = Fake({4: 3e-3, 8: 3e-3})
+    found = swept(two(), Grid(seeds=(5, 6)), fake)
+    assert sorted(fake.cells) == sorted((rank, rate, seed) for rank in (4, 8) for rate in RATES for seed in (5, 6))
+    assert {label: sorted(rates) for label, rates in found.items()} == {"rank 4": [*RATES], "rank 8": [*RATES]}
+
+
+def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
+    fake = Fake({4: 3e-2, 8: 1e-4})
+    found = swept(two(), Grid(seeds=(0, 1), widen=3), fake)
+    assert sorted(found["rank 4"]) == [*RATES, 3.2e-2, 1e-1]
+    assert sorted(found["rank 8"]) == [3.2e-5, 1e-4, 3.2e-4, *RATES]
+    assert len(fake.cells) == len(set(fake.cells)) == (5 + 6) * 2
+    assert sorted(swept(two(), Grid(widen=1), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [*RATES, 3.2e-2]
+    assert sorted(swept(two(), Grid(widen=0), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [*RATES]
+
+
+def test_where_every_rate_diverges_a_lower_one_is_tried():
+    found = swept(two(), Grid(widen=2), Fake({4: 3e-4, 8: 3e-4}, diverge_above=5e-4))
+    assert sorted(found["rank 4"]) == [1e-4, 3.2e-4, *RATES]
+    assert found["rank 4"][1e-3][0] == {"diverged": "the loss is nan", "same_test": False}
+
+
+def test_fresh_seeds_confirm_the_best_rate_alone():
+    found = swept(two(), Grid(seeds=(0, 2), confirm=2), Fake({4: 3e-3, 8: 1.1e-3}))
+    assert sorted(found["rank 4"][3.2e-3]) == [0, 2, 3, 4]
+    assert sorted(found["rank 4"][1e-3]) == [0, 2]
+    assert [rate for rate, runs in found["rank 8"].items() if len(runs) == 4] == [1e-3]
+
+
+def test_whether_the_seeds_share_their_test_is_seen_from_the_data():
+    fake = Fake({4: 3e-3, 8: 3e-3})
+    assert not swept(two(), Grid(), fake)["rank 4"][1e-3][0]["same_test"]
+    fake.outcome = lambda config: Fake.outcome(fake, config) | {"test_data": "one"}
+    assert swept(two(), Grid(), fake)["rank 4"][1e-3][0]["same_test"]
+
+
+def test_the_next_rate_is_half_a_decade_beyond_the_edge():
+    assert next_rate(RATES, 1e-3) == 3.2e-4
+    assert next_rate(RATES, 1e-2) == 3.2e-2
