@@ -22,7 +22,9 @@ app = tyro.extras.SubcommandApp()
 # Commands of other packages, found by name as the families are: the lab imports nothing of what it runs.
 ELSEWHERE = {
     "finetune": ("scaling.finetune", "Fine-tune a transformers model with an adapter"),
+    "sweep": ("scaling.sweep", "Compare adapters, each at its own best learning rate"),
     "init": ("scaling.initialize", "Write the start of an adapter for another tool to train"),
+    "advise": ("scaling.advise", "Say what a few batches foretell of a fine-tuning run, and what to do"),
 }
 Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instead of a table.")]
 
@@ -48,7 +50,7 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
         force: Run everything again.
     """
     store, families = Store(), list(proxies())
-    wanted = [proxy.stem for proxy in families if force or not proxy.stored(proxy.size(quick), store)]
+    wanted = [proxy.module for proxy in families if force or not proxy.stored(proxy.size(quick), store)]
     run_families(wanted, ["--quick"] * quick + ["--force"] * force)
     rows = _rows(families, store, quick)
     show(as_table(rows))

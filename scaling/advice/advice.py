@@ -1,0 +1,108 @@
+"""All that is looked at for advice, in the order in which it is cheapest."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from torch import nn
+
+import lora
+from lora.bases import base_of, shape_of
+from lora.targets import targets
+from scaling.advice import costs
+from scaling.advice.diagnostics import Diagnosis, diagnose
+from scaling.advice.rates import Bound, Line, bound_on, predicted
+from scaling.advice.recommendation import Choice, Facts, facts_of, recommend
+from scaling.advice.sample import Loss, look, sampled
+from scaling.batches import MOST
+from scaling.config import Config
+from scaling.starting import Ready, shown
+
+EXAMPLES = 16  # at once: enough for what is foretold, and half of what the default run steps on
+PASS = 2  # batches that a start is timed on
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Every number that is foretold, and the recommendation; by scheme what each start was seen to do. `training` is
+    the seconds that the run's steps will take, `width` the commonest width of a layer's input."""
+
+    task: str
+    scheme: str
+    width: int
+    batches: int
+    layers: list[Diagnosis]
+    bounds: dict[str, Bound]
+    memory: costs.Memory
+    starts: dict[str, costs.Start]
+    training: float
+    facts: Facts
+    recommendation: list[Choice]
+
+
+def advised(config: Config, job: Ready, count: int) -> Advice:
+    """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
+    few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
+    return shown(config, few, lambda stream: advise(config, job, list(islice(stream, count))))
+
+
+def advise(config: Config, job: Ready, batches: list[Any]) -> Advice:
+    """Advice on the run of this config from batches of its examples, which may be smaller than the run's micro-batches.
+    The model is left as it was, on an error too."""
+    if len(batches) < 2:
+        raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
+    more = job.micro / len(next(iter(batches[0].values())))  # examples of a micro-batch over those seen at once
+    model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
+    loss = own or (lambda model, batch: model(**batch).loss)
+    adapter, in_run = config.adapter(job.loaded.fresh), min(len(job.inputs) // job.micro, MOST)
+    found, _ = targets(model, adapter)
+    layers = diagnose(look(model, sampled(found), batches, loss), adapter)
+    bounds, starts, memory = dict[str, Bound](), dict[str, costs.Start](), None
+    for scheme, config_of in candidates(config, found).items():
+        given = config_of.adapter(job.loaded.fresh)
+        try:
+            starts[scheme] = costs.start(model, given, batches[:PASS], own, more * in_run)
+            bounds[scheme] = _bound(config_of, model, batches[0], loss)
+            memory = memory or costs.memory(model, batches[0], loss, more)
+        finally:
+            if lora.adapters(model):
+                lora.detach(model)
+    assert memory is not None
+    width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
+    rates = {scheme: predicted(config, scheme, width) for scheme in bounds}
+    step = more * bounds[config.scheme].seconds * min(config.batch, len(job.inputs)) / job.micro
+    training = config.steps * step
+    delay = {scheme: start.whole / training for scheme, start in starts.items()}
+    facts = facts_of(layers, bounds, rates, memory, delay, config.rank, bool(job.loaded.fresh))
+    return Advice(
+        config.task,
+        config.scheme,
+        width,
+        len(batches),
+        layers,
+        bounds,
+        memory,
+        starts,
+        training,
+        facts,
+        recommend(facts),
+    )
+
+
+def candidates(config: Config, layers: Mapping[str, nn.Module]) -> dict[str, Config]:
+    """The start asked for, the default and EVA's, unless a layer reads indices."""
+    others = ["init_a"] if any(base_of(module).reads_ids for module in layers.values()) else ["init_a", "eva"]
+    found = {config.scheme: config}
+    for scheme in others:
+        found.setdefault(scheme, replace(config, scheme=scheme, scheme_options={}, train_a=True, train_b=True))
+    return found
+
+
+def _bound(config: Config, model: nn.Module, batch: Any, loss: Loss) -> Bound:
+    line = Line(config, model, batch, loss)
+    try:
+        return bound_on(line)
+    finally:
+        line.leave()

@@ -1,0 +1,144 @@
+"""Numbers of a layer that foretell something, from moments of its inputs x and of its output gradients g.
+
+What is fitted to some batches and judged by the same ones flatters itself. So a start's rows are taken from the even
+batches and judged by the odd ones, then the other way round, and the mean of the two is given:
+    explained    Tr(A C A^T) / Tr C, the share of the inputs' variance that EVA's r rows span (theory.gradient_signal)
+    signal       Tr(A Q A^T) over that of the gradient optimum's rows, the top r eigenvectors of Q = E[|g|^2 x x^T]: the
+                 share of E|dL/dB|^2 at B = 0, whatever the rows' length, that EVA's rows get and random ones expect
+    outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: what of the inputs centring loses
+    tune_b, _a   the shares of the wanted change that tuning B, or A, explains beside a random frozen partner
+                 (theory.asymmetry_freezing); sign is the same at low rank, above 1 for freezing A
+All are dimensionless; d and r are the width of the input and the rank.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, median
+
+import torch
+from torch import Tensor
+
+import lora
+from lora.ranks import redistributed
+from scaling.advice.sample import Layer
+from theory.asymmetry_freezing import which_to_freeze
+
+RHO = 2.0  # what EVA's authors redistribute ranks with
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One layer. `signal` and `signal_uncentred` are of EVA's rows as the code takes them and as the theorem does;
+    `rank_shared` is the rank that EVA with rho = 2 would give it among the layers looked at."""
+
+    layer: str
+    shape: tuple[int, int]
+    tokens: int
+    rank: int
+    rank_shared: int
+    explained: float
+    explained_random: float
+    outside: float
+    signal: float
+    signal_uncentred: float
+    signal_random: float
+    tune_b: float
+    tune_a: float
+    sign: float
+    freeze: str
+    directions_in: float
+    directions_out: float
+
+
+def diagnose(layers: Sequence[Layer], config: lora.Config) -> list[Diagnosis]:
+    """One row a layer, at the ranks of this config."""
+    ranks, shared = {layer.name: config.rank_of(layer.name) for layer in layers}, ranks_shared(layers, config)
+    inputs: dict[int, tuple[float, float]] = {}  # layers that read the same need it once
+    found = []
+    for layer in layers:
+        rank, key = ranks[layer.name], id(layer.inputs)
+        if key not in inputs:
+            inputs[key] = (explained(layer, rank), outside(layer.inputs, rank))
+        centred, uncentred, random = signal(layer, rank)
+        G = [half.gradient.cpu().numpy() for half in layer.halves if half.gradient is not None]
+        advice = which_to_freeze(
+            layer.inputs.second_moment.cpu().numpy(), layer.errors.cpu().numpy(), (G[0], G[1]), rank
+        )
+        found.append(
+            Diagnosis(
+                layer=layer.name,
+                shape=layer.shape,
+                tokens=layer.inputs.tokens or 0,
+                rank=rank,
+                rank_shared=shared[layer.name],
+                explained=inputs[key][0],
+                explained_random=min(1.0, rank / layer.shape[1]),
+                outside=inputs[key][1],
+                signal=centred,
+                signal_uncentred=uncentred,
+                signal_random=random,
+                tune_b=advice.tune_b,
+                tune_a=advice.tune_a,
+                sign=advice.sign,
+                freeze=advice.freeze,
+                directions_in=advice.inputs,
+                directions_out=advice.errors,
+            )
+        )
+    return found
+
+
+def ranks_shared(layers: Sequence[Layer], config: lora.Config) -> dict[str, int]:
+    """The ranks of EVA with rho = 2, the budget that of these layers."""
+    stats, shapes = {layer.name: layer.inputs for layer in layers}, {layer.name: layer.shape for layer in layers}
+    sharing = redistributed(replace(config, scheme="eva", scheme_options={"rho": RHO}), stats, shapes)
+    return {layer.name: sharing.rank_of(layer.name) for layer in layers}
+
+
+def both_ways(layer: Layer) -> Iterator[tuple[lora.Statistics, lora.Statistics]]:
+    """What rows are fitted to, and what they are judged by."""
+    first, second = layer.halves
+    yield first, second
+    yield second, first
+
+
+def explained(layer: Layer, rank: int) -> float:
+    """0 where the inputs do not vary."""
+    shares = []
+    for fitted, judge in both_ways(layer):
+        variance = judge.variance().item()
+        shares.append(judge.captured(fitted.axes(rank)[1]) / variance if variance > 0 else 0.0)
+    return sum(shares) / 2
+
+
+def outside(stats: lora.Statistics, rank: int) -> float:
+    V, mu, total = stats.axes(rank)[1], stats.mean, stats.variance(center=False).item()
+    return (mu - V @ (V.mT @ mu)).square().sum().item() / total if total > 0 else 0.0
+
+
+def signal(layer: Layer, rank: int) -> tuple[float, float, float]:
+    """The share of the optimum's signal that EVA's centred and uncentred rows get, and random orthonormal ones expect.
+
+    Above 1 where what was fitted to Q does worse on other batches. All 0 where no gradient reaches the layer.
+    """
+    shares = []
+    for fitted, judge in both_ways(layer):
+        Q = judge.weighted_second_moment
+        assert Q is not None
+        best = _along(fitted.signal_axes(rank)[1], Q)
+        random = min(1.0, rank / len(Q)) * Q.trace().item()
+        of_eva = (_along(fitted.axes(rank, center)[1], Q) for center in (True, False))
+        shares.append([value / best if best > 0 else 0.0 for value in (*of_eva, random)])
+    centred, uncentred, random = (sum(pair) / 2 for pair in zip(*shares, strict=True))
+    return centred, uncentred, random
+
+
+def _along(V: Tensor, Q: Tensor) -> float:
+    """Tr(V^T Q V)."""
+    return torch.einsum("ir,ij,jr->", V, Q, V).item()
+
+
+def spread(found: Sequence[Diagnosis], name: str) -> Mapping[str, float]:
+    """Least, median and greatest of one of the numbers over the layers."""
+    values = [getattr(row, name) for row in found]
+    return {"least": min(values), "median": median(values), "mean": mean(values), "greatest": max(values)}
