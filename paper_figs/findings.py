@@ -1,0 +1,56 @@
+"""Figures of the findings on a real model: accuracy against the learning rate, and what is left when it is tuned."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; line styles tell the panels' methods apart without them.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00")
+STYLES = ("o-", "s--", "D-.", "v:", "^-")
+MARGIN = 0.02
+PANELS = {
+    "starts": ("LoRA", "Init[B]", "EVA", "orthogonal"),
+    "one factor": ("LoRA", "B alone", "A alone", "B alone, rank 16"),
+    "variants": ("LoRA", "OP-LoRA", "Dash", "LoRA, rank 16"),
+    "sketches": ("LoRA", "Nyström", "gradient Nyström"),
+}
+
+
+def rates(data: dict[str, Any]) -> Figure:
+    """Mean accuracy over the seeds of each method against its learning rate; the rate that validation chose is
+    filled."""
+    figure, panels = plt.subplots(2, 2, figsize=(6.5, 4.6), sharey=True, layout="constrained")
+    for panel, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
+        for name, colour, style in zip(names, COLOURS, STYLES, strict=False):
+            points = data[name]["rates"]
+            panel.plot(*zip(*points, strict=True), style, color=colour, mfc="white", ms=5, lw=1, label=name)
+            best = next(point for point in points if point[0] == data[name]["best"])
+            panel.plot(*best, style[0], color=colour, ms=6)
+        panel.set(xscale="log", title=title)
+        panel.legend(fontsize=7)
+    for panel in panels[1]:
+        panel.set_xlabel("learning rate")
+    for panel in panels[:, 0]:
+        panel.set_ylabel("test accuracy")
+    return figure
+
+
+def differences(data: dict[str, Any]) -> Figure:
+    """Each method's accuracy minus LoRA's, each at its own best rate, with the 95 % interval; shaded: within .02."""
+    names = [name for name in reversed(data) if data[name]["difference"]]
+    figure, axes = plt.subplots(figsize=(5, 0.6 + 0.28 * len(names)), layout="constrained")
+    axes.axvspan(-MARGIN, MARGIN, color="#DDDDDD")
+    axes.axvline(0, color="black", lw=0.8)
+    for y, name in enumerate(names):
+        value, low, high = data[name]["difference"]
+        axes.plot((low, high), (y, y), color=COLOURS[1], lw=1.5)
+        axes.plot(value, y, "o", color=COLOURS[1], ms=5)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="test accuracy minus LoRA's, each at its best learning rate")
+    return figure
+
+
+def figures(data: dict[str, Any]) -> dict[str, Figure]:
+    """None of the reduced size, which compares budgets alone."""
+    return {"rates": rates(data), "differences": differences(data)} if data else {}

@@ -1,0 +1,194 @@
+"""Published findings on real models, checked by a sweep: `python -m scaling.findings`.
+
+MiniLM learns to which package a docstring belongs. Every method has its own best learning rate, chosen by validation
+loss from five rates and more where the best is at an edge; differences are paired by test example and seed. Where a
+start has another size than the default's, a control has the size without the directions: the rows of `orthogonal` are
+as long as EVA's. The budget of two adapters is the number of values that they train.
+"""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.claims import Measured
+from lab.code import fingerprint
+from lab.memo import Memo
+from lab.proxy import Evidence, Proxy
+from scaling.comparison import cells
+from scaling.comparison.driver import swept
+from scaling.comparison.evidence import (
+    difference,
+    logarithm,
+    optimum,
+    rate_ratio,
+    size_ratio,
+    steps_ratio,
+    width_difference,
+)
+from scaling.comparison.features import inner_features
+from scaling.comparison.foretold import foretold
+from scaling.comparison.grid import Grid, methods
+from scaling.comparison.report import records
+from scaling.comparison.statistics import ratio
+from scaling.comparison.summary import Outcomes, Row, diverged, example_score, runs_of, summarise
+from scaling.config import Config as Run
+from scaling.finding_claims import CLAIMS, MARGIN
+
+RATES = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
+BUDGET = ("A alone", "B alone")
+METHODS: dict[str, dict[str, Any]] = {
+    "LoRA": {},
+    "Init[B]": {"scheme": "init_b"},
+    "EVA": {"scheme": "eva"},
+    "orthogonal": {"scheme": "orthogonal"},
+    "B alone": {"train_a": False},
+    "A alone": {"scheme": "init_b", "train_b": False},
+    "B alone, rank 16": {"train_a": False, "rank": 16, "alpha": 32.0},  # alpha / r stays
+    "LoRA, rank 16": {"rank": 16, "alpha": 32.0},
+    "OP-LoRA": {"variant": "overparam"},
+    "Dash": {"variant": "dash"},
+    "Nyström": {"scheme": "nystrom"},
+    "gradient Nyström": {"scheme": "nystrom_grad"},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = 40
+    """of training, 16 docstrings each"""
+    seeds: int = 3
+    """at every learning rate"""
+    confirm: int = 0
+    """fresh seeds at each method's best rate"""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"--steps must be at least 1, got {self.steps}")
+        if self.seeds < 1:
+            raise ValueError(f"--seeds must be at least 1, got {self.seeds}")
+        if self.confirm < 0:
+            raise ValueError(f"--confirm must be at least 0, got {self.confirm}")
+
+    @property
+    def reduced(self) -> bool:
+        """Too small for anything but the budgets."""
+        return self.seeds < 2
+
+
+def grid_of(config: Config) -> tuple[Run, Grid]:
+    """The run that all methods share, and the grid; `loralab sweep` on them finds the same cells."""
+    run = Run(steps=config.steps, batch=16, length=32, validate_every=config.steps, launch_step=10)
+    if config.reduced:
+        return replace(run, limit=12), Grid((), rates=RATES[2:3], seeds=(0,), widen=0)
+    return run, Grid((), rates=RATES, seeds=tuple(range(config.seeds)), confirm=config.confirm, margin=MARGIN)
+
+
+def measure(config: Config, memo: Memo) -> Evidence:
+    run, grid = grid_of(config)
+    named = {name: METHODS[name] for name in (BUDGET if config.reduced else METHODS)}
+    runs = Memo(memo.store, cells.FAMILY, cells.code(run.task), memo.force, memo.compute)
+    compared = methods(run, grid, named)
+    with runs.store.lock(cells.FAMILY):
+        outcomes = swept(compared, grid, lambda some: runs.map(cells.fine_tuned, map(cells.arguments, some)))
+        rows = {row.method: row for row in summarise(outcomes, next(iter(named)), MARGIN, np.random.default_rng(0))}
+        budget = [rows[name].trained_parameters or 0 for name in BUDGET]
+        equal = Measured(*(budget[1] / budget[0],) * 3)
+        tables = {"each method at its best rate": records(list(rows.values()))}
+        if config.reduced:
+            measured: dict[str, Sequence[Measured | None]] = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
+            return Evidence(measured | {"S3": [equal, None]}, {}, tables)
+        best_rate = {name: row.rate for name, row in rows.items() if row.rate is not None}
+
+        def map_also(cell: Callable[..., Any], some: Sequence[Run]) -> list[Any]:
+            code = fingerprint(Path(inspect.getfile(cell))) + runs.code
+            other = Memo(memo.store, cells.FAMILY, code, memo.force, memo.compute)
+            return other.map(cell, map(cells.arguments, some))
+
+        sizes = [
+            map_also(inner_features, [compared[name].at(best_rate[name], seed) for seed in grid.seeds])
+            for name in ("LoRA", "Init[B]")
+        ]
+        told = map_also(foretold, [replace(run, seed=seed) for seed in grid.seeds])
+    measured = _measured(outcomes, rows, best_rate, grid, sizes, equal) | _scored(outcomes, rows, grid, told)
+    return Evidence(measured, _drawn(outcomes, rows), tables)
+
+
+def _scored(
+    outcomes: Outcomes, rows: Mapping[str, Row], grid: Grid, told: Sequence[Mapping[str, Any]]
+) -> dict[str, Sequence[Measured | None]]:
+    """What was foretold, seed by seed, against what was found."""
+    names = {"init_a": "LoRA", "eva": "EVA"}
+
+    def over_best(what: str, scheme: str) -> Measured:
+        found = [optimum(outcomes[names[scheme]], seed) for seed in grid.seeds]
+        return ratio([look[what][scheme] for look in told], found)
+
+    advised = Counter(look["scheme"] for look in told).most_common(1)[0][0]
+    best = {scheme: runs_of(outcomes, rows[name]) for scheme, name in names.items()}
+    other = next(scheme for scheme in names if scheme != advised)
+    return {
+        "S8": [logarithm(over_best("rate", scheme)) for scheme in names],
+        "S8c": [over_best("bound", scheme) for scheme in names],
+        "S8b": [difference(best[advised], best[other], np.random.default_rng(0))],
+    }
+
+
+def _measured(
+    outcomes: Outcomes,
+    rows: Mapping[str, Row],
+    best_rate: Mapping[str, float],
+    grid: Grid,
+    sizes: Sequence[Sequence[float]],
+    equal: Measured,
+) -> dict[str, Sequence[Measured | None]]:
+    best = {name: runs_of(outcomes, row) for name, row in rows.items()}
+    lower = max(rate for rate in outcomes["LoRA"] if rate < best_rate["LoRA"])
+    at_one_rate = [{seed: outcomes[name][lower][seed] for seed in grid.seeds} for name in ("EVA", "LoRA")]
+    rng = np.random.default_rng(0)
+
+    def gain(name: str, over: str = "LoRA") -> Measured:
+        return difference(best[name], best[over], rng)
+
+    return {
+        "S1": [rate_ratio(outcomes["LoRA"], outcomes["Init[B]"], grid.seeds)],
+        "S1c": [gain("LoRA", "Init[B]")],
+        "S1b": [size_ratio(*sizes)],
+        "S2": [steps_ratio(best["EVA"], best[name]) for name in ("LoRA", "orthogonal")],
+        "S2c": [steps_ratio(*at_one_rate)],
+        "S2b": [gain("EVA"), gain("EVA", "orthogonal")],
+        "S3": [equal, gain("B alone", "A alone")],
+        "S4": [gain("B alone, rank 16")],
+        "S4b": [gain("B alone")],
+        "S5": [width_difference(outcomes["OP-LoRA"], outcomes["LoRA"], grid.seeds, MARGIN)],
+        "S5b": [gain("OP-LoRA")],
+        "S6": [gain("Dash"), gain("Dash", "LoRA, rank 16")],
+        "S7": [gain("Nyström")],
+        "S7b": [gain("gradient Nyström", "Nyström"), gain("gradient Nyström")],
+    }
+
+
+def _drawn(outcomes: Outcomes, rows: Mapping[str, Row]) -> dict[str, Any]:
+    """By method: rate and mean score where no run diverged, the best rate, the difference from LoRA."""
+    return {
+        name: {
+            "rates": [
+                [rate, float(np.mean([example_score(run) for run in runs.values()]))]
+                for rate, runs in sorted(outcomes[name].items())
+                if not any(map(diverged, runs.values()))
+            ],
+            "best": row.rate,
+            "difference": row.difference and [row.difference.value, row.difference.low, row.difference.high],
+        }
+        for name, row in rows.items()
+    }
+
+
+PROXY = Proxy("findings", Config, CLAIMS, measure, quick=Config(steps=1, seeds=1, confirm=0), package="scaling")
+
+if __name__ == "__main__":
+    PROXY.main()
