@@ -1,5 +1,7 @@
 """The findings on real models: each quantity, and the whole family, on outcomes of which all is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -89,7 +91,7 @@ class Known:
 
 @pytest.fixture
 def known(monkeypatch):
-    made = Known()
+    made: Any = Known()
     made.__name__ = "fine_tuned"
     monkeypatch.setattr(cells, "fine_tuned", made)
     sizes = lambda settings, peft: 3.0 if settings["scheme"] == "init_a" else 1.5
@@ -103,7 +105,7 @@ def known(monkeypatch):
 
 def test_every_claim_is_measured_from_the_sweep(known, tmp_path):
     memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=_here)
-    found = findings.measure(findings.Config(confirm=6), memo)
+    found: Any = findings.measure(findings.Config(confirm=6), memo)
     assert {id: len(values) for id, values in found.measured.items()} == {
         claim.id: len(claim.checks) for claim in findings.CLAIMS
     }
@@ -122,7 +124,7 @@ def test_every_claim_is_measured_from_the_sweep(known, tmp_path):
 
 def test_the_reduced_size_compares_the_budgets(known, tmp_path):
     memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=_here)
-    found = findings.measure(findings.PROXY.quick, memo)
+    found: Any = findings.measure(findings.PROXY.quick, memo)
     measured = {id: values for id, values in found.measured.items() if any(values)}
     assert list(measured) == ["S3"]
     assert measured["S3"][0].value == 1

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
     pytest.mark.xdist_group("cluster"),  # one for all tests
 ]
-NODE = {"object_store_memory": 80 * 2**20}  # bytes; Ray takes no less than 75 MiB
+NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20}  # bytes; Ray takes no less than 75 MiB
 ROOT = Path(__file__).parents[1]
 NEEDS = {"CPU": 1.0}
 UNREACHABLE = "127.0.0.1:1"
@@ -86,7 +86,7 @@ def nodes() -> Iterator[Cluster]:
 
 @pytest.fixture
 def memo(tmp_path: Path, nodes: Cluster) -> Memo:
-    return Memo(Store(tmp_path / "test.sqlite"), "family", "code", compute=cluster.ray(nodes.address))
+    return Memo(Store(tmp_path / "test.sqlite"), "family", "code", compute=cluster.ray(str(nodes.address)))
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def given(model, tmp_path, monkeypatch):
 def stored(tmp_path: Path) -> dict[str, tuple[str, str]]:
     """When each cell was finished and what it came to, by its key."""
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
-        return {key: rest for key, *rest in connection.execute("SELECT key, finished, result FROM runs")}
+        return {key: (when, what) for key, when, what in connection.execute("SELECT key, finished, result FROM runs")}
 
 
 @pytest.fixture
