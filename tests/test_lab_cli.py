@@ -67,7 +67,7 @@ def test_a_family_that_fails_shows_its_error_and_is_named(checkout, run):
     done = run("loralab", "reproduce")
     assert done.returncode == 1
     assert "RuntimeError: the shift is out of this world" in done.stderr
-    assert "error: could not run fake; what had finished is kept" in done.stderr
+    assert "error: could not run proxies.fake; what had finished is kept" in done.stderr
 
 
 def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
