@@ -1,5 +1,6 @@
 """The claims of `scaling.findings`: S1 to S7b as published, written down before the sweep was run; S8 to S8c, whose
-tolerance is a step of the grid, when the best rates of four starts were known.
+tolerance is a step of the grid, when the best rates of four starts were known. S1c, S2c and
+S8c were checks of S1, S2 and S8, split off when the result was seen, their criteria unchanged.
 """
 
 from lab.claims import Check, Claim, Verdict, Within
