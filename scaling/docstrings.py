@@ -5,6 +5,7 @@ import importlib.util
 import random
 import sysconfig
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
 OTHERS = {"site-packages", "dist-packages", "test", "tests"}  # folders in the standard library's that are not of it
 SHORTEST, LONGEST = 40, 400  # letters of the opening paragraph that is taken as a text
 BRIEFEST, BROADEST = 10, 160  # and as a summary
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # of statements, in the order of their fields
 LARGEST = 60_000  # bytes of a package's file: larger ones take long to parse
 
 Record = dict[str, str]
@@ -30,7 +32,10 @@ def _documented(file: Path) -> Iterator[tuple[str, str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
         tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
+    todo: deque[ast.AST] = deque([tree])
+    while todo:  # as ast.walk, but past the expressions, which make up most of a tree and hold no docstring
+        node = todo.popleft()
+        todo += [inner for block in BLOCKS for inner in getattr(node, block, ())]
         documented = isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         if documented and (text := ast.get_docstring(node)):
             yield getattr(node, "name", ""), text

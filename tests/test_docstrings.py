@@ -1,5 +1,6 @@
 """The text that is on every machine: what is read of a file, and that nothing of the training is in the test."""
 
+import ast
 import re
 
 import pytest
@@ -27,6 +28,22 @@ def test_names_and_docstrings_are_read_and_nothing_is_run(tmp_path):
     assert found["MaskedArray"] == "An array with a mask,\n\nand more."
     assert docstrings.on_lines(found["MaskedArray"]) == "An array with a mask,\nand more."
     assert found.keys() == {"", "MaskedArray", "fill_value", "__len__"}
+
+
+def test_every_definition_is_found_the_outer_ones_first(tmp_path):
+    blocks = (
+        "if x:\n    {0}\nelse:\n    {1}",
+        "try:\n    {0}\nexcept E:\n    {1}\nelse:\n    if y:\n        {2}\nfinally:\n    {3}",
+        "match x:\n    case 1:\n        {0}\n    case _:\n        {1}",
+        "async def g():\n    async with x:\n        {0}\n    for i in x:\n        {1}\n    else:\n        {2}",
+        "class C:\n    while x:\n        {0}",
+        "{0}",
+    )
+    file = tmp_path / "some.py"
+    file.write_text("\n".join(b.format(*(f"def f(): 'in {i}, {j}'" for j in range(4))) for i, b in enumerate(blocks)))
+    walked = [ast.get_docstring(n) for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.FunctionDef)]
+    assert len(walked) == 13
+    assert [text for _, text in docstrings.docstrings(file)] == walked
 
 
 def test_a_file_in_another_encoding_is_read(tmp_path):
