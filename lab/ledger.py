@@ -53,6 +53,11 @@ class Row:
         return [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v and v != pair[0].expected]
 
     @property
+    def contradicted(self) -> bool:
+        """Whether a check was decided, and otherwise than declared."""
+        return any(judge(check.criterion, m) != Verdict.INCONCLUSIVE for check, m in self.surprises if m)
+
+    @property
     def deciding(self) -> tuple[Check, Measured | None]:
         """The check to show in one line: the first surprise, else the first refuted, else the first declared."""
         refuted = [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == Verdict.REFUTED]

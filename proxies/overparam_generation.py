@@ -37,6 +37,8 @@ class Config:
 
     dora: bool = True
     """DoRA and OP-DoRA too"""
+    timing: bool = True
+    """time what making the factors takes of a step (OP16b)"""
 
     def __post_init__(self) -> None:
         for name, least, reason in (
@@ -87,7 +89,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
     measured = (
         evidence.definition(ends, found["null"], found["diversity"], known, found["pairs"])
         | evidence.comparisons(swept)
-        | evidence.cost(*_cost(memo))
+        | evidence.cost(*_cost(memo, config.timing))
     )
     tables = {f"{t}: means over seeds at the best rate": show.rows(t, swept) for t in seeds if seeds[t]}
     tables |= {"What distances mean, the mean over seeds": show.anchors(known), "CMMD of unlike sets": found["pairs"]}
@@ -102,8 +104,8 @@ def measure(config: Config, memo: Memo) -> Evidence:
     return Evidence(measured, data, tables)
 
 
-def _cost(memo: Memo) -> tuple[dict[str, Any], int, list[float]]:
-    """Counts by variant with what theory states, that of LLaMA-7B, and the shares of a step."""
+def _cost(memo: Memo, timing: bool) -> tuple[dict[str, Any], int, list[float]]:
+    """Counts by variant with what theory states, that of LLaMA-7B, and the shares of a step, none without timing."""
     counts = {}
     for variant in ("overparam", "op_dora"):
         points = [{"shapes": [list(shape) for shape in SHAPES], "rank": rank, "variant": variant} for rank in RANKS]
@@ -114,8 +116,8 @@ def _cost(memo: Memo) -> tuple[dict[str, Any], int, list[float]]:
         found = memo.map(cost.counts, points)
         counts[variant] = [{**one, "stated": number} for one, number in zip(found, stated, strict=True)]
     llama = memo(cost.counts, shapes=[list(shape) for shape in cost.LLAMA] * 32, rank=32, variant="overparam")
-    shares = memo(cost.shares, width=1024, depth=6, tokens=2048, rank=16, repeats=9, seed=FIRST)
-    return counts, llama["trained"], shares["shares"]
+    timed = {"width": 1024, "depth": 6, "tokens": 2048, "rank": 16, "repeats": 9, "seed": FIRST}
+    return counts, llama["trained"], memo(cost.shares, **timed)["shares"] if timing else []
 
 
 PROXY = Proxy(
@@ -123,7 +125,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(seeds=5, style_seeds=0, steps=300, pretraining=2000, dora=False),
+    quick=Config(seeds=5, style_seeds=0, steps=300, pretraining=2000, dora=False, timing=False),
 )
 
 if __name__ == "__main__":

@@ -52,6 +52,21 @@ def test_a_changed_verdict_is_an_error(checkout, run):
     assert "not as expected: F1, F2" in done.stderr
 
 
+def test_the_reduced_size_may_leave_a_claim_open_but_not_decide_it_otherwise(checkout, run):
+    family = checkout / "proxies/fake.py"
+    known = family.read_text()
+    straddling = known.replace('"F2": [spread(x)]', '"F2": [Measured(2, 1, 3)]').replace("Check,", "Check, Measured,")
+    family.write_text(straddling)
+    assert run("loralab", "reproduce", "--quick").returncode == 0
+    done = run("loralab", "reproduce")
+    assert done.returncode == 1
+    assert "not as expected: F2" in done.stderr
+    family.write_text(known.replace("Config(draws=2)", "Config(draws=2, shift=3.0)"))
+    done = run("loralab", "reproduce", "--quick")
+    assert done.returncode == 1
+    assert "not as expected: F1, F2" in done.stderr
+
+
 def test_evidence_that_the_default_size_leaves_out_is_an_error(checkout, run):
     family = checkout / "proxies/fake.py"
     family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": [None]'))

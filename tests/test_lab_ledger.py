@@ -32,18 +32,20 @@ def test_rows_carry_the_evidence_of_a_run():
 
 
 @pytest.mark.parametrize(
-    ("measured", "verdict", "complete", "surprises"),
+    ("measured", "verdict", "complete", "surprises", "contradicted"),
     [
-        ((SMALL, LARGE), Verdict.CONDITIONS, True, 0),
-        ((LARGE, SMALL), Verdict.CONDITIONS, True, 2),  # the same mixture for another reason
-        ((SMALL, UNSURE), Verdict.INCONCLUSIVE, True, 1),
-        ((SMALL, None), Verdict.HOLDS, False, 0),
-        ((None, None), None, False, 0),
+        ((SMALL, LARGE), Verdict.CONDITIONS, True, 0, False),
+        ((LARGE, SMALL), Verdict.CONDITIONS, True, 2, True),  # the same mixture for another reason
+        ((SMALL, UNSURE), Verdict.INCONCLUSIVE, True, 1, False),
+        ((LARGE, UNSURE), Verdict.INCONCLUSIVE, True, 2, True),
+        ((SMALL, None), Verdict.HOLDS, False, 0, False),
+        ((None, None), None, False, 0, False),
     ],
 )
-def test_a_row_knows_its_verdict_and_what_is_not_as_declared(measured, verdict, complete, surprises):
+def test_a_row_knows_its_verdict_and_what_is_not_as_declared(measured, verdict, complete, surprises, contradicted):
     row = Row(TWO, measured)
     assert (row.verdict, row.complete, len(row.surprises)) == (verdict, complete, surprises)
+    assert row.contradicted == contradicted
 
 
 def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():

@@ -107,5 +107,5 @@ def cost(counts: Mapping[str, Records], llama: int, shares: Sequence[float]) -> 
             *(spread([r["trained"] - r["stated"] for r in counts[variant]]) for variant in ("overparam", "op_dora")),
             exact(llama - 1_851_435_008),
         ],
-        "OP16b": [mean(shares)],
+        "OP16b": [mean(shares) if shares else None],
     }
