@@ -1,4 +1,4 @@
-"""The claim families: every file of proxies/ is one, found by its stem, and one is on real models."""
+"""The claim families: every file of proxies/ is one, found by its stem, and those of REAL are on real models."""
 
 import importlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lab.proxy import Proxy
 
 
-REAL = "scaling", "findings"  # the folder and the stem of the one that is no proxy
+REAL = ("scaling.findings", "scaling.forecasts")  # modules of the families that are no proxies
 
 
 def stems() -> list[str]:
@@ -21,5 +21,6 @@ def proxies() -> "Iterator[Proxy]":
     """The PROXY of every family, in order of stem, the real models last."""
     for stem in stems():
         yield importlib.import_module(f"proxies.{stem}").PROXY
-    if ROOT.joinpath(*REAL).with_suffix(".py").is_file():
-        yield importlib.import_module(".".join(REAL)).PROXY
+    for module in REAL:
+        if (ROOT / f"{module.replace('.', '/')}.py").is_file():
+            yield importlib.import_module(module).PROXY

@@ -30,8 +30,8 @@ DEFAULT = Config()
 class Options:
     out: Path | None = None
     """A file for all the numbers, as JSON."""
-    batches: int = 4
-    """Batches of at most 16 examples to look at, at least 2: half of them judge what the others say, and more of them
+    batches: int = 8
+    """Batches of at most 8 examples to look at, at least 2: half of them judge what the others say, and more of them
     steady the forecast of the factor to freeze."""
 
     def __post_init__(self) -> None:

@@ -1,6 +1,5 @@
-"""The claims of `scaling.findings`: S1 to S7b as published, written down before the sweep was run; S8 to S8c, whose
-tolerance is a step of the grid, when the best rates of four starts were known. S1c, S2c and
-S8c were checks of S1, S2 and S8, split off when the result was seen, their criteria unchanged.
+"""The claims of `scaling.findings` as published, written down before the sweep was run. S1c and S2c were checks of S1
+and S2, split off when the result was seen, their criteria unchanged.
 """
 
 from lab.claims import Check, Claim, Verdict, Within
@@ -109,29 +108,5 @@ CLAIMS = (
             Check("> 0", Within(low=0), "accuracy minus that from the weight's", OPEN),
             Check("> 0", Within(low=0), "accuracy minus LoRA's", OPEN),
         ),
-    ),
-    Claim(
-        "S8",
-        "A look at four batches foretells the best learning rate to half a decade.",
-        "derived",
-        (
-            Check("0", Within(-0.5, 0.5), "LoRA: decades from the best rate to the one foretold"),
-            Check("0", Within(-0.5, 0.5), "EVA: the same", OPEN),
-        ),
-    ),
-    Claim(
-        "S8c",
-        "The largest rate whose first step lowers the loss bounds the best one from above.",
-        "derived",
-        (
-            Check(">= 1", Within(low=1), "LoRA: the bound over the best rate"),
-            Check(">= 1", Within(low=1), "EVA: the same"),
-        ),
-    ),
-    Claim(
-        "S8b",
-        "Of the default and EVA the start that it advises ends no worse.",
-        "derived",
-        (Check(">= 0", NOT_WORSE, "accuracy minus the other's, less than .02 apart counted as equal", OPEN),),
     ),
 )

@@ -6,35 +6,20 @@ start has another size than the default's, a control has the size without the di
 as long as EVA's. The budget of two adapters is the number of values that they train.
 """
 
-import inspect
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lab.claims import Measured
-from lab.code import fingerprint
 from lab.memo import Memo
 from lab.proxy import Evidence, Proxy
-from scaling.comparison import cells
-from scaling.comparison.driver import swept
-from scaling.comparison.evidence import (
-    difference,
-    logarithm,
-    optimum,
-    rate_ratio,
-    size_ratio,
-    steps_ratio,
-    width_difference,
-)
+from scaling.comparison.driver import beside, outcomes_of
+from scaling.comparison.evidence import difference, rate_ratio, size_ratio, steps_ratio, width_difference
 from scaling.comparison.features import inner_features
-from scaling.comparison.foretold import foretold
 from scaling.comparison.grid import Grid, methods
 from scaling.comparison.report import records
-from scaling.comparison.statistics import ratio
 from scaling.comparison.summary import Outcomes, Row, diverged, example_score, runs_of, summarise
 from scaling.config import Config as Run
 from scaling.finding_claims import CLAIMS, MARGIN
@@ -91,51 +76,21 @@ def grid_of(config: Config) -> tuple[Run, Grid]:
 def measure(config: Config, memo: Memo) -> Evidence:
     run, grid = grid_of(config)
     named = {name: METHODS[name] for name in (BUDGET if config.reduced else METHODS)}
-    runs = Memo(memo.store, cells.FAMILY, cells.code(run.task), memo.force, memo.compute)
     compared = methods(run, grid, named)
-    with runs.store.lock(cells.FAMILY):
-        outcomes = swept(compared, grid, lambda some: runs.map(cells.fine_tuned, map(cells.arguments, some)))
-        rows = {row.method: row for row in summarise(outcomes, next(iter(named)), MARGIN, np.random.default_rng(0))}
-        budget = [rows[name].trained_parameters or 0 for name in BUDGET]
-        equal = Measured(*(budget[1] / budget[0],) * 3)
-        tables = {"each method at its best rate": records(list(rows.values()))}
-        if config.reduced:
-            measured: dict[str, Sequence[Measured | None]] = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
-            return Evidence(measured | {"S3": [equal, None]}, {}, tables)
-        best_rate = {name: row.rate for name, row in rows.items() if row.rate is not None}
-
-        def map_also(cell: Callable[..., Any], some: Sequence[Run]) -> list[Any]:
-            code = fingerprint(Path(inspect.getfile(cell))) + runs.code
-            other = Memo(memo.store, cells.FAMILY, code, memo.force, memo.compute)
-            return other.map(cell, map(cells.arguments, some))
-
-        sizes = [
-            map_also(inner_features, [compared[name].at(best_rate[name], seed) for seed in grid.seeds])
-            for name in ("LoRA", "Init[B]")
-        ]
-        told = map_also(foretold, [replace(run, seed=seed) for seed in grid.seeds])
-    measured = _measured(outcomes, rows, best_rate, grid, sizes, equal) | _scored(outcomes, rows, grid, told)
-    return Evidence(measured, _drawn(outcomes, rows), tables)
-
-
-def _scored(
-    outcomes: Outcomes, rows: Mapping[str, Row], grid: Grid, told: Sequence[Mapping[str, Any]]
-) -> dict[str, Sequence[Measured | None]]:
-    """What was foretold, seed by seed, against what was found."""
-    names = {"init_a": "LoRA", "eva": "EVA"}
-
-    def over_best(what: str, scheme: str) -> Measured:
-        found = [optimum(outcomes[names[scheme]], seed) for seed in grid.seeds]
-        return ratio([look[what][scheme] for look in told], found)
-
-    advised = Counter(look["scheme"] for look in told).most_common(1)[0][0]
-    best = {scheme: runs_of(outcomes, rows[name]) for scheme, name in names.items()}
-    other = next(scheme for scheme in names if scheme != advised)
-    return {
-        "S8": [logarithm(over_best("rate", scheme)) for scheme in names],
-        "S8c": [over_best("bound", scheme) for scheme in names],
-        "S8b": [difference(best[advised], best[other], np.random.default_rng(0))],
-    }
+    outcomes = outcomes_of(compared, grid, memo)
+    rows = {row.method: row for row in summarise(outcomes, next(iter(named)), MARGIN, np.random.default_rng(0))}
+    budget = [rows[name].trained_parameters or 0 for name in BUDGET]
+    equal = Measured(*(budget[1] / budget[0],) * 3)
+    tables = {"each method at its best rate": records(list(rows.values()))}
+    if config.reduced:
+        measured: dict[str, Sequence[Measured | None]] = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
+        return Evidence(measured | {"S3": [equal, None]}, {}, tables)
+    best_rate = {name: row.rate for name, row in rows.items() if row.rate is not None}
+    sizes = [
+        beside(inner_features, [compared[name].at(best_rate[name], seed) for seed in grid.seeds], memo)
+        for name in ("LoRA", "Init[B]")
+    ]
+    return Evidence(_measured(outcomes, rows, best_rate, grid, sizes, equal), _drawn(outcomes, rows), tables)
 
 
 def _measured(

@@ -36,7 +36,7 @@ from lab.store import Store, run_key
 from lab.workers import Compute, local
 from scaling import command
 from scaling.comparison import cells, method_comparison, report
-from scaling.comparison.driver import swept
+from scaling.comparison.driver import outcomes_of
 from scaling.comparison.file import METHODS, Named, read
 from scaling.comparison.grid import Grid, methods
 from scaling.comparison.summary import summarise
@@ -107,8 +107,7 @@ def _compared(config: Config, grid: Grid, options: Options, named: Named) -> Non
     folder = options.out or home() / "runs" / "sweeps" / run_key(cells.FAMILY, config.task, spec, "")[:12]
     memo = Memo(Store(options.store), cells.FAMILY, cells.code(config.task), compute=_executor(options))
     _claim(folder, spec)
-    with memo.store.lock(cells.FAMILY):
-        outcomes = swept(compared, grid, lambda some: memo.map(cells.fine_tuned, map(cells.arguments, some)))
+    outcomes = outcomes_of(compared, grid, memo)
     rows = summarise(outcomes, grid.reference or next(iter(compared)), grid.margin, np.random.default_rng(0))
     report.write(folder, rows, outcomes, spec)
     each = {label: cells.arguments(method.config) for label, method in compared.items()}

@@ -293,6 +293,19 @@ def test_a_start_is_timed_by_the_batches_of_the_run():
     assert costs.start(net(), Config(rank=RANK, scheme="eva").adapter(), data(), squares, 50).batches == 50
 
 
+def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
+    """Its own are longer than those that are looked at, by more than the number of examples where texts are padded."""
+    few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
+    ticks = iter(range(100))
+    monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(costs, "learned", lambda *_: (None, {"layer": None}))
+    monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
+    more = np.mean([advice.size(b) for b in own]) / advice.size(few[0])
+    assert more == 8
+    found = costs.start(net(), Config(rank=RANK).adapter(), few, squares, 10, more)
+    assert (found.a_batch, found.solve, found.whole) == (4.0, 1.0, 41.0)
+
+
 FACTS = Facts(
     signal=0.7,
     signal_uncentred=0.8,
@@ -371,7 +384,7 @@ def trace(model: nn.Module) -> list[Any]:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     """Its weights, modes, hooks and gradients, on an error too."""
-    from scaling.starting import ready, shown
+    from scaling.starting import ready
 
     arguments(model, tmp_path)
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))
@@ -381,9 +394,9 @@ def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     if fails:
         monkeypatch.setattr(rates, "curvature", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            shown(config, job, lambda stream: advice.advise(config, job, list(stream)))
+            advice.advised(config, job, 8)
     else:
-        shown(config, job, lambda stream: advice.advise(config, job, list(stream)))
+        advice.advised(config, job, 8)
     after = job.loaded.model.state_dict()
     assert after.keys() == state.keys()
     assert all(torch.equal(after[key], value) for key, value in state.items())
@@ -394,14 +407,14 @@ def test_a_classifier_gets_advice_that_can_be_scored(model, tmp_path, capsys):
     assert command.run(given(model, tmp_path, "--scheme", "orthogonal")) == 0
     found = json.loads((tmp_path / "advice.json").read_text())
     assert found["bounds"].keys() == found["starts"].keys() == {"orthogonal", "init_a", "eva"}
-    assert found["batches"] == 4
+    assert found["batches"] == 8
     assert found["facts"]["fresh"], "the head is new"
     assert len(found["layers"]) == 13, "six kinds at two depths, and the pooler"
     assert all(0 < row["explained"] <= 1 for row in found["layers"])
     assert [c["choice"] for c in found["recommendation"] if c["choice"] == "rates"]
     assert found["starts"]["eva"]["batches"] == 8, "a run would look at all 64 examples"
     assert command.run(given(model, tmp_path, "--batch", "64")) == 0
-    assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 4, "of 16 each"
+    assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 1, "all at once"
     said = capsys.readouterr().out
     assert "recommendation" in said
     assert str(tmp_path / "advice.json") in said

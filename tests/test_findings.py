@@ -12,7 +12,7 @@ from scaling import findings
 from scaling.comparison import cells, evidence
 from scaling.comparison.evidence import optimum, rate_ratio, steps_ratio, width_difference
 from scaling.config import Config as Run
-from tests.sweeps import outcome
+from tests.sweeps import here, outcome
 
 RATES = (1e-4, 1e-3, 1e-2)
 
@@ -97,14 +97,10 @@ def known(monkeypatch):
     sizes = lambda settings, peft: 3.0 if settings["scheme"] == "init_a" else 1.5
     sizes.__name__ = "inner_features"
     monkeypatch.setattr(findings, "inner_features", sizes)
-    told = {"rate": {"init_a": 2e-3, "eva": 1e-3}, "bound": {"init_a": 1e-2, "eva": 1e-4}, "scheme": "eva", "gain": 0.1}
-    look = lambda settings, peft: told
-    look.__name__ = "foretold"
-    monkeypatch.setattr(findings, "foretold", look)
 
 
 def test_every_claim_is_measured_from_the_sweep(known, tmp_path):
-    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=_here)
+    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
     found: Any = findings.measure(findings.Config(confirm=6), memo)
     assert {id: len(values) for id, values in found.measured.items()} == {
         claim.id: len(claim.checks) for claim in findings.CLAIMS
@@ -115,25 +111,17 @@ def test_every_claim_is_measured_from_the_sweep(known, tmp_path):
     assert found.measured["S3"][1].low > 0, "B alone is better than A alone here"
     assert found.measured["S5b"][0].low > 0
     assert found.measured["S2b"][0].low < 0 < found.measured["S2b"][0].high
-    rates, bounds = found.measured["S8"], found.measured["S8c"]
-    assert [m.value for m in rates] == pytest.approx([np.log10(2), 0], abs=0.1), "the best is 1e-3, to the noise"
-    assert [m.value for m in bounds] == pytest.approx([10, 0.1], rel=0.2)
-    assert found.measured["S8b"][0].value == pytest.approx(found.measured["S2b"][0].value)
     assert list(figures.figures(found.data)) == ["rates", "differences"]
 
 
 def test_the_reduced_size_compares_the_budgets(known, tmp_path):
-    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=_here)
+    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
     found: Any = findings.measure(findings.PROXY.quick, memo)
     measured = {id: values for id, values in found.measured.items() if any(values)}
     assert list(measured) == ["S3"]
     assert measured["S3"][0].value == 1
     assert measured["S3"][1] is None
     assert figures.figures(found.data) == {}
-
-
-def _here(function, todo):
-    yield from ((i, 0.0, function(**cell)) for i, cell in todo.items())
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", 0), ("seeds", 0), ("confirm", -1)])

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from statistics import mean
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 import lora
 from lora.bases import base_of, shape_of
@@ -20,8 +21,9 @@ from scaling.batches import MOST
 from scaling.config import Config
 from scaling.starting import Ready, shown
 
-EXAMPLES = 16  # at once: enough for what is foretold, and half of what the default run steps on
+EXAMPLES = 8  # at once: a search for a bound takes ten forwards of them, and what is foretold needs no more
 PASS = 2  # batches that a start is timed on
+SIZED = 4  # micro-batches of the run that are measured, and not run: a larger one is padded to a longer text
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,21 @@ class Advice:
 def advised(config: Config, job: Ready, count: int) -> Advice:
     """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    return shown(config, few, lambda stream: advise(config, job, list(islice(stream, count))))
+    sizes = shown(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
+    return shown(config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes))
 
 
-def advise(config: Config, job: Ready, batches: list[Any]) -> Advice:
-    """Advice on the run of this config from batches of its examples, which may be smaller than the run's micro-batches.
-    The model is left as it was, on an error too."""
+def size(batch: Mapping[str, Any]) -> int:
+    """How many numbers a batch holds, which is what it costs to run it, about."""
+    return sum(value.numel() for value in batch.values() if isinstance(value, Tensor))
+
+
+def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> Advice:
+    """Advice on the run of this config from batches of its examples, which may be smaller than the run's micro-batches,
+    of which some have these sizes. The model is left as it was, on an error too."""
     if len(batches) < 2:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
-    more = job.micro / len(next(iter(batches[0].values())))  # examples of a micro-batch over those seen at once
+    first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     loss = own or (lambda model, batch: model(**batch).loss)
     adapter, in_run = config.adapter(job.loaded.fresh), min(len(job.inputs) // job.micro, MOST)
@@ -63,17 +71,17 @@ def advise(config: Config, job: Ready, batches: list[Any]) -> Advice:
     for scheme, config_of in candidates(config, found).items():
         given = config_of.adapter(job.loaded.fresh)
         try:
-            starts[scheme] = costs.start(model, given, batches[:PASS], own, more * in_run)
+            starts[scheme] = costs.start(model, given, batches[:PASS], own, in_run, mean(sizes) / passed)
             bounds[scheme] = _bound(config_of, model, batches[0], loss)
-            memory = memory or costs.memory(model, batches[0], loss, more)
+            memory = memory or costs.memory(model, batches[0], loss, max(sizes) / first)
         finally:
             if lora.adapters(model):
                 lora.detach(model)
     assert memory is not None
     width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
     rates = {scheme: predicted(config, scheme, width) for scheme in bounds}
-    step = more * bounds[config.scheme].seconds * min(config.batch, len(job.inputs)) / job.micro
-    training = config.steps * step
+    micro_batches = config.steps * min(config.batch, len(job.inputs)) / job.micro
+    training = micro_batches * bounds[config.scheme].seconds * mean(sizes) / first
     delay = {scheme: start.whole / training for scheme, start in starts.items()}
     facts = facts_of(layers, bounds, rates, memory, delay, config.rank, bool(job.loaded.fresh))
     return Advice(

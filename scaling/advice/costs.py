@@ -46,8 +46,8 @@ class Memory:
 
 
 def memory(model: nn.Module, batch: Any, loss: Loss, more: float = 1.0) -> Memory:
-    """Of a model with adapters, which it leaves as it is; a micro-batch of the run has `more` times the batch's
-    examples."""
+    """Of a model with adapters, which it leaves as it is; a micro-batch of the run is `more` times as large as the
+    batch."""
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     every = sum(p.numel() * p.element_size() for p in model.parameters())
     kept = round(more * kept_bytes(model, batch, loss))
@@ -90,22 +90,25 @@ def kept_bytes(model: nn.Module, batch: Any, loss: Loss) -> int:
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds that a scheme took: `a_batch` of looking at data, and `solve`, of all the rest. `whole` is what the run
-    itself would take, which looks at `batches` of this size."""
+    """Seconds that a scheme takes in the run, which looks at `batches` micro-batches: `a_batch` for one of them, and
+    `solve` for all the rest."""
 
     a_batch: float
     solve: float
-    batches: float
+    batches: int
 
     @property
     def whole(self) -> float:
         return self.a_batch * self.batches + self.solve
 
 
-def start(model: nn.Module, config: lora.Config, batches: list[Any], loss: Loss | None, in_run: float) -> Start:
-    """`lora.attach` on these batches, timed. A run would look at `in_run` of them."""
+def start(
+    model: nn.Module, config: lora.Config, batches: list[Any], loss: Loss | None, in_run: int, more: float = 1.0
+) -> Start:
+    """`lora.attach` on these batches, timed. A run would look at `in_run` of its own, `more` times as large."""
     begun = perf_counter()
     _, seen = learned(model, targets(model, config)[0], config, batches, loss, None, {})
     looked = perf_counter()
     lora.attach(model, config, stats=seen or None)
-    return Start((looked - begun) / len(batches) if seen else 0.0, perf_counter() - looked, in_run if seen else 0)
+    solve = perf_counter() - looked
+    return Start(more * (looked - begun) / len(batches), solve, in_run) if seen else Start(0.0, solve, 0)

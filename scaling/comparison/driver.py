@@ -5,15 +5,35 @@ whose best is at the edge of its rates, so that in the end it lies inside. Last,
 best rate alone.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from lab.code import fingerprint
+from lab.memo import Memo
+from scaling.comparison import cells
 from scaling.comparison.grid import Grid, Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
 from scaling.config import Config
 
 Run = Callable[[Sequence[Config]], Sequence[dict[str, Any]]]
 Cell = tuple[str, float, int]  # method, learning rate, seed
+
+
+def outcomes_of(methods: Mapping[str, Method], grid: Grid, memo: Memo) -> Outcomes:
+    """`swept` by cells that every sweep on the memo's store shares; the methods are all of one task."""
+    with memo.store.lock(cells.FAMILY):
+        return swept(methods, grid, lambda some: beside(cells.fine_tuned, some, memo))
+
+
+def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> list[Any]:
+    """What a cell of these configs' arguments gives, kept with those of the sweeps; the configs are all of one task."""
+    if not configs:
+        return []
+    own = "" if cell is cells.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
+    kept = Memo(memo.store, cells.FAMILY, own + cells.code(configs[0].task), memo.force, memo.compute)
+    return kept.map(cell, map(cells.arguments, configs))
 
 
 def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:

@@ -5,13 +5,13 @@ from typing import Any
 from scaling.comparison.cells import unlisted
 from scaling.config import Config
 
-BATCHES = 4  # as `loralab advise` looks at
+BATCHES = 8  # as `loralab advise` looks at
 
 
 def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
     """By scheme the learning rate foretold (`rate`) and the largest whose first step lowers the loss (`bound`), None
     where there is none; the start that is advised (`scheme`); and what tuning B alone explains of the wanted change
-    more than tuning A alone (`gain`), which no claim judges yet."""
+    more than tuning A alone (`gain`)."""
     from scaling.advice.advice import advised
     from scaling.starting import ready  # transformers, which takes seconds to load
 
