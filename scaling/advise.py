@@ -4,9 +4,9 @@
 
 The flags are those of loralab finetune. A table of diagnostics says what each foretells, and a recommendation ends it:
 the start, the rates to sweep, the factor to freeze where memory is short, each with its reason and the claims of the
-ledger behind it. It costs the loading of the model and about a tenth of the default run. Forecasts are no results:
-most starts end within a few per cent of each other once each has a learning rate of its own. Exit code 0 when done, 2
-when the input is wrong.
+ledger behind it. Beyond the loading, which the run has too, it costs less than a tenth of the default run's training
+(benchmarks/advise.py). Forecasts are no results: most starts end within a few per cent of each other once each has a
+learning rate of its own. Exit code 0 when done, 2 when the input is wrong.
 """
 
 import sys
@@ -14,16 +14,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
-
-import tyro
+from typing import NoReturn
 
 from lab.process import finish
 from scaling import command, processes
 from scaling.config import Config
 from scaling.outputs import write_json
-
-DEFAULT = Config()
 
 
 @dataclass(frozen=True)
@@ -48,14 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-
-    def parsed(
-        config: Annotated[Config, tyro.conf.arg(name="")] = DEFAULT,
-        options: Annotated[Options, tyro.conf.arg(name="")] = OPTIONS,
-    ) -> tuple[Config, Options]:
-        return config, options
-
-    return command.answer(parsed, _advised, "loralab advise", __doc__, arguments)
+    return command.answer(command.form(Options), _advised, "loralab advise", __doc__, arguments)
 
 
 def _advised(config: Config, options: Options) -> None:
@@ -71,12 +60,11 @@ def _advised(config: Config, options: Options) -> None:
     job = ready(config)
     loaded = time.perf_counter()
     found = advised(config, job, options.batches)
-    looked = time.perf_counter()
+    looking, loading = time.perf_counter() - loaded, loaded - begun
     if options.out is not None:
-        write_json(options.out, asdict(found) | {"seconds": {"loading": loaded - begun, "looking": looked - loaded}})
+        write_json(options.out, asdict(found) | {"seconds": {"loading": loading, "looking": looking}})
     tell(found)
-    print(f"looked for {looked - loaded:.1f} s, after {loaded - begun:.1f} s of loading", end="; ")
-    print(f"training will take about {found.training:.0f} s")
+    print(f"looked for {looking:.1f} s; training will take about {found.training:.0f} s, and {loading:.1f} s to load")
     if options.out is not None:
         print(f"numbers: {options.out}")
 

@@ -4,13 +4,29 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
+
+import tyro
 
 from lab import flags
 from scaling import processes
 from scaling.config import Config
 
 Options = TypeVar("Options")
+DEFAULT = Config()
+
+
+def form(kind: type[Options]) -> Callable[..., tuple[Config, Options]]:
+    """Flags that are those of a config and of a dataclass of options."""
+
+    def parsed(
+        *,
+        config: Annotated[Config, tyro.conf.arg(name="")] = DEFAULT,
+        options: Annotated[kind, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    ) -> tuple[Config, Any]:
+        return config, options
+
+    return parsed
 
 
 def answer(

@@ -12,9 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
-
-import tyro
+from typing import Any, NoReturn
 
 from lab.code import fingerprint, home
 from lab.process import finish
@@ -26,7 +24,6 @@ from scaling.runs import claim, prepared
 from scaling.tasks import find
 
 FAMILY = "finetune"
-DEFAULT = Config()
 
 
 @dataclass(frozen=True)
@@ -41,23 +38,13 @@ class Options:
     """The run store, one SQLite file; runs/loralab.sqlite by default."""
 
 
-OPTIONS = Options()
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     finish(lambda: run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-
-    def parsed(
-        config: Annotated[Config, tyro.conf.arg(name="")] = DEFAULT,
-        options: Annotated[Options, tyro.conf.arg(name="")] = OPTIONS,
-    ) -> tuple[Config, Options]:
-        return config, options
-
-    return command.answer(parsed, _finetuned, "loralab finetune", __doc__, arguments)
+    return command.answer(command.form(Options), _finetuned, "loralab finetune", __doc__, arguments)
 
 
 def _finetuned(config: Config, options: Options) -> None:

@@ -14,10 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
-import tyro
 from torch import Tensor
 
 import lora
@@ -32,7 +31,6 @@ from scaling.config import Config
 if TYPE_CHECKING:
     from scaling.starting import Ready
 
-DEFAULT = Config()
 Seen = Mapping[str, lora.Statistics]
 
 
@@ -48,13 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-
-    def parsed(
-        options: Annotated[Options, tyro.conf.arg(name="")], config: Annotated[Config, tyro.conf.arg(name="")] = DEFAULT
-    ) -> tuple[Config, Options]:
-        return config, options
-
-    return command.answer(parsed, _written, "loralab init", __doc__, arguments)
+    return command.answer(command.form(Options), _written, "loralab init", __doc__, arguments)
 
 
 def _written(config: Config, options: Options) -> None:

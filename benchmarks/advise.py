@@ -1,0 +1,78 @@
+"""The look of `loralab advise` beside the training that it foretells, on the default models, which need no network.
+
+    python benchmarks/advise.py [--pairs 3]
+
+The floor is a forward and backward over 64 examples, two steps of the default run. Both commands load the model and
+read the data first, which is not counted: for the small GPT it takes longer than all of a look. Counted is processor
+time, of which other load on the machine takes little: of training as a run of many steps less one of few, taken on to
+all steps of the default run. Exits 1 when a ratio misses its bar.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from scaling.advice.advice import advised
+from scaling.advise import OPTIONS
+from scaling.config import Config as Run
+from scaling.starting import ready
+
+BAR = 0.1
+FEW, MANY = 2, 14  # steps
+TASKS = {"MiniLM": "text_classification", "GPT": "causal_lm"}
+
+
+@dataclass(frozen=True)
+class Config:
+    pairs: int = 3
+    """looks and trainings, interleaved"""
+
+
+def training(run: Run) -> float:
+    """Seconds of all its steps."""
+    few, many = (_seconds_of(run.task, steps) for steps in (FEW, MANY))
+    return run.steps * (many - few) / (MANY - FEW)
+
+
+def _seconds_of(task: str, steps: int) -> float:
+    before = os.times()
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--task", task, "--steps", str(steps), "--limit", "8", "--out", str(Path(folder) / "run")]
+        subprocess.run([sys.executable, "-m", "scaling.finetune", *flags], check=True, capture_output=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def main(config: Config) -> int:
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    table, missed = Table("model", "look / training", "bar", "look, s", "training, s"), False
+    for model, task in TASKS.items():
+        run = Run(task=task)
+        job = ready(run)
+        looks, trainings = [], []
+        for pair in range(config.pairs + 1):
+            start = time.process_time()
+            advised(run, job, OPTIONS.batches)
+            if pair:  # the first warms up
+                looks.append(time.process_time() - start)
+                trainings.append(training(run))
+        look, train = statistics.median(looks), statistics.median(trainings)
+        missed |= look > BAR * train
+        table.add_row(model, f"{look / train:.3f}", f"<= {BAR}", f"{look:.1f}", f"{train:.0f}")
+    Console().print(table)
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))
