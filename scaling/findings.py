@@ -52,12 +52,9 @@ class Config:
     """fresh seeds at each method's best rate"""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"--steps must be at least 1, got {self.steps}")
-        if self.seeds < 1:
-            raise ValueError(f"--seeds must be at least 1, got {self.seeds}")
-        if self.confirm < 0:
-            raise ValueError(f"--confirm must be at least 0, got {self.confirm}")
+        for name, least in (("steps", 1), ("seeds", 1), ("confirm", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"--{name} must be at least {least}, got {value}")
 
     @property
     def reduced(self) -> bool:

@@ -7,7 +7,7 @@ begins with.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,47 +18,25 @@ from lab.proxy import Evidence, Proxy
 from scaling.comparison.driver import beside, outcomes_of
 from scaling.comparison.evidence import difference, logarithm, optimum
 from scaling.comparison.foretold import foretold
-from scaling.comparison.grid import Grid, methods
+from scaling.comparison.grid import methods
 from scaling.comparison.report import records
 from scaling.comparison.statistics import ratio
 from scaling.comparison.summary import Outcomes, Row, diverged, lowest_loss, runs_of, summarise
-from scaling.config import Config as Run
-from scaling.findings import METHODS, RATES
+from scaling.findings import METHODS, Config, grid_of
 from scaling.forecast_claims import CLAIMS, MARGIN, STARTS
 
 FROZEN = ("B alone", "A alone")
-TASKS = {
-    "MiniLM": Run(batch=16, length=32, launch_step=10),
-    "GPT": Run(task="causal_lm", batch=16),
-}
-
-
-@dataclass(frozen=True)
-class Config:
-    steps: int = 40
-    """of training, 16 examples each"""
-    seeds: int = 3
-    """at every learning rate; with fewer than two the looks alone are run, and none on the GPT"""
-    confirm: int = 0
-    """fresh seeds at each method's best rate"""
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("seeds", 1), ("confirm", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name} must be at least {least}, got {value}")
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
-    grid = Grid((), rates=RATES, seeds=tuple(range(config.seeds)), confirm=config.confirm, margin=MARGIN)
+    first, grid = grid_of(config)
+    if config.reduced:
+        [look] = beside(foretold, [first], memo)
+        nothing: dict[str, Sequence[None]] = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
+        return Evidence({**nothing}, {}, {"foretold of MiniLM": [_flat(look)]})
     measured: dict[str, list[Measured | None]] = {claim.id: [] for claim in CLAIMS}
     data, tables = {}, {}
-    for model, run in TASKS.items():
-        run = replace(run, steps=config.steps, validate_every=config.steps)
-        if config.seeds < 2:
-            if model == "MiniLM":
-                [look] = beside(foretold, [run], memo)
-                tables = {"foretold": [{"start": start, "rate": rate} for start, rate in look["rate"].items()]}
-            continue
+    for model, run in {"MiniLM": first, "GPT": replace(first, task="causal_lm", length=64)}.items():
         told = beside(foretold, [replace(run, seed=seed) for seed in grid.seeds], memo)
         compared = methods(run, grid, {name: METHODS[name] for name in (*STARTS.values(), *FROZEN)})
         outcomes = outcomes_of(compared, grid, memo)
@@ -70,7 +48,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
         tables[f"{model}: foretold by seed"] = [
             {"seed": seed, **_flat(look)} for seed, look in zip(grid.seeds, told, strict=True)
         ]
-    return Evidence({c.id: measured[c.id] or [None] * len(c.checks) for c in CLAIMS}, data, tables)
+    return Evidence({**measured}, data, tables)
 
 
 def scored(

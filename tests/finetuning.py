@@ -62,6 +62,14 @@ def arguments(model: Path, folder: Path, *more: str, steps: int = 12) -> list[st
     return [*(part for name, value in given.items() for part in (f"--{name}", str(value))), *more]
 
 
+def without_store(out: str, model: Path, folder: Path, *more: str) -> list[str]:
+    """The arguments of a run as those of a command that keeps none, and writes folder/out."""
+    every = arguments(model, folder, *more)
+    at = every.index("--store")
+    every[every.index("--out") + 1] = str(folder / out)
+    return every[:at] + every[at + 2 :]
+
+
 def call(arguments: list[str]) -> int:
     from scaling.finetune import run
 

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from scaling.advice import advice, costs, rates, sample
 from scaling.advice.diagnostics import diagnose, explained, outside, signal
 from scaling.advice.recommendation import RULES, Facts, recommend, sweep
 from scaling.config import Config
-from tests.finetuning import arguments, tiny_bert, word_tokenizer
+from tests.finetuning import arguments, tiny_bert, without_store, word_tokenizer
 from tests.models import llama
 from tests.test_finetune_causal_lm import WORDS, rows
 from theory import gradient_signal as theory
@@ -300,7 +302,7 @@ def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
     monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(costs, "learned", lambda *_: (None, {"layer": None}))
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
-    more = np.mean([advice.size(b) for b in own]) / advice.size(few[0])
+    more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
     found = costs.start(net(), Config(rank=RANK).adapter(), few, squares, 10, more)
     assert (found.a_batch, found.solve, found.whole) == (4.0, 1.0, 41.0)
@@ -368,12 +370,7 @@ def model(tmp_path_factory) -> Path:
     return tiny_bert(tmp_path_factory.mktemp("model"))
 
 
-def given(model: Path, folder: Path, *more: str) -> list[str]:
-    """The arguments of a fine-tuning run as those of advise, whose `out` is folder/advice.json."""
-    every = arguments(model, folder, *more)
-    at = every.index("--store")
-    every[every.index("--out") + 1] = str(folder / "advice.json")
-    return every[:at] + every[at + 2 :]
+given = partial(without_store, "advice.json")
 
 
 def trace(model: nn.Module) -> list[Any]:

@@ -1,6 +1,7 @@
 """`loralab init`: a start that stock PEFT takes over and trains on as this library would; and what it refuses."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import lora
 from lora.testing import LAWS, sample
 from scaling import adapting, initialize
 from scaling.initialize import explained
-from tests.finetuning import arguments, tiny_bert
+from tests.finetuning import arguments, tiny_bert, without_store
 
 WARNS = "ignore:.*is_gradient_checkpointing:FutureWarning"  # of PEFT's, about transformers
 STARTS = {
@@ -30,12 +31,7 @@ def model(tmp_path_factory) -> Path:
     return tiny_bert(tmp_path_factory.mktemp("model"))
 
 
-def given(model: Path, folder: Path, *more: str) -> list[str]:
-    """The arguments of a fine-tuning run as those of init, whose `out` is folder/start."""
-    every = arguments(model, folder, *more)
-    at = every.index("--store")
-    every[every.index("--out") + 1] = str(folder / "start")
-    return every[:at] + every[at + 2 :]
+given = partial(without_store, "start")
 
 
 def base(model: Path, seed: int) -> torch.nn.Module:
