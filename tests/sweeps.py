@@ -19,7 +19,7 @@ def outcome(rng: np.random.Generator, accuracy: float, loss: float, same_test: b
         "losses": losses,
         "validation": [[20, loss + 0.4], [40, loss], [60, loss + 0.01]],
         "trained_parameters": 24576,
-        "inference_parameters": 24576,
+        "inference_parameters": 49152,
         "memory": None,
         "seconds": 90.0,
         "device": "cpu",

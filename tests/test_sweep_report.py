@@ -133,12 +133,6 @@ def test_an_interval_is_shown_to_two_digits_of_its_width(found, sign, text):
     assert report._interval(found, sign) == text
 
 
-def test_methods_are_told_apart_without_colour():
-    looks = [pictures._look(i) for i in range(12)]
-    assert len({look["marker"] for look in looks}) == 12
-    assert len({look["color"] for look in looks[:11]}) == 11
-
-
 # What PEFT's processing.py reads of a file, and its app of the last of the metrics.
 READ = {
     "run_info": ("experiment_name", "train_config", "peft_config", "total_time", "peft_branch", "created_at"),
@@ -181,13 +175,14 @@ def test_an_export_has_every_key_that_is_read(tmp_path):
 
 def test_an_export_holds_the_numbers_of_its_run(tmp_path):
     outcomes, rows = made()
-    settings = {**SETTINGS, "methods": {"eva": {"scheme": "eva", "rank": 4, "variant": "plain"}}}
+    settings = {**SETTINGS, "methods": {"eva": {"scheme": "eva", "rank": 4, "alpha": 12.0, "variant": "plain"}}}
     files = {file.stem: json.loads(file.read_text()) for file in export(tmp_path, rows, outcomes, settings)}
     for seed, run in runs_of(outcomes, rows[1]).items():
         found = files[f"eva--lr_0.001-seed_{seed}"]
         config = found["run_info"]["train_config"]
         assert (config["seed"], config["optimizer_kwargs"]["lr"], config["batch_size"]) == (seed, 1e-3, 32)
-        assert found["run_info"]["peft_config"]["r"] == 4
+        adapter = found["run_info"]["peft_config"]
+        assert (adapter["r"], adapter["lora_alpha"], adapter["init_lora_weights"]) == (4, 12.0, "eva")
         *validations, last = found["train_info"]["metrics"]
         assert [[row["step"], row["valid loss"]] for row in validations] == run["validation"]
         assert [row["train samples"] for row in validations] == [32 * 20, 32 * 40, 32 * 60]
