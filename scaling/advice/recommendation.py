@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import Diagnosis, spread
 from scaling.advice.rates import Bound
+from scaling.rates import WIDTH
 from theory.asymmetry_freezing import TIE
 
 NEAR = 0.95  # of the best signal: EVA had more on digits, where it paid, and less on text, where it paid less (E2e, E9)
@@ -184,8 +185,8 @@ RULES = (
         lambda f: True,
         lambda f: sweep(f.centre),
         lambda f: (
-            "about the rate foretold from a narrower model, all within the bound; extend the sweep where its best "
-            "rate is at an end, for each start a sweep of its own"
+            f"about the rate foretold from the one tuned at width {WIDTH}, all within the bound; extend the sweep where "
+            "its best rate is at an end, for each start a sweep of its own"
         ),
         ("L8", "L11"),
     ),
