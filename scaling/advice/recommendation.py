@@ -185,8 +185,8 @@ RULES = (
         lambda f: True,
         lambda f: sweep(f.centre),
         lambda f: (
-            f"about the rate foretold from the one tuned at width {WIDTH}, all within the bound; extend the sweep where "
-            "its best rate is at an end, for each start a sweep of its own"
+            f"about the rate foretold from the one tuned at width {WIDTH}, all within the bound; extend the sweep "
+            "where its best rate is at an end, for each start a sweep of its own"
         ),
         ("L8", "L11"),
     ),
