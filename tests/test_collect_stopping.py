@@ -64,7 +64,9 @@ def test_swapping_the_halves_changes_nothing_and_one_half_is_no_estimate():
     first, second = (gathered(itertools.islice(batches(1.0, 100, seed), 2)) for seed in (1000, 1001))
     assert capture_loss([first, second], AXES) == capture_loss([second, first], AXES) > 0
     assert capture_loss([first], AXES) == math.inf
-    assert capture_loss([first, first], AXES) == 0
+    # A quarter of 1 minus a ratio of two equal sums over AXES axes, of eigenvalues and of v^T C v. Either way a term is
+    # a sum of WIDTH products, relative to the largest eigenvalue at most 1, and each of them is rounded to eps.
+    assert capture_loss([first, first], AXES) <= AXES * WIDTH * torch.finfo(torch.float64).eps
 
 
 @pytest.mark.parametrize("tolerance", [0.03, 0.01])

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,11 +242,61 @@ def test_a_rate_on_the_edge_is_no_evidence():
     assert ratios(("docstrings", "adam"), 10) is None, "not run"
 
 
-def test_proxy_gives_the_expected_verdicts_and_keeps_them(tmp_path, monkeypatch):
+LEVELS = {"default": 1.0, "EVA": 0.8, "EVA rotated": 0.72}
+
+
+def made_up(task: tuple[str, str], steps: list[int], seeds: list[int]) -> dict[str, Any]:
+    """Test losses of the kind that training gives, whose ratios are other ones for every task and budget."""
+
+    def level(start: str, n: int) -> float:
+        return LEVELS.get(start, 1.2) ** (n / 10 + (task[1] == "sgd") / 2)
+
+    found = {
+        start: {
+            "rates": [0.001, 0.01, 0.1], "best": [1] * len(steps), "inside": [True] * len(steps),
+            "test": [[level(start, n) * (1 + seed % 3) for seed in seeds] for n in steps],
+            "by rate": [[level(start, n)] * 3 for n in steps],
+        }
+        for start in rivals.STARTS
+    }  # fmt: skip
+    return {"seen": [], **found}
+
+
+def in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up training, and the cells of laws on too few draws for a verdict: at their own size
+    `make reproduce QUICK=1` runs them all."""
+    monkeypatch.setattr(made_up, "__name__", "tuned")  # by which the run store keeps it
+    monkeypatch.setattr(tuning, "tuned", made_up)
+    for name, fewer in (
+        ("token_signal", {"tokens": 2000}),
+        ("censored", {"tokens": 20_000}),
+        ("batch_flip", {"draws": 50_000}),
+        ("batch_moments", {"draws": 10_000}),
+        ("centring", {"cases": 5}),
+        ("captured_variance", {"width": 64}),
+        ("sampling", {"width": 16}),
+        ("amplification", {"width": 64, "starts": 4}),
+    ):
+        cell = getattr(laws, name)
+        small = lambda cell=cell, fewer=fewer, **point: cell(**point | fewer)
+        small.__name__ = name
+        monkeypatch.setattr(laws, name, small)
+
+
+def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "1")
+    in_small(monkeypatch)
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(PROXY.quick, store)
-    assert not [surprise for row in rows_of(CLAIMS, run) for surprise in row.surprises]
+    rows = {row.claim.id: row for row in rows_of(CLAIMS, run)}
+    for id in ("E2e", "E2f", "E3", "E3b", "E3c", "E5", "E8c"):  # laws of every draw, and the digits at their own size
+        assert not rows[id].surprises, id
+    without = {"E6", "E6b", "E7", "E8", "E8b", "E9d", "E9e"}  # of PEFT, of text
+    assert {id for id, row in rows.items() if not any(row.measured)} == without
+    values = {id: [m and pytest.approx(m.value) for m in row.measured] for id, row in rows.items()}
+    assert values["E9"] == [0.8, 0.8**4, None, None, None, None], "of the budgets that were run"
+    assert values["E9b"] == [0.8 / 1.2, (0.8 / 1.2) ** 1.5]
+    assert values["E9c"] == [1 - 0.9**4.5, 1 - 0.9**4]
     drawn = {path.name for path in draw("gradient_signal", run.result["data"], tmp_path)}
     assert drawn == {f"gradient_signal-{name}.svg" for name in ("signal", "flip", "convergence")}
 

@@ -87,7 +87,7 @@ def test_an_unknown_flag_or_choice_ends_with_code_2_and_one_sentence(tmp_path, f
     assert not list(tmp_path.iterdir()), "nothing was begun"
 
 
-def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_the_grid(tmp_path):
+def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_the_grid(tmp_path, monkeypatch, capsys):
     store = tmp_path / "store" / "s.sqlite"
     flags = (*SMALL, "--store", str(store))
     environment = os.environ | {"LORALAB_HOME": str(tmp_path), "LORALAB_JOBS": "1"}
@@ -110,16 +110,21 @@ def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_t
     assert len(after) > len(before) >= 3, "it was killed in the middle"
     assert before.items() <= after.items(), "a finished cell is not computed again"
 
-    third = run(tmp_path, *flags, "--json")
+    # In this process, which has imported everything.
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    with pytest.raises(SystemExit) as third:
+        PROXY.main([*flags, "--json"])
     assert cells(store) == after
-    assert third.returncode == second.returncode
-    assert [row["id"] for row in json.loads(third.stdout)] == [f"OP{i}" for i in range(1, 14)]
+    assert third.value.code == second.returncode
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [f"OP{i}" for i in range(1, 14)]
     figures = sorted(path.name for path in (store.parent / "figures").glob("matfac-*"))
     assert figures == ["matfac-rates.pdf", "matfac-rates.svg", "matfac-steps.pdf", "matfac-steps.svg"]
 
     # The laws do not depend on the flags, so with other rates only the sweeps are new.
-    fourth = run(tmp_path, *flags, "--rates", "0.01", "0.1")
-    assert fourth.returncode in (0, 1), fourth.stderr
+    with pytest.raises(SystemExit) as fourth:
+        PROXY.main([*flags, "--rates", "0.01", "0.1", "--json"])
+    assert fourth.value.code in (0, 1)
     with closing(sqlite3.connect(store)) as connection:
         rows = connection.execute("SELECT result FROM runs WHERE name = 'claims' AND config LIKE '%\"rates\":[0.01,%'")
         (stored,) = (json.loads(row[0]) for row in rows)

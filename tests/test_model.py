@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import IDS, TOKENS, data_for, gpt2, llama, photograph, shake, small, twin
 from torch import nn
@@ -59,6 +59,7 @@ def test_conv1d_gets_what_the_equivalent_linear_gets():
 
 
 @every_scheme
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_every_trained_factor_gets_a_gradient_within_two_steps(scheme, seed):
     model = small()

@@ -37,9 +37,14 @@ def in_place_of_training(monkeypatch) -> None:
     monkeypatch.setattr(cost, "shares", shares)
 
 
-def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """One for all sizes, which share the cells that no size changes."""
+    return Store(tmp_path_factory.mktemp("store") / "runs.sqlite")
+
+
+def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, store):
     in_place_of_training(monkeypatch)
-    store = Store(tmp_path / "runs.sqlite")
     config = family.Config(seeds=6, style_seeds=6, steps=100, pretraining=500)
     first = family.PROXY.run(config, store)
     rows = {row.claim.id: row for row in rows_of(family.CLAIMS, first)}
@@ -57,20 +62,20 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert drawn == {f"overparam_generation-{kind}.svg" for kind in kinds}
 
 
-def test_what_is_not_run_is_not_measured(tmp_path, monkeypatch):
+def test_what_is_not_run_is_not_measured(monkeypatch, store):
     in_place_of_training(monkeypatch)
     config = family.Config(seeds=6, style_seeds=0, steps=100, pretraining=500, dora=False)
-    run = family.PROXY.run(config, Store(tmp_path / "runs.sqlite"))
+    run = family.PROXY.run(config, store)
     rows = {row.claim.id: row for row in rows_of(family.CLAIMS, run)}
     for id in ("OP15", "OP15b", "OP15c", "OP15e"):
         for check, measured in zip(rows[id].claim.checks, rows[id].measured, strict=True):
             assert (measured is None) == ("DoRA" in check.condition), check.condition
 
 
-def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(tmp_path, monkeypatch):
+def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, store):
     in_place_of_training(monkeypatch)
     config = family.Config(seeds=5, style_seeds=0, steps=100, pretraining=500, dora=False)
-    run = family.PROXY.run(config, Store(tmp_path / "runs.sqlite"))
+    run = family.PROXY.run(config, store)
     measured = {row.claim.id: row.measured for row in rows_of(family.CLAIMS, run)}
     assert not any((*measured["OP15"], *measured["OP15c"], *measured["OP15e"]))
     assert all((*measured["OP15b"][:3], *measured["OP15f"][:3], *measured["OP15g"]))

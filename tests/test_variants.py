@@ -5,7 +5,7 @@ from typing import Any
 import peft
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import IDS, TOKENS, gpt2, llama, photograph, shake, small, twin
 
@@ -102,6 +102,7 @@ def test_detach_gives_the_model_back(variant, scheme):
 
 @every_variant
 @starts
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_every_trained_parameter_gets_a_gradient_and_the_base_none(variant, scheme, seed):
     model: Any = small()
