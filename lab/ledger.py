@@ -59,9 +59,12 @@ class Row:
 
     @property
     def deciding(self) -> tuple[Check, Measured | None]:
-        """The check to show in one line: the first surprise, else the first refuted, else the first declared."""
-        refuted = [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == Verdict.REFUTED]
-        return (self.surprises + refuted + self._pairs)[0]
+        """The check to show in one line: the first surprise, else the first refuted, the first open, the first."""
+
+        def those(verdict: Verdict) -> list[tuple[Check, Measured | None]]:
+            return [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == verdict]
+
+        return (self.surprises + those(Verdict.REFUTED) + those(Verdict.INCONCLUSIVE) + self._pairs)[0]
 
     @property
     def _pairs(self) -> list[tuple[Check, Measured | None]]:

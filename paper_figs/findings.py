@@ -28,7 +28,9 @@ def rates(data: dict[str, Any]) -> Figure:
             best = next(point for point in points if point[0] == data[name]["best"])
             panel.plot(*best, style[0], color=colour, ms=6)
         panel.set(xscale="log", title=title)
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=7, ncols=2, loc="upper left")
+    bottom, top = panels[0, 0].get_ylim()
+    panels[0, 0].set_ylim(top=top + 0.35 * (top - bottom))  # room for the legends
     for panel in panels[1]:
         panel.set_xlabel("learning rate")
     for panel in panels[:, 0]:
@@ -47,6 +49,7 @@ def differences(data: dict[str, Any]) -> Figure:
         axes.plot((low, high), (y, y), color=COLOURS[1], lw=1.5)
         axes.plot(value, y, "o", color=COLOURS[1], ms=5)
     axes.set_yticks(range(len(names)), names)
+    axes.locator_params(axis="x", nbins=6)
     axes.set(xlabel="test accuracy minus LoRA's, each at its best learning rate")
     return figure
 

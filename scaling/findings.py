@@ -48,7 +48,7 @@ class Config:
     """of training, 16 docstrings each"""
     seeds: int = 3
     """at every learning rate"""
-    confirm: int = 0
+    confirm: int = 5
     """fresh seeds at each method's best rate"""
 
     def __post_init__(self) -> None:
@@ -119,6 +119,7 @@ def _measured(
         "S5": [width_difference(outcomes["OP-LoRA"], outcomes["LoRA"], grid.seeds, MARGIN)],
         "S5b": [gain("OP-LoRA")],
         "S6": [gain("Dash"), gain("Dash", "LoRA, rank 16")],
+        "S6b": [gain("Dash")],
         "S7": [gain("Nyström")],
         "S7b": [gain("gradient Nyström", "Nyström"), gain("gradient Nyström")],
     }

@@ -42,7 +42,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
         outcomes = outcomes_of(compared, grid, memo)
         rows = {row.method: row for row in summarise(outcomes, "LoRA", MARGIN, np.random.default_rng(0))}
         for id, found in scored(outcomes, rows, grid.seeds, told).items():
-            measured[id] += found
+            measured[id] += found if id != "S8d" or model == "GPT" else []  # MiniLM has a new head
         data[model] = drawn(outcomes, told)
         tables[f"{model}: each method at its best rate"] = records(list(rows.values()))
         tables[f"{model}: foretold by seed"] = [

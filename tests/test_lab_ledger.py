@@ -54,6 +54,8 @@ def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
     twins = Claim("X3", "Twins.", "derived", (Check("0", Within(high=1)),) * 2)
     assert Row(twins, (SMALL, LARGE)).deciding == (twins.checks[1], LARGE)
     assert Row(twins, (SMALL, SMALL)).deciding == (twins.checks[0], SMALL)
+    unsure = Claim("X4", "Open.", "derived", (ONE.checks[0], Check("0", Within(high=1), "", Verdict.INCONCLUSIVE)))
+    assert Row(unsure, (SMALL, UNSURE)).deciding == (unsure.checks[1], UNSURE)
 
 
 def test_json_has_the_promised_keys():
