@@ -21,6 +21,7 @@ import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from scaling.advice.advice import advised
 from scaling.advise import OPTIONS
@@ -54,8 +55,9 @@ def _seconds_of(task: str, steps: int) -> float:
 
 
 def main(config: Config) -> int:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the trainings
     torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    threadpool_limits(1)  # numpy's idle threads would count as busy
     table, missed = Table("model", "look / training", "bar", "look, s", "training, s"), False
     for model, task in TASKS.items():
         run = Run(task=task)
