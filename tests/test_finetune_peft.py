@@ -10,6 +10,7 @@ import torch
 pytest.importorskip("peft")
 
 import peft
+from peft import AdaLoraModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
@@ -174,14 +175,14 @@ def test_the_penalty_is_what_peft_adds_to_a_loss(model, tmp_path):
 
 
 def test_budgets_are_shared_out_after_every_step_and_met(model, tmp_path, monkeypatch):
-    steps, of = [], comparators.Allocate.on_optimizer_step
+    steps, of = [], AdaLoraModel.update_and_allocate
 
-    def seen(self, args, state, control, **named):
-        assert any(p.grad is not None and p.grad.any() for p in named["model"].parameters()), "gradients are gone"
-        steps.append(state.global_step)
-        of(self, args, state, control, **named)
+    def seen(tuner, step):
+        assert any(p.grad is not None and p.grad.any() for p in tuner.parameters()), "gradients are gone"
+        steps.append(step)
+        of(tuner, step)
 
-    monkeypatch.setattr(comparators.Allocate, "on_optimizer_step", seen)
+    monkeypatch.setattr(AdaLoraModel, "update_and_allocate", seen)
     assert call(given(model, tmp_path, ADALORA)) == 0
     assert steps == list(range(12))
     saved = json.loads((tmp_path / "run" / "adapter" / "adapter_config.json").read_text())
@@ -199,8 +200,8 @@ def test_a_penalty_counts_once_a_step_whatever_the_micro_batch(model, tmp_path, 
 
 
 def test_the_best_is_kept_with_its_own_ranks(model, tmp_path, monkeypatch):
-    kept, put = {}, running.state.put
-    monkeypatch.setattr(running.state, "put", lambda on, best: (kept.update(best), put(on, best)))
+    kept, models, put = {}, [], running.state.put
+    monkeypatch.setattr(running.state, "put", lambda on, best: (kept.update(best), models.append(on), put(on, best)))
     settings = ADALORA | {"tinit": 1, "tfinal": 1}
     assert call(given(model, tmp_path, settings, "--lr", "0.5", "--validate-every", "2")) == 0
     validation = result(tmp_path)["validation"]
@@ -211,6 +212,9 @@ def test_the_best_is_kept_with_its_own_ranks(model, tmp_path, monkeypatch):
     assert any(0 < (value != 0).sum() < len(value) for value in E.values()), "no rank is masked: nothing is shown"
     for name, value in E.items():
         assert torch.equal(saved[f"base_model.model.{name.removesuffix('.default')}"], value[value[:, 0] != 0])
+    ranks = {name for name, _ in [*models[0].named_parameters(), *models[0].named_buffers()] if ".ranknum" in name}
+    assert ranks
+    assert ranks <= kept.keys(), "not trained, but the forward pass divides by them"
     of_stock_peft(model, tmp_path)
 
 
