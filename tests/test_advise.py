@@ -358,6 +358,8 @@ def test_every_rule_rests_on_claims_of_the_ledger():
     # What the reasons say of them; a changed verdict changes the advice.
     assert verdicts["A15b"] == verdicts["E3b"] == verdicts["A11"] == "refuted"
     assert verdicts["A15"] == verdicts["A11b"] == verdicts["L11"] == verdicts["E3"] == "holds"
+    assert verdicts["S8b"] == verdicts["S8c"] == verdicts["S8d"] == "holds"
+    assert verdicts["S8"] == "inconclusive"
     assert {verdicts[c] for c in ("E2e", "E8c", "E9", "L8", "A12")} == {"holds under conditions"}
     assert sweep(1e-3) == [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]
 

@@ -93,7 +93,7 @@ RULES = (
             f"its rows get {f.best_signal:.0%} of the best gradient signal, a random start's "
             f"{f.signal_random:.0%}; where that was so, on digits, a tuned EVA ended at least 7 % lower"
         ),
-        ("E2e", "E9"),
+        ("E2e", "E9", "S8b"),
     ),
     Rule(
         "scheme",
@@ -104,7 +104,7 @@ RULES = (
             f"{f.signal_random:.0%}; with less than {NEAR:.0%} a tuned EVA ended 3 % lower, on text, and its pass "
             f"would take {f.delay.get('eva', 0.0):.0%} of the time of training"
         ),
-        ("E2e", "E9"),
+        ("E2e", "E9", "S8b"),
     ),
     Rule(
         "scheme_options",
@@ -161,7 +161,7 @@ RULES = (
             f"it spares {f.saved:.0%} of what backward keeps, and tuning B explains {f.gain:+.2f} of the wanted "
             "change more than tuning A; tuning both is better still"
         ),
-        ("A12", "A15", "A11b"),
+        ("A12", "A15", "A11b", "S8d"),
     ),
     Rule(
         "rates",
@@ -178,7 +178,7 @@ RULES = (
             f"the rate foretold, {f.predicted[f.scheme]:.1e}, is moved down so that the sweep ends at the bound, "
             "beyond which the first step raised the loss"
         ),
-        ("L8", "L11"),
+        ("L8", "L11", "S8", "S8c"),
     ),
     Rule(
         "rates",
@@ -188,7 +188,7 @@ RULES = (
             f"about the rate foretold from the one tuned at width {WIDTH}, all within the bound; extend the sweep "
             "where its best rate is at an end, for each start a sweep of its own"
         ),
-        ("L8", "L11"),
+        ("L8", "L11", "S8", "S8c"),
     ),
 )
 
