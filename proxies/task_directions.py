@@ -56,7 +56,8 @@ class Config:
     seeds: int = 10
     """problems, nets and starts, seeded 9000, 9001, ...; half as many again where a method is tried on digits"""
     validation: int = 3
-    """planted problems that each method's rate is chosen on; one more on digits"""
+    """planted problems that each method's rate is chosen on; four times as many on digits, where two rates may be an
+    image apart"""
     steps: int = 600
     """updates of a method on a planted problem; on digits half of them"""
     transformer: bool = field(default_factory=nulls.available)
@@ -85,14 +86,14 @@ def _grid(**axes: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _tuned(config: Config) -> list[dict[str, Any]]:
     """Cells of the methods on each kind of problem."""
-    more = lambda case: case == "digits"
+    digits = lambda case: case == "digits"
     return [
         {
             "case": case,
             "method": method,
-            "seeds": [FIRST + i for i in range(config.seeds * (3 if more(case) else 2) // 2)],
-            "validation": config.validation + more(case),
-            "steps": config.steps // (2 if more(case) else 1),
+            "seeds": [FIRST + i for i in range(config.seeds * (3 if digits(case) else 2) // 2)],
+            "validation": config.validation * (4 if digits(case) else 1),
+            "steps": config.steps // (2 if digits(case) else 1),
         }
         for case, methods in COMPARED[config.size].items()
         for method in methods

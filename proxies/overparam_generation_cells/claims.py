@@ -192,9 +192,11 @@ CLAIMS = (
     ),
     Claim(
         "OP16b",
-        "From 2000 tokens on, making the factors takes at most a tenth of a training step.",
+        "From 2000 tokens on, making the factors takes less than a fifth of a training step.",
         "derived",
-        (Check("<= 0.1", Within(high=0.1), "share of the processor time of a step, Adam's longer walk included"),),
-        "6 layers of width 1024, rank 16, m = k = 32, 2048 tokens, one thread; a Llama is in benchmarks/",
+        (Check("< 0.2", Within(high=0.2), "share of the processor time of a step, Adam's longer walk included"),),
+        "6 layers of width 1024, rank 16, m = k = 32, 2048 tokens, one thread; a Llama is in benchmarks/. The first "
+        "bar of 0.1 was set on one processor, whose share was .03; on another, busy otherwise too, it was .11. "
+        "A guess at the cause: the generators wait for memory, which a faster product of matrices does not speed up",
     ),
 )
