@@ -21,7 +21,7 @@ from scaling.batches import MOST
 from scaling.config import Config
 from scaling.starting import Ready, shown
 
-EXAMPLES = 8  # at once: a search for a bound takes ten forwards of them, and what is foretold needs no more
+EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that a start is timed on
 SIZED = 4  # micro-batches of the run that are measured, and not run: a larger one is padded to a longer text
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from scaling.advise import OPTIONS
 from scaling.comparison.cells import unlisted
 from scaling.config import Config
-
-BATCHES = 8  # as `loralab advise` looks at
 
 
 def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
@@ -16,5 +15,5 @@ def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
     from scaling.starting import ready  # transformers, which takes seconds to load
 
     config = Config(**unlisted(settings))
-    facts = advised(config, ready(config), BATCHES).facts
+    facts = advised(config, ready(config), OPTIONS.batches).facts
     return {"rate": facts.predicted, "bound": facts.bound, "scheme": facts.scheme, "gain": facts.gain}
