@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "installing into .venv (some minutes, about 2 GB; the log is .venv/install.log)"
 	touch .venv/installing
 	"$(PYTHON)" -m venv .venv >.venv/install.log 2>&1 || fail "cannot make .venv: $$(tail -n 1 .venv/install.log)"
-	if $(BIN)/python -m pip install -e '.[dev]' -c constraints.txt >>.venv/install.log 2>&1; then
+	if $(BIN)/python -m pip install -e '.[dev]' -c constraints.txt --config-settings editable_mode=compat >>.venv/install.log 2>&1; then
 	    mv .venv/installing $@ && touch $@
 	else
 	    rm -f .venv/installing

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from proxies.asymmetry_cells import advice, compare, linear, memory, names, similarity, teacher
 from proxies.asymmetry_cells.claims import CLAIMS
 from proxies.asymmetry_cells.evidence import EAGER, LAZY, PARTS, Records

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
-from lab.stats import geometric_mean, mean, spread
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
+from loralab.statistics import geometric_mean, mean, spread
 from proxies.generalization_cells import chain, posterior
 from proxies.generalization_cells.claims import CLAIMS
 from proxies.generalization_cells.worlds import CLASSES, D_IN, VARIANTS

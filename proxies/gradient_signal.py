@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
-from lab.stats import geometric_mean, mean, spread
 from lora import Statistics
 from lora.ranks import distribute, signal_scores, variance_scores
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
+from loralab.statistics import geometric_mean, mean, spread
 from proxies.gradient_signal_cells import laws, networks, released, text, tuning
 from proxies.gradient_signal_cells.claims import BUDGETS, CLAIMS
 from proxies.gradient_signal_cells.rivals import STARTS

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from proxies.lr_stability_cells import architectures, coordinates_evidence, evidence, laws, show, sweep
 from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, PAIRS, SCALES
 from proxies.lr_stability_cells.coordinates_claims import COORDINATE_CLAIMS

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from proxies.matfac_cells import evidence
 from proxies.matfac_cells.alternating import alternating
 from proxies.matfac_cells.claims import CLAIMS

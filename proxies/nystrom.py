@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
-from lab.stats import geometric_mean, mean, proportion, spread
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
+from loralab.statistics import geometric_mean, mean, proportion, spread
 from proxies.nystrom_cells import adaptation, laws, limits, rivals
 from proxies.nystrom_cells.claims import ALIGNMENTS, CLAIMS, SIX
 from proxies.nystrom_cells.starts import ACCURACY, EPS

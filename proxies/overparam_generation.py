@@ -9,8 +9,8 @@ ones by CMMD as it is defined and by an MMD with the median bandwidth, in the fe
 from dataclasses import dataclass
 from typing import Any
 
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from proxies.overparam_generation_cells import cost, evidence, facts, images, judging, show, trained
 from proxies.overparam_generation_cells import sweep as sweeping
 from proxies.overparam_generation_cells.claims import CLAIMS, RANKS

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from proxies.task_directions_cells import first_step, foretold, invariants, nulls, recall, steps, tuning
 from proxies.task_directions_cells.claims import CLAIMS
 from proxies.task_directions_cells.claims_directions import EDGES

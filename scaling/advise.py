@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lab.process import finish
+from loralab.process import finish
 from scaling import command, processes
 from scaling.config import Config
 from scaling.outputs import write_json

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from lab import flags
+from loralab import flags
 from scaling import processes
 from scaling.config import Config
 

@@ -19,12 +19,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from lab import flags
-from lab.code import ROOT, fingerprint, home
-from lab.memo import Memo
-from lab.process import finish
-from lab.store import Store
 from lora import SCHEMES
+from loralab import flags
+from loralab.code import ROOT, fingerprint, home
+from loralab.memo import Memo
+from loralab.process import finish
+from loralab.store import Store
 from proxies.lr_stability_cells import architectures
 from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted
 from scaling.coord_report import Result, report

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from lab.figures import STYLE
-from lab.ledger import show
+from loralab.figures import STYLE
+from loralab.ledger import show
 from proxies.lr_stability_cells.coordinates import QUANTITIES, Series
 
 TOLERANCE = 0.15  # as wide as the worst of 608 slopes of single layers, at ties of two terms

@@ -7,7 +7,7 @@ look. By the five alone, at the rates that the three chose, S5b, S6b and S7 stan
 S7b, -.065 [-.164, .033], are open by them.
 """
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 MARGIN = 0.02  # of accuracy: the field's own finding is that tuned methods lie within 1 to 2 %
 OPEN, REFUTED = Verdict.INCONCLUSIVE, Verdict.REFUTED  # OPEN by eight seeds

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.proxy import Evidence, Proxy
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
 from scaling.comparison.driver import beside, outcomes_of
 from scaling.comparison.evidence import difference, rate_ratio, size_ratio, steps_ratio, width_difference
 from scaling.comparison.features import inner_features

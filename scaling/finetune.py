@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lab.code import fingerprint, home
-from lab.process import finish
-from lab.store import Store, run_key
+from loralab.code import fingerprint, home
+from loralab.process import finish
+from loralab.store import Store, run_key
 from scaling import command, processes
 from scaling.config import Config, peft_settings
 from scaling.outputs import METRICS, write_json

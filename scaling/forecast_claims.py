@@ -3,7 +3,7 @@ accuracies of three seeds were known. Half a decade is a step of the grid. S8d w
 that nothing is foretold there: two seeds of three have a gain of 0.
 """
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 MARGIN = 0.02  # of accuracy, and of the loss of a token in nats
 MODELS = ("MiniLM", "GPT")

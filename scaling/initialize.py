@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 import lora
-from lab.ledger import records_table, show
-from lab.process import finish
 from lora.learn import learned
 from lora.targets import check_vectors, targets
 from lora.testing import sample
+from loralab.ledger import records_table, show
+from loralab.process import finish
 from scaling import command, processes
 from scaling.config import Config
 

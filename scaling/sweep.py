@@ -28,12 +28,12 @@ import numpy as np
 import torch
 import tyro
 
-from lab.code import home
-from lab.ledger import show
-from lab.memo import Memo
-from lab.process import finish
-from lab.store import Store, run_key
-from lab.workers import Compute, local
+from loralab.code import home
+from loralab.ledger import show
+from loralab.memo import Memo
+from loralab.process import finish
+from loralab.store import Store, run_key
+from loralab.workers import Compute, local
 from scaling import command
 from scaling.comparison import cells, method_comparison, report
 from scaling.comparison.driver import outcomes_of
@@ -133,7 +133,7 @@ def _claim(folder: Path, spec: dict[str, Any]) -> None:
 
 def _executor(options: Options) -> Compute:
     if options.executor == "ray":
-        from lab.cluster import ray
+        from loralab.cluster import ray
 
         return ray(options.address, gpus_per_cell=float(torch.cuda.is_available()))
     return local(options.jobs or (1 if torch.cuda.is_available() else None))

@@ -1,4 +1,4 @@
-"""Settings of the whole suite, and a small checkout of its own for what runs the lab as a program."""
+"""Settings of the whole suite, and a small checkout of its own for what runs loralab as a program."""
 
 import os
 import shutil
@@ -28,9 +28,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.claims import Check, Claim, Verdict, Within
-from lab.proxy import Evidence, Proxy
-from lab.stats import spread
+from loralab.claims import Check, Claim, Verdict, Within
+from loralab.proxy import Evidence, Proxy
+from loralab.statistics import spread
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def figures(data):
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A project of one family in a folder of its own, with a copy of the lab."""
-    shutil.copytree(ROOT / "lab", tmp_path / "lab", ignore=shutil.ignore_patterns("__pycache__"))
+    """A project of one family in a folder of its own, with a copy of loralab."""
+    shutil.copytree(ROOT / "loralab", tmp_path / "loralab", ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in {
         "proxies/__init__.py": "",
         "proxies/fake.py": FAMILY,
@@ -107,7 +107,7 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """Start `loralab ...`, or `python -m proxies.fake ...`, in that checkout."""
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        command = {"loralab": ["-c", "from lab.cli import main; main()"], "fake": ["-m", "proxies.fake"]}[program]
+        command = {"loralab": ["-c", "from loralab.cli import main; main()"], "fake": ["-m", "proxies.fake"]}[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
         return subprocess.Popen(
             [sys.executable, *command, *arguments],

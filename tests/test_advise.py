@@ -15,7 +15,7 @@ from torch import Tensor, nn
 pytest.importorskip("transformers")
 
 import lora
-from lab.code import ROOT
+from loralab.code import ROOT
 from scaling import advise as command
 from scaling.advice import advice, costs, rates, sample
 from scaling.advice.diagnostics import diagnose, explained, outside, signal
@@ -450,7 +450,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(model, tmp_path, capsys,
 
 
 def test_the_command_line_hands_the_arguments_on(capsys):
-    from lab.cli import main
+    from loralab.cli import main
 
     with pytest.raises(SystemExit) as ended:
         main(["advise", "--batches", "0"])

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import lora
-from lab.figures import draw
-from lab.ledger import rows_of
-from lab.store import Store
+from loralab.figures import draw
+from loralab.ledger import rows_of
+from loralab.store import Store
 from proxies.asymmetry import PROXY
 from proxies.asymmetry_cells import (
     advice,

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lora
-from lab.claims import Verdict, judge
+from loralab.claims import Verdict, judge
 from proxies.lr_stability_cells import architectures, coordinates_evidence
 from proxies.lr_stability_cells.architectures import SMALL_LLAMA, at_width, check, check_width, default_widths, unit
 from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted, growth, trajectory

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.memo import Memo
-from lab.store import Store
+from loralab.memo import Memo
+from loralab.store import Store
 from paper_figs import forecasts as figures
 from scaling import forecasts
 from scaling.comparison import cells

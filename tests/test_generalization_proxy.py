@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Generator
 
 import lora
-from lab.claims import Verdict
-from lab.figures import draw
-from lab.ledger import rows_of
-from lab.store import Store
+from loralab.claims import Verdict
+from loralab.figures import draw
+from loralab.ledger import rows_of
+from loralab.store import Store
 from proxies.generalization import PROXY
 from proxies.generalization_cells import chain, posterior, worlds
 from proxies.generalization_cells.claims import CLAIMS

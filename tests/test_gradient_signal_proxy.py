@@ -11,10 +11,10 @@ from test_gradient_signal import example, layer, linear_loss
 from torch import Generator
 
 import lora
-from lab.claims import Verdict
-from lab.figures import draw
-from lab.ledger import rows_of
-from lab.store import Store
+from loralab.claims import Verdict
+from loralab.figures import draw
+from loralab.ledger import rows_of
+from loralab.store import Store
 from proxies import gradient_signal
 from proxies.gradient_signal import PROXY
 from proxies.gradient_signal_cells import laws, networks, rivals, tasks, text, tuning

@@ -160,7 +160,7 @@ def test_the_variance_explained_is_that_of_the_rows(model, tmp_path, capsys):
 
 
 def test_the_command_line_hands_the_arguments_on(tmp_path, capsys):
-    from lab.cli import main
+    from loralab.cli import main
 
     with pytest.raises(SystemExit) as ended:
         main(["init", "--scheme", "pissa", "--out", str(tmp_path / "start")])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.claims import Check, Claim, Measured, Verdict, Within, combine, judge
+from loralab.claims import Check, Claim, Measured, Verdict, Within, combine, judge
 
 ends = st.integers(-6, 6).map(float)
 points = [x / 2 for x in range(-14, 15)]  # finer than the ends, so that every open piece holds a point

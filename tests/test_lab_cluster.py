@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from lab import cluster
-from lab.memo import Memo
-from lab.process import Lost
-from lab.store import Store
+from loralab import cluster
+from loralab.memo import Memo
+from loralab.process import Lost
+from loralab.store import Store
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -236,10 +236,10 @@ def test_what_no_node_can_run_is_refused(memo, nodes, log):
 DRIVER = """
 import sys
 from pathlib import Path
-from lab import cluster
-from lab.memo import Memo
-from lab.process import finish
-from lab.store import Store
+from loralab import cluster
+from loralab.memo import Memo
+from loralab.process import finish
+from loralab.store import Store
 from test_lab_cluster import cells, slow
 address, store, log = sys.argv[1:]
 memo = Memo(Store(Path(store)), "family", "code", compute=cluster.ray(address))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import code
+from loralab import code
 
 FILES = {
-    "proxies/one.py": "import lora\nfrom theory import law\nfrom lab.stats import mean\n",
+    "proxies/one.py": "import lora\nfrom theory import law\nfrom loralab.statistics import mean\n",
     "proxies/other.py": "from theory import law\n",
     "lora/__init__.py": "from .layer import Layer\n",
     "lora/layer.py": "from . import product\n",
@@ -18,8 +18,8 @@ FILES = {
     "lora/lonely.py": "",
     "theory/law.py": "def far():\n    import theory.late\n",
     "theory/late.py": "",
-    "lab/stats.py": "from lab import table\n",
-    "lab/table.py": "",
+    "loralab/statistics.py": "from loralab import table\n",
+    "loralab/table.py": "",
     "README.md": "",
 }
 NEEDED = {
@@ -31,7 +31,7 @@ NEEDED = {
     "lora/last.py",
     "theory/law.py",
     "theory/late.py",
-    "lab/stats.py",
+    "loralab/statistics.py",
 }
 
 
@@ -65,7 +65,9 @@ def test_an_edit_counts_where_the_file_is_needed(project, name):
 
 def test_a_file_that_changes_its_name_counts(project):
     before = fingerprint(project)
-    (project / "proxies/one.py").write_text("import lora\nfrom theory import rule\nfrom lab.stats import mean\n")
+    (project / "proxies/one.py").write_text(
+        "import lora\nfrom theory import rule\nfrom loralab.statistics import mean\n"
+    )
     renamed = fingerprint(project)
     shutil.move(project / "theory/law.py", project / "theory/rule.py")
     assert len({before, renamed, fingerprint(project)}) == 3

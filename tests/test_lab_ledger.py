@@ -6,9 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from lab.claims import Check, Claim, Measured, Verdict, Within
-from lab.ledger import Row, as_markdown, as_table, as_text, cell, inserted, rows_of
-from lab.store import Run
+from loralab.claims import Check, Claim, Measured, Verdict, Within
+from loralab.ledger import Row, as_markdown, as_table, as_text, cell, inserted, rows_of
+from loralab.store import Run
 
 KEYS = ["id", "statement", "source", "predicted", "measured", "low", "high", "criterion", "verdict", "expected", "run"]
 ONE = Claim("X1", "One | holds.", "derived", (Check("0", Within(high=1)),))

@@ -11,10 +11,10 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from lab.memo import Memo
-from lab.process import Lost
-from lab.store import Store
-from lab.workers import cores, local
+from loralab.memo import Memo
+from loralab.process import Lost
+from loralab.store import Store
+from loralab.workers import cores, local
 
 
 def square(i: int, log: str) -> int:
@@ -123,8 +123,8 @@ def test_the_first_use_of_torch_has_one_thread_too(tmp_path):
     code = f"""
 import torch
 from pathlib import Path
-from lab.memo import Memo
-from lab.store import Store
+from loralab.memo import Memo
+from loralab.store import Store
 def threads():
     torch.mm(torch.ones(300, 300), torch.ones(300, 300))
     return torch.get_num_threads()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab import progress
+from loralab import progress
 
 
 @pytest.fixture

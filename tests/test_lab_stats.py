@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from lab.stats import LEVEL, geometric_mean, mean, proportion, spread
+from loralab.statistics import LEVEL, geometric_mean, mean, proportion, spread
 
 TIMES = 2000
 # The frequency of a hit in TIMES draws has this standard error; 4 of them are passed once in 30000 seeds.

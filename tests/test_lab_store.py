@@ -15,14 +15,14 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import store as module
-from lab.store import Store, StoreError, canonical, run_key
+from loralab import store as module
+from loralab.store import Store, StoreError, canonical, run_key
 
 KILLS = 15
 WRITER = """
 import sys
 from pathlib import Path
-from lab.store import Store
+from loralab.store import Store
 store, round = Store(Path(sys.argv[1])), int(sys.argv[2])
 print("open", flush=True)
 for i in range(10_000):
@@ -193,7 +193,7 @@ def test_a_lock_that_cannot_be_made_is_said(path, monkeypatch):
 
 
 def test_the_second_to_ask_for_a_family_waits_and_says_so(path, capfd):
-    holder = f"from pathlib import Path; from lab.store import Store\nwith Store(Path({str(path)!r})).lock('f'):\n"
+    holder = f"from pathlib import Path; from loralab.store import Store\nwith Store(Path({str(path)!r})).lock('f'):\n"
     holder += "    print('held', flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None

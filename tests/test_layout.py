@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from lab.code import ROOT, imported
-from lab.families import stems
+from loralab.code import ROOT, imported
+from loralab.families import stems
 
 # What the files of each package may import of ours, besides their own package.
 ALLOWED = {
     "lora": set(),
     "theory": set(),
-    "lab": set(),
-    "proxies": {"lora", "theory", "lab"},
-    "scaling": {"lora", "theory", "lab", "proxies"},
-    "paper_figs": {"lab"},
-    "benchmarks": {"lora", "lab", "proxies", "scaling"},
+    "loralab": set(),
+    "proxies": {"lora", "theory", "loralab"},
+    "scaling": {"lora", "theory", "loralab", "proxies"},
+    "paper_figs": {"loralab"},
+    "benchmarks": {"lora", "loralab", "proxies", "scaling"},
 }
 PYTHON = sorted(file for package in ALLOWED for file in (ROOT / package).rglob("*.py"))
 LONGEST = 300
@@ -80,6 +80,6 @@ def test_no_file_knows_one_machine():
 
 
 def test_the_adapter_library_needs_no_language_model():
-    others = {"transformers", "peft", "datasets", "lab", "scipy", "sklearn", "matplotlib", "sympy"}
+    others = {"transformers", "peft", "datasets", "loralab", "scipy", "sklearn", "matplotlib", "sympy"}
     code = f"import sys, lora; print({others} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -2,9 +2,9 @@
 
 import json
 
-from lab.code import ROOT
-from lab.families import proxies
-from lab.ledger import as_markdown, inserted, predicted
+from loralab.code import ROOT
+from loralab.families import proxies
+from loralab.ledger import as_markdown, inserted, predicted
 
 RECORDS = json.loads((ROOT / "ledger.json").read_text(encoding="utf-8"))
 

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.claims import Verdict, combine, judge
-from lab.memo import Memo
-from lab.store import Store
+from loralab.claims import Verdict, combine, judge
+from loralab.memo import Memo
+from loralab.store import Store
 from paper_figs import lr_stability
 from proxies import lr_stability as family
 from proxies.lr_stability import PROXY, Config

@@ -15,9 +15,9 @@ import sympy as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lab.figures import draw
-from lab.ledger import rows_of
-from lab.store import Store
+from loralab.figures import draw
+from loralab.ledger import rows_of
+from loralab.store import Store
 from proxies.nystrom import PROXY
 from proxies.nystrom_cells import adaptation, laws
 from proxies.nystrom_cells.claims import CLAIMS, ROUNDING

@@ -27,7 +27,7 @@ from test_overparam_generation_sweep import (
     check_windows,
 )
 
-from lab.stats import geometric_mean
+from loralab.statistics import geometric_mean
 from proxies.overparam_generation_cells import adapters, compare, flow, judging, metrics, sweep, training
 from theory import matfac
 from theory import overparam_generation as theory

@@ -3,9 +3,9 @@
 import pytest
 from test_overparam_generation_sweep import small_networks, valley
 
-from lab import figures
-from lab.ledger import rows_of
-from lab.store import Store
+from loralab import figures
+from loralab.ledger import rows_of
+from loralab.store import Store
 from proxies import overparam_generation as family
 from proxies.overparam_generation_cells import cost, judging, sweep, trained
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.code import ROOT
-from lab.store import StoreError
+from loralab.code import ROOT
+from loralab.store import StoreError
 from scaling.sweep import run
 from tests.finetuning import arguments, tiny_bert
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from lab import flags
+from loralab import flags
 from scaling.comparison.cells import arguments, settings_of, unlisted
 from scaling.comparison.driver import swept
 from scaling.comparison.file import read

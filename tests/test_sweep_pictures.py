@@ -10,7 +10,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from sweeps import sweep
 
-from lab.claims import Measured
+from loralab.claims import Measured
 from scaling.comparison import pictures
 from scaling.comparison.summary import VOID, Row, lowest_loss, summarise
 

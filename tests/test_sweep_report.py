@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sweeps import sweep
 
-from lab.claims import Measured
+from loralab.claims import Measured
 from scaling.comparison import pictures, report
 from scaling.comparison.method_comparison import export, file_names
 from scaling.comparison.summary import Row, runs_of, summarise

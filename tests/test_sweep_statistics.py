@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeps import sweep
 
-from lab.claims import Measured
-from lab.stats import LEVEL
+from loralab.claims import Measured
+from loralab.statistics import LEVEL
 from scaling.comparison import statistics
 from scaling.comparison.statistics import paired, ratio, verdict
 from scaling.comparison.summary import (

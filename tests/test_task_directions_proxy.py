@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from lab.claims import Verdict
-from lab.figures import draw
-from lab.ledger import Row, rows_of
-from lab.store import Store
+from loralab.claims import Verdict
+from loralab.figures import draw
+from loralab.ledger import Row, rows_of
+from loralab.store import Store
 from paper_figs import task_directions as task_directions_figures
 from proxies import task_directions
 from proxies.task_directions import COMPARED, FIRST, PROXY

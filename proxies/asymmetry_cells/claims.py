@@ -1,6 +1,6 @@
 """The claims A1..A7, A10..A13, A15 as data: sentences as the paper or this project makes them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 PAPER = "2402.16842"
 REFUTED = Verdict.REFUTED

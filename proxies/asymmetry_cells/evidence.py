@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean, proportion, spread
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean, proportion, spread
 from proxies.asymmetry_cells import advice
 from proxies.asymmetry_cells.claims import CARRIED, THEOREM
 from proxies.asymmetry_cells.linear import standardised

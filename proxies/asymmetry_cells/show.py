@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.stats import mean
+from loralab.statistics import mean
 from proxies.asymmetry_cells.advice import agrees
 from proxies.asymmetry_cells.evidence import EAGER, LAZY, Records, pick, scored
 from proxies.asymmetry_cells.linear import CASES

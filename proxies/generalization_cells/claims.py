@@ -1,6 +1,6 @@
 """The claims A8, A9 and A14 as data: sentences of the papers or of this project, criteria as theory gives them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 REFUTED = Verdict.REFUTED
 AT_MOST_ONE = Within(high=1)

@@ -1,6 +1,6 @@
 """The claims E1..E9 as data: sentences as the paper or this project makes them, criteria as theory gives them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 from theory import gradient_signal_batch as batch
 
 EVA = "2410.07170"

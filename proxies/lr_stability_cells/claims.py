@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 from theory import lr_stability as theory
 from theory.lr_stability_dynamics import Readout, Scale
 

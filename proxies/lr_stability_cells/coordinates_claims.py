@@ -1,6 +1,6 @@
 """The claims L13, L13b and L13c as data: the exponents inside a transformer."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 CLOSE = 0.15
 NEAR = Within(-CLOSE, CLOSE)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.stats import mean
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.statistics import mean
 from proxies.lr_stability_cells.architectures import SMALL_LLAMA
 from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted
 from theory.lr_stability import exponents

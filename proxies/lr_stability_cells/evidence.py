@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean, spread
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean, spread
 from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, SCALES, SMALL
 from proxies.lr_stability_cells.slopes import best_rate, regrets, slopes
 from proxies.lr_stability_cells.sweep import numbers

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-from lab.memo import Memo
+from loralab.memo import Memo
 
 TOGETHER = 2**13  # width times the number of seeds that share a cell, unless the width alone is above it
 K = TypeVar("K", bound=Hashable)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.stats import mean
+from loralab.statistics import mean
 from proxies.lr_stability_cells.claims import NAMES, READ_BY
 from proxies.lr_stability_cells.evidence import Found, Powers, foretold
 from proxies.lr_stability_cells.slopes import slopes

@@ -1,6 +1,6 @@
 """The claims OP1..OP13 as data: sentences as the paper makes them, criteria as theory or the paper gives them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 PAPER, ARORA = "2412.10362", "1802.06509"
 REFUTED = Verdict.REFUTED

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean, proportion
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean, proportion
 from proxies.matfac_cells.sweep import GOOD, Cell, median_steps
 
 DECADES = 1 / 3  # between neighbours on the grid

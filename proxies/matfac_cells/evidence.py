@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.memo import Memo
-from lab.stats import mean, proportion, spread
+from loralab.claims import Measured
+from loralab.memo import Memo
+from loralab.statistics import mean, proportion, spread
 from proxies.matfac_cells import compare, sweep
 from proxies.matfac_cells.laws import draws
 from proxies.matfac_cells.sweep import Cell

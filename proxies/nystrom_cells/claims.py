@@ -1,6 +1,6 @@
 """The claims N1..N14 as data: sentences as the paper or this project makes them, criteria as theory gives them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 from proxies.nystrom_cells.starts import ACCURACY
 from theory import nystrom as symmetric
 from theory import nystrom_asymmetric as asymmetric

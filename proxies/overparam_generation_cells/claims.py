@@ -1,6 +1,6 @@
 """The claims OP14 to OP16 as data: sentences as the paper or this project makes them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 from theory import overparam_generation as theory
 
 PAPER, CMMD = "2412.10362", "2401.09603"

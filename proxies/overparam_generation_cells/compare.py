@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean
 from proxies.overparam_generation_cells.sweep import MAIN, SPACING, Array, Cell, good
 
 

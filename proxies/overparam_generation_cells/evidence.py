@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean, spread
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean, spread
 from proxies.overparam_generation_cells import compare
 from proxies.overparam_generation_cells.claims import METHODS, PAIRS, RANKS
 from proxies.overparam_generation_cells.sweep import Cell

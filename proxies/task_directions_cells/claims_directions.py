@@ -1,6 +1,6 @@
 """The claims T1..T9 as data: chance, what foretells directions, and how LoRA finds them."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 PAPER = "2409.01035"
 REFUTED = Verdict.REFUTED

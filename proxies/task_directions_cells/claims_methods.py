@@ -1,6 +1,6 @@
 """The claims T10..T15 as data: what LoRA-Dash, LoRA-Init and LoRA-TSD gain, and the laws that they keep."""
 
-from lab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Verdict, Within
 
 PAPER = "2409.01035"
 REFUTED = Verdict.REFUTED

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean, spread
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean, spread
 from proxies.task_directions_cells.claims_directions import EDGES, FORETOLD
 from proxies.task_directions_cells.foretold import TASK
 from theory.task_directions import exponential_overlap, gaussian_overlap

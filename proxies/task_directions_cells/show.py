@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.stats import mean
+from loralab.statistics import mean
 from proxies.task_directions_cells.evidence import Records, by_net, pick
 from proxies.task_directions_cells.recall import TIMES
 from proxies.task_directions_cells.training import METHODS

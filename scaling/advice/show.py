@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab.ledger import records_table, show
+from loralab.ledger import records_table, show
 from scaling.advice.advice import Advice
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import spread

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.code import fingerprint, home
-from lab.store import run_key
 from lora.storage import WEIGHTS
+from loralab.code import fingerprint, home
+from loralab.store import run_key
 from scaling import outputs
 from scaling.config import Config, peft_settings
 from scaling.runs import claim

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.code import fingerprint
-from lab.memo import Memo
+from loralab.code import fingerprint
+from loralab.memo import Memo
 from scaling.comparison import cells
 from scaling.comparison.grid import Grid, Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.stats import geometric_mean, mean
+from loralab.claims import Measured
+from loralab.statistics import geometric_mean, mean
 from scaling.comparison.statistics import paired, ratio
 from scaling.comparison.summary import (
     Outcome,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.figures import STYLE
+from loralab.figures import STYLE
 from scaling.comparison.summary import VOID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
 from scaling.outputs import whole
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from lab.claims import Measured
-from lab.ledger import records_table
+from loralab.claims import Measured
+from loralab.ledger import records_table
 from scaling.comparison.pictures import draw_differences, draw_rates
 from scaling.comparison.summary import Outcomes, Row, diverged, finite, lowest_loss
 from scaling.outputs import write_json, write_text

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from lab.claims import Measured
-from lab.stats import LEVEL, geometric_mean, mean
+from loralab.claims import Measured
+from loralab.statistics import LEVEL, geometric_mean, mean
 
 DRAWS = 2000  # of the bootstrap: its ends then move by about 3 % of the interval from one generator to another
 AT_ONCE = 2**22  # indices that are held in memory

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.claims import Measured
-from lab.stats import mean
+from loralab.claims import Measured
+from loralab.statistics import mean
 from scaling.comparison.statistics import paired, ratio, verdict
 
 Outcome = dict[str, Any]

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 from torch import Tensor, nn
 
-from lab.code import ROOT, fingerprint, home
+from loralab.code import ROOT, fingerprint, home
 
 Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 OF_A_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import tyro
 
-from lab.code import ROOT
-from lab.families import proxies
-from lab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of, show
-from lab.process import finish
-from lab.reproduce import run_families
-from lab.store import Store, StoreError
+from loralab.code import ROOT
+from loralab.families import proxies
+from loralab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of, show
+from loralab.process import finish
+from loralab.reproduce import run_families
+from loralab.store import Store, StoreError
 
 if TYPE_CHECKING:
-    from lab.proxy import Proxy
+    from loralab.proxy import Proxy
 
 app = tyro.extras.SubcommandApp()
-# Commands of other packages, found by name as the families are: the lab imports nothing of what it runs.
+# Commands of other packages, found by name as the families are: this package imports nothing of what it runs.
 ELSEWHERE = {
     "finetune": ("scaling.finetune", "Fine-tune a transformers model with an adapter"),
     "sweep": ("scaling.sweep", "Compare adapters, each at its own best learning rate"),
@@ -65,7 +65,7 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
 @app.command(name="report")
 def report() -> int:
     """Write report/index.html and every figure from the run store, running nothing."""
-    from lab.report import write_report  # jinja2, which nothing else needs
+    from loralab.report import write_report  # jinja2, which nothing else needs
 
     print(f"report: {write_report(Store())}")
     return 0

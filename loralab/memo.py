@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
-from lab.progress import track
-from lab.store import Store, run_key
-from lab.workers import Compute, side_by_side
+from loralab.progress import track
+from loralab.store import Store, run_key
+from loralab.workers import Compute, side_by_side
 
 
 class Memo:

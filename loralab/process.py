@@ -1,4 +1,4 @@
-"""How the lab's processes end: one line and an exit code for people, and no orphan left computing."""
+"""How loralab's processes end: one line and an exit code for people, and no orphan left computing."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NoReturn
 
-from lab.store import StoreError
+from loralab.store import StoreError
 
 PAUSE = 1.0  # seconds between looks at the parent
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lab.claims import Check, Claim, Measured, Verdict, combine, judge
-from lab.store import Run
+from loralab.claims import Check, Claim, Measured, Verdict, combine, judge
+from loralab.store import Run
 
 MARKERS = "<!-- ledger -->\n", "<!-- /ledger -->"  # what the README's table stands between
 COLOURS = {

@@ -1,7 +1,7 @@
 """What computes the cells of a memo: a function of the cells still to do, which gives each result as it finishes.
 
 local(jobs=4)                     # side by side on the cores of this machine
-lab.cluster.ray("host:6379")      # on a Ray cluster
+loralab.cluster.ray("host:6379")      # on a Ray cluster
 """
 
 import os
@@ -16,7 +16,7 @@ import joblib
 from joblib.externals.loky import process_executor
 from threadpoolctl import threadpool_limits
 
-from lab.process import Lost, serve
+from loralab.process import Lost, serve
 
 Function = Callable[..., Any]
 Todo = dict[int, dict[str, Any]]  # the arguments of each cell, by its index

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab.code import ROOT, fingerprint, home
-from lab.store import canonical
+from loralab.code import ROOT, fingerprint, home
+from loralab.store import canonical
 
 # Fixed ids and no date make an SVG reproducible; type 42 keeps PDF text as text.
 STYLE = {"svg.hashsalt": "loralab", "pdf.fonttype": 42, "font.size": 9, "axes.spines.top": False,
@@ -43,7 +43,7 @@ def _paths(stem: str, names: list[str], folder: Path) -> list[Path]:
 
 def _drawn(stem: str, data: dict[str, Any], folder: Path) -> list[str]:
     """Draw every figure and give their names."""
-    import matplotlib.pyplot as plt  # takes longer to load than all of the lab
+    import matplotlib.pyplot as plt  # takes longer to load than all of loralab
 
     plt.switch_backend("agg")
     drawing = importlib.import_module(f"paper_figs.{stem}")

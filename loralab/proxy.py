@@ -1,4 +1,4 @@
-"""A proxy: one small experiment per claim family, as a value that every tool of the lab can run.
+"""A proxy: one small experiment per claim family, as a value that every tool of loralab can run.
 
 A file proxies/<stem>.py ends with
 
@@ -22,13 +22,13 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from lab.claims import Claim, Measured
-from lab.code import ROOT, fingerprint
-from lab.figures import draw, figures_folder
-from lab.ledger import Row, as_table, as_text, records_table, rows_of, show
-from lab.memo import Memo
-from lab.process import end_with, finish
-from lab.store import Run, Store, run_key
+from loralab.claims import Claim, Measured
+from loralab.code import ROOT, fingerprint
+from loralab.figures import draw, figures_folder
+from loralab.ledger import Row, as_table, as_text, records_table, rows_of, show
+from loralab.memo import Memo
+from loralab.process import end_with, finish
+from loralab.store import Run, Store, run_key
 
 CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
 DRIVER = "LORALAB_DRIVER"  # the process that a proxy was started by, and with which it ends

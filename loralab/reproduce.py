@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryFile
 
-from lab.code import ROOT
-from lab.proxy import DRIVER
-from lab.workers import cores
+from loralab.code import ROOT
+from loralab.proxy import DRIVER
+from loralab.workers import cores
 
 
 def run_families(modules: Sequence[str], flags: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from lab.claims import Measured
+from loralab.claims import Measured
 
 LEVEL = 0.95
 

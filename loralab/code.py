@@ -1,7 +1,7 @@
 """What code a run depends on: a fingerprint that changes when, and only when, that code does.
 
 The fingerprint of a file covers the file and every module of this project that it imports, directly or not. So
-editing a README or another claim family keeps a finished run valid, and editing `lora/` does not. Of lab/ it covers
+editing a README or another claim family keeps a finished run valid, and editing `lora/` does not. Of loralab/ it covers
 what the files of a family import themselves (intervals, cells): the rest carries results and does not make them.
 """
 
@@ -55,7 +55,7 @@ def closure(file: Path) -> set[Path]:
     while todo:
         if (current := todo.pop()) not in found:
             found.add(current)
-            if current.parent == ROOT / "lab":
+            if current.parent == ROOT / "loralab":
                 continue
             todo += [own for name in imported(current) for own in _own_files(name)]
     return found

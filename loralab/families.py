@@ -4,10 +4,10 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lab.code import ROOT
+from loralab.code import ROOT
 
 if TYPE_CHECKING:
-    from lab.proxy import Proxy
+    from loralab.proxy import Proxy
 
 
 REAL = ("scaling.findings", "scaling.forecasts")  # modules of the families that are no proxies

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lab.code import home, provenance
+from loralab.code import home, provenance
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import jinja2
 
-from lab.code import home
-from lab.families import proxies
-from lab.figures import draw, figures_folder
-from lab.ledger import cell, rows_of, with_interval
-from lab.store import Store
+from loralab.code import home
+from loralab.families import proxies
+from loralab.figures import draw, figures_folder
+from loralab.ledger import cell, rows_of, with_interval
+from loralab.store import Store
 
 
 def write_report(store: Store) -> Path:
@@ -27,7 +27,7 @@ def write_report(store: Store) -> Path:
             }
         )
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lab", "."), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("loralab", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template("report.html.jinja").render(
         families=families, with_interval=with_interval, cell=cell

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.code import ROOT, fingerprint
-from lab.process import Lost
-from lab.workers import Compute, Finished, Function, Todo, timed
+from loralab.code import ROOT, fingerprint
+from loralab.process import Lost
+from loralab.workers import Compute, Finished, Function, Todo, timed
 
 BACKLOG = 2  # cells sent beyond what there is room for, so that no core waits for its next one
 PAUSE = 1.0  # seconds between looks at the room there is
