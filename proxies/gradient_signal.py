@@ -20,8 +20,8 @@ from loralab.statistics import geometric_mean, mean, spread
 from proxies.gradient_signal_cells import laws, networks, released, text, tuning
 from proxies.gradient_signal_cells.claims import BUDGETS, CLAIMS
 from proxies.gradient_signal_cells.rivals import STARTS
-from theory import gradient_signal as theory
-from theory import gradient_signal_batch as batch_theory
+from theory.gradient_signal import batch as batch_theory
+from theory.gradient_signal import optimum as theory
 
 Records = list[dict[str, Any]]
 Measurements = dict[str, Sequence[Measured | None]]

@@ -18,7 +18,7 @@ from proxies.lr_stability_cells.coordinates_claims import COORDINATE_CLAIMS
 from proxies.lr_stability_cells.evidence import Measurements
 from proxies.lr_stability_cells.plan import for_seeds
 from proxies.lr_stability_cells.starts import STARTS
-from theory.lr_stability_dynamics import Scale
+from theory.lr_stability.dynamics import Scale
 
 RANK, SAMPLES = 4, 32
 POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6

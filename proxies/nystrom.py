@@ -17,8 +17,7 @@ from loralab.statistics import geometric_mean, mean, proportion, spread
 from proxies.nystrom_cells import adaptation, laws, limits, rivals
 from proxies.nystrom_cells.claims import ALIGNMENTS, CLAIMS, SIX
 from proxies.nystrom_cells.starts import ACCURACY, EPS
-from theory import nystrom as symmetric
-from theory import nystrom_asymmetric as asymmetric
+from theory.nystrom import asymmetric, symmetric
 
 CONDITIONS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 SCALES = (1e-6, 1e-4, 1e-2, 1e-1, 1e1, 1e2, 1e4, 1e6)  # xi of the sketch, beside 1

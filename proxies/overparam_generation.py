@@ -17,7 +17,7 @@ from proxies.overparam_generation_cells.claims import CLAIMS, RANKS
 from proxies.overparam_generation_cells.evidence import NEW, STYLE
 from proxies.overparam_generation_cells.flow import SHAPES
 from proxies.overparam_generation_cells.training import Plan
-from theory import overparam_generation as theory
+from theory.overparam_generation import distances as theory
 
 REPEATS, DEFINITIONS = 400, 20  # draws of the null, and of images chosen for their mean
 FIRST = 3000  # seed of the base and of the classifier, and the first one of the splits

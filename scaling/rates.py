@@ -2,7 +2,7 @@
 
 from scaling.config import Config
 from theory.lr_stability import lr_rule
-from theory.lr_stability_starts import start_of
+from theory.lr_stability.initializations import start_of
 
 WIDTH, RANK = 384, 8  # where the default rate was tuned: MiniLM and the default adapter, s = alpha / r
 

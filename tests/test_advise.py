@@ -24,8 +24,8 @@ from scaling.config import Config
 from tests.finetuning import arguments, tiny_bert, without_store, word_tokenizer
 from tests.models import llama
 from tests.test_finetune_causal_lm import WORDS, rows
-from theory import gradient_signal as theory
-from theory.asymmetry_freezing import which_to_freeze
+from theory.asymmetry.freezing import which_to_freeze
+from theory.gradient_signal import optimum as theory
 
 DEEP = torch.float64
 RANK = 2

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lora
-from theory import asymmetry as theory
-from theory import asymmetry_descent as descent
-from theory import asymmetry_freezing as freezing
-from theory import asymmetry_gaps as gaps
+from theory.asymmetry import descent, freezing, gaps
+from theory.asymmetry import frozen_factor as theory
 
 EPS = float(np.finfo(float).eps)
 UNITS = 100  # worst of 600 fresh problems of every identity below: between 3 and 10 units
@@ -265,7 +263,7 @@ def sample(out: int, in_: int, seed: int) -> tuple[Array, Array, Array]:
 
 
 def check_layer(tuned: str, out: int, in_: int, seed: int) -> None:
-    """(1) and (2) of theory.asymmetry_descent, and (2), (3) of theory.asymmetry, through autograd on a lora layer."""
+    """(1) and (2) of theory.asymmetry.descent, and (2), (3) of theory.asymmetry, through autograd on a lora layer."""
     W, target, x = sample(out, in_, seed)
     model, layer = layer_of(W, FROZEN[tuned])
     xs, y, s = torch.from_numpy(x), torch.from_numpy(x @ target.T), layer.scale
@@ -313,7 +311,7 @@ def test_a_layer_with_one_factor_frozen(tuned, out, in_, seed):
 
 
 def check_descent(out: int, in_: int, rank: int, seed: int) -> None:
-    """(4) and (5) of theory.asymmetry_descent against the recursion itself."""
+    """(4) and (5) of theory.asymmetry.descent against the recursion itself."""
     rng = np.random.default_rng(seed)
     D, S = rng.standard_normal((out, in_)), semidefinite(in_, 50, rng)
     Q, U = orthonormal(in_, rank, rng).T, orthonormal(out, rank, rng)
@@ -353,7 +351,7 @@ def test_at_first_order_the_two_are_equal():
 
 
 def check_gaps(samples: int, seed: int, repeats: int = 300) -> None:
-    """(2) to (4) of theory.asymmetry_gaps: 300 data sets, means to 4.5 standard errors."""
+    """(2) to (4) of theory.asymmetry.gaps: 300 data sets, means to 4.5 standard errors."""
     out, in_, rank, sigma = 6, 8, 2, 0.5
     rng = np.random.default_rng(seed)
     D, S = rng.standard_normal((out, in_)), np.diag(power_law(in_, 1))
@@ -428,7 +426,7 @@ def test_advice(out, in_, condition, seed, data):
 
 
 def check_noise(seed: int) -> None:
-    """(3) of theory.asymmetry_freezing: with noise as large as G the product keeps its mean, the square does not."""
+    """(3) of theory.asymmetry.freezing: with noise as large as G the product keeps its mean, the square does not."""
     problem, rng = drawn(6, 5, 10, seed)
     G = -problem.H @ problem.D @ problem.S
     exact = freezing.parts(problem.S, problem.H, (G, G))[2].sum()

@@ -25,8 +25,8 @@ from proxies.asymmetry_cells import (
     similarity,
     teacher,
 )
-from theory import asymmetry as theory
-from theory.asymmetry_freezing import which_to_freeze
+from theory.asymmetry import frozen_factor as theory
+from theory.asymmetry.freezing import which_to_freeze
 
 
 @given(case=st.sampled_from(list(linear.CASES)), rank=st.integers(1, 8), seed=st.integers(1000, 2**32))

@@ -19,10 +19,8 @@ from test_asymmetry import (
     check_span,
 )
 
-from theory import asymmetry as theory
-from theory import asymmetry_descent as descent
-from theory import asymmetry_freezing as freezing
-from theory import asymmetry_gaps as gaps
+from theory.asymmetry import descent, freezing, gaps
+from theory.asymmetry import frozen_factor as theory
 
 right_B, right_shares, right_parts, right_curve = (
     theory.explained_B, theory.shares, freezing.parts, descent._curve)  # fmt: skip

@@ -25,7 +25,7 @@ from scaling.tasks.image_generation import pillow, pixels
 from tests import pipelines
 from tests.finetuning import call
 from tests.test_finetune_resume import ending, kill_at
-from theory import overparam_generation as theory
+from theory.overparam_generation import distances as theory
 
 COLOURS = {"r": (255, 0, 0), "g": (0, 255, 0), "b": (0, 0, 255)}
 

@@ -13,10 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from theory import generalization as bounds
-from theory import generalization_exact as exact
-from theory.generalization import Adapter
-from theory.generalization_exact import World
+from theory.generalization import Adapter, bounds, exact
+from theory.generalization.exact import World
 
 TINY = 1e-10
 fresh = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -1,4 +1,4 @@
-"""What theory.generalization_certificate promises: probabilities summed exactly over binomial samples, or simulated."""
+"""What theory.generalization.certificate promises: probabilities summed exactly over binomial samples, or simulated."""
 
 from dataclasses import replace
 
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import binom
 
-from theory import generalization_certificate as certificate
-from theory.generalization import LN2, Adapter, information_bound
-from theory.generalization_certificate import Coded, Posterior, certify, kl, kl_inverse, occam, pac_bayes_kl
+from theory.generalization import LN2, Adapter, certificate, information_bound
+from theory.generalization.certificate import Coded, Posterior, certify, kl, kl_inverse, occam, pac_bayes_kl
 
 fresh = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 errors = st.floats(0, 1)

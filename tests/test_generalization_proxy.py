@@ -18,8 +18,8 @@ from loralab.store import Store
 from proxies.generalization import PROXY
 from proxies.generalization_cells import chain, posterior, worlds
 from proxies.generalization_cells.claims import CLAIMS
-from theory import generalization_exact as exact
-from theory.generalization_certificate import Posterior, gaussian_divergence
+from theory.generalization import exact
+from theory.generalization.certificate import Posterior, gaussian_divergence
 
 seeds = st.integers(1000, 2**32 - 1)
 variants = st.sampled_from(list(worlds.VARIANTS))

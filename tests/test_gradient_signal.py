@@ -22,10 +22,10 @@ from torch import Generator, Tensor, nn
 import lora
 from lora import SCHEMES, Statistics
 from lora.ranks import distribute, signal_scores, variance_scores
-from theory import gradient_signal as theory
-from theory import gradient_signal_batch as batches
-from theory import gradient_signal_derivations as derived
-from theory import gradient_signal_risk as risk
+from theory.gradient_signal import batch as batches
+from theory.gradient_signal import derivations as derived
+from theory.gradient_signal import optimum as theory
+from theory.gradient_signal import risk
 
 EPS = float(np.finfo(float).eps)
 UNITS = 50

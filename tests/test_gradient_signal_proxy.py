@@ -19,7 +19,7 @@ from proxies import gradient_signal
 from proxies.gradient_signal import PROXY
 from proxies.gradient_signal_cells import laws, networks, rivals, tasks, text, tuning
 from proxies.gradient_signal_cells.claims import CLAIMS
-from theory import gradient_signal as theory
+from theory.gradient_signal import optimum as theory
 
 EPS32 = torch.finfo(torch.float32).eps
 SEEDS = [1000, 1001]

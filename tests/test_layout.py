@@ -53,7 +53,7 @@ def test_a_folder_of_cells_belongs_to_a_family():
 
 @pytest.mark.parametrize("stem", stems())
 def test_a_family_has_one_stem_everywhere(stem):
-    for place in (f"theory/{stem}.py", f"paper_figs/{stem}.py", f"tests/test_{stem}.py"):
+    for place in (f"theory/{stem}/__init__.py", f"paper_figs/{stem}.py", f"tests/test_{stem}.py"):
         assert (ROOT / place).is_file(), f"proxies/{stem}.py needs {place}"
 
 

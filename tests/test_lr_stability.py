@@ -13,12 +13,12 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory import lr_stability as theory
-from theory import lr_stability_derivations as derived
-from theory.lr_stability_cycles import maximum_cycle_mean
-from theory.lr_stability_orders import ALIGNED, INDEPENDENT, ZERO, power
-from theory.lr_stability_plane import Piece, corners, inside
-from theory.lr_stability_starts import OTHERS, STARTS, Start
+from theory.lr_stability import derivations as derived
+from theory.lr_stability import stability as theory
+from theory.lr_stability.cycles import maximum_cycle_mean
+from theory.lr_stability.initializations import OTHERS, STARTS, Start
+from theory.lr_stability.orders import ALIGNED, INDEPENDENT, ZERO, power
+from theory.lr_stability.plane import Piece, corners, inside
 
 H, Q = F(1, 2), F(1, 4)
 NONE = -math.inf

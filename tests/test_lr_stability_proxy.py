@@ -20,7 +20,7 @@ from proxies.lr_stability import PROXY, Config
 from proxies.lr_stability_cells import claims, coordinates_evidence, evidence, laws, plan, show, slopes, sweep
 from proxies.lr_stability_cells.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
 from proxies.lr_stability_cells.starts import STARTS
-from theory import lr_stability as theory
+from theory.lr_stability import stability as theory
 
 EPS = np.finfo(float).eps
 RATES = np.arange(-12.0, 0.1, 0.5)

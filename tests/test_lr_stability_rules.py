@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory import lr_stability as theory
-from theory.lr_stability_orders import ALIGNED, HALF, ZERO, Form, power
-from theory.lr_stability_plane import HalfPlane, corners, largest_equal_rate
-from theory.lr_stability_starts import OTHERS, STARTS, Start
+from theory.lr_stability import stability as theory
+from theory.lr_stability.initializations import OTHERS, STARTS, Start
+from theory.lr_stability.orders import ALIGNED, HALF, ZERO, Form, power
+from theory.lr_stability.plane import HalfPlane, corners, largest_equal_rate
 
 H = F(1, 2)
 EVERY = sorted(STARTS | OTHERS)

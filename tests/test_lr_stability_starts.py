@@ -1,4 +1,4 @@
-"""theory.lr_stability_starts against the library's own schemes, and the contractions against sums of random numbers.
+"""theory.lr_stability.initializations against the library's schemes, and the contractions against random sums.
 
 Exponents of n are multiples of 1/4 here, so a slope within 1/8 of the predicted one singles it out; those of r are
 multiples of 1/2.
@@ -13,9 +13,9 @@ import torch
 from torch import Generator, nn
 
 import lora
-from theory import lr_stability as theory
-from theory.lr_stability_orders import ALIGNED, HALF, INDEPENDENT, ZERO, power
-from theory.lr_stability_starts import OTHERS, STARTS, Start, data_A, random_A, start_of
+from theory.lr_stability import stability as theory
+from theory.lr_stability.initializations import OTHERS, STARTS, Start, data_A, random_A, start_of
+from theory.lr_stability.orders import ALIGNED, HALF, INDEPENDENT, ZERO, power
 
 NEAREST = 1 / 8
 RANK, TOKENS = 3, 7  # at least 2 r tokens, of which centring takes one direction

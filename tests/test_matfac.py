@@ -12,8 +12,8 @@ import sympy as sp
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from theory import matfac as theory
-from theory import matfac_derivations as derived
+from theory.matfac import derivations as derived
+from theory.matfac import generator_network as theory
 
 EPS = float(np.finfo(float).eps)
 UNITS = 20

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from proxies.matfac_cells import alternating, compare, engine, methods, optimisers, sweep, targets
 from proxies.matfac_cells.methods import METHODS, Overparam, Params, Sizes
 from proxies.matfac_cells.optimisers import OPTIMISERS
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 EPS = torch.finfo(torch.float64).eps
 fresh = settings(max_examples=15, deadline=None, derandomize=True, database=None)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from proxies.matfac_cells import engine, optimisers, sweep
 from proxies.matfac_cells.methods import Overparam
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 
 def own_hidden_state(W2, h, h_next, g, eta):

@@ -21,11 +21,8 @@ from loralab.store import Store
 from proxies.nystrom import PROXY
 from proxies.nystrom_cells import adaptation, laws
 from proxies.nystrom_cells.claims import CLAIMS, ROUNDING
-from theory import nystrom as symmetric
-from theory import nystrom_asymmetric as asymmetric
-from theory import nystrom_iterations as run
-from theory import nystrom_sketch as sketch
-from theory import nystrom_truncated as truncated
+from theory.nystrom import asymmetric, sketch, symmetric, truncated
+from theory.nystrom import iterations as run
 
 EPS = float(np.finfo(float).eps)
 UNITS = 100
@@ -138,7 +135,7 @@ def check_closed_form(rank: int, condition: float, seed: int) -> None:
 def check_scalar_law(
     rank: int, condition: float, seed: int, columns: int | None = None, step_size: float = 0.5
 ) -> None:
-    """(3) of theory.nystrom_asymmetric: ||X_t Y_t^T - A|| / ||A|| = |d_t - 1|."""
+    """(3) of theory.nystrom.asymmetric: ||X_t Y_t^T - A|| / ||A|| = |d_t - 1|."""
     A, *_ = run.target(4 * rank + 4, 3 * rank + 2, rank, condition, seed)
     X = nystrom_start(A, columns or rank, seed)
     errors = run.errors(A, run.zero_product_run(A, X, step_size, rank), 10)
@@ -160,7 +157,7 @@ def check_leak(rank: int, condition: float, seed: int, step_size: float = 0.5) -
 
 
 def check_block_maps(rank: int, condition: float, seed: int, step_size: float = 0.5) -> None:
-    """(1) and (2) of theory.nystrom_asymmetric, and that the sign of the determinant never changes."""
+    """(1) and (2) of theory.nystrom.asymmetric, and that the sign of the determinant never changes."""
     A, U, S, V = run.target(4 * rank + 4, 3 * rank + 2, rank, condition, seed)
     rng = np.random.default_rng([seed, 3])
     x, y = rng.standard_normal((2, rank, rank))
@@ -181,7 +178,7 @@ def check_block_maps(rank: int, condition: float, seed: int, step_size: float = 
 
 
 def check_first_step(rank: int, condition: float, seed: int, step_size: float = 0.5) -> None:
-    """(5) and (6) of theory.nystrom_asymmetric: a zero product and any X_0."""
+    """(5) and (6) of theory.nystrom.asymmetric: a zero product and any X_0."""
     A, U, S, V = run.target(4 * rank + 4, 3 * rank + 2, rank, condition, seed)
     X = np.random.default_rng([seed, 4]).standard_normal((len(A), rank))
     pair = run.first_step(A, X, step_size, rank)
@@ -193,7 +190,7 @@ def check_first_step(rank: int, condition: float, seed: int, step_size: float = 
 
 
 def check_range_finder(rank: int, condition: float, seed: int) -> None:
-    """(4) and (5) of theory.nystrom_truncated, with `rank` columns for a target of three more."""
+    """(4) and (5) of theory.nystrom.truncated, with `rank` columns for a target of three more."""
     full = rank + 3
     A, *_ = run.target(4 * full, 3 * full, full, min(condition, 1e3), seed)
     X = nystrom_start(A, rank, seed)

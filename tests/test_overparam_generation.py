@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import lora
 from lora.variants.generator import Generator
 from proxies.overparam_generation_cells import cost, metrics
-from theory import matfac
-from theory import overparam_generation as theory
+from theory.matfac import generator_network
+from theory.overparam_generation import distances as theory
 
 EPS = np.finfo(float).eps
 SEEDS = st.integers(1000, 2**32)
@@ -157,7 +157,7 @@ def test_adam_moves_a_generated_factor_by_the_multiplier_on_a_layer():
         optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3, eps=1e-30)
         net(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
         if variant == "overparam":
-            multiplier = matfac.adam_multiplier(layer.get_submodule("generator").hidden().numpy())  # type: ignore[operator]
+            multiplier = generator_network.adam_multiplier(layer.get_submodule("generator").hidden().numpy())  # type: ignore[operator]
         optimizer.step()
         moved[variant] = layer.factors().B.detach()
     torch.testing.assert_close(moved["overparam"], multiplier * moved["plain"], rtol=1e-12, atol=0)

@@ -29,8 +29,8 @@ from test_overparam_generation_sweep import (
 
 from loralab.statistics import geometric_mean
 from proxies.overparam_generation_cells import adapters, compare, flow, judging, metrics, sweep, training
-from theory import matfac
-from theory import overparam_generation as theory
+from theory.matfac import generator_network
+from theory.overparam_generation import distances as theory
 
 right_loss, right_heads, right_norms = flow.loss, adapters._heads, adapters.row_norms
 
@@ -136,9 +136,10 @@ THEORY: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         theory, "null_mean", lambda n, m, kappa, scale=1000.0: scale * (1 / (n - 1) + 1 / (m - 1)) * (1 - kappa),
         lambda: check_null(3, 2)),
     "the embedding not counted": (
-        matfac, "parameters", lambda p, m, k: p * (m + 1) + m * (k + 1), lambda: check_counts([(4, 3)], 2, 3, 2)),
+        generator_network, "parameters", lambda p, m, k: p * (m + 1) + m * (k + 1),
+        lambda: check_counts([(4, 3)], 2, 3, 2)),
     "the mean square for the mean": (
-        matfac, "typical_l1", lambda m, k: m * (1 + 1 / k) / 6, check_shift),
+        generator_network, "typical_l1", lambda m, k: m * (1 + 1 / k) / 6, check_shift),
 }  # fmt: skip
 
 op_lora = lambda: check_engine("OP-LoRA")

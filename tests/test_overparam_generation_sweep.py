@@ -21,7 +21,7 @@ from proxies.overparam_generation_cells import (
     trained,
 )
 from proxies.overparam_generation_cells.training import Plan
-from theory import overparam_generation as theory
+from theory.overparam_generation import distances as theory
 
 
 def valley(exponents, best: float, width: float, level: float = 10.0, seeds: int = 6) -> np.ndarray:

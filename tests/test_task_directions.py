@@ -6,9 +6,9 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory import task_directions as theory
-from theory import task_directions_learning as learning
-from theory import task_directions_null as chance
+from theory.task_directions import directions as theory
+from theory.task_directions import learning
+from theory.task_directions import null as chance
 
 EPS = float(np.finfo(float).eps)
 Array = np.ndarray

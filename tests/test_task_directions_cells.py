@@ -26,7 +26,7 @@ from proxies.task_directions_cells import (
     tuning,
 )
 from proxies.task_directions_cells.planted import LAYER, SIZE
-from theory import task_directions as theory
+from theory.task_directions import directions as theory
 
 EPS32 = torch.finfo(torch.float32).eps
 

@@ -33,9 +33,9 @@ from test_task_directions_cells import (
 import lora
 from lora.variants import dash
 from proxies.task_directions_cells import directions, foretold, nulls, planted, steps, training, tuning
-from theory import task_directions as theory
-from theory import task_directions_learning as learning
-from theory import task_directions_null as chance
+from theory.task_directions import directions as theory
+from theory.task_directions import learning
+from theory.task_directions import null as chance
 
 right_fit, right_expected, right_rotated = training.fit, theory.expected_overlap, chance.rotated_coordinates
 right_problem, right_haar, right_mean = planted.problem, chance.haar, learning.first_step_mean

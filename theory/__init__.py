@@ -1,1 +1,1 @@
-"""Derivations, closed forms and bounds; each file is one claim family, equations first."""
+"""Derivations, closed forms and bounds; each package is one claim family, equations first."""

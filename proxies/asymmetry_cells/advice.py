@@ -1,4 +1,4 @@
-"""What `theory.asymmetry_freezing` foretells on cases that it was not built from: fresh spectra, nets on digits."""
+"""What `theory.asymmetry.freezing` foretells on cases that it was not built from: fresh spectra, nets on digits."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from proxies.asymmetry_cells.digits import bases, task
 from proxies.asymmetry_cells.linear import power_law, projected, standardised
 from theory.asymmetry import Array
-from theory.asymmetry_freezing import Advice, which_to_freeze
+from theory.asymmetry.freezing import Advice, which_to_freeze
 
 DRAWS = 400  # of a random frozen factor, for the truth
 SAMPLES = 2000  # behind the moments

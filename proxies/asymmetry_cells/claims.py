@@ -223,7 +223,7 @@ CLAIMS = (
             Check("1", BEYOND_CHANCE, "least squares, fresh spectra of inputs and errors: share foretold"),
             Check("1", BEYOND_CHANCE, "teacher networks, fresh sizes and spectra: share foretold"),
         ),
-        "theory.asymmetry_freezing, a local quadratic model with the true curvature, where the outcome is decided; the "
+        "theory.asymmetry.freezing, a local quadratic model with the true curvature, where the outcome is decided; the "
         "bar, better than chance, replaced one of 0.75 after a first look at these cases",
     ),
     Claim(

@@ -11,10 +11,8 @@ import torch
 from torch import nn
 
 import lora
-from theory import asymmetry as theory
-from theory import asymmetry_descent as descent
-from theory import asymmetry_gaps as gaps
-from theory.asymmetry import Array
+from theory.asymmetry import Array, descent, gaps
+from theory.asymmetry import frozen_factor as theory
 
 EPS = theory.EPS
 # name: inputs, outputs, a in lambda_i = i^-a, b in E|D v_i|^2 = lambda_i^b, which i the change D acts on
@@ -153,7 +151,7 @@ def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str,
 def gap_draws(samples: int, repeats: int, seed: int) -> dict[str, Any]:
     """Gaps and test errors of least squares over `repeats` data sets: B tuned, B at twice the rank, A, both.
 
-    32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of theory.asymmetry_gaps; both tuned
+    32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of theory.asymmetry.gaps; both tuned
     is reduced-rank regression: ordinary least squares, then the best rank-4 part of what it fits.
     """
     d, rank, sigma = 32, 4, 0.5

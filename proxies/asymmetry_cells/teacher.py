@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import lora
 from proxies.asymmetry_cells.linear import TUNED, attached, power_law
-from theory.asymmetry_freezing import which_to_freeze
+from theory.asymmetry.freezing import which_to_freeze
 
 SAMPLES = 1000  # for training, and as many for the test
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from proxies.generalization_cells.worlds import VARIANTS, world
-from theory import generalization as bounds
-from theory import generalization_exact as exact
+from theory.generalization import bounds, exact
 
 OTHER_STREAM = 10**6  # added to a seed for draws that must not repeat those of the world
 

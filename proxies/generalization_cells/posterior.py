@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 import lora
 from theory.generalization import Adapter
-from theory.generalization_certificate import Coded, Posterior, certify, gaussian_divergence
+from theory.generalization.certificate import Coded, Posterior, certify, gaussian_divergence
 
 CLASSES, CHANCE = 10, 0.9
 PRETRAINED, TRAINED = 400, 1000

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.generalization import Adapter
-from theory.generalization_exact import World
+from theory.generalization.exact import World
 
 Array = NDArray[np.float64]
 CLASSES, D_IN, PRECISION = 3, 4, 2

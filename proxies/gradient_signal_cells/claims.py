@@ -1,7 +1,7 @@
 """The claims E1..E9 as data: sentences as the paper or this project makes them, criteria as theory gives them."""
 
 from loralab.claims import Check, Claim, Verdict, Within
-from theory import gradient_signal_batch as batch
+from theory.gradient_signal import batch
 
 EVA = "2410.07170"
 REFUTED = Verdict.REFUTED

@@ -9,9 +9,9 @@ from torch import Generator, nn
 
 import lora
 from lora import SCHEMES, Statistics
-from theory import gradient_signal as theory
-from theory import gradient_signal_batch as batch_theory
-from theory import gradient_signal_risk as risk
+from theory.gradient_signal import batch as batch_theory
+from theory.gradient_signal import optimum as theory
+from theory.gradient_signal import risk
 
 Array = NDArray[np.floating]
 

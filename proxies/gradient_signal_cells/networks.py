@@ -12,9 +12,9 @@ from lora import Statistics
 from proxies.gradient_signal_cells import text
 from proxies.gradient_signal_cells.rivals import captured, start_rows
 from proxies.gradient_signal_cells.tasks import TASKS, loss_of
-from theory import gradient_signal as theory
-from theory import gradient_signal_batch as batch_theory
-from theory import gradient_signal_risk as risk
+from theory.gradient_signal import batch as batch_theory
+from theory.gradient_signal import optimum as theory
+from theory.gradient_signal import risk
 
 RANK = 8
 DRAWN = ("0", "encoder.layer.0.intermediate.dense")  # the layers that the figures look into

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 import lora
 from lora import Statistics
-from theory import gradient_signal as theory
+from theory.gradient_signal import optimum as theory
 
 PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 VOCABULARY = 512

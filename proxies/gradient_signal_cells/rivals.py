@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from lora import SCHEMES, Statistics
-from theory import gradient_signal as theory
+from theory.gradient_signal import optimum as theory
 
 Array = NDArray[np.floating]
 NOISE = 1e-5  # of the largest eigenvalue: below it lies the rounding of float32 inputs

@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 from loralab.claims import Check, Claim, Verdict, Within
-from theory import lr_stability as theory
-from theory.lr_stability_dynamics import Readout, Scale
+from theory.lr_stability import stability as theory
+from theory.lr_stability.dynamics import Readout, Scale
 
 STABILITY, PLUS, RANK = "2406.08447", "2402.12354", "2312.03732"
 REFUTED = Verdict.REFUTED

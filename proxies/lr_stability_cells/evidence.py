@@ -12,8 +12,8 @@ from loralab.statistics import geometric_mean, mean, spread
 from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, SCALES, SMALL
 from proxies.lr_stability_cells.slopes import best_rate, regrets, slopes
 from proxies.lr_stability_cells.sweep import numbers
-from theory import lr_stability as theory
-from theory.lr_stability_dynamics import Scale
+from theory.lr_stability import stability as theory
+from theory.lr_stability.dynamics import Scale
 
 Array = NDArray[np.float64]
 Measurements = dict[str, Sequence[Measured | None]]

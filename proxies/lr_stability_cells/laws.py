@@ -13,9 +13,9 @@ import lora
 from proxies.lr_stability_cells import engine, networks
 from proxies.lr_stability_cells.naive import loop
 from proxies.lr_stability_cells.starts import starts
-from theory import lr_stability as theory
-from theory.lr_stability_orders import ALIGNED, INDEPENDENT, ZERO, power
-from theory.lr_stability_starts import Start
+from theory.lr_stability import stability as theory
+from theory.lr_stability.initializations import Start
+from theory.lr_stability.orders import ALIGNED, INDEPENDENT, ZERO, power
 
 PAIR = ("init_a", "init_b")
 

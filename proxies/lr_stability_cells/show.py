@@ -10,9 +10,9 @@ from loralab.statistics import mean
 from proxies.lr_stability_cells.claims import NAMES, READ_BY
 from proxies.lr_stability_cells.evidence import Found, Powers, foretold
 from proxies.lr_stability_cells.slopes import slopes
-from theory import lr_stability as theory
-from theory.lr_stability_dynamics import Scale
-from theory.lr_stability_plane import HalfPlane, corners
+from theory.lr_stability import stability as theory
+from theory.lr_stability.dynamics import Scale
+from theory.lr_stability.plane import HalfPlane, corners
 
 BOX = -1.75, 0.25  # of both powers, in the figure
 Records = list[dict[str, Any]]

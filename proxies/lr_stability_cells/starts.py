@@ -1,6 +1,6 @@
 """Starting factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that the theory names.
 
-The names are those of theory.lr_stability_starts, which holds the exponents of each.
+The names are those of theory.lr_stability.initializations, which holds the exponents of each.
 """
 
 import zlib

@@ -10,7 +10,7 @@ from lora import SCHEMES
 from proxies.matfac_cells.sweep import BANDS, FIRST_SEED, FLOOR, STARTS, THRESHOLDS, first_step, listed
 from proxies.matfac_cells.targets import reduced
 from proxies.matfac_cells.targets import target as make
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 
 def alternating(target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int) -> dict[str, Any]:

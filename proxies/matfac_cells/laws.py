@@ -16,7 +16,7 @@ from proxies.matfac_cells.methods import Direct, Overparam, Params, Sizes
 from proxies.matfac_cells.optimisers import SGD, Adam
 from proxies.matfac_cells.replay import params, replay
 from proxies.matfac_cells.targets import target
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 ROWS, COLUMNS, RANK = 24, 16, 3
 

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from lora import SCHEMES
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 Params = dict[str, Tensor]
 WIDTH = EMBEDDING = 32  # m and k of the generator

@@ -10,7 +10,7 @@ from torch import Tensor
 from proxies.matfac_cells.engine import flat_views, loss
 from proxies.matfac_cells.methods import Overparam, Params, Sizes
 from proxies.matfac_cells.optimisers import SGD
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 
 class Replay(NamedTuple):

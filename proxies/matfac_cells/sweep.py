@@ -21,7 +21,7 @@ from proxies.matfac_cells.engine import train
 from proxies.matfac_cells.methods import METHODS
 from proxies.matfac_cells.optimisers import BY_LINEAR_ALGEBRA, OPTIMISERS
 from proxies.matfac_cells.targets import reduced, target
-from theory import matfac as theory
+from theory.matfac import generator_network as theory
 
 FIRST_SEED, STARTS = 1000, 10**6  # seed i draws its target from FIRST_SEED + i, its start from STARTS later
 GRID = {"SGD": (-9, 3), "momentum": (-12, 0), "Adam": (-12, 0)}  # first and last exponent i of 10^(i/3)

@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 
 from lora import SCHEMES
 from proxies.nystrom_cells.starts import start
-from theory import nystrom_asymmetric as asymmetric
-from theory import nystrom_iterations as run
-from theory import nystrom_sketch as sketch
+from theory.nystrom import asymmetric, sketch
+from theory.nystrom import iterations as run
 
 
 def transfer(alignment: float, seed: int) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from loralab.claims import Check, Claim, Verdict, Within
 from proxies.nystrom_cells.starts import ACCURACY
-from theory import nystrom as symmetric
-from theory import nystrom_asymmetric as asymmetric
+from theory.nystrom import asymmetric, symmetric
 
 ALIGNMENTS = (0.0, 0.5, 0.9, 1.0)
 REFUTED = Verdict.REFUTED

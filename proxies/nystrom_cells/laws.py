@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from proxies.nystrom_cells.starts import ACCURACY, EPS, start
-from theory import nystrom as symmetric
-from theory import nystrom_asymmetric as asymmetric
-from theory import nystrom_iterations as run
+from theory.nystrom import asymmetric, symmetric
+from theory.nystrom import iterations as run
 
 
 def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) -> dict[str, Any]:

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 
 from proxies.nystrom_cells.starts import ACCURACY, EPS, OTHER_STREAM, Array, start
-from theory import nystrom as symmetric
-from theory import nystrom_asymmetric as asymmetric
-from theory import nystrom_iterations as run
-from theory import nystrom_truncated as truncated
+from theory.nystrom import asymmetric, symmetric, truncated
+from theory.nystrom import iterations as run
 
 
 def leak(rows: int, rank: int, eta: float, size: float, seed: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from proxies.nystrom_cells.starts import ACCURACY, EPS, OTHER_STREAM, start
-from theory import nystrom_iterations as run
+from theory.nystrom import iterations as run
 
 
 def other_methods(rows: int, rank: int, condition: float, steps: int, seed: int) -> dict[str, int | None]:

@@ -1,7 +1,7 @@
 """The claims OP14 to OP16 as data: sentences as the paper or this project makes them."""
 
 from loralab.claims import Check, Claim, Verdict, Within
-from theory import overparam_generation as theory
+from theory.overparam_generation import distances as theory
 
 PAPER, CMMD = "2412.10362", "2401.09603"
 REFUTED, UNDECIDED = Verdict.REFUTED, Verdict.INCONCLUSIVE

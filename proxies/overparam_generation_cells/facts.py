@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from proxies.overparam_generation_cells import images
 from proxies.overparam_generation_cells.metrics import kernel, median_distance, mmd
 from proxies.overparam_generation_cells.trained import Judge
-from theory import overparam_generation as theory
+from theory.overparam_generation import distances as theory
 
 SAMPLES = ((50, 50), (20, 200))  # sizes of two samples of one population
 FEW = 20  # images that stand for all of them; a divisor of FAIR

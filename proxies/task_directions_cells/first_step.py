@@ -1,4 +1,4 @@
-"""The first step of LoRA and of LoRA-Dash, of the library's own layers, against theory.task_directions_learning."""
+"""The first step of LoRA and of LoRA-Dash, of the library's own layers, against theory.task_directions.learning."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ import lora
 from lora import SCHEMES
 from lora.variants.dash import DashLinear
 from proxies.task_directions_cells.planted import linear, tensor
-from theory import task_directions_learning as theory
 from theory.task_directions import Array, core
+from theory.task_directions import learning as theory
 
 CHUNK = 2000
 

@@ -11,7 +11,7 @@ from proxies.task_directions_cells.digits import KINDS, MIDDLE, TRAIN, base, cro
 from proxies.task_directions_cells.directions import Changes, known
 from proxies.task_directions_cells.training import DATA, Method, change, config, fit
 from theory.task_directions import Array, Core, core, energy, rates, top
-from theory.task_directions_null import Score, haar, overlaps, rotated
+from theory.task_directions.null import Score, haar, overlaps, rotated
 
 TIMES = (10, 100, 500)
 RATE = 2e-3

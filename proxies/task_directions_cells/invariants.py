@@ -10,7 +10,7 @@ import lora
 from lora.variants.dash import DashLinear
 from proxies.task_directions_cells.directions import as_statistics
 from theory.task_directions import Array, core, rates
-from theory.task_directions_null import haar
+from theory.task_directions.null import haar
 
 RANK, DIRECTIONS = 2, 3
 

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from proxies.task_directions_cells.task import Batch, Task
 from theory.task_directions import Array, Core, Indices
-from theory.task_directions_null import haar
+from theory.task_directions.null import haar
 
 SIZE, PLANTED, NOISE, BATCH = 64, 8, 0.1, 64
 LAYER = "0"

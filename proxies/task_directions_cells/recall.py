@@ -10,7 +10,7 @@ from proxies.task_directions_cells.directions import gradient
 from proxies.task_directions_cells.planted import LAYER, PLANTED, SIZE, problem, task
 from proxies.task_directions_cells.training import DATA, PICK, Method, change, config, fit
 from theory.task_directions import Array, Core, coordinates, overlap
-from theory.task_directions_null import Score, rotated, scores
+from theory.task_directions.null import Score, rotated, scores
 
 TIMES = (1, 3, 10, 30, 100, 300)
 RATE = 2e-3

@@ -11,7 +11,7 @@ import lora
 from proxies.task_directions_cells import digits, planted
 from proxies.task_directions_cells.task import Task
 from proxies.task_directions_cells.training import METHODS, trained
-from theory import task_directions_learning as theory
+from theory.task_directions import learning as theory
 
 MIDDLE = -4  # exponent i of the rates 10^(i/2) that the search begins at
 MOST = 6  # rates tried beyond the first three

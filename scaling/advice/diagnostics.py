@@ -7,7 +7,7 @@ batches and judged by the odd ones, then the other way round, and the mean of th
                  share of E|dL/dB|^2 at B = 0, whatever the rows' length, that EVA's rows get and random ones expect
     outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: what of the inputs centring loses
     tune_b, _a   the shares of the wanted change that tuning B, or A, explains beside a random frozen partner
-                 (theory.asymmetry_freezing); sign is the same at low rank, above 1 for freezing A
+                 (theory.asymmetry.freezing); sign is the same at low rank, above 1 for freezing A
 All are dimensionless; d and r are the width of the input and the rank.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 import lora
 from lora.ranks import redistributed
 from scaling.advice.sample import Layer
-from theory.asymmetry_freezing import which_to_freeze
+from theory.asymmetry.freezing import which_to_freeze
 
 RHO = 2.0  # what EVA's authors redistribute ranks with
 

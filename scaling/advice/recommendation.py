@@ -13,7 +13,7 @@ from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import Diagnosis, spread
 from scaling.advice.rates import Bound
 from scaling.rates import WIDTH
-from theory.asymmetry_freezing import TIE
+from theory.asymmetry.freezing import TIE
 
 NEAR = 0.95  # of the best signal: EVA had more on digits, where it paid, and less on text, where it paid less (E2e, E9)
 TIMES = 2.0  # of a random start's signal, below which there is nothing to gain

@@ -1,7 +1,7 @@
 """Derivations of the gradient-signal laws by sympy: each starts from the definition, none from its result.
 
 Sizes are 2 and entries free symbols: every law is a polynomial identity in them, of which a proof at this size shows
-every kind of term. "(1)" is of theory.gradient_signal, "batch (1)" of theory.gradient_signal_batch, and so on.
+every kind of term. "(1)" is of theory.gradient_signal, "batch (1)" of theory.gradient_signal.batch, and so on.
 """
 
 import itertools

@@ -21,7 +21,7 @@ of pair i with difference D_i = L_i1 - L_i0, |gap| is at most
 (4) has no ceiling but n ln 2 and H(F); as its constant is 2 where (1) has 2 sigma^2 = 1/2, it is the smaller one only
 where the conditional information is below a quarter of the other.
 All information is in nats. A squared loss or a cross-entropy is not sub-Gaussian in general: clip it, or use 0-1 loss.
-None of these bounds speaks of one run; `theory.generalization_certificate` does. And a smaller bound on the gap is not
+None of these bounds speaks of one run; `theory.generalization.certificate` does. And a smaller bound on the gap is not
 a smaller risk: training both factors has the larger gap and, often, the smaller risk.
 Source: (1) arXiv:1705.07809, (2) arXiv:1901.04609, (3) arXiv:2402.16842 Lemma 4.5, (4) arXiv:2001.09122,
 (5) arXiv:2206.14800, (7) and the interpolating rate arXiv:2302.02432; (6) and the exact (8) derived here.

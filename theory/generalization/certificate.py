@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
-from theory.generalization import Adapter, information_bound
+from theory.generalization.bounds import Adapter, information_bound
 
 Array = NDArray[np.float64]
 HALVINGS = 60  # of an interval in [0, 1]: below the spacing of the numbers there

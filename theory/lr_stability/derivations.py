@@ -1,7 +1,7 @@
 """Derivations of theory.lr_stability by sympy: each starts from the update rule and none from the max-plus algebra.
 
 Every quantity is one positive monomial n^e with a symbolic exponent, which keeps all powers of n and drops constants.
-"(1)" is an equation there, "orders (2)" of theory.lr_stability_orders.
+"(1)" is an equation there, "orders (2)" of theory.lr_stability.orders.
 """
 
 import itertools

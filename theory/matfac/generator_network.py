@@ -27,7 +27,7 @@ and do not decay, so it is not heavy ball. "Acceleration" by (9): near theta = 0
 (1) keeps at least eta, thanks to b2. By (4) the isotropic part of P cannot change a condition number.
 
 Source: the parameterisation and the reading of (1) and (2) as adaptive rate and momentum are of
-arXiv:2412.10362; (9) is of arXiv:1802.06509; the exact forms are derived here, in `theory.matfac_derivations`.
+arXiv:2412.10362; (9) is of arXiv:1802.06509; the exact forms are derived here, in `theory.matfac.derivations`.
 """
 
 import math

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from theory.lr_stability_cycles import Matrix
-from theory.lr_stability_orders import (
+from theory.lr_stability.cycles import Matrix
+from theory.lr_stability.initializations import Start, start_of
+from theory.lr_stability.orders import (
     ALIGNED,
     HALF,
     INDEPENDENT,
@@ -18,7 +19,6 @@ from theory.lr_stability_orders import (
     over_width,
     power,
 )
-from theory.lr_stability_starts import Start, start_of
 
 Optimizer = Literal["adam", "sgd"]
 Scale = Literal["constant", "alpha/sqrt(r)", "alpha/r"]

@@ -10,7 +10,7 @@ it is aligned with the gradient dZ that reaches the layer's output, for A whethe
 from dataclasses import dataclass
 from fractions import Fraction
 
-from theory.lr_stability_orders import ALIGNED, HALF, INDEPENDENT, ZERO, Order, power
+from theory.lr_stability.orders import ALIGNED, HALF, INDEPENDENT, ZERO, Order, power
 
 
 @dataclass(frozen=True)

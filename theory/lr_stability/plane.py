@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from theory.lr_stability_orders import Order
+from theory.lr_stability.orders import Order
 
 Point = tuple[Fraction, Fraction]  # (c_A, c_B)
 

@@ -24,7 +24,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from theory.nystrom import HALF, eta
+from theory.nystrom.symmetric import HALF, eta
 
 Array = NDArray[np.floating]
 M, S, z = sp.symbols("M S z", commutative=False)  # z = Y^T V; then U^T X = S M z^-1

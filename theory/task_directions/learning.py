@@ -24,7 +24,7 @@ Source: derived here; the methods are those of arXiv:2409.01035.
 
 import numpy as np
 
-from theory.task_directions import Array, Core, Indices, coordinates
+from theory.task_directions.directions import Array, Core, Indices, coordinates
 
 UNIFORM, NORMAL = 1.8, 3.0  # kurtosis of the entries of A: the default start is uniform
 

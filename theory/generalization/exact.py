@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from theory.generalization import entropy, mutual_information
+from theory.generalization.bounds import entropy, mutual_information
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.integer]

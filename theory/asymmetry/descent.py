@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.asymmetry import best_A, best_B, least_squares
+from theory.asymmetry.frozen_factor import best_A, best_B, least_squares
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ on B alone. The mutual-information bounds of arXiv:2402.16842, Lemma 4.5, are eq
 Source: derived here; (1) is classical.
 """
 
-from theory.asymmetry import Array, Problem, explained_A, explained_B, total
+from theory.asymmetry.frozen_factor import Array, Problem, explained_A, explained_B, total
 
 
 def _excess(features: int, samples: int) -> float:

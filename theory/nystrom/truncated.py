@@ -1,6 +1,6 @@
 """Scaled gradient descent with fewer columns than the target's rank: what a start cannot remove.
 
-Setting of theory.nystrom and theory.nystrom_asymmetric with r below the rank of A. Around the best rank-r
+Setting of theory.nystrom and theory.nystrom.asymmetric with r below the rank of A. Around the best rank-r
 approximation the linearised update has, with rho = lambda_{r+1} / lambda_r the gap (a ratio of singular values if A is
 asymmetric), the slowest factor
     symmetric and asymmetric:  max( (1 - eta) + eta rho, |1 - 2 eta| ),                                (1)
@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from theory.nystrom import eta, rho
+from theory.nystrom.symmetric import eta, rho
 
 Array = NDArray[np.float64]
 x, y, u, v = sp.symbols("x y u v", real=True)

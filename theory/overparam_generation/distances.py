@@ -42,7 +42,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from theory import matfac
+from theory.matfac import generator_network
 
 SIGMA, SCALE = 10.0, 1000.0  # of CMMD
 Array = NDArray[np.floating]
@@ -86,7 +86,7 @@ def null_mean(n: int, m: int, kappa: float, scale: float = SCALE) -> float:
 def generator_parameters(shapes: list[tuple[int, int]], rank: int, m: int, k: int, magnitude: bool = False) -> int:
     """Trained numbers of generators for layers of these (out, in), `magnitude` for OP-DoRA."""
     sizes = (rank * (out + in_) + out * magnitude for out, in_ in shapes)
-    return sum(matfac.parameters(p, m, k) for p in sizes)
+    return sum(generator_network.parameters(p, m, k) for p in sizes)
 
 
 def generator_share(m: int, tokens: int) -> float:
@@ -96,4 +96,4 @@ def generator_share(m: int, tokens: int) -> float:
 
 def shift(m: int, k: int) -> float:
     """(7): decades between the good rates of the two parameterisations, LoRA's above the generator's."""
-    return math.log10(1 + matfac.typical_l1(m, k))
+    return math.log10(1 + generator_network.typical_l1(m, k))

@@ -28,7 +28,7 @@ import math
 from fractions import Fraction
 from typing import Any, Literal
 
-from theory.lr_stability_dynamics import (
+from theory.lr_stability.dynamics import (
     READOUTS,
     SCALES,
     SETTLED,
@@ -42,8 +42,9 @@ from theory.lr_stability_dynamics import (
     sgd_cycle,
     sgd_transitions,
 )
-from theory.lr_stability_orders import Order, Rate
-from theory.lr_stability_plane import (
+from theory.lr_stability.initializations import Start, start_of
+from theory.lr_stability.orders import Order, Rate
+from theory.lr_stability.plane import (
     HalfPlane,
     Piece,
     Point,
@@ -52,7 +53,6 @@ from theory.lr_stability_plane import (
     largest_equal_rate,
     turning_points,
 )
-from theory.lr_stability_starts import Start, start_of
 
 __all__ = [
     "READOUTS",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory.asymmetry import Array, participation, shares, spectrum
+from theory.asymmetry.frozen_factor import Array, participation, shares, spectrum
 
 TIE = 0.01  # shares of T that differ by less are called equal
 

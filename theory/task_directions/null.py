@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from theory.task_directions import Array, Core, coordinates, overlap, scaled
+from theory.task_directions.directions import Array, Core, coordinates, overlap, scaled
 
 Score = Literal["rate", "abs"]
 SIZES = {"8 in 16": (8, 16), "4 in 8": (4, 8), "8 in 8": (8, 8)}

@@ -1,0 +1,41 @@
+"""OP-LoRA's generator network on low-rank matrix factorisation: its exact laws."""
+
+from theory.matfac.generator_network import (
+    Generator,
+    adam_first_step,
+    adam_multiplier,
+    drift,
+    end_to_end,
+    expansion,
+    floor,
+    hidden_change,
+    invariants,
+    kernel,
+    lora_variance,
+    one_step,
+    parameters,
+    preconditioner,
+    scale_ratio,
+    telescoped,
+    typical_l1,
+)
+
+__all__ = [
+    "Generator",
+    "adam_first_step",
+    "adam_multiplier",
+    "drift",
+    "end_to_end",
+    "expansion",
+    "floor",
+    "hidden_change",
+    "invariants",
+    "kernel",
+    "lora_variance",
+    "one_step",
+    "parameters",
+    "preconditioner",
+    "scale_ratio",
+    "telescoped",
+    "typical_l1",
+]

@@ -1,0 +1,29 @@
+"""Image generation by OP-LoRA: distances between sets of images, and a generator network's cost."""
+
+from theory.overparam_generation.distances import (
+    SCALE,
+    SIGMA,
+    beyond_means,
+    generator_parameters,
+    generator_share,
+    mean_shift,
+    mmd,
+    most,
+    null_mean,
+    shift,
+    weight,
+)
+
+__all__ = [
+    "SCALE",
+    "SIGMA",
+    "beyond_means",
+    "generator_parameters",
+    "generator_share",
+    "mean_shift",
+    "mmd",
+    "most",
+    "null_mean",
+    "shift",
+    "weight",
+]
