@@ -24,9 +24,9 @@ from rich.table import Table
 from torch import Tensor
 
 import lora
-from proxies.lr_stability_cells import engine, networks
-from proxies.lr_stability_cells.naive import loop
-from proxies.lr_stability_cells.starts import starts
+from proxies.families.lr_stability.trials import engine, networks
+from proxies.families.lr_stability.trials.initializations import starts
+from proxies.families.lr_stability.trials.naive import loop
 
 NAMES = ("init_a", "init_b")
 RATES = torch.logspace(-16, -1, 20, base=2)

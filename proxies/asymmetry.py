@@ -10,11 +10,11 @@ from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.asymmetry_cells import advice, compare, linear, memory, names, similarity, teacher
-from proxies.asymmetry_cells.claims import CLAIMS
-from proxies.asymmetry_cells.evidence import EAGER, LAZY, PARTS, Records
-from proxies.asymmetry_cells.networks import ADAPTED, METHODS
-from proxies.asymmetry_cells.show import figure_data, tables
+from proxies.families.asymmetry.claims import CLAIMS
+from proxies.families.asymmetry.evidence import EAGER, LAZY, PARTS, Records
+from proxies.families.asymmetry.tables import figure_data, tables
+from proxies.families.asymmetry.trials import advice, factors, linear, memory, similarity, teacher, tuning
+from proxies.families.asymmetry.trials.networks import ADAPTED, METHODS
 
 RANKS = (1, 4, 16)
 SINGLE_RANKS = (2, 8, 16)  # at which single layers are adapted, to score the advice on them
@@ -62,7 +62,7 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     seeds = [FIRST + i for i in range(config.seeds)]
     run = {"seeds": [config.seeds], "steps": [config.steps]}
     methods, both = (list(METHODS), ["BA, random", "BA, orthonormal"]) if config.thorough else (CLAIMED, CLAIMED[:1])
-    turns = compare.turns_of(config.seeds)
+    turns = tuning.turns_of(config.seeds)
     digits = [
         {"layer": layer, "rank": rank, "samples": 1000, "turn": turn, "seed": FRESH + i}
         for layer in (BOTH if config.thorough else [])
@@ -71,11 +71,11 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     ]
     return {
         "methods": _map(
-            memo, compare.adapted, method=methods, rank=[4, 8], samples=[1000, 100], first_seed=[FIRST],
+            memo, tuning.adapted, method=methods, rank=[4, 8], samples=[1000, 100], first_seed=[FIRST],
             layers=[BOTH], **run,
         ),
         "layers": _map(
-            memo, compare.adapted, method=CLAIMED[1:], rank=SINGLE_RANKS, samples=[1000], first_seed=[FRESH],
+            memo, tuning.adapted, method=CLAIMED[1:], rank=SINGLE_RANKS, samples=[1000], first_seed=[FRESH],
             layers=[[layer] for layer in BOTH] if config.thorough else [], **run,
         ),
         "digits": [{**p, **r} for p, r in zip(digits, memo.map(advice.on_digits, digits), strict=True)],
@@ -96,8 +96,8 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "gaps": _map(memo, linear.gap_draws, samples=SAMPLES, repeats=[config.repeats], seed=range(FIRST, FIRST + 10)),
         "layer": _map(memo, memory.one_layer, d=[256], rank=[8], tokens=[32]),
         "block": _map(memo, memory.block, d=[64], d_ff=[176], rank=[8], tokens=[32]),
-        "spaces": _map(memo, names.spaces, size=[96], rank=[8], seed=range(FIRST, FIRST + 30)),
-        "moved": _map(memo, names.frozen_and_trained, seed=seeds),
+        "spaces": _map(memo, factors.spaces, size=[96], rank=[8], seed=range(FIRST, FIRST + 30)),
+        "moved": _map(memo, factors.frozen_and_trained, seed=seeds),
     }  # fmt: skip
 
 

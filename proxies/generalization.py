@@ -14,9 +14,9 @@ from loralab.claims import Measured
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import geometric_mean, mean, spread
-from proxies.generalization_cells import chain, posterior
-from proxies.generalization_cells.claims import CLAIMS
-from proxies.generalization_cells.worlds import CLASSES, D_IN, VARIANTS
+from proxies.families.generalization.claims import CLAIMS
+from proxies.families.generalization.trials import chain, posterior
+from proxies.families.generalization.trials.problems import CLASSES, D_IN, VARIANTS
 
 NOISE = 0.1
 EXACT = ("bits", "class", "entropy", "individual", "difference")  # bounds on the gap over all samples

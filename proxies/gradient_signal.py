@@ -17,9 +17,9 @@ from loralab.claims import Measured
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import geometric_mean, mean, spread
-from proxies.gradient_signal_cells import laws, networks, released, text, tuning
-from proxies.gradient_signal_cells.claims import BUDGETS, CLAIMS
-from proxies.gradient_signal_cells.rivals import STARTS
+from proxies.families.gradient_signal.claims import BUDGETS, CLAIMS
+from proxies.families.gradient_signal.trials import laws, networks, released, text, tuning
+from proxies.families.gradient_signal.trials.row_initializations import STARTS
 from theory.gradient_signal import batch as batch_theory
 from theory.gradient_signal import optimum as theory
 

@@ -12,12 +12,15 @@ import numpy as np
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.lr_stability_cells import architectures, coordinates_evidence, evidence, laws, show, sweep
-from proxies.lr_stability_cells.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, PAIRS, SCALES
-from proxies.lr_stability_cells.coordinates_claims import COORDINATE_CLAIMS
-from proxies.lr_stability_cells.evidence import Measurements
-from proxies.lr_stability_cells.plan import for_seeds
-from proxies.lr_stability_cells.starts import STARTS
+from proxies.families.lr_stability import evidence
+from proxies.families.lr_stability import tables as show
+from proxies.families.lr_stability.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, PAIRS, SCALES
+from proxies.families.lr_stability.claims.coordinates import COORDINATE_CLAIMS
+from proxies.families.lr_stability.evidence import Measurements, coordinates
+from proxies.families.lr_stability.trials import laws, sweep
+from proxies.families.lr_stability.trials.initializations import STARTS
+from proxies.families.lr_stability.trials.plan import for_seeds
+from proxies.instruments import architectures
 from theory.lr_stability.dynamics import Scale
 
 RANK, SAMPLES = 4, 32
@@ -136,7 +139,7 @@ def _carried(config: Config, memo: Memo, best: evidence.Found) -> tuple[dict[int
 def _inside(config: Config, memo: Memo) -> dict[str, np.ndarray]:
     """The slopes inside a transformer; nothing where it is left out."""
     widths = (*LLAMA_WIDTHS, 1024) if config.full else LLAMA_WIDTHS
-    return coordinates_evidence.collect(memo, widths, config.numbers()[:LLAMA_SEEDS]) if config.transformer else {}
+    return coordinates.collect(memo, widths, config.numbers()[:LLAMA_SEEDS]) if config.transformer else {}
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
@@ -151,9 +154,9 @@ def measure(config: Config, memo: Memo) -> Evidence:
     measured["L7"] = [None, None, *first_step]
     data, tables = show.of_grid(grid)
     inside = _inside(config, memo)
-    measured |= coordinates_evidence.evidence(inside)
+    measured |= coordinates.evidence(inside)
     if inside:
-        tables |= {"Inside a Llama: slopes after the last step (exponents)": coordinates_evidence.table(inside)}
+        tables |= {"Inside a Llama: slopes after the last step (exponents)": coordinates.table(inside)}
     if config.sweeps:
         stable, by_rank = _thresholds(config, memo)
         exponents = evidence.of_thresholds(stable, STABLE, by_rank)

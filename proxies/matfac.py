@@ -15,11 +15,11 @@ from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.matfac_cells import evidence
-from proxies.matfac_cells.alternating import alternating
-from proxies.matfac_cells.claims import CLAIMS
-from proxies.matfac_cells.evidence import FIXED, TOO_LARGE, Key
-from proxies.matfac_cells.sweep import Cell, sweep
+from proxies.families.matfac import evidence
+from proxies.families.matfac.claims import CLAIMS
+from proxies.families.matfac.evidence import FIXED, TOO_LARGE, Key
+from proxies.families.matfac.trials.alternating import alternating
+from proxies.families.matfac.trials.sweep import Cell, sweep
 
 FIXED_SEEDS = 40  # cells of one rate are cheap, and 40 of 40 puts a proportion's lower limit above 0.9
 CONTEXT_SEEDS = 5  # of a cell that is shown beside the compared ones and decides no claim

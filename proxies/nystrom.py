@@ -14,9 +14,9 @@ from loralab.claims import Measured
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import geometric_mean, mean, proportion, spread
-from proxies.nystrom_cells import adaptation, laws, limits, rivals
-from proxies.nystrom_cells.claims import ALIGNMENTS, CLAIMS, SIX
-from proxies.nystrom_cells.starts import ACCURACY, EPS
+from proxies.families.nystrom.claims import ALIGNMENTS, CLAIMS, SIX
+from proxies.families.nystrom.trials import adaptation, competitors, laws, limits
+from proxies.families.nystrom.trials.initialization import ACCURACY, EPS
 from theory.nystrom import asymmetric, symmetric
 
 CONDITIONS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
@@ -97,9 +97,9 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "scales": _map(memo, laws.symmetric_steps, **square, condition=[1e3], xi=SCALES, seed=seeds),
         "orders": _map(memo, laws.order, rank=[3], condition=[1e1, 1e3, 1e6], eta=["0.5", "0.4"], seed=seeds[:3]),
         "tails": _map(memo, laws.tail, **square, eta=(0.2, 0.3, 0.4, 0.49, 0.6, 0.8, 0.9), seed=seeds),
-        "others": _map(memo, rivals.other_methods, **grid, steps=[config.steps]),
-        "squares": _map(memo, rivals.least_squares, **grid, columns=[config.columns]),
-        "descent": _map(memo, rivals.gradient_descent, **square, condition=[1e1, 1e2], eta=[0.5, 0.9], seed=seeds),
+        "others": _map(memo, competitors.other_methods, **grid, steps=[config.steps]),
+        "squares": _map(memo, competitors.least_squares, **grid, columns=[config.columns]),
+        "descent": _map(memo, competitors.gradient_descent, **square, condition=[1e1, 1e2], eta=[0.5, 0.9], seed=seeds),
         "leaks": _map(memo, limits.leak, **square, eta=[0.5], size=LEAKS, seed=seeds),
         "random": _map(
             memo,

@@ -11,12 +11,15 @@ from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.overparam_generation_cells import cost, evidence, facts, images, judging, show, trained
-from proxies.overparam_generation_cells import sweep as sweeping
-from proxies.overparam_generation_cells.claims import CLAIMS, RANKS
-from proxies.overparam_generation_cells.evidence import NEW, STYLE
-from proxies.overparam_generation_cells.flow import SHAPES
-from proxies.overparam_generation_cells.training import Plan
+from proxies.families.overparam_generation import evidence
+from proxies.families.overparam_generation import tables as show
+from proxies.families.overparam_generation.claims import CLAIMS, RANKS
+from proxies.families.overparam_generation.evidence import NEW, STYLE
+from proxies.families.overparam_generation.trials import cost, facts, scores
+from proxies.families.overparam_generation.trials import sweep as sweeping
+from proxies.families.overparam_generation.trials.training import Plan
+from proxies.instruments import digit_networks, digit_targets
+from proxies.instruments.flow_matching import SHAPES
 from theory.overparam_generation import distances as theory
 
 REPEATS, DEFINITIONS = 400, 20  # draws of the null, and of images chosen for their mean
@@ -53,22 +56,22 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
-    base = memo(trained.base, steps=config.pretraining, seed=FIRST)
-    classifier = memo(trained.judge, seed=FIRST)
+    base = memo(digit_networks.base, steps=config.pretraining, seed=FIRST)
+    classifier = memo(digit_networks.judge, seed=FIRST)
     networks = {"pretraining": config.pretraining, "seed": FIRST}  # what the two are known by, in a cell's key
 
-    def problem(target: str, seeds: int) -> judging.Problem:
-        judge = trained.Judge(classifier["layers"])
-        return judging.problem(trained.read(base["layers"]), judge, target, range(FIRST, FIRST + seeds))
+    def problem(target: str, seeds: int) -> scores.Problem:
+        judge = digit_networks.Judge(classifier["layers"])
+        return scores.problem(digit_networks.read(base["layers"]), judge, target, range(FIRST, FIRST + seeds))
 
     def sweep(target: str, method: str, rank: int, seeds: int, steps: int, **networks: Any) -> Any:
         return sweeping.swept(problem(target, seeds), method, rank, Plan(steps))
 
     def anchors(target: str, seeds: int, **networks: Any) -> Any:
-        return judging.anchors(problem(target, seeds))
+        return scores.anchors(problem(target, seeds))
 
     def definition(repeats: int, seeds: int, **networks: Any) -> Any:
-        judge = trained.Judge(classifier["layers"])
+        judge = digit_networks.Judge(classifier["layers"])
         return {
             "null": facts.null(judge, repeats, FIRST),
             "diversity": [facts.diversity(judge, FIRST + i) for i in range(seeds)],
@@ -93,7 +96,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
     )
     tables = {f"{t}: means over seeds at the best rate": show.rows(t, swept) for t in seeds if seeds[t]}
     tables |= {"What distances mean, the mean over seeds": show.anchors(known), "CMMD of unlike sets": found["pairs"]}
-    real = {t: judging.pixels(images.of(labels)[: judging.SHOWN]) for t, labels in images.TARGETS.items()}
+    real = {t: scores.pixels(digit_targets.of(labels)[: scores.SHOWN]) for t, labels in digit_targets.TARGETS.items()}
     data = {
         "series": [show.series(key, cell) for key, cell in swept.items()],
         "grids": show.grids(swept),

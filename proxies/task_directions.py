@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.task_directions_cells import first_step, foretold, invariants, nulls, recall, steps, tuning
-from proxies.task_directions_cells.claims import CLAIMS
-from proxies.task_directions_cells.claims_directions import EDGES
-from proxies.task_directions_cells.evidence import PARTS, Records
-from proxies.task_directions_cells.planted import CASES
-from proxies.task_directions_cells.show import figure_data, tables
-from proxies.task_directions_cells.training import METHODS
+from proxies.families.task_directions.claims import CLAIMS
+from proxies.families.task_directions.claims.directions import EDGES
+from proxies.families.task_directions.evidence import PARTS, Records
+from proxies.families.task_directions.tables import figure_data, tables
+from proxies.families.task_directions.trials import first_step, invariants, nulls, predictions, recall, steps, tuning
+from proxies.families.task_directions.trials.planted import CASES
+from proxies.families.task_directions.trials.training import METHODS
 
 FIRST = 9000  # seed of the first draw, net or problem
 PROBLEMS = 20  # that recall is measured on
@@ -121,7 +121,7 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "tuned": over(tuning.tuned, _tuned(config)),
         "recall": over(recall.recall, _recalled(config)),
         "foretold": over(
-            foretold.foretold, _grid(seed=seeds, draws=[20 if quick else 50], updates=[100 if quick else 500])
+            predictions.foretold, _grid(seed=seeds, draws=[20 if quick else 50], updates=[100 if quick else 500])
         ),
         "edges": over(nulls.edge, edges),
         "drawn": over(

@@ -25,8 +25,8 @@ from loralab.code import ROOT, fingerprint, home
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store
-from proxies.lr_stability_cells import architectures
-from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted
+from proxies.instruments import architectures
+from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted
 from scaling.coord_report import Result, report
 from theory.lr_stability import exponents, max_single_lr
 
@@ -114,7 +114,7 @@ def check(config: Config) -> Result:
         "rate": config.rate, "blocks": config.blocks, "together": config.together,
     }  # fmt: skip
     points = [{"width": width, "seed": FIRST + i, **shared} for width in widths for i in range(config.seeds)]
-    memo = Memo(Store(), "coord_check", fingerprint(ROOT / "proxies" / "lr_stability_cells" / "coordinates.py"))
+    memo = Memo(Store(), "coord_check", fingerprint(ROOT / "proxies" / "instruments" / "coordinates.py"))
     cells = memo.map(coordinates, points)
     rows = [cells[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
     settings = asdict(config) | {"model_config": model, "lr_exponents": c, "widths": widths, "out": None}

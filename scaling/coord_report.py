@@ -10,7 +10,7 @@ from rich.table import Table
 
 from loralab.figures import STYLE
 from loralab.ledger import show
-from proxies.lr_stability_cells.coordinates import QUANTITIES, Series
+from proxies.instruments.coordinates import QUANTITIES, Series
 
 TOLERANCE = 0.15  # as wide as the worst of 608 slopes of single layers, at ties of two terms
 LABELS = {"Z_A": "$Z_A$", "Z_B": "$Z_B$", "delta1": r"$\delta^1$", "delta2": r"$\delta^2$", "delta3": r"$\delta^3$"}

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from proxies.overparam_generation_cells.metrics import kernel, median_distance, mmd
-from proxies.overparam_generation_cells.trained import Judge
+from proxies.instruments.digit_networks import Judge
+from proxies.instruments.image_distances import kernel, median_distance, mmd
 from scaling.config import Config
 from scaling.pretrained import folder_of
 from scaling.reading import pretrained

@@ -13,18 +13,9 @@ from loralab.figures import draw
 from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies.asymmetry import PROXY
-from proxies.asymmetry_cells import (
-    advice,
-    compare,
-    digits,
-    evidence,
-    linear,
-    memory,
-    names,
-    networks,
-    similarity,
-    teacher,
-)
+from proxies.families.asymmetry import evidence
+from proxies.families.asymmetry.trials import advice, digits, linear, memory, networks, similarity, teacher, tuning
+from proxies.families.asymmetry.trials import factors as names
 from theory.asymmetry import frozen_factor as theory
 from theory.asymmetry.freezing import which_to_freeze
 
@@ -149,7 +140,7 @@ def test_a_task_never_trains_on_its_test_images():
 
 def check_grid(monkeypatch, best: int) -> dict:
     """`adapted` where validation accuracy peaks at the rate 10^(best/2) and the test has another peak."""
-    monkeypatch.setattr(compare, "train", lambda nets, start, tuned, x, y, rates, *rest: rates)
+    monkeypatch.setattr(tuning, "train", lambda nets, start, tuned, x, y, rates, *rest: rates)
     calls = []
 
     def accuracy(nets, rates, x, y):
@@ -158,8 +149,8 @@ def check_grid(monkeypatch, best: int) -> dict:
         score = [1 - abs(2 * np.log10(rate) - peak) / 100 for rate in rates]
         return torch.tensor([score, score], dtype=torch.float64)
 
-    monkeypatch.setattr(compare, "accuracy", accuracy)
-    return compare.adapted("B, random", 2, 100, 1000, 2, 10, [0])
+    monkeypatch.setattr(tuning, "accuracy", accuracy)
+    return tuning.adapted("B, random", 2, 100, 1000, 2, 10, [0])
 
 
 @pytest.mark.parametrize("best", [-8, -5, 0, 2, 5])
@@ -328,7 +319,7 @@ def made_up(monkeypatch) -> None:
 
     gains = {"decaying": 0.3, "decaying, like a gradient": 0.6, "decaying, anti": -0.1, "flat": 0.0}
     advised = {name: ["A", 0.5, 0.1, 2.0, 1.0, 1.0] for name in ("fisher", "errors")}
-    monkeypatch.setattr(compare, "adapted", adapted)
+    monkeypatch.setattr(tuning, "adapted", adapted)
     monkeypatch.setattr(similarity, "similarity", overlaps)
     monkeypatch.setattr(teacher, "known", lambda case, rank, seed: learn(gains.get(case, -0.1) + (seed - 1002) / 1e6))
     monkeypatch.setattr(teacher, "fresh", lambda seed: learn((-1) ** seed * 0.1))

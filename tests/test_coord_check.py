@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 import lora
 from loralab.claims import Verdict, judge
-from proxies.lr_stability_cells import architectures, coordinates_evidence
-from proxies.lr_stability_cells.architectures import SMALL_LLAMA, at_width, check, check_width, default_widths, unit
-from proxies.lr_stability_cells.coordinates import QUANTITIES, coordinates, fitted, growth, trajectory
-from proxies.lr_stability_cells.coordinates_claims import COORDINATE_CLAIMS
+from proxies.families.lr_stability.claims.coordinates import COORDINATE_CLAIMS
+from proxies.families.lr_stability.evidence import coordinates as coordinates_evidence
+from proxies.instruments import architectures
+from proxies.instruments.architectures import SMALL_LLAMA, at_width, check, check_width, default_widths, unit
+from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted, growth, trajectory
 from scaling.coord_check import Config, main
 from scaling.coord_report import Result, faults
 from theory.lr_stability import exponents

@@ -36,7 +36,7 @@ def digits(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scaling.pretrained.diffusion.STEPS", 60)
-        patch.setattr("proxies.overparam_generation_cells.trained.JUDGE_STEPS", 300)
+        patch.setattr("proxies.instruments.digit_networks.JUDGE_STEPS", 300)
         for name in ("diffusion", "digit_judge"):
             pretrained.make(name, home / name)
     return home
@@ -112,7 +112,7 @@ def test_new_digits_are_learnt_by_class(tmp_path):
 
 
 def test_the_floor_is_the_distance_of_two_sets_of_real_images(digits):
-    from proxies.overparam_generation_cells.images import digits as images
+    from proxies.instruments.digit_targets import digits as images
 
     embedded = judges.digits()([pillow(x.view(1, 8, 8)) for x in images()[0]], torch.device("cpu"))
     order = (torch.randperm(len(embedded), generator=Generator().manual_seed(seed)) for seed in range(100))

@@ -15,14 +15,14 @@ from loralab.claims import Verdict
 from loralab.figures import draw
 from loralab.ledger import rows_of
 from loralab.store import Store
+from proxies.families.generalization.claims import CLAIMS
+from proxies.families.generalization.trials import chain, posterior, problems
 from proxies.generalization import PROXY
-from proxies.generalization_cells import chain, posterior, worlds
-from proxies.generalization_cells.claims import CLAIMS
 from theory.generalization import exact
 from theory.generalization.certificate import Posterior, gaussian_divergence
 
 seeds = st.integers(1000, 2**32 - 1)
-variants = st.sampled_from(list(worlds.VARIANTS))
+variants = st.sampled_from(list(problems.VARIANTS))
 fresh = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 
 
@@ -32,11 +32,11 @@ fresh = settings(max_examples=20, deadline=None, derandomize=True, database=None
 @fresh
 @given(variants, st.sampled_from([0.0, 0.1, 0.4]), seeds)
 def test_a_world_is_a_finite_problem(variant, noise, seed):
-    w = worlds.world(variant, noise, seed)
+    w = problems.world(variant, noise, seed)
     assert abs(w.p.sum() - 1) < 1e-12
     assert (w.p > 0).all()
     assert np.isin(w.losses, (0, 1)).all()
-    assert len(np.unique(w.losses, axis=0)) == len(w.losses) <= 2 ** worlds.VARIANTS[variant].bits
+    assert len(np.unique(w.losses, axis=0)) == len(w.losses) <= 2 ** problems.VARIANTS[variant].bits
     least = w.risks.min()
     assert (least == 0) if noise == 0 else (least >= noise - 1e-12), "nobody can foretell a changed label"
 
@@ -44,8 +44,8 @@ def test_a_world_is_a_finite_problem(variant, noise, seed):
 @fresh
 @given(seeds)
 def test_there_are_as_many_adapters_as_their_bits_can_name(seed):
-    for variant, adapter in worlds.VARIANTS.items():
-        updates = worlds._updates(variant, np.random.default_rng(seed))
+    for variant, adapter in problems.VARIANTS.items():
+        updates = problems._updates(variant, np.random.default_rng(seed))
         assert len(updates) == 2**adapter.bits
         assert np.linalg.matrix_rank(updates).max() == 1
 
@@ -53,7 +53,7 @@ def test_there_are_as_many_adapters_as_their_bits_can_name(seed):
 def check_ties() -> None:
     """Of about a hundred functions in random order, learning from four samples takes one that errs elsewhere; were the
     one that never errs the first, as when functions are sorted by their losses, there would be no risk at all."""
-    assert min(exact.summary(worlds.world("BA", 0.0, seed), 4).risk for seed in range(1000, 1005)) > 0.05
+    assert min(exact.summary(problems.world("BA", 0.0, seed), 4).risk for seed in range(1000, 1005)) > 0.05
 
 
 def test_ties_are_broken_without_a_look_at_the_truth():
@@ -61,20 +61,20 @@ def test_ties_are_broken_without_a_look_at_the_truth():
 
 
 def test_the_truth_first_in_a_tie_is_caught(monkeypatch):
-    correct = worlds.world
+    correct = problems.world
 
     def sorted_world(variant, noise, seed):
         w = correct(variant, noise, seed)
         return exact.World(w.p, np.unique(w.losses, axis=0))
 
-    monkeypatch.setattr(worlds, "world", sorted_world)
+    monkeypatch.setattr(problems, "world", sorted_world)
     with pytest.raises(AssertionError):
         check_ties()
 
 
 def test_a_cell_of_the_chain_is_what_the_theory_says_of_its_world():
     found = chain.chain("B", 0.1, 3, 50, 1000)
-    summary = exact.summary(worlds.world("B", 0.1, 1000), 3)
+    summary = exact.summary(problems.world("B", 0.1, 1000), 3)
     assert (found["risk"], found["train"], found["gap"]) == (summary.risk, summary.train, summary.gap)
     assert found["bits"] == pytest.approx(np.sqrt(6 * np.log(2) / (2 * 3)), rel=1e-12)
     assert found["interpolating_risk"] != pytest.approx(found["risk"], rel=0.1), "there is a training error"

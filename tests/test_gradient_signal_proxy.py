@@ -16,9 +16,9 @@ from loralab.figures import draw
 from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies import gradient_signal
+from proxies.families.gradient_signal.claims import CLAIMS
+from proxies.families.gradient_signal.trials import laws, networks, row_initializations, tasks, text, tuning
 from proxies.gradient_signal import PROXY
-from proxies.gradient_signal_cells import laws, networks, rivals, tasks, text, tuning
-from proxies.gradient_signal_cells.claims import CLAIMS
 from theory.gradient_signal import optimum as theory
 
 EPS32 = torch.finfo(torch.float32).eps
@@ -72,8 +72,8 @@ def check_starts() -> None:
     """Length and direction of every start, on a population whose second moments are exact."""
     p = example()
     stats = lora.collect(layer(p), ["0"], [(p.x, p.g)], "gradient", linear_loss)["0"]
-    rows = rivals.start_rows(stats, p.g.shape[1], p.rank, 1000)
-    assert tuple(rows) == rivals.STARTS
+    rows = row_initializations.start_rows(stats, p.g.shape[1], p.rank, 1000)
+    assert tuple(rows) == row_initializations.STARTS
     M, C = stats.second_moment, stats.covariance
     for name in ("orthogonal", "EVA", "EVA uncentred", "EVA rotated", "minor", "gradient SVD", "gradient_signal"):
         assert (rows[name] @ rows[name].mT - torch.eye(3)).abs().max() <= 1e-13, name
@@ -83,7 +83,7 @@ def check_starts() -> None:
     assert not torch.allclose(rows["EVA rotated"], rows["EVA"])
     assert size("EVA", C) == pytest.approx(float(torch.linalg.eigvalsh(C)[-3:].sum()), rel=1e-12)
     assert size("minor", C) == pytest.approx(float(torch.linalg.eigvalsh(C)[:3].sum()), rel=1e-9)
-    seen = rivals.captured(stats, rows)
+    seen = row_initializations.captured(stats, rows)
     assert seen["gradient_signal"]["token"] == pytest.approx(1, rel=1e-12)
     assert seen["gradient SVD"]["data set"] == pytest.approx(1, rel=1e-12)
     assert seen["EVA uncentred"]["inputs"] == pytest.approx(1, rel=1e-12)
@@ -257,7 +257,7 @@ def made_up(task: tuple[str, str], steps: list[int], seeds: list[int]) -> dict[s
             "test": [[level(start, n) * (1 + seed % 3) for seed in seeds] for n in steps],
             "by rate": [[level(start, n)] * 3 for n in steps],
         }
-        for start in rivals.STARTS
+        for start in row_initializations.STARTS
     }  # fmt: skip
     return {"seen": [], **found}
 
@@ -308,7 +308,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
 
 
 def test_missing_peft_is_an_import_error(monkeypatch):
-    from proxies.gradient_signal_cells import released
+    from proxies.families.gradient_signal.trials import released
 
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"pip install 'loralab\[llm\]', or pass --no-peft"):

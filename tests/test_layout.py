@@ -41,14 +41,14 @@ def test_imports_go_one_way(package):
 def test_no_family_imports_another():
     for file in (ROOT / "proxies").rglob("*.py"):
         for stem in stems():
-            if not name(file).startswith((f"proxies/{stem}.", f"proxies/{stem}_cells/")):
-                others = {f"proxies.{stem}", f"proxies.{stem}_cells"}
+            if not name(file).startswith((f"proxies/{stem}.", f"proxies/families/{stem}/")):
+                others = {f"proxies.{stem}", f"proxies.families.{stem}"}
                 assert not others & set(imported(file)), f"{name(file)} imports the family {stem}"
 
 
-def test_a_folder_of_cells_belongs_to_a_family():
-    folders = {path.name for path in (ROOT / "proxies").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders <= {f"{stem}_cells" for stem in stems()}
+def test_every_family_has_its_rooms():
+    folders = {path.name for path in (ROOT / "proxies" / "families").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == set(stems())
 
 
 @pytest.mark.parametrize("stem", stems())

@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 
 import lora
 from lora.statistics import Statistics
-from proxies.lr_stability_cells import engine, networks, starts
-from proxies.lr_stability_cells.engine import QUANTITIES, Runs
-from proxies.lr_stability_cells.networks import Network
-from proxies.lr_stability_cells.starts import STARTS
+from proxies.families.lr_stability.trials import engine, initializations, networks
+from proxies.families.lr_stability.trials.engine import QUANTITIES, Runs
+from proxies.families.lr_stability.trials.initializations import STARTS
+from proxies.families.lr_stability.trials.networks import Network
 
 EPS = torch.finfo(torch.float64).eps
 RANK, SAMPLES = 2, 16
@@ -28,7 +28,7 @@ def small(width: int = 20, seeds: tuple[int, ...] = (1000, 1001), readout: str =
 
 
 def several(names: list[str], network: Network, seeds: tuple[int, ...] = (1000, 1001), scale: float = 1.0):
-    return starts.starts(names, network, network.H.shape[1], seeds, RANK, scale)
+    return initializations.starts(names, network, network.H.shape[1], seeds, RANK, scale)
 
 
 def rates(*values: float, seeds: int = 2) -> Tensor:
@@ -220,7 +220,7 @@ def test_a_seed_is_one_problem_at_every_width():
 @pytest.mark.parametrize("name", ["init_a", "init_b", "gaussian", "orthogonal"])
 def test_blind_starts_are_those_of_the_library(name):
     H = small().H[0]
-    B, A = starts.start(name, H, RANK, Generator().manual_seed(7))
+    B, A = initializations.start(name, H, RANK, Generator().manual_seed(7))
     known = lora.SCHEMES[name](torch.zeros(20, 20, dtype=H.dtype), RANK, Generator().manual_seed(7))
     assert torch.equal(B, known.B)
     assert torch.equal(A, known.A)
@@ -228,7 +228,7 @@ def test_blind_starts_are_those_of_the_library(name):
 
 def test_a_start_never_forms_the_weight():
     # 2^17 squared numbers would be 64 GiB
-    assert starts.start("init_b", torch.zeros(2**17, 1), 1, Generator().manual_seed(0)).B.shape == (2**17, 1)
+    assert initializations.start("init_b", torch.zeros(2**17, 1), 1, Generator().manual_seed(0)).B.shape == (2**17, 1)
 
 
 def test_eva_is_that_of_the_library():
@@ -236,17 +236,19 @@ def test_eva_is_that_of_the_library():
     H = small(24).H[0]
     stats = Statistics(SAMPLES, H.mean(1), H @ H.mT / SAMPLES, tokens=SAMPLES)
     A = lora.SCHEMES["eva"](torch.zeros(24, 24, dtype=H.dtype), RANK, stats=stats).A
-    found = starts.start("eva", H, RANK, Generator().manual_seed(0))
+    found = initializations.start("eva", H, RANK, Generator().manual_seed(0))
     assert not found.B.any()
     assert torch.allclose(found.A, A, atol=1e4 * EPS)
-    whitened = starts.start("eva_whitened", H, RANK, Generator().manual_seed(0)).A @ (H - H.mean(1, keepdim=True))
+    whitened = initializations.start("eva_whitened", H, RANK, Generator().manual_seed(0)).A @ (
+        H - H.mean(1, keepdim=True)
+    )
     assert torch.allclose(whitened @ whitened.mT / SAMPLES, torch.eye(RANK, dtype=H.dtype), atol=1e4 * EPS)
 
 
 def test_pissa_like_pairs_are_orthonormal_and_balanced():
     H, scale = small(24).H[0], 0.5
     for name in ("pissa", "pissa_aligned"):
-        B, A = starts.start(name, H, RANK, Generator().manual_seed(3), scale)
+        B, A = initializations.start(name, H, RANK, Generator().manual_seed(3), scale)
         for gram in (scale * B.mT @ B, scale * A @ A.mT):
             assert torch.allclose(gram, torch.eye(RANK, dtype=H.dtype), atol=1e3 * EPS), name
 

@@ -16,10 +16,13 @@ from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import lr_stability
 from proxies import lr_stability as family
+from proxies.families.lr_stability import claims, evidence, tables
+from proxies.families.lr_stability.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
+from proxies.families.lr_stability.evidence import coordinates
+from proxies.families.lr_stability.trials import laws, plan, sweep
+from proxies.families.lr_stability.trials.initializations import STARTS
+from proxies.instruments import slopes
 from proxies.lr_stability import PROXY, Config
-from proxies.lr_stability_cells import claims, coordinates_evidence, evidence, laws, plan, show, slopes, sweep
-from proxies.lr_stability_cells.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
-from proxies.lr_stability_cells.starts import STARTS
 from theory.lr_stability import stability as theory
 
 EPS = np.finfo(float).eps
@@ -236,7 +239,7 @@ def test_the_laws_are_measured():
 def test_every_configuration_measures_what_it_declares():
     ids = [claim.id for claim in PROXY.claims]
     assert len(set(ids)) == len(ids)
-    assert set(ids) == evidence.UNMEASURED.keys() | coordinates_evidence.evidence({}).keys()
+    assert set(ids) == evidence.UNMEASURED.keys() | coordinates.evidence({}).keys()
 
 
 def test_default_seeds_are_not_those_that_criteria_were_set_on():
@@ -292,7 +295,7 @@ def test_figures_of_sweeps():
         for c in evidence.CARRIED
     ]
     lines = [{**line, "level": level, "start": "init_a"} for level in ("feature", "mup", "standard", "residual")]
-    grid = show.of_grid(powers_of_theory())[0]
+    grid = tables.of_grid(powers_of_theory())[0]
     drawn = lr_stability.figures({**grid, "lines": lines, "transfer": rows})
     assert set(drawn) == {"plane", "rates", "transfer"}
     assert len(grid["plane"]) == 2 * 6 * 16
@@ -300,9 +303,9 @@ def test_figures_of_sweeps():
 
 def test_regions_of_the_figure_are_those_of_the_theory():
     """Init[A]: c_B <= 0 and c_A + c_B <= -1; Init[B]: c_A <= -1 and the same; within the box."""
-    regions = {name: show._region(name) for name in claims.NAMES}
+    regions = {name: tables._region(name) for name in claims.NAMES}
     A, B = ({tuple(corner) for corner in regions[name]["polygon"]} for name in claims.NAMES)
-    low, high = show.BOX
+    low, high = tables.BOX
     assert {(low, low), (low, 0), (-1, 0), (high, -1 - high), (high, low)} == A
     assert {(low, low), (low, high), (-1 - high, high), (-1, 0), (-1, low)} == B
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from proxies.matfac_cells import alternating, compare, engine, methods, optimisers, sweep, targets
-from proxies.matfac_cells.methods import METHODS, Overparam, Params, Sizes
-from proxies.matfac_cells.optimisers import OPTIMISERS
+from proxies.families.matfac.trials import alternating, compare, engine, methods, optimizers, sweep, targets
+from proxies.families.matfac.trials.methods import METHODS, Overparam, Params, Sizes
+from proxies.families.matfac.trials.optimizers import OPTIMISERS
 from theory.matfac import generator_network as theory
 
 EPS = torch.finfo(torch.float64).eps
@@ -138,7 +138,7 @@ def test_optimisers_are_torch_optim(name, seed):
 
 
 def test_adam_in_blocks_of_one_run(monkeypatch):
-    monkeypatch.setattr(optimisers, "BLOCK", 1)
+    monkeypatch.setattr(optimizers, "BLOCK", 1)
     check_optimiser("Adam", 0)
 
 

@@ -26,8 +26,8 @@ from test_matfac_engine import (
 )
 from torch import Tensor
 
-from proxies.matfac_cells import engine, optimisers, sweep
-from proxies.matfac_cells.methods import Overparam
+from proxies.families.matfac.trials import engine, optimizers, sweep
+from proxies.families.matfac.trials.methods import Overparam
 from theory.matfac import generator_network as theory
 
 
@@ -110,13 +110,13 @@ def no_gradient_for_z(self, P, memory, gB, gA, out, right=Overparam.backward):
 
 
 def no_bias_correction(self, theta, gradient, rate):
-    self.m.lerp_(gradient, 1 - optimisers.BETA1)
-    self.v.mul_(optimisers.BETA2).addcmul_(gradient, gradient, value=1 - optimisers.BETA2)
-    theta -= rate * self.m / (self.v.sqrt() + optimisers.EPS)
+    self.m.lerp_(gradient, 1 - optimizers.BETA1)
+    self.v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
+    theta -= rate * self.m / (self.v.sqrt() + optimizers.EPS)
 
 
 def damped_momentum(self, theta, gradient, rate):
-    self.v.lerp_(gradient, 1 - optimisers.MOMENTUM)
+    self.v.lerp_(gradient, 1 - optimizers.MOMENTUM)
     theta -= rate * self.v
 
 
@@ -135,10 +135,10 @@ ENGINE: dict[str, tuple[Any, str, Callable[..., Any], Callable[[], None]]] = {
     "z left out": (Overparam, "backward", no_gradient_for_z, lambda: check_gradient("OP bias", (4, 3, 2), 0)),
     "z left out, in training": (Overparam, "backward", no_gradient_for_z, lambda: check_training("OP default", "SGD")),
     "Adam without bias correction": (
-        optimisers.Adam, "step", no_bias_correction, lambda: check_optimiser("Adam", 0)),
+        optimizers.Adam, "step", no_bias_correction, lambda: check_optimiser("Adam", 0)),
     "momentum damped by 1 - 0.9": (
-        optimisers.Momentum, "step", damped_momentum, lambda: check_optimiser("momentum", 0)),
-    "one rate for all runs": (optimisers.SGD, "step", one_rate_for_all, lambda: check_optimiser("SGD", 0)),
+        optimizers.Momentum, "step", damped_momentum, lambda: check_optimiser("momentum", 0)),
+    "one rate for all runs": (optimizers.SGD, "step", one_rate_for_all, lambda: check_optimiser("SGD", 0)),
     "a diverged run as a large number": (sweep, "listed", diverged_as_a_number, check_diverged),
     "a grid that is never extended": (sweep, "MOST", 0, check_extension),  # type: ignore[dict-item]
 }  # fmt: skip

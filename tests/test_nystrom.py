@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from loralab.figures import draw
 from loralab.ledger import rows_of
 from loralab.store import Store
+from proxies.families.nystrom.claims import CLAIMS, ROUNDING
+from proxies.families.nystrom.trials import adaptation, laws
 from proxies.nystrom import PROXY
-from proxies.nystrom_cells import adaptation, laws
-from proxies.nystrom_cells.claims import CLAIMS, ROUNDING
 from theory.nystrom import asymmetric, sketch, symmetric, truncated
 from theory.nystrom import iterations as run
 

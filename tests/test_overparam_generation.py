@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import lora
 from lora.variants.generator import Generator
-from proxies.overparam_generation_cells import cost, metrics
+from proxies.families.overparam_generation.trials import cost
+from proxies.instruments import image_distances
 from theory.matfac import generator_network
 from theory.overparam_generation import distances as theory
 
@@ -28,7 +29,7 @@ def check_metric(n: int, m: int, sigma: float, seed: int) -> None:
     """The fast distance against the definition, pair by pair."""
     rng = np.random.default_rng(seed)
     x, y = on_sphere(rng, n, 5), on_sphere(rng, m, 5, 0.3)
-    found = metrics.mmd(torch.tensor(x), torch.tensor(y), sigma)
+    found = image_distances.mmd(torch.tensor(x), torch.tensor(y), sigma)
     for unbiased, value in ((False, found.biased), (True, found.unbiased)):
         # Means of numbers up to 1, scaled by 1000; a squared distance has an error of some eps, over 2 sigma^2.
         tolerance = 1000 * (20 + 20 / sigma**2) * EPS

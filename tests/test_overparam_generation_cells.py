@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 import lora
-from proxies.overparam_generation_cells import adapters, flow, images, training
-from proxies.overparam_generation_cells.trained import Linear
+from proxies.families.overparam_generation.trials import adapters, training
+from proxies.instruments import digit_targets, flow_matching
+from proxies.instruments.digit_networks import Linear
 
 EPS = np.finfo(float).eps
 
@@ -17,7 +18,7 @@ EPS = np.finfo(float).eps
 def small_base(seed: int) -> list[Linear]:
     rng = Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=rng, dtype=torch.float64) / 8
-    return [Linear(draw(out, in_), draw(out)) for out, in_ in flow.SHAPES]
+    return [Linear(draw(out, in_), draw(out)) for out, in_ in flow_matching.SHAPES]
 
 
 def by_lora(base, method: str, rank: int, seed: int, data: Tensor, rate: float, plan: training.Plan):
@@ -26,7 +27,7 @@ def by_lora(base, method: str, rank: int, seed: int, data: Tensor, rate: float, 
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], rate)
     rng, losses = Generator().manual_seed(seed), []
     for step in range(plan.steps):
-        x, t, v = flow.draws(data, plan.batch, rng)
+        x, t, v = flow_matching.draws(data, plan.batch, rng)
         optimizer.zero_grad()
         value = (net(x, t) - v).square().mean()
         value.backward()
@@ -39,13 +40,13 @@ def by_lora(base, method: str, rank: int, seed: int, data: Tensor, rate: float, 
 def check_engine(method: str, rank: int = 2) -> None:
     """Every run of two rates and two seeds against a model adapted by `lora`, in float64: losses and final function."""
     base, plan, seeds, rates = small_base(1000), training.Plan(8, 16), [1000, 1001], [1e-3, 1e-1]
-    data = [images.split("new classes", seed).train.double() for seed in seeds]
+    data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
     parameters, loss = training.train(base, adapters.start(base, method, rank, seeds, 2), data, seeds, rates, plan)
     x, t = (
         torch.randn(5, 64, generator=Generator().manual_seed(7), dtype=torch.float64),
         torch.linspace(0, 1, 5).double(),
     )
-    found = flow.velocity(adapters.layers(base, parameters), x, t)
+    found = flow_matching.velocity(adapters.layers(base, parameters), x, t)
     for i, rate in enumerate(rates):
         for j, seed in enumerate(seeds):
             losses, net = by_lora(base, method, rank, seed, data[j], rate, plan)
@@ -88,7 +89,7 @@ def test_a_start_is_the_librarys_and_adds_nothing():
         expected = adapters.module(base)(x, t)
     for method in adapters.METHODS:
         start = adapters.start(base, method, 2, [5, 6], 3)
-        found = flow.velocity(adapters.layers(base, start), x, t)
+        found = flow_matching.velocity(adapters.layers(base, start), x, t)
         assert found.shape == (3, 2, 4, 64)
         torch.testing.assert_close(
             found, expected.expand_as(found), rtol=0, atol=100 * EPS * float(expected.abs().max())
@@ -105,7 +106,8 @@ def check_midpoint() -> None:
     a, x = -1.5, torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     exact = (x + 1 / a**2) * math.exp(a) - 1 / a - 1 / a**2
     errors = [
-        float((flow.integrate(lambda x, t: a * x + t[..., None], x, steps) - exact).abs().max()) for steps in (20, 40)
+        float((flow_matching.integrate(lambda x, t: a * x + t[..., None], x, steps) - exact).abs().max())
+        for steps in (20, 40)
     ]
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)  # the next term is of order 1/steps
 
@@ -116,8 +118,8 @@ def test_the_sampler_is_of_second_order():
 
 def check_path() -> None:
     """x_t and v of (1): at x_t following v for the time that is left ends at an image, going back at noise."""
-    data = images.split("new style", 1000).train.double()
-    x, t, v = flow.draws(data, 500, Generator().manual_seed(1))
+    data = digit_targets.split("new style", 1000).train.double()
+    x, t, v = flow_matching.draws(data, 500, Generator().manual_seed(1))
     ends = x + (1 - t)[:, None] * v
     distance = torch.cdist(ends, data, compute_mode="donot_use_mm_for_euclid_dist").min(1).values
     assert float(distance.max()) <= 100 * EPS * 8
@@ -133,14 +135,14 @@ def test_draws_lie_on_straight_paths_from_noise_to_images():
 
 
 def test_a_split_shares_no_image_and_a_target_is_what_it_says():
-    every, labels = images.both_styles()
-    for target, wanted in images.TARGETS.items():
-        parts = images.split(target, 1003)
+    every, labels = digit_targets.both_styles()
+    for target, wanted in digit_targets.TARGETS.items():
+        parts = digit_targets.split(target, 1003)
         assert [len(part) for part in parts][:2] == [200, 200]
         together = torch.cat(list(parts))
-        assert len(together) == len(images.of(wanted)) == int(torch.isin(labels, torch.tensor(wanted)).sum())
-        assert torch.equal(together.sort(0).values, images.of(wanted).sort(0).values), "every image once"
-        assert not torch.equal(parts.train, images.split(target, 1004).train)
-    seen, style = images.of(images.SEEN), images.of(images.TARGETS["new style"])
+        assert len(together) == len(digit_targets.of(wanted)) == int(torch.isin(labels, torch.tensor(wanted)).sum())
+        assert torch.equal(together.sort(0).values, digit_targets.of(wanted).sort(0).values), "every image once"
+        assert not torch.equal(parts.train, digit_targets.split(target, 1004).train)
+    seen, style = digit_targets.of(digit_targets.SEEN), digit_targets.of(digit_targets.TARGETS["new style"])
     assert torch.equal(seen, -style)
     assert float(every.abs().max()) == 1

@@ -28,24 +28,25 @@ from test_overparam_generation_sweep import (
 )
 
 from loralab.statistics import geometric_mean
-from proxies.overparam_generation_cells import adapters, compare, flow, judging, metrics, sweep, training
+from proxies.families.overparam_generation.trials import adapters, compare, scores, sweep, training
+from proxies.instruments import flow_matching, image_distances
 from theory.matfac import generator_network
 from theory.overparam_generation import distances as theory
 
-right_loss, right_heads, right_norms = flow.loss, adapters._heads, adapters.row_norms
+right_loss, right_heads, right_norms = flow_matching.loss, adapters._heads, adapters.row_norms
 
 
 def diagonals_swapped(x, y, sigma=10.0, scale=1000.0):
     """The biased distance given out as the unbiased one, and back."""
-    return metrics.Distance(*reversed(right_mmd(x, y, sigma, scale)))
+    return image_distances.Distance(*reversed(right_mmd(x, y, sigma, scale)))
 
 
-right_mmd = metrics.mmd
+right_mmd = image_distances.mmd
 
 
 def without_cross_twice(x, y, sigma=10.0, scale=1000.0):
-    cross = scale * float(metrics.kernel(x, y, sigma).mean())
-    return metrics.Distance(*(one + cross for one in right_mmd(x, y, sigma, scale)))
+    cross = scale * float(image_distances.kernel(x, y, sigma).mean())
+    return image_distances.Distance(*(one + cross for one in right_mmd(x, y, sigma, scale)))
 
 
 def without_half(a, b, sigma):
@@ -60,14 +61,14 @@ def nearer_by_half(sigma=10.0, scale=1000.0, farthest=2.0):
     return scale * (2 - 2 * math.exp(-(farthest**2) / (4 * sigma**2)))
 
 
-def from_image_to_noise(images, n, rng, right=flow.draws):
+def from_image_to_noise(images, n, rng, right=flow_matching.draws):
     x, t, v = right(images, n, rng)
-    return flow.Draws(x, 1 - t, v)
+    return flow_matching.Draws(x, 1 - t, v)
 
 
-def noise_subtracted_twice(images, n, rng, right=flow.draws):
+def noise_subtracted_twice(images, n, rng, right=flow_matching.draws):
     x, t, v = right(images, n, rng)
-    return flow.Draws(x, t, v + (x - t[:, None] * v))
+    return flow_matching.Draws(x, t, v + (x - t[:, None] * v))
 
 
 def euler(v, x, steps):
@@ -105,7 +106,7 @@ def diverged_forgiven(validation):
     return int(np.nanmean(validation, 1).argmin())
 
 
-def any_finite_is_fine(found, real, problem, right=judging.scores):
+def any_finite_is_fine(found, real, problem, right=scores.scores):
     return right(found.nan_to_num(posinf=1.0), real, problem)
 
 
@@ -114,9 +115,9 @@ def unpaired(first, second):
 
 
 THEORY: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "biased for unbiased": (metrics, "mmd", diagonals_swapped, lambda: check_metric(4, 5, 1.0, 1000)),
-    "the cross term once": (metrics, "mmd", without_cross_twice, lambda: check_metric(4, 5, 1.0, 1000)),
-    "sigma^2 for 2 sigma^2": (metrics, "kernel", without_half, lambda: check_metric(4, 5, 1.0, 1000)),
+    "biased for unbiased": (image_distances, "mmd", diagonals_swapped, lambda: check_metric(4, 5, 1.0, 1000)),
+    "the cross term once": (image_distances, "mmd", without_cross_twice, lambda: check_metric(4, 5, 1.0, 1000)),
+    "sigma^2 for 2 sigma^2": (image_distances, "kernel", without_half, lambda: check_metric(4, 5, 1.0, 1000)),
     "no factorial in the weights": (
         theory, "weight", lambda j, sigma=10.0, scale=1000.0: scale * math.exp(-(sigma**-2)) * sigma ** (-2 * j),
         lambda: check_series(1000, 1.0)),
@@ -144,17 +145,17 @@ THEORY: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
 
 op_lora = lambda: check_engine("OP-LoRA")
 CELLS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "time the other way round": (flow, "draws", from_image_to_noise, check_path),
-    "v too long": (flow, "draws", noise_subtracted_twice, check_path),
-    "Euler for midpoint": (flow, "integrate", euler, check_midpoint),
+    "time the other way round": (flow_matching, "draws", from_image_to_noise, check_path),
+    "v too long": (flow_matching, "draws", noise_subtracted_twice, check_path),
+    "Euler for midpoint": (flow_matching, "integrate", euler, check_midpoint),
     "no gradient for h": (adapters._Product, "backward", staticmethod(dead_to_gradients), op_lora),
     "half of b2": (adapters, "_heads", without_last_bias, op_lora),
     "norms of W": (adapters, "row_norms", norms_of_the_base, lambda: check_engine("DoRA")),
     "norms of W, in OP-DoRA": (adapters, "row_norms", norms_of_the_base, lambda: check_engine("OP-DoRA")),
     "norms without the cross term": (adapters, "row_norms", norms_without_cross, check_norms),
-    "runs share a loss": (flow, "loss", summed_loss, lambda: check_engine("LoRA")),
-    "one noise for both": (judging, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
-    "infinite pixels clipped": (judging, "scores", any_finite_is_fine, check_not_finite),
+    "runs share a loss": (flow_matching, "loss", summed_loss, lambda: check_engine("LoRA")),
+    "one noise for both": (scores, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
+    "infinite pixels clipped": (scores, "scores", any_finite_is_fine, check_not_finite),
     "ratios of different seeds": (compare, "ratio", unpaired, check_paired),
 }  # fmt: skip
 

@@ -7,7 +7,8 @@ from loralab import figures
 from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies import overparam_generation as family
-from proxies.overparam_generation_cells import cost, judging, sweep, trained
+from proxies.families.overparam_generation.trials import cost, scores, sweep
+from proxies.instruments import digit_networks
 
 CURVES = {  # method: exponent of the best rate, width, and distance at it by rank
     "LoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
@@ -23,13 +24,13 @@ def in_place_of_training(monkeypatch) -> None:
     def run(problem, method, rank, exponents, plan):
         best, width, levels = CURVES[method]
         table = valley(exponents, best, width, levels[rank], len(problem.seeds))
-        shown = [[[i % 17] * 64] * judging.SHOWN for i in range(len(exponents))]
-        return sweep.Runs(list(exponents), table, dict.fromkeys(judging.SCORES, table), shown, 9, 0 * table + 0.1)
+        shown = [[[i % 17] * 64] * scores.SHOWN for i in range(len(exponents))]
+        return sweep.Runs(list(exponents), table, dict.fromkeys(scores.SCORES, table), shown, 9, 0 * table + 0.1)
 
     for name, network in small_networks().items():
         given = lambda network=network, **point: network
         given.__name__ = name  # by which the run store keeps it
-        monkeypatch.setattr(trained, name, given)
+        monkeypatch.setattr(digit_networks, name, given)
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(sweep, "run", run)
     shares = lambda **point: {"shares": [0.03, 0.04, 0.05]}

@@ -10,17 +10,10 @@ import pytest
 import torch
 from torch import Generator
 
-from proxies.overparam_generation_cells import (
-    compare,
-    cost,
-    facts,
-    flow,
-    images,
-    judging,
-    sweep,
-    trained,
-)
-from proxies.overparam_generation_cells.training import Plan
+from proxies.families.overparam_generation.trials import compare, cost, facts, sweep
+from proxies.families.overparam_generation.trials import scores as judging
+from proxies.families.overparam_generation.trials.training import Plan
+from proxies.instruments import digit_networks, digit_targets, flow_matching
 from theory.overparam_generation import distances as theory
 
 
@@ -148,10 +141,10 @@ def test_ratios_are_paired():
 
 def small_problem(seeds=(1000, 1001)) -> judging.Problem:
     rng = Generator().manual_seed(0)
-    draw = lambda out, in_: trained.Linear(torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out))
-    judge = trained.Judge([])
-    judge.layers = [draw(8, 64), draw(images.LABELS, 8)]
-    return judging.problem([draw(*shape) for shape in flow.SHAPES], judge, "new classes", seeds)
+    draw = lambda out, in_: digit_networks.Linear(torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out))
+    judge = digit_networks.Judge([])
+    judge.layers = [draw(8, 64), draw(digit_targets.LABELS, 8)]
+    return judging.problem([draw(*shape) for shape in flow_matching.SHAPES], judge, "new classes", seeds)
 
 
 def check_not_finite() -> None:
@@ -186,33 +179,33 @@ def test_the_noise_that_chooses_is_not_the_one_that_judges():
 
 def test_shares_and_pixels():
     problem = small_problem()
-    real = images.of(images.TARGETS["new classes"])
+    real = digit_targets.of(digit_targets.TARGETS["new classes"])
     share = judging.scores(real, real, problem)["share"]
     assert share == pytest.approx(
         float(((problem.judge.labels(real) >= 5) & (problem.judge.labels(real) < 10)).float().mean())
     )
     assert judging.pixels(torch.tensor([[-1.0, 1.0, 0.0, 9.0, math.nan]])) == [[0, 16, 8, 16, 8]]
-    digits = images.digits()[0]
+    digits = digit_targets.digits()[0]
     assert torch.equal(torch.tensor(judging.pixels(digits)) / 8 - 1, digits)
 
 
 @cache
 def small_networks() -> dict[str, Any]:
     """A base and a judge, trained once for all tests."""
-    return {"base": trained.base(300, 1000), "judge": trained.judge(1000)}
+    return {"base": digit_networks.base(300, 1000), "judge": digit_networks.judge(1000)}
 
 
 def test_the_base_learns_and_the_judge_is_right():
     base, found = small_networks()["base"], small_networks()["judge"]
     assert base["loss"] < 1.0  # 1.9 is the variance of v, what a network that says nothing is left with
     assert found["accuracy"] > 0.97
-    judge, (x, y) = trained.Judge(found["layers"]), images.both_styles()
+    judge, (x, y) = digit_networks.Judge(found["layers"]), digit_targets.both_styles()
     assert float((judge.labels(x) == y).float().mean()) == pytest.approx(found["accuracy"], abs=1e-3)
     assert torch.allclose(judge.embed(x).norm(dim=1), torch.ones(len(x)), atol=1e-6)
 
 
 def test_facts_on_digits():
-    judge = trained.Judge(small_networks()["judge"]["layers"])
+    judge = digit_networks.Judge(small_networks()["judge"]["layers"])
     for one in facts.null(judge, 200, 1000):
         assert abs(one["biased"]) < 3.5
         assert abs(one["unbiased"]) < 3.5

@@ -12,20 +12,20 @@ from torch import Generator, nn
 
 import lora
 from lora.variants.dash import DashLinear
-from proxies.task_directions_cells import (
+from proxies.families.task_directions.trials import (
     digits,
     directions,
     first_step,
-    foretold,
     invariants,
     nulls,
     planted,
+    predictions,
     recall,
     steps,
     training,
     tuning,
 )
-from proxies.task_directions_cells.planted import LAYER, SIZE
+from proxies.families.task_directions.trials.planted import LAYER, SIZE
 from theory.task_directions import directions as theory
 
 EPS32 = torch.finfo(torch.float32).eps
@@ -330,11 +330,11 @@ def test_the_net_knows_its_digits_and_not_yet_the_task():
 
 def check_foretold(seed: int) -> None:
     """Each task with each source, score and size once; the rotated change is at chance, the true one is not."""
-    found = foretold.foretold(seed, 10, 10)
+    found = predictions.foretold(seed, 10, 10)
     keys = [(r["task"], r["source"], r["score"], r["sizes"]) for r in found["overlaps"]]
     others = len(digits.KINDS) * (len(digits.KINDS) - 1)
     assert len(keys) == 6 * (others + len(digits.KINDS) * 3)
-    assert {source for _, source, _, _ in keys} == {"LoRA 10", "gradient", "rotated", foretold.TASK}
+    assert {source for _, source, _, _ in keys} == {"LoRA 10", "gradient", "rotated", predictions.TASK}
     by_size = lambda source: [r["value"] - r["null"] for r in found["overlaps"]
                               if (r["source"], r["score"]) == (source, "abs")]  # fmt: skip
     assert abs(np.mean(by_size("rotated"))) < 0.1  # 18 overlaps of spread 0.1

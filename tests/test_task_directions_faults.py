@@ -32,7 +32,7 @@ from test_task_directions_cells import (
 
 import lora
 from lora.variants import dash
-from proxies.task_directions_cells import directions, foretold, nulls, planted, steps, training, tuning
+from proxies.families.task_directions.trials import directions, nulls, planted, predictions, steps, training, tuning
 from theory.task_directions import directions as theory
 from theory.task_directions import learning
 from theory.task_directions import null as chance
@@ -40,7 +40,7 @@ from theory.task_directions import null as chance
 right_fit, right_expected, right_rotated = training.fit, theory.expected_overlap, chance.rotated_coordinates
 right_problem, right_haar, right_mean = planted.problem, chance.haar, learning.first_step_mean
 right_snr, right_reach, right_launch = learning.signal_to_noise, learning.reach, dash.DashLinear.launch
-right_full, right_rates = foretold.full_change, dash.change_rates
+right_full, right_rates = predictions.full_change, dash.change_rates
 
 
 def columns_of_the_right_factor(basis, D):
@@ -161,7 +161,7 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "the last directions": (directions, "change_rates", backwards, lambda: check_sources(1000)),
     "a source by size for one by rate": (directions, "change_rates", not_divided, lambda: check_sources(1000)),
     "the bidiagonal law with equal freedom": (nulls, "smallest", equal_freedom, lambda: check_smallest(1000)),
-    "another layer's change": (foretold, "full_change", other_layer, lambda: check_foretold(1000)),
+    "another layer's change": (predictions, "full_change", other_layer, lambda: check_foretold(1000)),
     "d with LoRA's scale": (dash.DashLinear, "extension", with_s, lambda: check_invariants("dash", 1000)),
     "d not at zero": (dash.DashLinear, "launch", launched_at_one, lambda: check_invariants("tsd", 1000)),
     "directions not in the checkpoint": (steps.Run, "resumed", without_directions, lambda: check_resumed(110)),

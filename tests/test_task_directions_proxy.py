@@ -12,11 +12,12 @@ from loralab.ledger import Row, rows_of
 from loralab.store import Store
 from paper_figs import task_directions as task_directions_figures
 from proxies import task_directions
+from proxies.families.task_directions import evidence
+from proxies.families.task_directions.claims import CLAIMS
+from proxies.families.task_directions.trials import first_step, nulls, predictions, recall, tuning
+from proxies.families.task_directions.trials.digits import KINDS
+from proxies.families.task_directions.trials.training import METHODS
 from proxies.task_directions import COMPARED, FIRST, PROXY
-from proxies.task_directions_cells import evidence, first_step, foretold, nulls, recall, tuning
-from proxies.task_directions_cells.claims import CLAIMS
-from proxies.task_directions_cells.digits import KINDS
-from proxies.task_directions_cells.training import METHODS
 
 LEVELS = {
     "LoRA, r": 0.3, "LoRA, 2r": 0.15, "LoRA, r + s": 0.12, "Dash, pre-launch": 0.165, "Dash, random": 0.26,
@@ -39,7 +40,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
         }  # fmt: skip
 
     def overlaps(seed, draws, updates):
-        value = {"rate": {"LoRA 100": 0.7}, "abs": {"LoRA 100": 0.7, "gradient": 0.9, foretold.TASK: 0.7}}
+        value = {"rate": {"LoRA 100": 0.7}, "abs": {"LoRA 100": 0.7, "gradient": 0.9, predictions.TASK: 0.7}}
         null = {"rate": 0.7, "abs": 0.12}
         return {
             "overlaps": [
@@ -47,7 +48,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
                     "task": kind, "source": source, "score": score, "sizes": sizes, "null": null[score],
                     "value": value[score].get(source, null[score]) + seed % 5 / 1e3, "spread": 0.1,
                 }
-                for kind in KINDS for source in ("LoRA 100", "gradient", "rotated", foretold.TASK)
+                for kind in KINDS for source in ("LoRA 100", "gradient", "rotated", predictions.TASK)
                 for score in ("rate", "abs") for sizes in ("8 in 16", "4 in 8", "8 in 8")
             ],
             "profiles": [{"task": k, "phi": 0.03 + seed % 5 / 1e4, "held": 0.6, "bottom_rank": 10} for k in KINDS],
@@ -67,7 +68,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     decomposed = nulls.smallest
     monkeypatch.setattr(nulls, "smallest", lambda size, rng: decomposed(size // 10, rng))
     monkeypatch.setattr(tuning, "tuned", tuned)
-    monkeypatch.setattr(foretold, "foretold", overlaps)
+    monkeypatch.setattr(predictions, "foretold", overlaps)
     monkeypatch.setattr(recall, "recall", recalled)
 
 

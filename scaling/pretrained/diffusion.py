@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proxies.overparam_generation_cells.images import SEEN, digits
+from proxies.instruments.digit_targets import SEEN, digits
 from scaling.diffusion import loss
 from scaling.pretrained import fit
 

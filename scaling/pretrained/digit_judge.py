@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from proxies.overparam_generation_cells.trained import judge
+from proxies.instruments.digit_networks import judge
 
 
 def make(folder: Path) -> None:

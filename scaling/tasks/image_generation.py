@@ -81,7 +81,7 @@ def label_of(record: Record, column: str) -> int | str:
 
 
 def _digits(seed: int) -> tuple[list[Record], list[Record]]:
-    from proxies.overparam_generation_cells.images import SEEN, digits
+    from proxies.instruments.digit_targets import SEEN, digits
 
     images, labels = digits()
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed)).tolist()

@@ -1,0 +1,1 @@
+"""The rooms of proxies/asymmetry.py: one frozen factor."""

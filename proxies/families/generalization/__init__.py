@@ -1,0 +1,1 @@
+"""The rooms of proxies/generalization.py: bounds on the generalisation gap."""

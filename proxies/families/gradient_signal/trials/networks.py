@@ -1,0 +1,121 @@
+"""The signal that each start captures in the layers of real networks, with the gradients of a real loss."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import lora
+from lora import Statistics
+from proxies.families.gradient_signal.trials import text
+from proxies.families.gradient_signal.trials.row_initializations import captured, start_rows
+from proxies.families.gradient_signal.trials.tasks import TASKS, loss_of
+from theory.gradient_signal import batch as batch_theory
+from theory.gradient_signal import optimum as theory
+from theory.gradient_signal import risk
+
+RANK = 8
+DRAWN = ("0", "encoder.layer.0.intermediate.dense")  # the layers that the figures look into
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+BATCHES = tuple(float(n) for n in np.geomspace(1, 1e4, 13).round(3))
+EXAMPLES = 24  # docstrings of each package that MiniLM reads, 24 tokens each at most
+
+
+def _of_layer(name: str, stats: Statistics, out: int, seed: int) -> dict[str, Any]:
+    rank = min(RANK, out)
+    starts = captured(stats, start_rows(stats, out, rank, seed))
+    M, mu = stats.second_moment.double().numpy(), stats.mean.double().numpy()
+    low, gap, high = theory.centring(stats.covariance.double().numpy(), mu, rank)
+    rounding = 1e-12 * float(np.trace(M))
+    return {
+        "layer": name,
+        "starts": starts,
+        "mean part": float(mu @ mu / np.trace(M)),
+        "curves": _curves(stats, out, seed) if name in DRAWN else None,
+        "inside": bool(low - rounding <= gap <= high + rounding),
+        "amplification": starts["EVA uncentred"]["over default"] / theory.amplification(M, rank),
+    }
+
+
+def _curves(stats: Statistics, out: int, seed: int) -> dict[str, Any]:
+    """Part of Tr Q that rows of equal |A|_F^2 = r capture, by rank; at rank 8 the share of M_n's optimum, by batch."""
+    assert stats.gradient is not None
+    assert stats.weighted_second_moment is not None
+    Q, G = stats.weighted_second_moment.double().numpy(), stats.gradient.double().numpy()
+    ranks = [rank for rank in RANKS if rank < min(out, len(Q))]
+    by_rank: dict[str, list[float]] = {}
+    for rank in ranks:
+        for start, A in start_rows(stats, out, rank, seed).items():
+            part = rank * theory.signal(A.numpy(), Q) / float(A.square().sum()) / float(np.trace(Q))
+            by_rank.setdefault(start, []).append(part)
+    rows = start_rows(stats, out, RANK, seed)
+    moments = [batch_theory.batch_moment(Q, G, n) for n in BATCHES]
+    by_batch = {start: [theory.share(A.numpy(), M_n) for M_n in moments] for start, A in rows.items()}
+    return {"ranks": ranks, "by rank": by_rank, "batches": BATCHES, "by batch": by_batch}
+
+
+def digits_layers(seed: int) -> list[dict[str, Any]]:
+    """The three layers of a network trained on upright digits, at the loss of turned ones."""
+    task = TASKS["digits"]([seed])
+    batches = [(task.data["train"][0][0], task.data["train"][1][0])]
+    stats = lora.collect(task.model(0), task.layers, batches, "gradient", loss_of)
+    return [_of_layer(n, stats[n], out, seed) for n, (out, _) in zip(task.layers, task.shapes, strict=True)]
+
+
+def minilm_layers(seed: int) -> list[dict[str, Any]]:
+    """Eight layers of MiniLM-L6, four each of its first and last block, at the loss of telling packages apart by the
+    mean of the last states; and how far EVA's rows are from a float64 SVD of the same inputs."""
+    _, model = text.language_model()
+    texts, labels = text.labelled(2 * EXAMPLES, seed)
+    batch = {**text.tokens(texts), "labels": labels}
+    half = len(texts) // 2
+    with torch.no_grad():
+        states = torch.cat([_pooled(model, b) for b in text.split({k: v[:half] for k, v in batch.items()}, 48)])
+    W, b = text.probe(states, labels[:half], len(text.PACKAGES), seed)
+    loss = lambda model, batch: F.cross_entropy(_pooled(model, batch) @ W.mT + b, batch["labels"])
+    names = [
+        f"encoder.layer.{block}.{part}"
+        for block in (0, 5)
+        for part in ("attention.self.query", "attention.output.dense", "intermediate.dense", "output.dense")
+    ]
+    batches = text.split({k: v[half:] for k, v in batch.items()}, 48)
+    read: dict[str, list[Tensor]] = {name: [] for name in names[:3]}
+    handles = [model.get_submodule(name).register_forward_pre_hook(_keep(rows)) for name, rows in read.items()]
+    try:
+        stats = lora.collect(model, names, batches, "gradient", loss)
+    finally:
+        for handle in handles:
+            handle.remove()
+    mask = batch["attention_mask"][half:].bool()
+    found = [_of_layer(n, stats[n], model.get_submodule(n).out_features, seed) for n in names]
+    for layer, rows in zip(found, read.values(), strict=False):
+        layer["exact"] = _against_svd(stats[layer["layer"]], torch.cat(rows)[mask])
+    return found
+
+
+def _keep(rows: list[Tensor]) -> Any:
+    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        del module
+        rows.append(args[0].detach())
+
+    return hook
+
+
+def _pooled(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    mask = batch["attention_mask"][..., None].to(states)
+    return (states * mask).sum(1) / mask.sum(1)
+
+
+def _against_svd(stats: Statistics, X: Tensor) -> dict[str, float]:
+    """Deficit and angle of EVA's rows against the exact ones; the gap below the last that is kept."""
+    exact = X.double() - X.double().mean(0)
+    _, S, Vh = np.linalg.svd(exact.numpy(), full_matrices=False)
+    A = lora.SCHEMES["eva"](torch.zeros(RANK, X.shape[1], dtype=torch.float64), RANK, stats=stats).A.numpy()
+    return {
+        "deficit": abs(1 - float(np.linalg.norm(exact.numpy() @ A.T) ** 2 / (S[:RANK] ** 2).sum())),
+        "angle": risk.largest_angle(A, Vh[:RANK]),
+        "gap": float(1 - S[RANK] ** 2 / S[RANK - 1] ** 2),
+    }

@@ -1,0 +1,22 @@
+"""The loop that one would write first: one run, autograd, torch.optim, and the frozen weight in every forward pass."""
+
+import torch
+from torch import Tensor
+
+import lora
+from proxies.families.lr_stability.trials.engine import BETAS, TINY
+from proxies.families.lr_stability.trials.networks import Network
+
+
+def loop(network: Network, W: Tensor, start: lora.Factors, rate: float, steps: int) -> float:
+    """The final loss over that of no change, of Adam at one rate on the first seed's network, whose P must be W H."""
+    H, _, w, y = (x[0] for x in network)
+    B, A = (x.clone().requires_grad_() for x in start)
+    rule = torch.optim.Adam([B, A], lr=rate, betas=BETAS, eps=TINY)
+    begin, fixed = w @ torch.relu(W @ H), start.B @ (start.A @ H)
+    loss = lambda: (w @ torch.relu(W @ H + B @ (A @ H) - fixed) - begin - y).square().mean()
+    for _ in range(steps):
+        rule.zero_grad()
+        loss().backward()
+        rule.step()
+    return (loss() / y.square().mean()).item()

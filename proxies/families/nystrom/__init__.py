@@ -1,0 +1,1 @@
+"""The rooms of proxies/nystrom.py: Nyström initializations."""

@@ -1,0 +1,96 @@
+"""What a run is judged by: images that it draws, beside real ones of its target, as a classifier embeds them."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from proxies.families.overparam_generation.trials import adapters
+from proxies.instruments import digit_targets, flow_matching
+from proxies.instruments.digit_networks import Judge, Linear
+from proxies.instruments.image_distances import median_distance, mmd
+
+DRAWN, MIDPOINTS = 400, 12  # images drawn of each run, and steps to each
+SHOWN = 16  # images that are kept for the figures
+NOISE = {"validation": 10**6, "test": 2 * 10**6}  # added to a seed: no noise chooses the rate that it is judged by
+SCORES: tuple[str, ...] = ("MMD", "MMD, unbiased", "CMMD", "CMMD, unbiased", "share")
+"""MMD at the median distance of real images and CMMD, in thousandths; the share of the target's labels"""
+
+
+class Problem(NamedTuple):
+    """The base, the classifier, each seed's split of the target, the target's labels, and the bandwidth of MMD."""
+
+    base: Sequence[Linear]
+    judge: Judge
+    seeds: Sequence[int]
+    splits: list[digit_targets.Split]
+    labels: range
+    sigma: float
+
+
+def problem(base: Sequence[Linear], judge: Judge, target: str, seeds: Sequence[int]) -> Problem:
+    labels = digit_targets.TARGETS[target]
+    sigma = median_distance(judge.embed(digit_targets.of(labels)))
+    return Problem(base, judge, seeds, [digit_targets.split(target, seed) for seed in seeds], labels, sigma)
+
+
+def noise(seeds: Sequence[int], part: str) -> Tensor:
+    """Where the images of each seed begin, (seeds, DRAWN, 64)."""
+    rngs = [Generator().manual_seed(NOISE[part] + seed) for seed in seeds]
+    return torch.stack([torch.randn(DRAWN, digit_targets.PIXELS, generator=rng) for rng in rngs])
+
+
+def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> Tensor:
+    """Images (rates, seeds, n, 64) of every run from noise x (seeds, n, 64), not clipped, so that divergence shows."""
+    layers = adapters.layers(base, parameters)
+    runs = next(iter(parameters[0].values())).shape[:2]
+    return flow_matching.integrate(
+        lambda x, t: flow_matching.velocity(layers, x, t), x.expand(*runs, *x.shape[1:]), MIDPOINTS
+    )
+
+
+def scores(found: Tensor, real: Tensor, problem: Problem) -> dict[str, float]:
+    """SCORES of images (n, 64), clipped to the range of pixels, beside real ones; NaN where they are not finite."""
+    if not found.isfinite().all():
+        return dict.fromkeys(SCORES, math.nan)
+    found = found.clamp(-1, 1)
+    x, y = problem.judge.embed(found), problem.judge.embed(real)
+    share = torch.isin(problem.judge.labels(found), torch.tensor(problem.labels)).float().mean()
+    return dict(zip(SCORES, (*mmd(x, y, problem.sigma), *mmd(x, y), float(share)), strict=True))
+
+
+def pixels(found: Tensor) -> list[list[int]]:
+    """Images (n, 64) as the data set has them, whole numbers from 0 to 16; black where they are not finite."""
+    return ((found.nan_to_num().clamp(-1, 1) + 1) * 8).round().int().tolist()
+
+
+def drawn_by_base(problem: Problem) -> Tensor:
+    """Images (seeds, n, 64) of the base without an adapter, from the noises of the test."""
+    layers = [partial(_linear, one) for one in problem.base]
+    return flow_matching.integrate(
+        lambda x, t: flow_matching.velocity(layers, x, t), noise(problem.seeds, "test"), MIDPOINTS
+    )
+
+
+def anchors(problem: Problem) -> dict[str, Any]:
+    """What distances mean, seed by seed: of images of the target itself, of the seen ones, of the base's own.
+
+    With them `images`, of the base and the first seed.
+    """
+    found, seen, of_base = [], digit_targets.of(digit_targets.SEEN), drawn_by_base(problem)
+    for drawn, split in zip(of_base, problem.splits, strict=True):
+        sets = {"target": split.train, "seen": seen, "base": drawn}
+        judged = {name: scores(x, split.test, problem) for name, x in sets.items()}
+        x, y = (problem.judge.embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
+        shift = 10 * float((x.mean(0) - y.mean(0)).square().sum())
+        one = {f"{name} {score}": value for name, each in judged.items() for score, value in each.items()}
+        found.append(one | {"ten times the shift": shift / judged["base"]["CMMD"]})
+    return {"scores": found, "images": pixels(of_base[0, :SHOWN])}
+
+
+def _linear(layer: Linear, x: Tensor) -> Tensor:
+    return F.linear(x, *layer)

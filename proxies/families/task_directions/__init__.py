@@ -1,0 +1,1 @@
+"""The rooms of proxies/task_directions.py: task-specific directions."""

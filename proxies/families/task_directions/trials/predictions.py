@@ -1,0 +1,86 @@
+"""A net on digits: what LoRA, a gradient and another task say about the directions that full fine-tuning changes."""
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from torch import Generator
+
+import lora
+from proxies.families.task_directions.trials.digits import (
+    KINDS,
+    MIDDLE,
+    TRAIN,
+    base,
+    cross_entropy,
+    data,
+    full_change,
+    task,
+)
+from proxies.families.task_directions.trials.directions import Changes, known
+from proxies.families.task_directions.trials.training import DATA, Method, change, config, fit
+from theory.task_directions import Array, Core, core, energy, rates, top
+from theory.task_directions.null import Score, haar, overlaps, rotated
+
+TIMES = (10, 100, 500)
+RATE = 2e-3
+SCORES: tuple[Score, ...] = ("rate", "abs")
+TASK = "another task"
+
+
+def foretold(seed: int, draws: int, updates: int) -> dict[str, Any]:
+    """{"overlaps": [{task, source, score, sizes, value, null, spread}, ...], "profiles": [..]} of the square layer.
+
+    True is the change by full fine-tuning; sources are what LoRA on this layer alone has changed after 10, 100 and 500
+    of its `updates`, the gradient of the training loss at the pretrained net, a Haar-rotated true change as a control
+    of the null, and the true change of each other task of the same net. `profiles` holds phi, the share of the rates'
+    sum that the eight largest hold, and their mean rank from the smallest singular value.
+    """
+    basis = core(base(seed)[2].weight.detach().double().numpy())  # type: ignore[union-attr]
+    rng, true = np.random.default_rng(seed), {kind: _array(full_change(kind, seed)) for kind in KINDS}
+    nulls = {kind: rotated(D, draws, rng) for kind, D in true.items()}
+    found, profiles = [], []
+    for kind in KINDS:
+        sources = _sources(kind, seed, updates)
+        left, right = (haar(len(basis.sigma), len(basis.sigma), rng) for _ in range(2))
+        sources["rotated"] = left @ true[kind] @ right
+        found += [_compared(basis, source, D, kind, true[kind], nulls[kind]) for source, D in sources.items()]
+        rate = rates(basis, true[kind])
+        first = top(rate, 8)
+        profiles.append(
+            {
+                "task": kind,
+                "phi": energy(basis, true[kind]),
+                "held": float(rate[first].sum() / rate.sum()),
+                "bottom_rank": float(np.mean(len(rate) - 1 - first)),
+            }
+        )
+    for one, other in permutations(KINDS, 2):
+        found.append(_compared(basis, TASK, true[one], other, true[other], nulls[other]))
+    return {"overlaps": [record for records in found for record in records], "profiles": profiles}
+
+
+def _array(changes: Changes) -> Array:
+    return changes[MIDDLE].double().numpy()
+
+
+def _sources(kind: str, seed: int, updates: int) -> dict[str, Array]:
+    on = task(kind, seed, (MIDDLE,))
+    model, steps = on.model(), {}
+    lora.attach(model, config(Method(), on, seed))
+
+    def keep(step: int) -> None:
+        if step in TIMES:
+            steps[f"LoRA {step}"] = _array(change(model))
+
+    fit(model, on, RATE, updates, Generator().manual_seed(DATA + seed), after=keep, decay=False)
+    stats = lora.collect(base(seed), [MIDDLE], [data(kind, seed)[0]], "gradient", cross_entropy, max_tokens=TRAIN)
+    return {**steps, "gradient": known(stats[MIDDLE].gradient).double().numpy()}
+
+
+def _compared(basis: Core, source: str, D: Array, kind: str, true: Array, null: Array) -> list[dict[str, Any]]:
+    return [
+        {"task": kind, "source": source, "score": score, "sizes": sizes, **found._asdict()}
+        for score in SCORES
+        for sizes, found in overlaps(basis, D, true, null, score).items()
+    ]

@@ -1,1 +1,0 @@
-"""Cells of the learning-rate family."""

@@ -1,1 +1,0 @@
-"""Cells of the image-generation family."""
