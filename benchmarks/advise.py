@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 from scaling.advice.advice import advised
 from scaling.advise import OPTIONS
-from scaling.config import Config as Run
-from scaling.starting import ready
+from scaling.core.config import Config as Run
+from scaling.training.preparation import ready
 
 BAR = 0.1
 FEW, MANY = 2, 14  # steps

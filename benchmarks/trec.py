@@ -22,9 +22,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scaling.config import Config as Run
+from scaling.core.config import Config as Run
+from scaling.data.data_files import embedded_model
 from scaling.finetune import run
-from scaling.reading import embedded_model
 from scaling.tasks.text_classification import TASK as task
 
 REFERENCE = {

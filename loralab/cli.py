@@ -23,7 +23,7 @@ app = tyro.extras.SubcommandApp()
 ELSEWHERE = {
     "finetune": ("scaling.finetune", "Fine-tune a transformers model with an adapter"),
     "sweep": ("scaling.sweep", "Compare adapters, each at its own best learning rate"),
-    "init": ("scaling.initialize", "Write the start of an adapter for another tool to train"),
+    "init": ("scaling.init", "Write the start of an adapter for another tool to train"),
     "advise": ("scaling.advise", "Say what a few batches foretell of a fine-tuning run, and what to do"),
 }
 Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instead of a table.")]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 
-REAL = ("scaling.findings", "scaling.forecasts")  # modules of the families that are no proxies
+REAL = ("scaling.studies.findings", "scaling.studies.predictions")  # modules of the families that are no proxies
 
 
 def stems() -> list[str]:

@@ -67,7 +67,7 @@ class Proxy:
     measure: Callable[[Any, Memo], Evidence]
     quick: Any
     package: str = "proxies"
-    """The folder of its file: another one for a family that is no proxy."""
+    """The package of its file: another one for a family that is no proxy."""
 
     @property
     def module(self) -> str:
@@ -75,7 +75,7 @@ class Proxy:
 
     @property
     def code(self) -> str:
-        return fingerprint(ROOT / self.package / f"{self.stem}.py")
+        return fingerprint(ROOT.joinpath(*self.module.split(".")).with_suffix(".py"))
 
     def size(self, quick: bool) -> Any:
         return self.quick if quick else self.Config()
@@ -126,7 +126,7 @@ class Proxy:
         try:
             (config, options), unknown = tyro.cli(
                 parsed,
-                prog=f"python {self.package}/{self.stem}.py",
+                prog=f"python {self.module.replace('.', '/')}.py",
                 description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
                 args=list(arguments),
                 config=(tyro.conf.FlagCreatePairsOff,),

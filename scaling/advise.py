@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from loralab.process import finish
-from scaling import command, processes
-from scaling.config import Config
-from scaling.outputs import write_json
+from scaling.core import command, processes
+from scaling.core.config import Config
+from scaling.core.outputs import write_json
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _advised(config: Config, options: Options) -> None:
         check_writable(options.out)
     from scaling.advice.advice import advised
     from scaling.advice.show import tell
-    from scaling.starting import ready  # transformers, which takes seconds to load
+    from scaling.training.preparation import ready  # transformers, which takes seconds to load
 
     begun = time.perf_counter()
     job = ready(config)

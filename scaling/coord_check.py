@@ -27,7 +27,7 @@ from loralab.process import finish
 from loralab.store import Store
 from proxies.instruments import architectures
 from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted
-from scaling.coord_report import Result, report
+from scaling.evaluation.coordinates import Result, report
 from theory.lr_stability import exponents, max_single_lr
 
 FIRST = 2000  # seed

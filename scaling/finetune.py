@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 from loralab.code import fingerprint, home
 from loralab.process import finish
 from loralab.store import Store, run_key
-from scaling import command, processes
-from scaling.config import Config, peft_settings
-from scaling.outputs import METRICS, write_json
-from scaling.runs import claim, prepared
+from scaling.core import command, processes
+from scaling.core.config import Config, peft_settings
+from scaling.core.outputs import METRICS, write_json
+from scaling.core.run_folder import claim, prepared
 from scaling.tasks import find
 
 FAMILY = "finetune"
@@ -78,7 +78,7 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     finished = processes.by_first(look)
     if finished is not None:
         return finished
-    from scaling.running import train  # transformers, which takes seconds to load
+    from scaling.training.running import train  # transformers, which takes seconds to load
 
     result = train(config, folder, lambda: claim(folder, settings))
     if processes.is_first():

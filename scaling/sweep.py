@@ -34,14 +34,14 @@ from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
-from scaling import command
 from scaling.comparison import cells, method_comparison, report
 from scaling.comparison.driver import outcomes_of
 from scaling.comparison.file import METHODS, Named, read
 from scaling.comparison.grid import Grid, methods
 from scaling.comparison.summary import summarise
-from scaling.config import Config
-from scaling.outputs import write_json
+from scaling.core import command
+from scaling.core.config import Config
+from scaling.core.outputs import write_json
 from scaling.tasks import find
 
 SWEEP, EXPORT = "sweep.json", "method_comparison"

@@ -20,7 +20,7 @@ from scaling import advise as command
 from scaling.advice import advice, costs, rates, sample
 from scaling.advice.diagnostics import diagnose, explained, outside, signal
 from scaling.advice.recommendation import RULES, Facts, recommend, sweep
-from scaling.config import Config
+from scaling.core.config import Config
 from tests.finetuning import arguments, tiny_bert, without_store, word_tokenizer
 from tests.models import llama
 from tests.test_finetune_causal_lm import WORDS, rows
@@ -383,7 +383,7 @@ def trace(model: nn.Module) -> list[Any]:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     """Its weights, modes, hooks and gradients, on an error too."""
-    from scaling.starting import ready
+    from scaling.training.preparation import ready
 
     arguments(model, tmp_path)
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))

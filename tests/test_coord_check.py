@@ -22,7 +22,7 @@ from proxies.instruments import architectures
 from proxies.instruments.architectures import SMALL_LLAMA, at_width, check, check_width, default_widths, unit
 from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted, growth, trajectory
 from scaling.coord_check import Config, main
-from scaling.coord_report import Result, faults
+from scaling.evaluation.coordinates import Result, faults
 from theory.lr_stability import exponents
 
 transformers = pytest.importorskip("transformers")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from scaling import docstrings
+from scaling.data import docstrings
 
 FILE = '''"""Of the module."""
 class MaskedArray:

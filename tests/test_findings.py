@@ -8,10 +8,10 @@ import pytest
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import findings as figures
-from scaling import findings
-from scaling.comparison import cells, evidence
-from scaling.comparison.evidence import optimum, rate_ratio, steps_ratio, width_difference
-from scaling.config import Config as Run
+from scaling.comparison import cells
+from scaling.core.config import Config as Run
+from scaling.studies import evidence, findings
+from scaling.studies.evidence import optimum, rate_ratio, steps_ratio, width_difference
 from tests.sweeps import here, outcome
 
 RATES = (1e-4, 1e-3, 1e-2)

@@ -9,12 +9,12 @@ import torch
 
 pytest.importorskip("transformers")
 
-from scaling import prompts
-from scaling.config import Config
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded
+from scaling.data import prompts
+from scaling.evaluation.text_generation import written
 from scaling.pretrained import gpt
-from scaling.task import Data, Loaded
 from scaling.tasks import causal_lm
-from scaling.writing import written
 from tests.finetuning import call, shared, word_tokenizer
 from tests.models import gpt2, llama
 from tests.test_finetune_resume import ending, kill_at

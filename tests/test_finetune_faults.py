@@ -10,8 +10,8 @@ pytest.importorskip("transformers")
 
 from safetensors.torch import load_file
 
-import scaling.running as running
-from scaling.memory import shrinking
+import scaling.training.running as running
+from scaling.core.memory import shrinking
 from tests.finetuning import arguments, call, tiny_bert
 
 
@@ -183,7 +183,7 @@ def test_shrinking_halves_down_to_one_and_hands_on_other_errors():
 
 
 def test_other_line_ends_within_a_text_do_not_end_its_record(tmp_path):
-    from scaling.reading import read
+    from scaling.data.data_files import read
 
     texts = ["one\u2028two", "three\u0085four\x0bfive"]
     (tmp_path / "some.jsonl").write_text(

@@ -11,11 +11,11 @@ from PIL import Image
 
 pytest.importorskip("transformers")
 
-from scaling import digit_images
-from scaling.config import Config
-from scaling.images import decoded
-from scaling.reading import parts
-from scaling.task import Data
+from scaling.core.config import Config
+from scaling.core.task import Data
+from scaling.data import digit_images
+from scaling.data.data_files import parts
+from scaling.data.images import decoded
 from scaling.tasks import image_classification as task
 from tests.finetuning import call
 from tests.picture_data import SIZE, arguments, result_of, write

@@ -18,9 +18,11 @@ pytest.importorskip("diffusers")
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from scaling import diffusion, judges, pretrained
-from scaling.generators import tokens
-from scaling.images import decoded
+from scaling import pretrained
+from scaling.data.images import decoded
+from scaling.evaluation import judges
+from scaling.models import diffusion
+from scaling.models.diffusion_networks import tokens
 from scaling.tasks.image_generation import pillow, pixels
 from tests import pipelines
 from tests.finetuning import call
@@ -44,7 +46,7 @@ def digits(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def made(digits, monkeypatch):
-    for module in ("scaling.judges", "scaling.tasks.image_generation"):
+    for module in ("scaling.evaluation.judges", "scaling.tasks.image_generation"):
         monkeypatch.setattr(f"{module}.folder_of", lambda name: str(digits / name))
 
 

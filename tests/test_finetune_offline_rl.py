@@ -13,10 +13,10 @@ import torch
 pytest.importorskip("transformers")
 pytest.importorskip("gymnasium")
 
-from scaling import environments
-from scaling.config import Config
-from scaling.rollouts import rollouts
-from scaling.trajectories import Scales
+from scaling.core.config import Config
+from scaling.data import environments
+from scaling.data.trajectories import Scales
+from scaling.evaluation.rollouts import rollouts
 from tests.finetuning import call
 from tests.test_finetune_resume import ending, kill_at
 
@@ -120,7 +120,7 @@ def test_a_run_that_starts_from_data_resumes_to_the_same_bits(tmp_path):
 def test_parquet_reads_as_jsonl_does(tmp_path):
     import pandas
 
-    from scaling.episodes import read_episodes
+    from scaling.data.episodes import read_episodes
 
     rows = episodes("Pendulum-v1", 2, steps=6)
     pandas.DataFrame(rows).to_parquet(tmp_path / "a.parquet")

@@ -17,9 +17,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 import lora
 from lora.targets import targets
-from scaling import adapting, comparators, running
-from scaling.comparators import NAME
-from scaling.config import Config
+from scaling.core.config import Config
+from scaling.training import adapting, peft_methods, running
+from scaling.training.peft_methods import NAME
 from tests.finetuning import arguments, call, tiny_bert
 
 pytestmark = [  # PEFT's warnings of its own ways: about transformers, and of AdaLoRA's ranks when it loads them
@@ -77,7 +77,7 @@ def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
     """With dropout: data, order, random numbers, schedule, clipping and decay are the same, or they would part."""
     begun: dict[str, torch.Tensor] = {}
     ours: Any = adapting.make_optimizer
-    theirs: Any = comparators._put_on
+    theirs: Any = peft_methods._put_on
 
     def look(config: Config, on: Any) -> Any:
         begun.update({name: layer.get_parameter("A").detach().clone() for name, layer in lora.adapters(on).items()})
@@ -92,7 +92,7 @@ def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
         return adapted
 
     monkeypatch.setattr(adapting, "make_optimizer", look)
-    monkeypatch.setattr(comparators, "_put_on", copy_in)
+    monkeypatch.setattr(peft_methods, "_put_on", copy_in)
     same = ("--lr", "0.005", "--warmup", "2", "--clip", "0.5", "--weight-decay", "0.1", "--micro-batch", "4")
     (tmp_path / "ours").mkdir()
     assert call(arguments(model, tmp_path / "ours", "--alpha", "8", *same)) == 0
@@ -129,7 +129,7 @@ def started(model: Path, folder: Path, settings: Any, **more: Any) -> tuple[torc
         torch.manual_seed(0)
         base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
     ready: Any = adapting.Ready(None, running.Loaded(base, None, ("classifier",)), [], 1)  # type: ignore[arg-type]
-    return base, comparators.starter(config)(config, ready)
+    return base, peft_methods.starter(config)(config, ready)
 
 
 def test_the_layers_are_those_that_ours_would_be(model, tmp_path):
@@ -193,8 +193,8 @@ def test_budgets_are_shared_out_after_every_step_and_met(model, tmp_path, monkey
 
 
 def test_a_penalty_counts_once_a_step_whatever_the_micro_batch(model, tmp_path, monkeypatch):
-    added, penalty = [], comparators.penalty
-    monkeypatch.setattr(comparators, "penalty", lambda tuner: added.append(1) or penalty(tuner))
+    added, penalty = [], peft_methods.penalty
+    monkeypatch.setattr(peft_methods, "penalty", lambda tuner: added.append(1) or penalty(tuner))
     assert call(given(model, tmp_path, ADALORA, "--micro-batch", "2", steps=6)) == 0
     assert len(added) == 6, "of six steps in four parts each"
 
@@ -305,4 +305,4 @@ def test_several_processes_are_refused(tmp_path, monkeypatch):
     (tmp_path / "peft.json").write_text(json.dumps(LORA))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="peft is trained in a single process"):
-        comparators.starter(Config(peft=str(tmp_path / "peft.json")))
+        peft_methods.starter(Config(peft=str(tmp_path / "peft.json")))

@@ -81,7 +81,7 @@ def test_two_processes_give_the_adapter_of_one(model, tmp_path, alone, cases, mo
 def test_killed_processes_resume_to_the_same_bits(tmp_path, more):
     from transformers import TrainerCallback
 
-    import scaling.running as running
+    import scaling.training.running as running
 
     model = tmp_path / "model"
     model.mkdir()

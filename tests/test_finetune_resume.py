@@ -38,7 +38,7 @@ def kill_at(step: int, given: list[str]) -> None:
     """Run the command in a process of its own, which kills itself when the step after `step` begins."""
     from transformers import TrainerCallback
 
-    import scaling.running as running
+    import scaling.training.running as running
 
     class Kill(TrainerCallback):
         def on_step_begin(self, args, state, control, **_):

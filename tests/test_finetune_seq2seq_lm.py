@@ -9,9 +9,9 @@ import torch
 
 pytest.importorskip("transformers")
 
-from scaling.config import Config
+from scaling.core.config import Config
+from scaling.core.task import Data
 from scaling.pretrained import bart
-from scaling.task import Data
 from scaling.tasks import seq2seq_lm
 from tests.finetuning import COLOURS, NUMBERS, arguments, call, tiny_bart
 from tests.test_finetune_resume import ending, kill_at

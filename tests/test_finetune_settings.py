@@ -10,8 +10,8 @@ pytest.importorskip("transformers")
 
 from transformers.models.bert.modeling_bert import BertAttention
 
-from scaling.config import Config
-from scaling.starting import sizes
+from scaling.core.config import Config
+from scaling.training.preparation import sizes
 from tests.finetuning import arguments, call, tiny_bert
 
 

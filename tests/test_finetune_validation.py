@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import lora
-import scaling.running as running
+import scaling.training.running as running
 from tests.finetuning import arguments, call, sentences, tiny_bert
 from tests.test_finetune_resume import kill_at
 

@@ -10,12 +10,12 @@ import torch
 
 pytest.importorskip("transformers")
 
-from scaling import digit_images, digit_questions
-from scaling.config import Config
-from scaling.image_prompts import batch_of, prompt_of
-from scaling.reading import parts
+from scaling.core.config import Config
+from scaling.data import digit_images, digit_questions
+from scaling.data.data_files import parts
+from scaling.data.image_prompts import batch_of, prompt_of
+from scaling.evaluation.token_loss import IGNORED, token_losses
 from scaling.tasks import vision_language as task
-from scaling.token_loss import IGNORED, token_losses
 from tests.finetuning import call
 from tests.picture_data import arguments, result_of, write
 from tests.test_finetune_resume import ending, kill_at

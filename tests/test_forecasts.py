@@ -7,11 +7,11 @@ import pytest
 
 from loralab.memo import Memo
 from loralab.store import Store
-from paper_figs import forecasts as figures
-from scaling import forecasts
+from paper_figs import predictions as figures
 from scaling.comparison import cells
-from scaling.config import Config as Run
-from scaling.forecasts import CLAIMS, FROZEN, PROXY, Config, measure
+from scaling.core.config import Config as Run
+from scaling.studies import predictions
+from scaling.studies.predictions import CLAIMS, FROZEN, PROXY, Config, measure
 from tests.sweeps import here, outcome
 
 ACCURACY = {"LoRA": 0.6, "EVA": 0.8, "B alone": 0.5, "A alone": 0.3}
@@ -45,8 +45,8 @@ def measured(monkeypatch, tmp_path):
             looks.append((settings["task"], settings["seed"]))
             return TOLD | told
 
-        monkeypatch.setattr(forecasts, "foretold", foretold)
-        return measure(config, Memo(Store(tmp_path / "store.sqlite"), "forecasts", "", compute=here)), looks
+        monkeypatch.setattr(predictions, "foretold", foretold)
+        return measure(config, Memo(Store(tmp_path / "store.sqlite"), "predictions", "", compute=here)), looks
 
     return act
 

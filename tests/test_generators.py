@@ -8,7 +8,7 @@ from torch import Generator
 
 pytest.importorskip("diffusers")
 
-from scaling import diffusion, generators
+from scaling.models import diffusion, diffusion_networks
 from tests import pipelines
 
 STEPS = 4
@@ -50,7 +50,7 @@ def test_images_of_a_text_are_those_of_the_stock_pipeline(guidance):
     pipe.set_progress_bar_config(disable=True)
     texts, asked = ["r", "g b"], {"guidance_scale": guidance, "num_inference_steps": STEPS}
     stock = pipe(texts, generator=rngs(2), output_type="np", **asked).images
-    batch = {"input_ids": torch.tensor(generators.tokens(pipe, texts))}
+    batch = {"input_ids": torch.tensor(diffusion_networks.tokens(pipe, texts))}
     same(diffusion.draw(pipe, batch, rngs(2), STEPS, guidance), pixels(stock))
 
 
@@ -106,8 +106,8 @@ def test_a_network_is_trained_on_its_mean_alone_and_on_latents():
 
 def test_labels_are_numbered_by_name_then_by_value_then_by_order():
     pipe = pipelines.dit()
-    assert generators.numbers(pipe, ["g", "b"]) == {"g": 1, "b": 2}
-    assert generators.numbers(pipe, [7, 9]) == {7: 7, 9: 9}
-    assert generators.numbers(pipe, ["cat", "dog"]) == {"cat": 0, "dog": 1}
+    assert diffusion_networks.numbers(pipe, ["g", "b"]) == {"g": 1, "b": 2}
+    assert diffusion_networks.numbers(pipe, [7, 9]) == {7: 7, 9: 9}
+    assert diffusion_networks.numbers(pipe, ["cat", "dog"]) == {"cat": 0, "dog": 1}
     with pytest.raises(ValueError, match="label 1000 would be class 1000, and the network has 1000"):
-        generators.numbers(pipe, [1000])
+        diffusion_networks.numbers(pipe, [1000])

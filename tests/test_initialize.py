@@ -12,8 +12,9 @@ pytest.importorskip("transformers")
 
 import lora
 from lora.testing import LAWS, sample
-from scaling import adapting, initialize
-from scaling.initialize import explained
+from scaling import init
+from scaling.init import explained
+from scaling.training import adapting
 from tests.finetuning import arguments, tiny_bert, without_store
 
 WARNS = "ignore:.*is_gradient_checkpointing:FutureWarning"  # of PEFT's, about transformers
@@ -75,7 +76,7 @@ def test_peft_reads_the_very_start_of_a_run_and_computes_the_base(model, tmp_pat
     make = adapting.make_optimizer
     monkeypatch.setattr(adapting, "make_optimizer", look)
     assert run(arguments(model, tmp_path, "--scheme", scheme, *STARTS[scheme], steps=1)) == 0
-    assert initialize.run(given(model, tmp_path, "--scheme", scheme, *STARTS[scheme])) == 0
+    assert init.run(given(model, tmp_path, "--scheme", scheme, *STARTS[scheme])) == 0
     loaded = stock(model, tmp_path / "start")
     found = {name: layer for name, layer in loaded.get_base_model().named_modules() if hasattr(layer, "lora_A")}
     assert found.keys() == begun.keys()
@@ -95,7 +96,7 @@ def test_peft_reads_the_very_start_of_a_run_and_computes_the_base(model, tmp_pat
 @pytest.mark.filterwarnings(WARNS)
 @pytest.mark.parametrize("variant", ["plain", "dora"])
 def test_training_goes_on_in_peft_as_it_would_here(model, tmp_path, variant):
-    assert initialize.run(given(model, tmp_path, "--scheme", "eva", "--variant", variant)) == 0
+    assert init.run(given(model, tmp_path, "--scheme", "eva", "--variant", variant)) == 0
     loaded, ours = stock(model, tmp_path / "start", seed=1), base(model, 2)
     lora.load(ours, tmp_path / "start")
     losses: list[list[float]] = []
@@ -117,7 +118,7 @@ def test_training_goes_on_in_peft_as_it_would_here(model, tmp_path, variant):
 
 @pytest.mark.parametrize("scheme", [name for name, laws in LAWS.items() if not laws.zero_product])
 def test_a_start_whose_product_is_not_zero_is_refused_before_anything_is_read(tmp_path, capsys, scheme):
-    assert initialize.run(["--model", "nowhere", "--scheme", scheme, "--out", str(tmp_path / "start")]) == 2
+    assert init.run(["--model", "nowhere", "--scheme", scheme, "--out", str(tmp_path / "start")]) == 2
     said = capsys.readouterr().err
     assert f"error: scheme {scheme!r} starts at B A != 0" in said
     assert "loralab finetune or lora.attach" in said
@@ -125,8 +126,8 @@ def test_a_start_whose_product_is_not_zero_is_refused_before_anything_is_read(tm
 
 
 def test_the_factors_themselves_are_looked_at_too(model, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(initialize, "check_portable", lambda config: None)
-    assert initialize.run(given(model, tmp_path, "--scheme", "pissa")) == 2
+    monkeypatch.setattr(init, "check_portable", lambda config: None)
+    assert init.run(given(model, tmp_path, "--scheme", "pissa")) == 2
     assert "starts at B A != 0" in capsys.readouterr().err
     assert not (tmp_path / "start").exists()
 
@@ -142,7 +143,7 @@ def test_the_factors_themselves_are_looked_at_too(model, tmp_path, monkeypatch, 
     ],
 )
 def test_what_cannot_be_handed_over_is_one_sentence(tmp_path, capsys, flags, sentence):
-    assert initialize.run(["--model", "nowhere", "--out", str(tmp_path / "start"), *flags]) == 2
+    assert init.run(["--model", "nowhere", "--out", str(tmp_path / "start"), *flags]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert sentence in said
@@ -155,7 +156,7 @@ def test_the_variance_explained_is_that_of_the_rows(model, tmp_path, capsys):
     A = torch.stack([axes[:, 3] + axes[:, 0], axes[:, 0]])  # rows neither orthogonal nor of length 1
     assert explained(A, stats) == pytest.approx((spectrum[3] + spectrum[0]).item() / spectrum.sum().item(), rel=1e-12)
     assert explained(torch.zeros(2, 4), stats) is None
-    assert initialize.run(given(model, tmp_path, "--scheme", "eva")) == 0
+    assert init.run(given(model, tmp_path, "--scheme", "eva")) == 0
     assert "variance explained" in capsys.readouterr().out
 
 

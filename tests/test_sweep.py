@@ -47,7 +47,7 @@ def no_training(monkeypatch):
         def train(*_, **__):
             raise AssertionError("a cell was run again")
 
-        monkeypatch.setattr("scaling.running.train", train)
+        monkeypatch.setattr("scaling.training.running.train", train)
 
     return forbid
 

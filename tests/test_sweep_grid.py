@@ -12,7 +12,7 @@ from scaling.comparison.cells import arguments, settings_of, unlisted
 from scaling.comparison.driver import swept
 from scaling.comparison.file import read
 from scaling.comparison.grid import Grid, Method, methods, next_rate
-from scaling.config import Config
+from scaling.core.config import Config
 from theory.lr_stability import lr_rule
 
 CONFIG = Config(steps=20)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from scaling.task import Data
+from scaling.core.task import Data
 from scaling.tasks import TASKS, find
 
 WORDS = ("red", "green", "blue")

@@ -7,9 +7,9 @@ import torch
 pytest.importorskip("transformers")
 pytest.importorskip("gymnasium")
 
-from scaling import environments, trajectories
-from scaling.rollouts import rollouts
-from scaling.trajectories import Scales
+from scaling.data import environments, trajectories
+from scaling.data.trajectories import Scales
+from scaling.evaluation.rollouts import rollouts
 from tests.test_finetune_offline_rl import CART, model
 
 EPS = torch.finfo(torch.float32).eps

@@ -17,9 +17,9 @@ from scaling.advice.diagnostics import Diagnosis, diagnose
 from scaling.advice.rates import Bound, Line, bound_on, predicted
 from scaling.advice.recommendation import Choice, Facts, facts_of, recommend
 from scaling.advice.sample import Loss, look, sampled
-from scaling.batches import MOST
-from scaling.config import Config
-from scaling.starting import Ready, shown
+from scaling.core.batches import MOST
+from scaling.core.config import Config
+from scaling.training.preparation import Ready, shown
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that a start is timed on

@@ -14,8 +14,8 @@ term of (1) is a REACH of L, and at most a quarter of eta*. Along some batches t
 step lowers it. For a quadratic that is never below zero it is at most 4 L / slope, where the search begins. Cost: one
 forward and backward, and some eight forwards.
 
-The prediction. The default rate is taken on to this model's width and rank by `scaling.rates`: powers, no constants,
-and a task has constants of its own.
+The prediction. The default rate is taken on to this model's width and rank by `scaling.advice.width_transfer`: powers,
+no constants, and a task has constants of its own.
 """
 
 import math
@@ -27,10 +27,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scaling.adapting import make_optimizer
 from scaling.advice.sample import Loss
-from scaling.config import Config
-from scaling.rates import moved
+from scaling.advice.width_transfer import moved
+from scaling.core.config import Config
+from scaling.training.adapting import make_optimizer
 
 DEFAULT = Config()
 REACH = 0.03

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import Diagnosis, spread
 from scaling.advice.rates import Bound
-from scaling.rates import WIDTH
+from scaling.advice.width_transfer import WIDTH
 from theory.asymmetry.freezing import TIE
 
 NEAR = 0.95  # of the best signal: EVA had more on digits, where it paid, and less on text, where it paid less (E2e, E9)

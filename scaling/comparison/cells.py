@@ -17,9 +17,9 @@ from typing import Any
 from lora.storage import WEIGHTS
 from loralab.code import fingerprint, home
 from loralab.store import run_key
-from scaling import outputs
-from scaling.config import Config, peft_settings
-from scaling.runs import claim
+from scaling.core import outputs
+from scaling.core.config import Config, peft_settings
+from scaling.core.run_folder import claim
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -55,7 +55,7 @@ def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
 
 
 def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
-    """What a run of these settings, the fields of a `scaling.config.Config`, comes to.
+    """What a run of these settings, the fields of a `scaling.core.config.Config`, comes to.
 
     metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any run
     scores                 of each test example, the higher the better; where only all together can be judged, one
@@ -67,8 +67,8 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
 
     or {"diverged": why}. Raises what the run raises for wrong input.
     """
-    from scaling.running import train  # transformers, which takes seconds to load
-    from scaling.trainer import Diverged
+    from scaling.training.running import train  # transformers, which takes seconds to load
+    from scaling.training.trainer import Diverged
 
     config, folder = Config(**unlisted(settings)), folder_of(settings, peft)
     _forget_peak()

@@ -15,7 +15,7 @@ from loralab.memo import Memo
 from scaling.comparison import cells
 from scaling.comparison.grid import Grid, Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
-from scaling.config import Config
+from scaling.core.config import Config
 
 Run = Callable[[Sequence[Config]], Sequence[dict[str, Any]]]
 Cell = tuple[str, float, int]  # method, learning rate, seed

@@ -2,7 +2,7 @@
 
 A method is a run's config in which all is decided but the learning rate and the seed. By default its five rates are
 half a decade apart around the run's own --lr, moved from the width and rank at which that was tuned to those at hand by
-`scaling.rates`.
+`scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import lora
 from lora.config import suggestion
+from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.cells import unlisted
-from scaling.config import Config
-from scaling.rates import WIDTH, moved
+from scaling.core.config import Config
 
 STEP, STEPS = 10**0.5, range(-2, 3)  # a rate over the next lower one, and where the five lie around the centre
 DEFAULT = Config()
@@ -81,7 +81,7 @@ def methods(config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]) 
         try:
             whole = _with(config, own)
             if whole.peft is not None:
-                from scaling.comparators import starter  # PEFT, which takes seconds to load
+                from scaling.training.peft_methods import starter  # PEFT, which takes seconds to load
 
                 starter(whole)
             found[label] = Method(label, whole, tuple(sorted(grid.rates or centred(whole))))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.comparison.summary import Outcome, Outcomes, Row, diverged, finite
-from scaling.outputs import write_json
+from scaling.core.outputs import write_json
 
 # What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on, bytes of the
 # adapter's file, parameters of the model with its adapter, bytes reserved (mean, 99th percentile), and when it began.
@@ -25,8 +25,8 @@ LONGEST = 80  # characters of a method in a file name
 def export(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> list[Path]:
     """Write a file <method>--<rate and seed>.json for each run, and give their paths.
 
-    `settings` holds the fields of `scaling.config.Config` that all runs share and, in "methods", those of each method
-    by its label; there "peft_config" stands for an adapter of PEFT's.
+    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in "methods", those of each
+    method by its label; there "peft_config" stands for an adapter of PEFT's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names(row.method for row in rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from loralab.figures import STYLE
 from scaling.comparison.summary import VOID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
-from scaling.outputs import whole
+from scaling.core.outputs import whole
 
 MARKERS = "osD^v<>Phd*X"
 LINES = ("-", "--", "-.", ":")

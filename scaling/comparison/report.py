@@ -12,7 +12,7 @@ from loralab.claims import Measured
 from loralab.ledger import records_table
 from scaling.comparison.pictures import draw_differences, draw_rates
 from scaling.comparison.summary import Outcomes, Row, diverged, finite, lowest_loss
-from scaling.outputs import write_json, write_text
+from scaling.core.outputs import write_json, write_text
 
 REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "differences.png"
 

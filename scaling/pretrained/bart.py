@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from scaling.bpe import tokenizer
-from scaling.docstrings import standard_library
+from scaling.data.bpe import tokenizer
+from scaling.data.docstrings import standard_library
 from scaling.pretrained import fit
 
 CONTEXT, WIDTH, LAYERS, HEADS = 128, 128, 2, 4

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from scaling import environments
+from scaling.data import environments
+from scaling.data.trajectories import TOKENS, encoded, loss, padded, scales, windows
 from scaling.pretrained import fit
-from scaling.trajectories import TOKENS, encoded, loss, padded, scales, windows
 
 EPISODES, NOISE = 300, 0.3
 WINDOW = 64 // TOKENS  # timesteps, which is what a run's default length holds

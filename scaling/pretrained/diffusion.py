@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from proxies.instruments.digit_targets import SEEN, digits
-from scaling.diffusion import loss
+from scaling.models.diffusion import loss
 from scaling.pretrained import fit
 
 STEPS = 800

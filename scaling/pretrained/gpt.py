@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from scaling.bpe import tokenizer
-from scaling.docstrings import standard_library
+from scaling.data.bpe import tokenizer
+from scaling.data.docstrings import standard_library
+from scaling.data.prompts import blocks
 from scaling.pretrained import fit
-from scaling.prompts import blocks
 
 CONTEXT, WIDTH, LAYERS, HEADS = 256, 128, 2, 4
 INIT = 0.06  # at the default of 0.02 all attention of so narrow a model is even, and little is learnt in a minute

@@ -7,9 +7,9 @@ A CLIP vision tower, LLaVA's projector and a Llama, trained together. It has see
 from pathlib import Path
 from typing import Any
 
-from scaling.digit_images import SIZE, parted
-from scaling.digit_questions import KNOWN, NEW, asked
-from scaling.image_prompts import batch_of, prompt_of
+from scaling.data.digit_images import SIZE, parted
+from scaling.data.digit_questions import KNOWN, NEW, asked
+from scaling.data.image_prompts import batch_of, prompt_of
 from scaling.pretrained import fit
 
 STEPS, LR = 600, 1e-3

@@ -6,8 +6,8 @@ pictures right.
 
 from pathlib import Path
 
-from scaling.digit_images import SIZE, digits, drawn, parted
-from scaling.images import decoded
+from scaling.data.digit_images import SIZE, digits, drawn, parted
+from scaling.data.images import decoded
 from scaling.pretrained import fit
 
 STEPS, LR = 500, 7e-4

@@ -19,16 +19,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from scaling.batches import split
-from scaling.config import Config
-from scaling.docstrings import documents
+from scaling.core.batches import split
+from scaling.core.config import Config
+from scaling.core.processes import is_first
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.docstrings import documents
+from scaling.data.prompts import blocks, fitted, tokens
+from scaling.evaluation.text_generation import context, written
+from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
 from scaling.pretrained import folder_of
-from scaling.processes import is_first
-from scaling.prompts import blocks, fitted, tokens
-from scaling.reading import check_columns, limited, parts, pretrained
-from scaling.task import Data, Loaded, Record, Task
-from scaling.token_loss import IGNORED, perplexity, token_losses
-from scaling.writing import context, written
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
 TRAIN, TEST = 40, 8  # files of each package

@@ -1,6 +1,6 @@
 """An image to a class.
 
-Columns: image label, which are the defaults; an image is whatever scaling.images reads, a folder with a folder of
+Columns: image label, which are the defaults; an image is whatever scaling.data.images reads, a folder with a folder of
 images for each class included. Every different label of the training data is a class. The head is trained whole, as few
 ranks fit so few outputs: from where it stands in a model that knows exactly these classes, else anew. Where the records
 have a column "domain", the accuracy in each is told too: `--hold-out domain NAME` trains on the other domains and tests
@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaling.batches import split
-from scaling.config import Config
-from scaling.digit_images import in_domains
-from scaling.heads import classifier
-from scaling.images import decoded, located
-from scaling.metrics import of_classes
+from scaling.core.batches import split
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
+from scaling.data.digit_images import in_domains
+from scaling.data.images import decoded, located
+from scaling.evaluation.metrics import of_classes
+from scaling.models.heads import classifier
 from scaling.pretrained import folder_of
-from scaling.reading import check_columns, limited, parts
-from scaling.task import Data, Loaded, Record, Task
 
 DOMAIN = "domain"
 

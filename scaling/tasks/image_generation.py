@@ -7,7 +7,7 @@ whole numbers are classes as they are, other labels are numbered in their order.
 transformer that draws the digits 0 to 4 learns 5 to 9.
 
 After training an image is drawn for each test record, from its label or text and a seed of its own, and all of them are
-compared with the test images, brought to the same size (scaling/judges.py).
+compared with the test images, brought to the same size (scaling/evaluation/judges.py).
 """
 
 import base64
@@ -20,13 +20,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Generator, Tensor, nn
 
-from scaling import diffusion, generators, judges, pipelines
-from scaling.batches import device_of, split
-from scaling.config import Config
-from scaling.images import decoded, located
+from scaling.core.batches import device_of, split
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
+from scaling.data.images import decoded, located
+from scaling.evaluation import judges
+from scaling.models import diffusion, diffusion_networks, pipelines
 from scaling.pretrained import folder_of
-from scaling.reading import check_columns, limited, parts
-from scaling.task import Data, Loaded, Record, Task
 
 TRAIN = 600  # of the 896 digits 5 to 9; the others are for the test
 DIGITS = 5  # after the point, of an embedding's numbers in a row
@@ -96,12 +97,12 @@ def load(config: Config, data: Data) -> Loaded:
     loaded = pipelines.read(config, config.model or folder_of("diffusion"))
     model: Any
     model, pipe, fresh = loaded
-    wanted = generators.asked_by(pipe)
+    wanted = diffusion_networks.asked_by(pipe)
     if wanted and len(data.facts["columns"]) < 2:
         raise ValueError(f"the pipeline is asked by {wanted}: name the columns image and {wanted} by --columns")
     if options.inference_steps > (most := pipe.scheduler.config["num_train_timesteps"]):
         raise ValueError(f"inference_steps must be at most the scheduler's {most}, got {options.inference_steps}")
-    if options.guidance != 1 and not generators.can_be_guided(pipe):
+    if options.guidance != 1 and not diffusion_networks.can_be_guided(pipe):
         raise ValueError(f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked")
     if config.gradient_checkpointing:  # the Trainer knows it by transformers' name
         model.gradient_checkpointing_enable = lambda **_: model.enable_gradient_checkpointing()
@@ -113,17 +114,19 @@ def load(config: Config, data: Data) -> Loaded:
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     pipe, (column, *asked) = loaded.processor.pipe, data.facts["columns"]
     found: list[Record] = [{"image": record[column]} for record in records]
-    if generators.asked_by(pipe) == "text":
+    if diffusion_networks.asked_by(pipe) == "text":
         texts = [str(record[asked[0]]) for record in records]
-        return [one | {"input_ids": ids} for one, ids in zip(found, generators.tokens(pipe, texts), strict=True)]
-    if generators.asked_by(pipe) == "label":
-        number = generators.numbers(pipe, data.facts["labels"])
+        return [
+            one | {"input_ids": ids} for one, ids in zip(found, diffusion_networks.tokens(pipe, texts), strict=True)
+        ]
+    if diffusion_networks.asked_by(pipe) == "label":
+        number = diffusion_networks.numbers(pipe, data.facts["labels"])
         return [one | {"class_labels": number[label_of(r, asked[0])]} for one, r in zip(found, records, strict=True)]
     return found
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
-    channels, side = generators.resolution(loaded.processor.pipe)
+    channels, side = diffusion_networks.resolution(loaded.processor.pipe)
 
     def batch(examples: list[Record]) -> dict[str, Tensor]:
         images = [decoded(example["image"]) for example in examples]
@@ -168,7 +171,7 @@ def predict(
         for seed, image, *found in zip(seeds, images, embed(images, device), embed(real, device), strict=True):
             features = ([round(value, DIGITS) for value in one.tolist()] for one in found)
             rows.append({"seed": seed, "image": _written(image), **dict(zip(FEATURES, features, strict=True))})
-    if told := generators.asked_by(pipe):
+    if told := diffusion_networks.asked_by(pipe):
         for row, record in zip(rows, records, strict=True):
             row[told] = str(record[data.facts["columns"][1]])
     return rows

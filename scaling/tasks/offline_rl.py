@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from scaling import environments, trajectories
-from scaling.config import Config
-from scaling.episodes import read_episodes
-from scaling.reading import pretrained
-from scaling.rollouts import rollouts
-from scaling.task import Data, Loaded, Record, Task
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data import environments, trajectories
+from scaling.data.data_files import pretrained
+from scaling.data.episodes import read_episodes
+from scaling.evaluation.rollouts import rollouts
 
 PHYSICS = ("gravity", "mass", "length", "force")
 NOISE = 0.3  # the largest part of random actions in an episode that is recorded

@@ -14,13 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
-from scaling.batches import split
-from scaling.config import Config
-from scaling.docstrings import summarised
+from scaling.core.batches import split
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.docstrings import summarised
+from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
 from scaling.pretrained import folder_of
-from scaling.reading import check_columns, limited, parts, pretrained
-from scaling.task import Data, Loaded, Record, Task
-from scaling.token_loss import IGNORED, perplexity, token_losses
 
 TRAIN, TEST = 400, 50  # docstrings of each package
 ROUGE = ("rouge1", "rouge2", "rougeL")

@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from scaling.batches import split
-from scaling.config import Config
-from scaling.docstrings import labelled
-from scaling.heads import classifier
-from scaling.metrics import of_classes
-from scaling.reading import check_columns, embedded_model, limited, parts
-from scaling.task import Data, Loaded, Record, Task
+from scaling.core.batches import split
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, embedded_model, limited, parts
+from scaling.data.docstrings import labelled
+from scaling.evaluation.metrics import of_classes
+from scaling.models.heads import classifier
 
 TRAIN, TEST = 300, 50  # docstrings of each package
 

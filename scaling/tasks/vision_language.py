@@ -1,10 +1,10 @@
 """Answers to questions about images, by any model that transformers calls image-text-to-text.
 
-Columns: image question answer, which are the defaults; an image is whatever scaling.images reads. The question is a
-user's message in the processor's chat template where it has one, else it follows the image's token. Only the answer's
+Columns: image question answer, which are the defaults; an image is whatever scaling.data.images reads. The question is
+a user's message in the processor's chat template where it has one, else it follows the image's token. Only the answer's
 tokens, and the end, are learnt. `length` counts the text's tokens, and not those that stand for the image; a longer
-answer is cut. The answers are also written, greedily, and compared: exact_match regardless of case and of space
-around, token_f1 by their words.
+answer is cut. The answers are also written, greedily, and compared: exact_match regardless of case and of space around,
+token_f1 by their words.
 
 "all-linear" adapts the vision tower, the projector and the language model alike, without the output head, embeddings
 and the convolution that reads patches; `--exclude-modules` leaves parts out, by the names of their layers.
@@ -18,15 +18,15 @@ from typing import Any
 
 from torch import Tensor
 
-from scaling.batches import split
-from scaling.config import Config
-from scaling.digit_questions import new
-from scaling.image_prompts import batch_of, prompt_of, special
-from scaling.images import located
+from scaling.core.batches import split
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.digit_questions import new
+from scaling.data.image_prompts import batch_of, prompt_of, special
+from scaling.data.images import located
+from scaling.evaluation.token_loss import perplexity, token_losses
 from scaling.pretrained import folder_of
-from scaling.reading import check_columns, limited, parts, pretrained
-from scaling.task import Data, Loaded, Record, Task
-from scaling.token_loss import perplexity, token_losses
 
 
 def data(config: Config) -> Data:

@@ -1,0 +1,44 @@
+"""Batches of examples outside the Trainer: for a data-driven start, and for predictions."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler
+
+from scaling.core.task import Loaded, Record
+
+Collate = Callable[[list[Record]], Any]
+MOST = 256  # micro-batches that a start learns from
+
+
+def device_of(loaded: Loaded) -> torch.device:
+    return next(loaded.model.parameters()).device
+
+
+def stream(
+    loaded: Loaded, examples: Sequence[Record], micro: int, collate: Collate, seed: int, process: int = 0, of: int = 1
+) -> Iterator[Any]:
+    """The first epoch's micro-batches in the order in which the Trainer will draw them, on the model's device, dealt
+    out to the processes: as many to each, and the same ones in all whatever their number."""
+    order = RandomSampler(examples, generator=torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
+    loader = DataLoader(
+        examples,  # type: ignore[arg-type]
+        micro,
+        sampler=order,
+        collate_fn=collate,
+        generator=torch.Generator(),
+        drop_last=True,
+    )
+    count = min(len(loader), MOST) // of * of
+    for item in islice(loader, process, count, of):
+        yield {name: value.to(device_of(loaded)) for name, value in item.items()}
+
+
+def split(loaded: Loaded, examples: Sequence[Record], batch: int, collate: Collate) -> Iterator[dict[str, Tensor]]:
+    """The examples in order, on the model's device."""
+    for start in range(0, len(examples), batch):
+        collated = collate(list(examples[start : start + batch]))
+        yield {name: value.to(device_of(loaded)) for name, value in collated.items()}

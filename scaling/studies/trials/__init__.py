@@ -1,0 +1,1 @@
+"""What a study runs besides the trials of a sweep."""

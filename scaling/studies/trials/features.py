@@ -1,0 +1,35 @@
+"""How large the features are that an adapter works with, after training."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import lora
+from scaling.comparison import cells
+from scaling.core import outputs
+from scaling.core.config import Config
+
+
+def inner_features(settings: dict[str, Any], peft: None) -> float:
+    """The root mean square of A x, over the tokens of the first batch and the rank, its geometric mean over the layers:
+    of the adapter that `cells.fine_tuned` of these settings trains."""
+    from scaling.training.preparation import ready, shown
+
+    folder = cells.folder_of(settings, peft)
+    if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
+        cells.fine_tuned(settings, peft)
+    config = Config(**cells.unlisted(settings))
+    job = ready(config)
+    lora.load(job.loaded.model, folder / outputs.ADAPTER)
+    sizes: list[Tensor] = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, lora.LoRALinear)
+        sizes.append((inputs[0] @ layer.A.mT).square().mean().sqrt())
+
+    for layer in lora.adapters(job.loaded.model).values():
+        layer.register_forward_pre_hook(look)
+    with torch.no_grad():
+        shown(config, job, lambda batches: job.loaded.model(**next(iter(batches))))
+    return torch.stack(sizes).log().mean().exp().item()

@@ -1,0 +1,77 @@
+"""What comes before training: the records, the model, the examples, and what a start may see of them."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from transformers.trainer_utils import set_seed
+
+from scaling.core import processes
+from scaling.core.batches import stream
+from scaling.core.config import Config
+from scaling.core.memory import shrinking
+from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.data_files import PART
+from scaling.tasks import find
+
+Result = TypeVar("Result")
+
+
+class Ready(NamedTuple):
+    """A model on its device with what it would be trained on, `micro` examples at once on a device."""
+
+    task: Task
+    loaded: Loaded
+    inputs: list[Record]
+    micro: int
+
+
+def ready(config: Config) -> Ready:
+    """All that a run of this config has before its adapters; every process calls it. Raises ValueError for wrong
+    input."""
+    job, task = processes.join(), find(config.task)
+    task.options(config)
+    data = task.data(config)
+    records, _ = apart(config, data)
+    loaded = task.load(config, data)
+    inputs = task.examples(config, loaded, data, records)
+    micro = sizes(config, len(inputs), job.num_processes)[1]
+    processes.place(loaded.model, config.sharded, (*loaded.fresh, *config.modules_to_save))
+    loaded.model.eval()
+    return Ready(task, loaded, inputs, micro)
+
+
+def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
+    """What `act` makes of this process's part of the training stream: with fewer examples at once where memory is
+    short."""
+    job, collate = processes.join(), ready.task.collate(ready.loaded)
+
+    def at(size: int) -> Result:
+        set_seed(config.seed)  # of what the loss draws
+        given = (config.seed, job.process_index, job.num_processes)
+        return act(stream(ready.loaded, ready.inputs, size, collate, *given))
+
+    return shrinking(at, ready.micro)
+
+
+def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
+    """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit each other."""
+    batch = min(config.batch, examples)
+    if count > 1 and batch % count:
+        raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
+    micro = config.micro_batch or batch // count
+    if batch % (micro * count):
+        raise ValueError(f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}")
+    return batch, micro
+
+
+def apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
+    """What is trained on, and what is held out of it for validation."""
+    if config.validate_every is None:
+        return data.train, []
+    if len(data.train) < 2:
+        raise ValueError("validate_every holds out a tenth of the training data, and there is one record")
+    records = list(data.train)
+    random.Random(config.seed).shuffle(records)
+    held = max(1, len(records) // PART)
+    return records[held:], records[:held]
