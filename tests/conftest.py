@@ -15,6 +15,7 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("tests.support")
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 

@@ -1,0 +1,176 @@
+"""The batched engine of the OP-LoRA family against torch's own autograd and optimisers.
+
+Two computations of the same numbers that only add in another order differ by rounding, eps times the size of what
+they add up; the worst ratio over the cases here was measured and stands beside each tolerance.
+"""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from proxies.families.matfac.trials import alternating, compare, engine, optimizers, sweep, targets
+from proxies.families.matfac.trials.methods import METHODS, Overparam, Sizes
+from proxies.families.matfac.trials.optimizers import OPTIMISERS
+from tests.support.trials.matfac import (
+    EPS,
+    check_diverged,
+    check_extension,
+    check_gradient,
+    check_optimiser,
+    check_training,
+)
+from theory.matfac import generator_network as theory
+
+fresh = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+seeds = st.integers(0, 2**32 - 1)
+shapes = st.tuples(st.integers(2, 7), st.integers(2, 7)).flatmap(
+    lambda shape: st.tuples(st.just(shape[0]), st.just(shape[1]), st.integers(1, min(shape)))
+)
+trained = [name for name in METHODS if "GD" not in name]  # ScaledGD's direction is not a gradient
+
+
+# --- checks that a wrong engine fails ----------------------------------------------------------------------------
+
+
+# --- the engine is right -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", trained)
+@fresh
+@given(shapes, seeds)
+def test_backward_is_the_gradient(name, shape, seed):
+    check_gradient(name, shape, seed)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@fresh
+@given(seeds)
+def test_optimisers_are_torch_optim(name, seed):
+    check_optimiser(name, seed)
+
+
+def test_adam_in_blocks_of_one_run(monkeypatch):
+    monkeypatch.setattr(optimizers, "BLOCK", 1)
+    check_optimiser("Adam", 0)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("name", trained)
+def test_training_is_autograd_and_torch_optim(name, optimiser):
+    check_training(name, optimiser)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_starts_at_zero_and_from_the_same_a(name):
+    M = targets.target("gauss", 6, 5, 2, 0)
+    P = {k: v[None] for k, v in METHODS[name].start(M, 2, Generator().manual_seed(7)).items()}
+    B, A, _ = METHODS[name].factors(P, Sizes(6, 5, 2))
+    assert torch.equal(B @ A, torch.zeros(1, 6, 5, dtype=M.dtype))
+    if name in ("OP bias", "OP linear", "scalar", "ScaledGD"):
+        assert torch.equal(A[0], METHODS["direct"].start(M, 2, Generator().manual_seed(7))["A"])
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("name", ["direct", "OP bias", "Nyström + ScaledGD"])
+def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
+    """The same three runs together and one by one, at a rate that is too large for one of them.
+
+    Matrix products of another batch size may add in another order: off by at most 2.4 eps here.
+    """
+    method, rates = METHODS[name], torch.tensor([1e-3, 1e-2, 1e6], dtype=torch.float64)
+    M = torch.stack([targets.target("gauss", 6, 5, 2, seed) for seed in range(3)])
+    starts = [method.start(M[i], 2, Generator().manual_seed(i)) for i in range(3)]
+    start = {k: torch.stack([s[k] for s in starts]) for k in starts[0]}
+    together = engine.train(M, start, 2, method, OPTIMISERS[optimiser], rates, 20)
+    for i in range(3):
+        alone = {k: v[i : i + 1] for k, v in start.items()}
+        single = engine.train(M[i : i + 1], alone, 2, method, OPTIMISERS[optimiser], rates[i : i + 1], 20).loss[:, 0]
+        loss = together.loss[:, i]
+        if i < 2:
+            assert (loss - single).abs().max() <= 50 * EPS * loss.max()
+        assert torch.equal(loss.isnan(), single.isnan())
+
+
+@pytest.mark.parametrize(("name", "optimiser"), [(m, o) for m in METHODS for o in ("SGD", "momentum")])
+def test_a_tall_target_may_be_rotated_for_methods_of_linear_algebra(name, optimiser):
+    losses = _tall(name, optimiser)  # off by at most 144 eps
+    assert (losses[0] - losses[1]).abs().max() <= 1e3 * EPS * losses[0].max()
+
+
+def test_adam_is_not_one_of_them():
+    losses = _tall("direct", "Adam")  # off by a quarter
+    assert (losses[0] - losses[1]).abs().max() > 1e-3 * losses[0].max()
+
+
+def _tall(name: str, optimiser: str) -> list[Tensor]:
+    method, M = METHODS[name], targets.target("gauss", 20, 4, 2, 3)
+    found = []
+    for target in (M, targets.reduced(M)):
+        start = {k: v[None] for k, v in method.start(target, 2, Generator().manual_seed(5)).items()}
+        rate = torch.tensor([0.01], dtype=M.dtype)
+        found.append(engine.train(target, start, 2, method, OPTIMISERS[optimiser], rate, 30).loss)
+    return found
+
+
+def test_counts_are_those_of_the_theory():
+    M, method = torch.zeros(6, 5, dtype=torch.float64), Overparam(width=7, embedding=3)
+    start = method.start(M, 2, Generator().manual_seed(0))
+    assert sum(v.numel() for v in start.values()) == theory.parameters(2 * (6 + 5), 7, 3)
+
+
+def test_matched_start_has_the_variance_of_plain_lora():
+    """The A that the generator makes is scaled to 1 / (3 d_in) exactly, up to the rounding of a mean over it."""
+    M, method = torch.zeros(1, 300, dtype=torch.float64), Overparam("match")
+    P = {k: v[None] for k, v in method.start(M, 1, Generator().manual_seed(0)).items()}
+    A = method.factors(P, Sizes(1, 300, 1))[1]
+    assert A.var().item() == pytest.approx(theory.lora_variance(300), rel=1e3 * EPS)
+
+
+def test_targets_have_the_spectra_they_promise():
+    for name, condition in (("ill", 100), ("well", 1)):
+        S = torch.linalg.svdvals(targets.target(name, 9, 7, 3, 0))
+        assert S[0].item() == pytest.approx(1, rel=50 * EPS)
+        assert (S[0] / S[2]).item() == pytest.approx(condition, rel=50 * 100 * EPS)
+        assert S[3] <= 50 * EPS
+    assert torch.linalg.svdvals(targets.target("gauss", 9, 7, 3, 0))[0].item() == pytest.approx(1, rel=50 * EPS)
+    D = targets.digits()
+    assert D.shape == (1797, 64)
+    assert D.mean(0).abs().max() <= 50 * EPS
+    assert torch.linalg.matrix_norm(D, 2).item() == pytest.approx(1, rel=50 * EPS)
+
+
+def test_a_diverged_run_is_never_a_number():
+    check_diverged()
+
+
+def test_the_grid_is_extended_until_it_holds_the_window():
+    check_extension()
+
+
+def test_best_rate_and_first_step_on_a_table_by_hand():
+    final = np.array([[1e-3, 1e-3], [1e-6, 1e-5], [1e-9, np.nan]])
+    steps = {name: np.full((3, 2), np.nan) for name in sweep.THRESHOLDS}
+    assert sweep.best_rate(final, steps) == 1, "the last one diverged for a seed"
+    assert sweep.best_rate(np.full((2, 2), np.nan), {k: v[:2] for k, v in steps.items()}) is None
+    tied, faster = np.full((2, 2), 1e-13), {name: np.array([[9.0, 9.0], [8.0, 8.0]]) for name in sweep.THRESHOLDS}
+    assert sweep.best_rate(tied, faster) == 1, "fewer steps decide a tie"
+    excess = np.array([[1.0, 1.0], [0.1, np.nan], [0.2, np.nan]])
+    assert np.array_equal(sweep.first_step(excess, 0.1), [1, np.nan], equal_nan=True)
+
+
+def test_comparisons_refuse_what_the_grid_does_not_support():
+    cell = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 3, 60, [0.01, 0.1])
+    assert cell["edge"] == "high"
+    assert compare.wider([(cell, cell)]) is None
+    assert compare.final_ratio(cell, cell) is None
+    assert compare.steps_ratio(cell, cell) is None
+
+
+def test_alternating_least_squares_ends_at_the_optimum():
+    """One sweep on an exact-rank target, whatever its conditioning; a full-rank one takes power iterations."""
+    assert alternating.alternating("ill", 9, 7, 3, 4, 1)["steps"]["1e-8"] == [[1.0] * 4]
+    final = np.array(alternating.alternating("gauss", 9, 7, 3, 4, 3000)["final"])
+    assert final.max() <= 1e-8

@@ -1,0 +1,96 @@
+"""proxies/overparam_generation.py as a whole: cells joined to claims, at sweeps that are made by hand."""
+
+import pytest
+
+from loralab import figures
+from loralab.ledger import rows_of
+from loralab.store import Store
+from proxies import overparam_generation as family
+from proxies.families.overparam_generation.trials import cost, scores, sweep
+from proxies.instruments import digit_networks
+from tests.support.trials.generation_sweep import small_networks, valley
+
+CURVES = {  # method: exponent of the best rate, width, and distance at it by rank
+    "LoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
+    "OP-LoRA": (-5.0, 2.2, {1: 14.0, 2: 9.0, 4: 8.0}),
+    "DoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
+    "OP-DoRA": (-5.0, 2.2, {1: 14.0, 2: 9.0, 4: 8.0}),
+}
+
+
+def in_place_of_training(monkeypatch) -> None:
+    """Results of the kind that training gives; what needs no trained adapter is really measured."""
+
+    def run(problem, method, rank, exponents, plan):
+        best, width, levels = CURVES[method]
+        table = valley(exponents, best, width, levels[rank], len(problem.seeds))
+        shown = [[[i % 17] * 64] * scores.SHOWN for i in range(len(exponents))]
+        return sweep.Runs(list(exponents), table, dict.fromkeys(scores.SCORES, table), shown, 9, 0 * table + 0.1)
+
+    for name, network in small_networks().items():
+        given = lambda network=network, **point: network
+        given.__name__ = name  # by which the run store keeps it
+        monkeypatch.setattr(digit_networks, name, given)
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    monkeypatch.setattr(sweep, "run", run)
+    shares = lambda **point: {"shares": [0.03, 0.04, 0.05]}
+    shares.__name__ = "shares"
+    monkeypatch.setattr(cost, "shares", shares)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """One for all sizes, which share the cells that no size changes."""
+    return Store(tmp_path_factory.mktemp("store") / "runs.sqlite")
+
+
+def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, store):
+    in_place_of_training(monkeypatch)
+    config = family.Config(seeds=6, style_seeds=6, steps=100, pretraining=500)
+    first = family.PROXY.run(config, store)
+    rows = {row.claim.id: row for row in rows_of(family.CLAIMS, first)}
+    for id in ("OP14", "OP14b", "OP14c", "OP16", "OP16b"):
+        assert rows[id].verdict == rows[id].claim.expected, id
+    assert all(row.complete for row in rows.values()), "every check is measured"
+    by_hand = {"OP15": 14.0 * 1.05, "OP15c": 1.0, "OP15d": (14 / 9) ** 0.5}
+    for id, value in by_hand.items():
+        measured = rows[id].measured[0]
+        assert measured is not None
+        assert measured.value == pytest.approx(value), id
+    assert family.PROXY.run(config, store).finished == first.finished, "the second run comes from the store"
+    drawn = {path.name for path in figures.draw("overparam_generation", first.result["data"], tmp_path)}
+    kinds = [f"{kind}-new-{what}" for kind in ("rates", "images") for what in ("classes", "style")]
+    assert drawn == {f"overparam_generation-{kind}.svg" for kind in kinds}
+
+
+def test_what_is_not_run_is_not_measured(monkeypatch, store):
+    in_place_of_training(monkeypatch)
+    config = family.Config(seeds=6, style_seeds=0, steps=100, pretraining=500, dora=False)
+    run = family.PROXY.run(config, store)
+    rows = {row.claim.id: row for row in rows_of(family.CLAIMS, run)}
+    for id in ("OP15", "OP15b", "OP15c", "OP15e"):
+        for check, measured in zip(rows[id].claim.checks, rows[id].measured, strict=True):
+            assert (measured is None) == ("DoRA" in check.condition), check.condition
+
+
+def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, store):
+    in_place_of_training(monkeypatch)
+    config = family.Config(seeds=5, style_seeds=0, steps=100, pretraining=500, dora=False)
+    run = family.PROXY.run(config, store)
+    measured = {row.claim.id: row.measured for row in rows_of(family.CLAIMS, run)}
+    assert not any((*measured["OP15"], *measured["OP15c"], *measured["OP15e"]))
+    assert all((*measured["OP15b"][:3], *measured["OP15f"][:3], *measured["OP15g"]))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"seeds": 4}, "--seeds must be at least 5 for an interval, got 4"),
+        ({"steps": 99}, "--steps must be at least 100 for the adapters to learn, got 99"),
+        ({"pretraining": 0}, "--pretraining must be at least 500 for the base to draw digits, got 0"),
+        ({"style_seeds": 3}, "--style_seeds must be 0 or at least 5 for an interval, got 3"),
+    ],
+)
+def test_impossible_flags_are_named(flags, message):
+    with pytest.raises(ValueError, match=message):
+        family.Config(**flags)

@@ -1,0 +1,176 @@
+"""`loralab sweep` from flags to the report, on a model that takes a second to fine-tune."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from loralab.code import ROOT
+from loralab.store import StoreError
+from scaling.sweep import run
+from tests.support.finetuning import arguments, tiny_bert
+
+QUICK = ("--rates", "5e-3", "2e-2", "--seeds", "0", "--widen", "0", "--jobs", "1")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_bert(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def given(model, tmp_path, monkeypatch):
+    """Arguments of a sweep of 4 steps a cell, whose files all lie in tmp_path."""
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path / "home"))
+    own = arguments(model, tmp_path, steps=4)
+    for flag in ("--lr", "--out"):
+        at = own.index(flag)
+        own = own[:at] + own[at + 2 :]
+    return [*own, "--out", str(tmp_path / "out"), *QUICK]
+
+
+def stored(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    """When each cell was finished and what it came to, by its key."""
+    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        return {key: (when, what) for key, when, what in connection.execute("SELECT key, finished, result FROM runs")}
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def forbid():
+        def train(*_, **__):
+            raise AssertionError("a cell was run again")
+
+        monkeypatch.setattr("scaling.training.running.train", train)
+
+    return forbid
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*is_gradient_checkpointing:FutureWarning"
+)  # PEFT asks transformers by the old name
+def test_a_sweep_leaves_its_report_and_is_never_repeated(given, tmp_path, capsys, no_training):
+    (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 4}')
+    given = ["--schemes", "init_a", "eva", f"peft:{tmp_path / 'vera.json'}", *given]
+    assert run(given) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("init_a", "eva", "vera", "void", "try lower rates", "One seed alone"))
+    names = ["differences.png", "method_comparison", "rates.png", "report.json", "report.md", "sweep.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    exported = sorted((tmp_path / "out" / "method_comparison").glob("*.json"))
+    methods = [json.loads(file.read_text())["run_info"]["peft_config"]["peft_type"] for file in exported]
+    assert methods == ["LORA", "LORA", "VERA"], "eva, init_a, vera"
+    report, cells = json.loads((tmp_path / "out" / "report.json").read_text()), stored(tmp_path)
+    assert len(report["runs"]) == len(cells) == 3 * 2
+    for _, result in cells.values():
+        outcome = json.loads(result)
+        assert len(outcome["scores"]) == 12
+        assert sum(outcome["scores"]) / 12 == pytest.approx(outcome["metrics"]["accuracy"])
+        assert outcome["inference_parameters"] > 0
+        assert [step for step, _ in outcome["validation"]] == [1, 2, 3, 4]
+    for folder in (tmp_path / "home" / "runs" / "sweep").iterdir():
+        assert folder.name in cells, "a cell's folder is found by its key in the store"
+        assert (folder / "adapter" / "adapter_config.json").is_file()
+        assert not list(folder.glob("checkpoint-*"))
+    no_training()
+    before = (tmp_path / "out" / "report.json").read_text()
+    assert run(given) == 0
+    assert (tmp_path / "out" / "report.json").read_text() == before
+
+
+def test_a_file_gives_named_methods_and_flags_win_over_it(given, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text("steps: 9\nmethods:\n  both: {}\n  B alone: {train_a: false}\n")
+    assert run([str(file), *given]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["method"] for row in report["methods"]] == ["both", "B alone"]
+    assert report["settings"]["steps"] == 4
+    both, alone = report["methods"]
+    assert alone["trained_parameters"] < both["trained_parameters"]
+
+
+def test_a_run_that_diverges_is_a_result(given, tmp_path, capsys):
+    at = given.index("2e-2")
+    given[at] = "1e30"
+    assert run(["--schemes", "init_a", *given]) == 0
+    assert "1 of 2 runs diverged (1 at 1e+30" in capsys.readouterr().out
+    assert sorted("diverged" in json.loads(result) for _, result in stored(tmp_path).values()) == [False, True]
+
+
+def test_a_killed_sweep_goes_on_where_it_was(given, tmp_path):
+    given = ["--schemes", "init_a", "eva", *given]
+    command = [sys.executable, "-m", "scaling.sweep", *given]
+    with (tmp_path / "log").open("w") as log:
+        child = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=os.environ.copy()
+        )
+        until = time.monotonic() + 120
+        while not ((tmp_path / "store.sqlite").is_file() and _count(tmp_path)):
+            assert time.monotonic() < until, (tmp_path / "log").read_text()
+            assert child.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    finished = stored(tmp_path)
+    assert 1 <= len(finished) < 4
+    assert run(given) == 0
+    after = stored(tmp_path)
+    assert len(after) == 4
+    assert all(after[key] == finished[key] for key in finished), "what had finished was not run again"
+
+
+def _count(tmp_path: Path) -> int:
+    try:
+        return len(stored(tmp_path))
+    except sqlite3.OperationalError:  # no table yet
+        return 0
+
+
+WRONG = {
+    "an unknown scheme": (("--schemes", "init_a", "evaa"), "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'?"),
+    "no method": (("--schemes",), "the grid is empty: name schemes or methods"),
+    "no seed": (("--seeds",), "the grid is empty: seeds has no value"),
+    "an unknown flag": (("--scheme-grid", "eva"), "unknown flag --scheme-grid"),
+    "another executor's cluster": (
+        ("--executor", "ray", "--address", "127.0.0.1:1"),
+        "no Ray cluster answers at 127.0.0.1:1",
+    ),
+    "data that are not there": (("--train", "nowhere.jsonl"), "there is no data file nowhere.jsonl"),
+    "a file that is not there": (("nowhere.yaml",), "cannot read the sweep nowhere.yaml: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_sentence(given, capsys, case):
+    more, message = WRONG[case]
+    assert run([*more, *given] if case == "a file that is not there" else [*given, *more]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_a_folder_of_something_else_is_left_alone(given, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    assert run(given) == 2
+    assert "is not an empty folder and holds no sweep" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    (tmp_path / "out" / "mine.txt").unlink()
+    (tmp_path / "out" / "sweep.json").write_text("{}")
+    assert run(given) == 2
+    assert "holds another sweep; choose another --out" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_written_ends_the_sweep_before_it_begins(given, tmp_path, no_training):
+    no_training()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot make the folder of the run store"):
+        run([*given, "--store", str(tmp_path / "file" / "store.sqlite")])
+    with pytest.raises(StoreError, match="cannot use the run store"):
+        run([*given, "--store", str(tmp_path)])

@@ -1,0 +1,41 @@
+"""A fine-tuning run that is killed at a step, and how one ends."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from tests.support.finetuning import call
+
+
+def kill_at(step: int, given: list[str]) -> None:
+    """Run the command in a process of its own, which kills itself when the step after `step` begins."""
+    from transformers import TrainerCallback
+
+    import scaling.training.running as running
+
+    class Kill(TrainerCallback):
+        def on_step_begin(self, args, state, control, **_):
+            if state.global_step == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def with_kill(*of_trainer):
+        trainer = make(*of_trainer)
+        trainer.add_callback(Kill())
+        return trainer
+
+    make = running._trainer
+    if (child := os.fork()) == 0:  # a fresh interpreter would load torch and transformers for each case
+        running._trainer = with_kill
+        os._exit(call(given))
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"it ended by itself with {status}"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def ending(folder: Path) -> tuple[list, float, dict]:
+    result = json.loads((folder / "metrics.json").read_text())
+    adapter = load_file(folder / "adapter" / "adapter_model.safetensors")
+    return result["losses"], result["final_loss"], {key: value.numpy().tobytes() for key, value in adapter.items()}

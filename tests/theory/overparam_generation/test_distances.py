@@ -1,0 +1,81 @@
+"""The laws of `theory.overparam_generation`, and the distances of the proxy against them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lora
+from proxies.families.overparam_generation.trials import cost
+from tests.support.laws.overparam_generation import (
+    check_counts,
+    check_means,
+    check_metric,
+    check_most,
+    check_null,
+    check_series,
+    check_shift,
+)
+from theory.matfac import generator_network
+from theory.overparam_generation import distances as theory
+
+SEEDS = st.integers(1000, 2**32)
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.sampled_from([0.3, 1.0, 10.0]), SEEDS)
+def test_the_distances_are_those_of_the_definition(n, m, sigma, seed):
+    check_metric(n, m, sigma, seed)
+
+
+@given(SEEDS, st.sampled_from([1.0, 2.0, 10.0]))
+def test_cmmd_is_a_sum_over_moments(seed, sigma):
+    check_series(seed, sigma)
+
+
+@given(
+    st.integers(1, 6), st.integers(1, 6), st.sampled_from([0.0, 0.1, 1.0, 10.0]), st.sampled_from([1.0, 10.0]), SEEDS
+)
+def test_the_means_leave_little(n, m, spread, sigma, seed):
+    check_means(n, m, spread, sigma, seed)
+
+
+@given(SEEDS)
+def test_cmmd_ends_where_it_is_said_to(seed):
+    check_most(seed)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 2), (2, 4)])
+def test_the_null_of_one_distribution(n, m):
+    check_null(n, m)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3), st.integers(1, 3),
+       st.integers(1, 5), st.integers(1, 5))  # fmt: skip
+def test_generators_have_the_stated_numbers(shapes, rank, m, k):
+    check_counts(shapes, rank, m, k)
+
+
+def test_llama_needs_1_9_billion():
+    assert theory.generator_parameters(list(cost.LLAMA) * 32, 32, 32, 32) == 1_851_435_008
+    assert theory.generator_share(32, 2048) == 1 / 64
+
+
+def test_the_shift_is_that_of_drawn_generators():
+    check_shift()
+
+
+def test_adam_moves_a_generated_factor_by_the_multiplier_on_a_layer():
+    """(7)'s law on a lora layer: the first step of B from W2 = 0 is 1 + |h|_1 times plain LoRA's."""
+    moved = {}
+    for variant in ("plain", "overparam"):
+        net = torch.nn.Sequential(torch.nn.Linear(5, 4)).double()
+        torch.nn.init.constant_(net.get_parameter("0.weight"), 0.1)
+        lora.attach(net, lora.Config(2, target_modules=("0",), variant=variant))
+        layer = lora.adapters(net)["0"]
+        optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3, eps=1e-30)
+        net(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
+        if variant == "overparam":
+            multiplier = generator_network.adam_multiplier(layer.get_submodule("generator").hidden().numpy())  # type: ignore[operator]
+        optimizer.step()
+        moved[variant] = layer.factors().B.detach()
+    torch.testing.assert_close(moved["overparam"], multiplier * moved["plain"], rtol=1e-12, atol=0)
