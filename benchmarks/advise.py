@@ -1,11 +1,13 @@
-"""The look of `loralab advise` beside the training that it foretells, on the default models, which need no network.
+"""The look of `loralab advise` beside the training that it foretells, on the default models, which
+need no network.
 
     python benchmarks/advise.py [--pairs 3]
 
-The floor is a forward and backward over 64 examples, two steps of the default run. Both commands load the model and
-read the data first, which is not counted: for the small GPT it takes longer than all of a look. Counted is processor
-time, of which other load on the machine takes little: of training as a run of many steps less one of few, taken on to
-all steps of the default run. Exits 1 when a ratio misses its bar.
+The floor is a forward and backward over 64 examples, two steps of the default run. Both commands
+load the model and read the data first, which is not counted: for the small GPT it takes longer than
+all of a look. Counted is processor time, of which other load on the machine takes little: of
+training as a run of many steps less one of few, taken on to all steps of the default run. Exits 1
+when a ratio misses its bar.
 """
 
 import os
@@ -48,10 +50,23 @@ def training(run: Run) -> float:
 def _seconds_of(task: str, steps: int) -> float:
     before = os.times()
     with tempfile.TemporaryDirectory() as folder:
-        flags = ["--task", task, "--steps", str(steps), "--limit", "8", "--out", str(Path(folder) / "run")]
-        subprocess.run([sys.executable, "-m", "scaling.finetune", *flags], check=True, capture_output=True)
+        flags = [
+            "--task",
+            task,
+            "--steps",
+            str(steps),
+            "--limit",
+            "8",
+            "--out",
+            str(Path(folder) / "run"),
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "scaling.finetune", *flags], check=True, capture_output=True
+        )
     after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
 
 
 def main(config: Config) -> int:

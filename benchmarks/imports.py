@@ -2,8 +2,8 @@
 
     python benchmarks/imports.py [--pairs 10]
 
-Counted is the processor time of the whole process, of which other load on the machine takes little; runs are
-interleaved, and the ratio is that of the fastest. Exits 1 when it misses its bar.
+Counted is the processor time of the whole process, of which other load on the machine takes little;
+runs are interleaved, and the ratio is that of the fastest. Exits 1 when it misses its bar.
 """
 
 import os
@@ -29,7 +29,9 @@ def seconds(module: str) -> float:
     before = os.times()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
 
 
 def main(config: Config) -> int:
@@ -43,7 +45,10 @@ def main(config: Config) -> int:
     table = Table("ratio", "of the fastest", "bar")
     table.add_row("import lora / import torch", f"{ratio:.3f}", f"<= {BAR}")
     Console().print(table)
-    pairs = [f"{name} {min(values):.2f} ({statistics.median(values):.2f})" for name, values in times.items()]
+    pairs = [
+        f"{name} {min(values):.2f} ({statistics.median(values):.2f})"
+        for name, values in times.items()
+    ]
     print(f"s, the fastest (median): {', '.join(pairs)}")
     return 0 if ratio <= BAR else 1
 

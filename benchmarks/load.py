@@ -2,12 +2,13 @@
 
     python benchmarks/load.py [--rounds 15]
 
-The adapter is that of a random Llama (hidden 512, 4 layers, MLP 1408) at rank 16, 2.5 MB, saved by `lora.save`; all
-three read that one folder. Ours checks every tensor's checksum, that all are finite, and names and shapes, before the
-model is touched; PEFT checks none of it; the bare file is `safetensors.torch.load_file`, with no model at all. Each
-round loads by all three in turn, each time into a fresh model. Counted is processor time, of which other load on the
-machine takes little, and the ratio is that of the fastest. The bars are those of 10 ms on a machine where PEFT takes
-49 ms and the bare file 1.8 ms. Exits 1 when a ratio misses its bar.
+The adapter is that of a random Llama (hidden 512, 4 layers, MLP 1408) at rank 16, 2.5 MB, saved by
+`lora.save`; all three read that one folder. Ours checks every tensor's checksum, that all are
+finite, and names and shapes, before the model is touched; PEFT checks none of it; the bare file is
+`safetensors.torch.load_file`, with no model at all. Each round loads by all three in turn, each
+time into a fresh model. Counted is processor time, of which other load on the machine takes little,
+and the ratio is that of the fastest. The bars are those of 10 ms on a machine where PEFT takes 49
+ms and the bare file 1.8 ms. Exits 1 when a ratio misses its bar.
 """
 
 import statistics
@@ -58,7 +59,8 @@ def seconds(action: Callable[[], object]) -> float:
 
 def main(config: Config) -> int:
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)  # PEFT's own
+    # PEFT's own
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
     trained, times = adapted(), {"ours": [], "PEFT": [], "bare file": [], "save": []}
     with tempfile.TemporaryDirectory() as folder:
         lora.save(trained, folder)
@@ -82,7 +84,10 @@ def main(config: Config) -> int:
     for name, bar in BARS.items():
         table.add_row(f"load, ours / {name}", f"{ratio[name]:.3f}", f"<= {bar:.3f}")
     Console().print(table)
-    pairs = [f"{name} {1e3 * fastest[name]:.2f} ({1e3 * statistics.median(times[name]):.2f})" for name in times]
+    pairs = [
+        f"{name} {1e3 * fastest[name]:.2f} ({1e3 * statistics.median(times[name]):.2f})"
+        for name in times
+    ]
     print(f"{size / 1e6:.1f} MB; ms, the fastest (median): {', '.join(pairs)}")
     return 0 if all(ratio[name] <= bar for name, bar in BARS.items()) else 1
 

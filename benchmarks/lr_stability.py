@@ -1,13 +1,15 @@
-"""A sweep of learning rates by the batched engine, beside the loop that one would write first, in one process.
+"""A sweep of learning rates by the batched engine, beside the loop that one would write first, in
+one process.
 
     python benchmarks/lr_stability.py [--pairs 3]
 
-The whole grid: 7 widths (2^7 .. 2^13) x 20 rates x 2 starts x 5 seeds, 10 Adam steps on 64 samples, networks and
-starts included; bar 15 s of processor time on one core. The loop: one run at a time by autograd and torch.optim.Adam,
-with the frozen width x width matrix applied in every forward pass, as a frozen layer is; the matrix is made outside the
-time. The engine's share of a run is that of a sweep of 20 rates and 2 starts on the same network. The floor of a step
-at width n with N samples is about 8 passes over n N numbers, where the loop reads n^2 more. Counted is processor
-time, of which other load on the machine takes little; runs are interleaved and the ratio is that of the fastest of
+The whole grid: 7 widths (2^7 .. 2^13) x 20 rates x 2 starts x 5 seeds, 10 Adam steps on 64 samples,
+networks and starts included; bar 15 s of processor time on one core. The loop: one run at a time by
+autograd and torch.optim.Adam, with the frozen width x width matrix applied in every forward pass,
+as a frozen layer is; the matrix is made outside the time. The engine's share of a run is that of a
+sweep of 20 rates and 2 starts on the same network. The floor of a step at width n with N samples is
+about 8 passes over n N numbers, where the loop reads n^2 more. Counted is processor time, of which
+other load on the machine takes little; runs are interleaved and the ratio is that of the fastest of
 each. Both must end at the same losses. Exits 1 when one misses its bar.
 """
 
@@ -33,7 +35,8 @@ RATES = torch.logspace(-16, -1, 20, base=2)
 RANK, SAMPLES, STEPS, SEEDS = 4, 64, 10, range(5)
 GRID_SECONDS = 15.0
 BARS = {256: 8.0, 1024: 14.0, 4096: 40.0}
-AGREE = 1e-3  # of float32 losses after ten steps that divide by the root of tiny numbers; measured 1e-5
+# of float32 losses after ten steps that divide by the root of tiny numbers; measured 1e-5
+AGREE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def swept(network: networks.Network, width: int, seeds: range) -> Tensor:
     rate = RATES.repeat(len(NAMES)).expand(len(seeds), -1)
     start = torch.arange(len(NAMES)).repeat_interleave(len(RATES))
     factors = starts(NAMES, network, width, seeds, RANK)
-    return engine.train(network, factors, engine.Runs(start, rate, rate), STEPS, probe=False)["loss"][0]
+    return engine.train(network, factors, engine.Runs(start, rate, rate), STEPS, probe=False)[
+        "loss"
+    ][0]
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -61,13 +66,16 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def ratio(width: int, pairs: int) -> tuple[float, float, float]:
-    """CPU milliseconds of one run by the loop and by the engine; the relative difference of their losses."""
+    """CPU milliseconds of one run by the loop and by the engine; the relative difference of their
+    losses."""
     network = networks.draw(width, SEEDS[:1], samples=SAMPLES)
     W = torch.randn(width, width, generator=networks.stream(width)) / width**0.5
     network = network._replace(P=W @ network.H)
     factors = starts(NAMES, network, width, SEEDS[:1], RANK)
     at = len(RATES) // 2
-    run = lambda which: loop(network, W, lora.Factors(*(x[0, which] for x in factors)), RATES[at].item(), STEPS)
+    run = lambda which: loop(
+        network, W, lora.Factors(*(x[0, which] for x in factors)), RATES[at].item(), STEPS
+    )
     run(0)  # warms up
     looped, batched, difference = [], [], 0.0
     for pair in range(pairs):
@@ -87,15 +95,27 @@ def grid() -> None:
 
 def main(config: Config) -> int:
     torch.set_num_threads(1)
-    table, met = Table("width", "loop, ms a run", "engine, ms a run", "ratio", "bar", "losses differ by"), []
+    table, met = (
+        Table("width", "loop, ms a run", "engine, ms a run", "ratio", "bar", "losses differ by"),
+        [],
+    )
     for width, bar in BARS.items():
         looped, batched, difference = ratio(width, config.pairs)
         met += [looped / batched >= bar, difference <= AGREE]
-        cells = (f"{looped:.2f}", f"{batched:.3f}", f"{looped / batched:.1f}", f">= {bar:g}", f"{difference:.1g}")
+        cells = (
+            f"{looped:.2f}",
+            f"{batched:.3f}",
+            f"{looped / batched:.1f}",
+            f">= {bar:g}",
+            f"{difference:.1g}",
+        )
         table.add_row(str(width), *cells)
     took, _ = timed(grid)
     Console().print(table)
-    print(f"grid of 7 widths, 1400 runs of {STEPS} steps: {took:.1f} s of processor time, bar {GRID_SECONDS:g} s")
+    print(
+        f"grid of 7 widths, 1400 runs of {STEPS} steps: {took:.1f} s of processor time, bar "
+        f"{GRID_SECONDS:g} s"
+    )
     return 0 if all(met) and took <= GRID_SECONDS else 1
 
 

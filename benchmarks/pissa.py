@@ -1,12 +1,14 @@
-"""The PiSSA start of one square weight: ours, by a randomised SVD, beside a full SVD, in one process.
+"""The PiSSA start of one square weight: ours, by a randomised SVD, beside a full SVD, in one
+process.
 
     python benchmarks/pissa.py [--size 2048] [--pairs 5]
 
-The weight is a Gaussian bulk, halved, with 128 spikes 8 j^-0.7, in float32. A full SVD costs some 20 n^3 operations,
-the randomised one (4 power iterations, q = 4 r columns) about 20 n^2 q, so their ratio grows like n; the bar is 50
-at 4096, where a full SVD takes up to minutes on one core, and in proportion elsewhere. Runs are interleaved and the
-ratio is that of the fastest of each, since other load only ever adds. Beside it: the mean cos^2 between our r = 16
-left singular directions and the true ones, which must be at least 0.998. Exits 1 when one misses its bar.
+The weight is a Gaussian bulk, halved, with 128 spikes 8 j^-0.7, in float32. A full SVD costs some
+20 n^3 operations, the randomised one (4 power iterations, q = 4 r columns) about 20 n^2 q, so their
+ratio grows like n; the bar is 50 at 4096, where a full SVD takes up to minutes on one core, and in
+proportion elsewhere. Runs are interleaved and the ratio is that of the fastest of each, since other
+load only ever adds. Beside it: the mean cos^2 between our r = 16 left singular directions and the
+true ones, which must be at least 0.998. Exits 1 when one misses its bar.
 """
 
 import sys
@@ -36,7 +38,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.size <= 512:
-            raise ValueError(f"--size must be above 512, up to which both are the same, got {self.size}")
+            raise ValueError(
+                f"--size must be above 512, up to which both are the same, got {self.size}"
+            )
         if self.pairs < 1:
             raise ValueError(f"--pairs must be at least 1, got {self.pairs}")
 
@@ -71,7 +75,9 @@ def main(config: Config) -> int:
     bar = SPEED * config.size / SIZE_OF_SPEED
     ratios = sorted(b / a for a, b in zip(ours, full, strict=True))
     table = Table(f"{config.size} x {config.size}, rank {RANK}", "measured", "all pairs", "bar")
-    table.add_row("full SVD / ours", f"{ratio:.1f}", f"{ratios[0]:.1f} to {ratios[-1]:.1f}", f">= {bar:.1f}")
+    table.add_row(
+        "full SVD / ours", f"{ratio:.1f}", f"{ratios[0]:.1f} to {ratios[-1]:.1f}", f">= {bar:.1f}"
+    )
     table.add_row("mean cos^2", f"{cos2:.5f}", "exact", f">= {COS2}")
     Console().print(table)
     print(f"fastest: ours {min(ours):.3f} s, full SVD {min(full):.2f} s")

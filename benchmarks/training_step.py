@@ -1,12 +1,13 @@
-"""One training step of a small random Llama: ours beside stock PEFT and the frozen base, in one process.
+"""One training step of a small random Llama: ours beside stock PEFT and the frozen base, in one
+process.
 
     python benchmarks/training_step.py [--pairs 40]
 
-The floor is forward and input gradient of the base with every weight frozen: 4 T m n operations a layer for T tokens.
-LoRA adds six skinny products, 6 T r (m + n), which is 1.5 r (1/m + 1/n) of the floor: 7 % at this size. Times are
-medians of interleaved steps and only their ratios mean anything. Bytes kept for backward are counted, not timed: a
-frozen layer keeps nothing, ours x (T n) and A x (T r), PEFT a float32 copy of a half-precision x as well.
-Exits 1 when a ratio misses its bar.
+The floor is forward and input gradient of the base with every weight frozen: 4 T m n operations a
+layer for T tokens. LoRA adds six skinny products, 6 T r (m + n), which is 1.5 r (1/m + 1/n) of the
+floor: 7 % at this size. Times are medians of interleaved steps and only their ratios mean anything.
+Bytes kept for backward are counted, not timed: a frozen layer keeps nothing, ours x (T n) and A x
+(T r), PEFT a float32 copy of a half-precision x as well. Exits 1 when a ratio misses its bar.
 """
 
 import statistics
@@ -27,7 +28,11 @@ from torch.autograd.graph import saved_tensors_hooks
 import lora
 
 RANK, TOKENS = 16, 1024
-BARS = {"step, ours / PEFT": 0.97, "step, ours / frozen base": 1.08, "bytes, ours / PEFT, bfloat16 base": 0.66}
+BARS = {
+    "step, ours / PEFT": 0.97,
+    "step, ours / frozen base": 1.08,
+    "bytes, ours / PEFT, bfloat16 base": 0.66,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ def ours(dtype: torch.dtype) -> nn.Module:
 
 
 def theirs(dtype: torch.dtype) -> nn.Module:
-    return peft.get_peft_model(random_llama(dtype), peft.LoraConfig(r=RANK, lora_alpha=16, target_modules="all-linear"))
+    return peft.get_peft_model(
+        random_llama(dtype), peft.LoraConfig(r=RANK, lora_alpha=16, target_modules="all-linear")
+    )
 
 
 def loss(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
@@ -95,7 +102,11 @@ def main(config: Config) -> int:
     median = {name: statistics.median(values) for name, values in times.items()}
     ratios = {
         "step, ours / PEFT": (median["ours"] / median["PEFT"], times["ours"], times["PEFT"]),
-        "step, ours / frozen base": (median["ours"] / median["frozen base"], times["ours"], times["frozen base"]),
+        "step, ours / frozen base": (
+            median["ours"] / median["frozen base"],
+            times["ours"],
+            times["frozen base"],
+        ),
     }
     table = Table("ratio", "median", "middle half of pairs", "bar")
     for name, (ratio, above, below) in ratios.items():
@@ -104,8 +115,13 @@ def main(config: Config) -> int:
     size = half["ours"] / half["PEFT"]
     table.add_row("bytes, ours / PEFT, bfloat16 base", f"{size:.3f}", "exact", "<= 0.66")
     Console().print(table)
-    print("kept for backward, MiB:", ", ".join(f"{name} {kept / 2**20:.1f}" for name, kept in half.items()))
-    measured = {name: value[0] for name, value in ratios.items()} | {"bytes, ours / PEFT, bfloat16 base": size}
+    print(
+        "kept for backward, MiB:",
+        ", ".join(f"{name} {kept / 2**20:.1f}" for name, kept in half.items()),
+    )
+    measured = {name: value[0] for name, value in ratios.items()} | {
+        "bytes, ours / PEFT, bfloat16 base": size
+    }
     return 0 if all(measured[name] <= bar for name, bar in BARS.items()) else 1
 
 

@@ -1,13 +1,15 @@
-"""MiniLM fine-tuned on TREC's question types by `loralab finetune`, beside the accuracies that PEFT's LoRA reached.
+"""MiniLM fine-tuned on TREC's question types by `loralab finetune`, beside the accuracies that
+PEFT's LoRA reached.
 
     python benchmarks/trec.py FOLDER [--seeds 0 1 2]
 
-FOLDER holds TREC.train.all and TREC.test.all, lines of a class and a question in latin-1 (harvardnlp/sent-conv-torch).
-Rank 8 on all linear layers, alpha 16, AdamW with a linearly falling rate, 200 steps of 32, as in the reference, which
-is one seed of PEFT 0.21 each; PEFT itself is trained here too, with the same seeds. Every adapter saved is loaded by
-stock PEFT on a fresh base, which must predict the same classes. Exits 1 where a mean over seeds is more than 2 points
-below the reference and below PEFT's own mean, or where PEFT predicts otherwise. Without FOLDER it measures nothing. On
-two cores a run takes about a minute and a half, on a GPU a few seconds.
+FOLDER holds TREC.train.all and TREC.test.all, lines of a class and a question in latin-1
+(harvardnlp/sent-conv-torch). Rank 8 on all linear layers, alpha 16, AdamW with a linearly falling
+rate, 200 steps of 32, as in the reference, which is one seed of PEFT 0.21 each; PEFT itself is
+trained here too, with the same seeds. Every adapter saved is loaded by stock PEFT on a fresh base,
+which must predict the same classes. Exits 1 where a mean over seeds is more than 2 points below the
+reference and below PEFT's own mean, or where PEFT predicts otherwise. Without FOLDER it measures
+nothing. On two cores a run takes about a minute and a half, on a GPU a few seconds.
 """
 
 import json
@@ -37,7 +39,8 @@ REFERENCE = {
     ("eva", 3e-4): 0.906,
 }
 POINTS = 0.02
-PEFT: dict[str, Any] = {"init_a": True, "pissa": "pissa"}  # its names; its EVA takes a pass of its own
+# its names; its EVA takes a pass of its own
+PEFT: dict[str, Any] = {"init_a": True, "pissa": "pissa"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,19 @@ def accuracy(folder: Path, scheme: str, lr: float, seed: int) -> float:
         "out": out,
         "store": folder / "runs.sqlite",
     }
-    given |= {"scheme": scheme, "lr": lr, "seed": seed, "steps": 200, "batch": 32, "rank": 8, "alpha": 16}
+    given |= {
+        "scheme": scheme,
+        "lr": lr,
+        "seed": seed,
+        "steps": 200,
+        "batch": 32,
+        "rank": 8,
+        "alpha": 16,
+    }
     resume = ["--resume"] if out.exists() else []
-    if code := run([*(part for name, value in given.items() for part in (f"--{name}", str(value))), *resume]):
+    if code := run(
+        [*(part for name, value in given.items() for part in (f"--{name}", str(value))), *resume]
+    ):
         sys.exit(code)
     return json.loads((out / "metrics.json").read_text())["metrics"]["accuracy"]
 
@@ -77,13 +90,17 @@ def accuracy_of_peft(folder: Path, scheme: str, lr: float, seed: int) -> float:
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_utils import set_seed
 
-    config = Run(train=str(folder / "train.jsonl"), test=str(folder / "test.jsonl"), lr=lr, seed=seed)
+    config = Run(
+        train=str(folder / "train.jsonl"), test=str(folder / "test.jsonl"), lr=lr, seed=seed
+    )
     data = task.data(config)
     model, _, _ = loaded = task.load(config, data)
     inputs, held = (task.examples(config, loaded, data, part) for part in (data.train, data.test))
     set_seed(seed)
     settings = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": "SEQ_CLS"}
-    adapted: Any = peft.get_peft_model(model, peft.LoraConfig(init_lora_weights=PEFT[scheme], **settings))
+    adapted: Any = peft.get_peft_model(
+        model, peft.LoraConfig(init_lora_weights=PEFT[scheme], **settings)
+    )
     with tempfile.TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
             scratch,
@@ -99,7 +116,9 @@ def accuracy_of_peft(folder: Path, scheme: str, lr: float, seed: int) -> float:
         )
         Trainer(adapted, arguments, task.collate(loaded), train_dataset=inputs).train()  # type: ignore[arg-type]
     with torch.no_grad():
-        rows = task.predict(config, loaded._replace(model=adapted.eval()), data, data.test, held, 100)
+        rows = task.predict(
+            config, loaded._replace(model=adapted.eval()), data, data.test, held, 100
+        )
     return task.metrics(rows, data)["accuracy"]
 
 
@@ -110,13 +129,24 @@ def differs(folder: Path) -> int:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    texts = [record["text"] for record in map(json.loads, (folder.parent / "test.jsonl").read_text().splitlines())]
+    texts = [
+        record["text"]
+        for record in map(json.loads, (folder.parent / "test.jsonl").read_text().splitlines())
+    ]
     classes = sorted({row["label"] for row in rows})
-    base = AutoModelForSequenceClassification.from_pretrained(embedded_model(), num_labels=len(classes))
+    base = AutoModelForSequenceClassification.from_pretrained(
+        embedded_model(), num_labels=len(classes)
+    )
     model = peft.PeftModel.from_pretrained(base, str(folder / "adapter")).eval()
     tokenizer, found = AutoTokenizer.from_pretrained(embedded_model()), []
     for start in range(0, len(texts), 100):
-        batch = tokenizer(texts[start : start + 100], padding=True, truncation=True, max_length=64, return_tensors="pt")
+        batch = tokenizer(
+            texts[start : start + 100],
+            padding=True,
+            truncation=True,
+            max_length=64,
+            return_tensors="pt",
+        )
         with torch.no_grad():
             found += [classes[i] for i in model(**batch).logits.argmax(1).tolist()]
     return sum(guess != row["prediction"] for guess, row in zip(found, rows, strict=True))
@@ -132,14 +162,23 @@ def main(config: Config) -> int:
         for part in ("train", "test"):
             rows = records(config.folder / f"TREC.{part}.all")
             (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        table, missed = Table("scheme", "lr", "reference", "PEFT", "loralab", "by seed", "differ"), False
+        table, missed = (
+            Table("scheme", "lr", "reference", "PEFT", "loralab", "by seed", "differ"),
+            False,
+        )
         for (scheme, lr), reference in REFERENCE.items():
             found = [accuracy(folder, scheme, lr, seed) for seed in config.seeds]
             others = sum(differs(folder / f"{scheme}-{lr:g}-{seed}") for seed in config.seeds)
-            theirs = [accuracy_of_peft(folder, scheme, lr, seed) for seed in config.seeds if scheme in PEFT]
+            theirs = [
+                accuracy_of_peft(folder, scheme, lr, seed)
+                for seed in config.seeds
+                if scheme in PEFT
+            ]
             bar = (min(reference, statistics.mean(theirs)) if theirs else reference) - POINTS
             missed |= round(statistics.mean(found), 6) < bar or others > 0
-            means = [shown([statistics.mean(values)] if values else []) for values in (theirs, found)]
+            means = [
+                shown([statistics.mean(values)] if values else []) for values in (theirs, found)
+            ]
             by_seed = f"{shown(found)} (PEFT {shown(theirs)})"
             table.add_row(scheme, f"{lr:g}", f"{reference:.3f}", *means, by_seed, f"{others}")
     Console().print(table)

@@ -1,8 +1,10 @@
-"""Low-rank adapters for frozen linear layers: initialisation schemes, one fused layer, PEFT's file format.
+"""Low-rank adapters for frozen linear layers: initialisation schemes, one fused layer, PEFT's file
+format.
 
-The convention, stated once: y = W x + b + s (B A x - B0 A0 x) with W (out, in), B (out, r), A (r, in) and
-s = alpha / r, or alpha / sqrt(r) when rank-stabilised. (B0, A0) is the frozen start, carried only where B0 A0 is not
-zero, so that every scheme begins at the pretrained function. The base weight W is never modified.
+The convention, stated once: y = W x + b + s (B A x - B0 A0 x) with W (out, in), B (out, r), A (r,
+in) and s = alpha / r, or alpha / sqrt(r) when rank-stabilised. (B0, A0) is the frozen start,
+carried only where B0 A0 is not zero, so that every scheme begins at the pretrained function. The
+base weight W is never modified.
 """
 
 from lora.collect import collect

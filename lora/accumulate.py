@@ -1,14 +1,17 @@
-"""Running sums over tokens, from which the moments of a layer's inputs and gradients are read at the end.
+"""Running sums over tokens, from which the moments of a layer's inputs and gradients are read at
+the end.
 
-A mean removed late loses what it was meant to show: E[x x^T] - m m^T in float32 is wrong by 100 % where |m| is a
-thousand standard deviations. So the products are taken of x - c with c the mean of the first rows: with weights w of
-total n, sum s = sum w (x - c) and Gram C = sum w (x - c)(x - c)^T,
+A mean removed late loses what it was meant to show: E[x x^T] - m m^T in float32 is wrong by 100 %
+where |m| is a thousand standard deviations. So the products are taken of x - c with c the mean of
+the first rows: with weights w of total n, sum s = sum w (x - c) and Gram C = sum w (x - c)(x -
+c)^T,
 
     E[x] = c + s/n,   Cov = C/n - (s/n)(s/n)^T,   E[x x^T] = Cov + E[x] E[x]^T.
 
-Each batch's product is one float32 matrix product (float64 for float64 inputs) of numbers of the size of the spread,
-the running sums are float64: the error of Cov is a few eps32 of its largest eigenvalue, whatever the mean and however
-many batches, as long as the batches' means differ by less than some standard deviations.
+Each batch's product is one float32 matrix product (float64 for float64 inputs) of numbers of the
+size of the spread, the running sums are float64: the error of Cov is a few eps32 of its largest
+eigenvalue, whatever the mean and however many batches, as long as the batches' means differ by less
+than some standard deviations.
 """
 
 import torch
@@ -17,7 +20,8 @@ from torch import Tensor
 from lora.sketch import Nystrom, Sketch
 from lora.statistics import Statistics
 
-BLOCK = 256  # columns a product: large enough for full speed, small enough to skip most of the lower triangle
+# columns a product: large enough for full speed, small enough to skip most of the lower triangle
+BLOCK = 256
 
 
 class Gram:
@@ -29,10 +33,13 @@ class Gram:
     def add(self, Z: Tensor) -> None:
         """Take in rows (n, in): only on and above the diagonal blocks, about half the products."""
         for start in range(0, Z.shape[1], BLOCK):
-            self.total[start : start + BLOCK, start:] += Z[:, start : start + BLOCK].mT @ Z[:, start:]
+            self.total[start : start + BLOCK, start:] += (
+                Z[:, start : start + BLOCK].mT @ Z[:, start:]
+            )
 
     def finite(self) -> bool:
-        return bool(self.total.diagonal().isfinite().all())  # a NaN or infinity in a column always shows there
+        # a NaN or infinity in a column always shows there
+        return bool(self.total.diagonal().isfinite().all())
 
     def mean(self, s: Tensor, n: float) -> Tensor:
         """sum z z^T / n - (s/n)(s/n)^T."""
@@ -55,8 +62,8 @@ class Moments:
         self.squares = squares(width, columns, device)
 
     def add(self, rows: Tensor, weights: Tensor | None) -> None:
-        """Take in rows (n, in) of weights (n,), 1 by default. Raises ValueError with the count when some are not
-        finite."""
+        """Take in rows (n, in) of weights (n,), 1 by default. Raises ValueError with the count when
+        some are not finite."""
         rows, weights = _alive(rows, weights)
         if not len(rows):
             return
@@ -88,7 +95,8 @@ class GradientMoments:
         self.squares = squares(width, columns, device)
 
     def add(self, g: Tensor, x: Tensor, weights: Tensor | None, factor: float) -> None:
-        """Take in rows of factor * g (n, out) and x (n, in). Raises ValueError with the count when g is not finite."""
+        """Take in rows of factor * g (n, out) and x (n, in). Raises ValueError with the count when
+        g is not finite."""
         x, _ = _alive(x, weights)
         g, weights = _alive(g, weights)
         if not len(g):
@@ -103,9 +111,11 @@ class GradientMoments:
             raise ValueError(_not_finite("output gradient", g))
 
     def means(self, count: float) -> tuple[Tensor, Tensor | Sketch]:
-        """E[g x^T] and E[|g|^2 x x^T] over rows of total weight `count`, in float64: rows that no gradient reached
-        have g = 0."""
-        return self.outer / count, self.squares.mean(self.outer.new_zeros(self.outer.shape[1]), count)
+        """E[g x^T] and E[|g|^2 x x^T] over rows of total weight `count`, in float64: rows that no
+        gradient reached have g = 0."""
+        return self.outer / count, self.squares.mean(
+            self.outer.new_zeros(self.outer.shape[1]), count
+        )
 
 
 def _alive(rows: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -119,4 +129,5 @@ def _alive(rows: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]
 def _not_finite(what: str, rows: Tensor) -> str:
     if bad := int((~rows.isfinite()).sum()):
         return f"{bad} entries of its {what} are NaN or infinite"
-    return f"its {what} is too large to square in {rows.dtype}, the largest entry is {rows.abs().max():.3g}"
+    largest = rows.abs().max()
+    return f"its {what} is too large to square in {rows.dtype}, the largest entry is {largest:.3g}"

@@ -1,13 +1,16 @@
-"""The kinds of layer that can carry an adapter: all compute W x + b, and differ in how they hold W and read x.
+"""The kinds of layer that can carry an adapter: all compute W x + b, and differ in how they hold W
+and read x.
 
     Linear, Conv1D     W dense, stored as (out, in) or as its transpose
-    Embedding          W dense, stored as its transpose (vocabulary, dim); x is one-hot and given by its index
+    Embedding          W dense, stored as its transpose (vocabulary, dim); x is one-hot and given by
+                       its index
     quantised          W in a packed form that only the layer itself can multiply by, and unpack
 
-On one-hot inputs the scheme `init_a` makes A x small, of size sqrt(r / (3 vocabulary)): `init_b` (A = 0, B random) is
-what others start embeddings by.
+On one-hot inputs the scheme `init_a` makes A x small, of size sqrt(r / (3 vocabulary)): `init_b` (A
+= 0, B random) is what others start embeddings by.
 
-A layer whose own forward is another one (a subclass that rescales its output, say) is of none of these kinds.
+A layer whose own forward is another one (a subclass that rescales its output, say) is of none of
+these kinds.
 """
 
 import sys
@@ -22,7 +25,8 @@ from lora.processes import is_sharded, whole
 
 @runtime_checkable
 class QuantisedLinear(Protocol):
-    """What a quantised layer y = W x + b must offer to be adapted; a bias must be its attribute `bias`.
+    """What a quantised layer y = W x + b must offer to be adapted; a bias must be its attribute
+    `bias`.
 
     W is read for starts, DoRA and Dash, and is never written: such a layer is not merged.
     """
@@ -55,13 +59,15 @@ class Base:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    # The output projection inside nn.MultiheadAttention is a Linear by type, but its forward is never called.
+    # The output projection inside nn.MultiheadAttention is a Linear by type, but its forward is
+    # never called.
     own = type(module).forward is nn.Linear.forward and isinstance(module, nn.Linear)
     return own and not isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear)
 
 
 def _of(library: str, name: str) -> Callable[[nn.Module], bool]:
-    """Whether a module is of a class that is looked up, never imported: it can be only where that is loaded."""
+    """Whether a module is of a class that is looked up, never imported: it can be only where that
+    is loaded."""
 
     def includes(module: nn.Module) -> bool:
         loaded = sys.modules.get(library)
@@ -78,9 +84,13 @@ def _four_bits(module: Any) -> Tensor:
 
 
 def _eight_bits(module: Any) -> Tensor:
-    rows = module.weight.SCB if module.weight.SCB is not None else module.state.SCB  # it moves at the first forward
+    # it moves at the first forward
+    rows = module.weight.SCB if module.weight.SCB is not None else module.state.SCB
     if rows is None:
-        raise ValueError("it is not quantised yet: build it with has_fp16_weights=False and move it to its device")
+        raise ValueError(
+            "it is not quantised yet: build it with has_fp16_weights=False and move it to its "
+            "device"
+        )
     return sys.modules["bitsandbytes"].functional.int8_vectorwise_dequant(module.weight.data, rows)
 
 
@@ -94,14 +104,23 @@ BASES = (
     ),
     Base(
         "torch.nn.Embedding",
-        lambda module: isinstance(module, nn.Embedding) and type(module).forward is nn.Embedding.forward,
+        lambda module: (
+            isinstance(module, nn.Embedding) and type(module).forward is nn.Embedding.forward
+        ),
         lambda module: module.weight.mT,
         transposed=True,
         reads_ids=True,
         keys=("lora_embedding_A", "lora_embedding_B"),
     ),
-    Base("bitsandbytes' Linear4bit", _of("bitsandbytes.nn", "Linear4bit"), _four_bits, quantised=True),
-    Base("bitsandbytes' Linear8bitLt", _of("bitsandbytes.nn", "Linear8bitLt"), _eight_bits, quantised=True),
+    Base(
+        "bitsandbytes' Linear4bit", _of("bitsandbytes.nn", "Linear4bit"), _four_bits, quantised=True
+    ),
+    Base(
+        "bitsandbytes' Linear8bitLt",
+        _of("bitsandbytes.nn", "Linear8bitLt"),
+        _eight_bits,
+        quantised=True,
+    ),
     Base(
         "a lora.bases.QuantisedLinear",
         lambda module: isinstance(module, QuantisedLinear),
@@ -119,11 +138,14 @@ def find_base(module: nn.Module) -> Base | None:
 
 
 def base_of(module: nn.Module, name: str = "it") -> Base:
-    """The kind of a layer that can carry an adapter; raises ValueError for any other, which is called `name`."""
+    """The kind of a layer that can carry an adapter; raises ValueError for any other, which is
+    called `name`."""
     base = find_base(module)
     if base is None:
         known = ", ".join(base.name for base in BASES)
-        raise ValueError(f"{name} is a {type(module).__name__}, which is not supported; supported are {known}")
+        raise ValueError(
+            f"{name} is a {type(module).__name__}, which is not supported; supported are {known}"
+        )
     return base
 
 
@@ -142,8 +164,8 @@ def obstacle(module: Any) -> str | None:
 
 
 def weight_of(module: nn.Module) -> Tensor:
-    """W as (out, in): a view of a dense weight, a dequantised copy of a quantised one, and of one that is sharded
-    between processes a whole copy, for which all of them must call this."""
+    """W as (out, in): a view of a dense weight, a dequantised copy of a quantised one, and of one
+    that is sharded between processes a whole copy, for which all of them must call this."""
     return whole(base_of(module).weight(module))
 
 

@@ -36,49 +36,57 @@ def collect(
     max_width: int = 4096,
     sketch_above: int = 1024,
 ) -> dict[str, Statistics]:
-    """What each layer (a name, or name -> module) reads, averaged over the tokens of the batches; model untouched.
+    """What each layer (a name, or name -> module) reads, averaged over the tokens of the batches;
+    model untouched.
 
-    `need` is "inputs" (mean and second moment) or "gradient" (these, and G and Q), or a collection of the two. A batch
-    is run by `loss_fn(model, batch)` where one is given; otherwise a mapping as model(**batch), a tuple or list as
-    model(*batch), and anything else as model(batch). Batches stand on the model's device. For "inputs" no loss is
-    computed: "labels" are not passed to the model, and the forward ends at the last layer asked for; the first, which
-    finds the order, at the model's output embeddings unless there is a `loss_fn`. For "gradient" the loss defaults to
+    `need` is "inputs" (mean and second moment) or "gradient" (these, and G and Q), or a collection
+    of the two. A batch is run by `loss_fn(model, batch)` where one is given; otherwise a mapping as
+    model(**batch), a tuple or list as model(*batch), and anything else as model(batch). Batches
+    stand on the model's device. For "inputs" no loss is computed: "labels" are not passed to the
+    model, and the forward ends at the last layer asked for; the first, which finds the order, at
+    the model's output embeddings unless there is a `loss_fn`. For "gradient" the loss defaults to
     the `.loss` of what the model returns.
 
-    A token is a row of the layer's input. Where a mapping has a 2-D "attention_mask" the rows that it marks 0 do not
-    count, and with `label_mask` neither do those whose label is -100; a layer whose input has another number of rows
-    than the mask (a pooled one) counts them all. `weights(batch)` gives every token a weight, (batch, tokens) like the
-    mask and not negative: a token of weight 2 is as two of weight 1, one of weight 0 as none, in every mean.
+    A token is a row of the layer's input. Where a mapping has a 2-D "attention_mask" the rows that
+    it marks 0 do not count, and with `label_mask` neither do those whose label is -100; a layer
+    whose input has another number of rows than the mask (a pooled one) counts them all.
+    `weights(batch)` gives every token a weight, (batch, tokens) like the mask and not negative: a
+    token of weight 2 is as two of weight 1, one of weight 0 as none, in every mean.
 
-    `axes` says how many leading axes will be asked of the statistics. An input wider than `sketch_above` is then kept
-    as a sketch (`lora.sketch`) of max(64, 8 axes) columns: a lower bound of the covariance (and of Q) with the exact
-    trace, whatever the order of the batches, though which lower bound depends on it. Without `axes` all is exact.
+    `axes` says how many leading axes will be asked of the statistics. An input wider than
+    `sketch_above` is then kept as a sketch (`lora.sketch`) of max(64, 8 axes) columns: a lower
+    bound of the covariance (and of Q) with the exact trace, whatever the order of the batches,
+    though which lower bound depends on it. Without `axes` all is exact.
 
-    With `tolerance` the pass ends as soon as no layer is expected to lose more than this part of the variance that
-    its `axes` centred axes could capture; which is estimated from the axes that the even and the odd batches give,
-    after 2, 4, 8, ... batches, and kept as `capture_loss`. For "inputs" alone.
+    With `tolerance` the pass ends as soon as no layer is expected to lose more than this part of
+    the variance that its `axes` centred axes could capture; which is estimated from the axes that
+    the even and the odd batches give, after 2, 4, 8, ... batches, and kept as `capture_loss`. For
+    "inputs" alone.
 
-    G and Q are of g_i = n dL/dh_i, with L the loss of a batch, h_i the layer's output at its i-th token and n the
-    batch's tokens by the masks, whatever their weights: where L is a mean over tokens, g_i is the gradient of the
-    token's own loss, whatever the batch's size. G = sum w_i g_i x_i^T / sum w_i with weights w_i, and Q likewise;
-    without weights G is the mean over batches, by their tokens, of the gradient of the weight, and for one batch
-    without masked tokens the weight's `.grad`. Parameters get no `.grad`.
+    G and Q are of g_i = n dL/dh_i, with L the loss of a batch, h_i the layer's output at its i-th
+    token and n the batch's tokens by the masks, whatever their weights: where L is a mean over
+    tokens, g_i is the gradient of the token's own loss, whatever the batch's size. G = sum w_i g_i
+    x_i^T / sum w_i with weights w_i, and Q likewise; without weights G is the mean over batches, by
+    their tokens, of the gradient of the weight, and for one batch without masked tokens the
+    weight's `.grad`. Parameters get no `.grad`.
 
-    Layers that read the very same tensor (q, k and v; gate and up) share one accumulator and, for "inputs", one
-    Statistics; for "gradient" they share the tensors `mean` and `second_moment`. Sums are additive: the order of the
-    batches and their split between processes change the result by rounding only. When torch.distributed is
-    initialised every process gets the statistics of all, by one all-reduce and one gather per accumulator.
+    Layers that read the very same tensor (q, k and v; gate and up) share one accumulator and, for
+    "inputs", one Statistics; for "gradient" they share the tensors `mean` and `second_moment`. Sums
+    are additive: the order of the batches and their split between processes change the result by
+    rounding only. When torch.distributed is initialised every process gets the statistics of all,
+    by one all-reduce and one gather per accumulator.
 
-    The pass ends after `max_batches`, or with the batch that reaches `max_tokens`, so any iterable will do. It runs
-    in eval mode; modes, hooks and requires_grad are restored on any exception, and no random generator is used.
-    Memory: 8 in^2 bytes per distinct input, for "gradient" 8 (in^2 + out in) more per layer, and one batch's
-    activations. Time: the forwards, and tokens * in^2 / 2 multiply-adds per distinct input (per layer for "gradient").
-    A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place of the square's. A `tolerance`
-    doubles the memory.
+    The pass ends after `max_batches`, or with the batch that reaches `max_tokens`, so any iterable
+    will do. It runs in eval mode; modes, hooks and requires_grad are restored on any exception, and
+    no random generator is used. Memory: 8 in^2 bytes per distinct input, for "gradient" 8 (in^2 +
+    out in) more per layer, and one batch's activations. Time: the forwards, and tokens * in^2 / 2
+    multiply-adds per distinct input (per layer for "gradient"). A sketch of l columns takes 12 in l
+    bytes and 2 tokens in l multiply-adds in place of the square's. A `tolerance` doubles the
+    memory.
 
-    Raises ValueError naming the layer for activations that are not finite, a layer that never ran, no token that
-    counts, or an input wider than `max_width` that is not sketched; for weights that are negative, not finite or of
-    another shape; and for no batches at all.
+    Raises ValueError naming the layer for activations that are not finite, a layer that never ran,
+    no token that counts, or an input wider than `max_width` that is not sketched; for weights that
+    are negative, not finite or of another shape; and for no batches at all.
     """
     wanted = {need} if isinstance(need, str) else set(need)
     if not wanted or wanted - {"inputs", "gradient"}:
@@ -93,7 +101,9 @@ def collect(
         if limit < 1:
             raise ValueError(f"{name} must be at least 1, got {limit!r}")
     if tolerance is not None and (axes is None or wanted != {"inputs"} or not tolerance > 0):
-        raise ValueError(f'tolerance must be positive, and needs axes and need="inputs", got {tolerance!r}')
+        raise ValueError(
+            f'tolerance must be positive, and needs axes and need="inputs", got {tolerance!r}'
+        )
     modules = _modules(model, layers)
     iterator = islice(batches, max_batches)
     try:
@@ -102,7 +112,12 @@ def collect(
         raise ValueError("batches is empty: there is nothing to collect statistics from") from None
 
     gradient = "gradient" in wanted
-    recorder = Recorder(modules, gradient, Widths(axes, sketch_above, max_width), parts=1 if tolerance is None else 2)
+    recorder = Recorder(
+        modules,
+        gradient,
+        Widths(axes, sketch_above, max_width),
+        parts=1 if tolerance is None else 2,
+    )
     with ExitStack() as restored:
         _guard(restored, model, gradient)
         for name, module in modules.items():
@@ -124,15 +139,23 @@ def collect(
                 except Divergence:
                     pass  # only on the first batch: it is read again, with one layer fewer sharing
             if weighed is not None and not recorder.weighed:
-                raise ValueError(f"weights of shape {tuple(weighed.shape)} fit the rows of no layer")
+                raise ValueError(
+                    f"weights of shape {tuple(weighed.shape)} fit the rows of no layer"
+                )
             if recorder.tokens >= max_tokens:
                 break
-            if tolerance is not None and axes is not None and converged(recorder, done + 1, axes, tolerance):
+            if (
+                tolerance is not None
+                and axes is not None
+                and converged(recorder, done + 1, axes, tolerance)
+            ):
                 break
     return _statistics(recorder, gradient, axes)
 
 
-def _modules(model: nn.Module, layers: Collection[str] | Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+def _modules(
+    model: nn.Module, layers: Collection[str] | Mapping[str, nn.Module]
+) -> dict[str, nn.Module]:
     if isinstance(layers, str):
         raise ValueError(f"layers must be a collection of names, got the string {layers!r}")
     if isinstance(layers, Mapping):
@@ -163,14 +186,19 @@ def _run(model: nn.Module, batch: Any, loss_fn: LossFn | None, gradient: bool) -
         if loss_fn is not None:
             result: Any = loss_fn(model, batch)
         elif isinstance(batch, Mapping):
-            result = model(**{key: value for key, value in batch.items() if gradient or key != "labels"})
+            result = model(
+                **{key: value for key, value in batch.items() if gradient or key != "labels"}
+            )
         else:
             result = model(*batch) if isinstance(batch, tuple | list) else model(batch)
         if not gradient:
             return
         loss = result if loss_fn is not None else getattr(result, "loss", None)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            raise ValueError("gradients need a scalar loss: pass loss_fn, or batches that hold the model's labels")
+            raise ValueError(
+                "gradients need a scalar loss: pass loss_fn, or batches that hold the model's "
+                "labels"
+            )
         if not loss.requires_grad:
             raise ValueError("the loss does not depend on any of the layers")
         if not loss.isfinite():
@@ -207,20 +235,25 @@ def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[st
         if not recorder.of(recorder.owner[name]):
             raise ValueError(f"{name}: no token counts, the masks and weights exclude them all")
         if gradient and name not in recorder.gradients:
-            raise ValueError(f"{name}: no gradient reached the layer, the loss does not depend on it")
+            raise ValueError(
+                f"{name}: no gradient reached the layer, the loss does not depend on it"
+            )
     inputs: dict[str, Statistics] = {}
     counts: dict[str, float] = {}  # of this process alone
     result = {}
     for name in recorder.modules:
         owner = recorder.owner[name]
-        if owner not in inputs:  # each sum is given up as soon as it is read: at no time does all stand twice
+        # each sum is given up as soon as it is read: at no time does all stand twice
+        if owner not in inputs:
             local = _of_parts(recorder, owner, axes)
             counts[owner], inputs[owner] = local.count, over_processes(local)
         result[name] = shared = inputs[owner]
         if gradient:
             G, Q = recorder.gradients.pop(name).means(counts[owner])
             whole, sketched = (None, Q) if isinstance(Q, Sketch) else (Q, None)
-            local = Statistics(counts[owner], G.new_zeros(0), None, G, whole, weighted_sketch=sketched)
+            local = Statistics(
+                counts[owner], G.new_zeros(0), None, G, whole, weighted_sketch=sketched
+            )
             result[name] = replace(
                 over_processes(local),
                 mean=shared.mean,

@@ -13,22 +13,24 @@ from lora.variants import VARIANTS
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of `lora.attach`. An impossible value is refused at construction, an unknown name with a suggestion.
+    """Settings of `lora.attach`. An impossible value is refused at construction, an unknown name
+    with a suggestion.
 
-    rank                 r of the factors B (out, r) and A (r, in)
-    alpha                numerator of the scale s = alpha / r, or alpha / sqrt(r) when `rank_stabilized`
-    target_modules       "all-linear" (every linear layer but the output head), a regular expression that the whole
-                         module name must match, or names that must equal it or its end after a dot (as in PEFT)
-    exclude_modules      the same kind of pattern for layers to leave alone
-    modules_to_save      modules that are trained, saved and loaded whole (a fresh classifier head, say)
-    scheme, variant      rows of `lora.SCHEMES` and `lora.VARIANTS`, with their options
-    train_a, train_b     False freezes that factor
-    dropout              probability on the input of the trained branch, in [0, 1); an embedding drops whole tokens
-    seed                 of the start; each layer draws from its own stream, named after the layer
-    rank_pattern         rank by layer: name end or regular expression -> value, the first match wins (as in PEFT);
+    rank                 r of the factors B (out, r) and A (r, in) alpha                numerator of
+    the scale s = alpha / r, or alpha / sqrt(r) when `rank_stabilized` target_modules
+    "all-linear" (every linear layer but the output head), a regular expression that the whole
+                         module name must match, or names that must equal it or its end after a dot
+                             (as in PEFT)
+    exclude_modules      the same kind of pattern for layers to leave alone modules_to_save
+    modules that are trained, saved and loaded whole (a fresh classifier head, say) scheme, variant
+    rows of `lora.SCHEMES` and `lora.VARIANTS`, with their options train_a, train_b     False
+    freezes that factor dropout              probability on the input of the trained branch, in [0,
+    1); an embedding drops whole tokens seed                 of the start; each layer draws from its
+    own stream, named after the layer rank_pattern         rank by layer: name end or regular
+    expression -> value, the first match wins (as in PEFT);
                          a layer of rank 0 is left alone
-    alpha_pattern        the same for alpha
-    tie                  True lets a layer be adapted whose weight another module holds too: in that layer alone, and
+    alpha_pattern        the same for alpha tie                  True lets a layer be adapted whose
+    weight another module holds too: in that layer alone, and
                          merged into a copy of its own
     """
 
@@ -52,7 +54,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("target_modules", "exclude_modules", "modules_to_save"):
-            object.__setattr__(self, name, _names(name, getattr(self, name), pattern=name != "modules_to_save"))
+            object.__setattr__(
+                self, name, _names(name, getattr(self, name), pattern=name != "modules_to_save")
+            )
         for name in ("scheme_options", "variant_options", "rank_pattern", "alpha_pattern"):
             object.__setattr__(self, name, dict(getattr(self, name)))
         if not self.target_modules:
@@ -62,7 +66,10 @@ class Config:
         for where, value in _keyed("rank_pattern", self.rank_pattern).items():
             if not _is_int(value) or value < 0:
                 raise ValueError(f"{where} must be a non-negative integer, got {value!r}")
-        for where, value in {"alpha": self.alpha, **_keyed("alpha_pattern", self.alpha_pattern)}.items():
+        for where, value in {
+            "alpha": self.alpha,
+            **_keyed("alpha_pattern", self.alpha_pattern),
+        }.items():
             if not _is_number(value) or not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{where} must be a positive finite number, got {value!r}")
         if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
@@ -83,7 +90,9 @@ class Config:
         kind = VARIANTS[self.variant].Options
         known = tuple(f.name for f in fields(kind))
         if self.variant_options and not known:
-            raise ValueError(f"variant {self.variant!r} has no options, got {sorted(self.variant_options)}")
+            raise ValueError(
+                f"variant {self.variant!r} has no options, got {sorted(self.variant_options)}"
+            )
         for key in self.variant_options:
             _known(f"option of variant {self.variant!r}:", key, known)
         return kind(**self.variant_options)
@@ -119,8 +128,8 @@ class Config:
 
 
 def matches(pattern: str | tuple[str, ...], name: str) -> bool:
-    """Whether a module name is meant by a pattern, by PEFT's rules: a string is a regular expression for the whole
-    name; of several names one must equal it, or its end after a dot."""
+    """Whether a module name is meant by a pattern, by PEFT's rules: a string is a regular
+    expression for the whole name; of several names one must equal it, or its end after a dot."""
     if isinstance(pattern, str):
         return re.fullmatch(pattern, name) is not None
     return any(name == end or name.endswith(f".{end}") for end in pattern)
@@ -147,7 +156,9 @@ def _names(field_name: str, value: Any, pattern: bool) -> str | tuple[str, ...]:
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"{field_name} is not a valid regular expression: {value!r} ({error})") from error
+            raise ValueError(
+                f"{field_name} is not a valid regular expression: {value!r} ({error})"
+            ) from error
         return value
     names = tuple(value)
     if bad := [name for name in names if not isinstance(name, str) or not name]:
@@ -166,7 +177,9 @@ def _keyed(name: str, pattern: dict[str, Any]) -> dict[str, Any]:
         try:
             re.compile(key)
         except re.error as error:
-            raise ValueError(f"{name} has an invalid regular expression {key!r} ({error})") from error
+            raise ValueError(
+                f"{name} has an invalid regular expression {key!r} ({error})"
+            ) from error
     return {f"{name}[{key!r}]": value for key, value in pattern.items()}
 
 

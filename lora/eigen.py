@@ -10,13 +10,14 @@ ACCURACY = torch.finfo(torch.float32).eps
 
 
 def top_axes(C: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
-    """The `count` largest eigenvalues (count,) of a symmetric C and their eigenvectors (in, count), largest first; all
-    of them by default. In float64, and a function of C and count alone.
+    """The `count` largest eigenvalues (count,) of a symmetric C and their eigenvectors (in, count),
+    largest first; all of them by default. In float64, and a function of C and count alone.
 
-    A few of many come from a block Krylov space: the span of [Q, C Q, C^2 Q, ...] for a random Q of count + 16
-    columns, and in it the best approximations (Musco and Musco, arXiv:1504.05477). It is grown until every residual
-    |C v - lambda v| is at most eps32 lambda_1, so that the result is exact for a matrix as near to C as the rounding
-    of its own float32 products. Where that does not come early, as for a flat spectrum, all are computed.
+    A few of many come from a block Krylov space: the span of [Q, C Q, C^2 Q, ...] for a random Q of
+    count + 16 columns, and in it the best approximations (Musco and Musco, arXiv:1504.05477). It is
+    grown until every residual |C v - lambda v| is at most eps32 lambda_1, so that the result is
+    exact for a matrix as near to C as the rounding of its own float32 products. Where that does not
+    come early, as for a flat spectrum, all are computed.
     """
     C = C.double()
     if count is not None and len(C) > SMALL and (found := _krylov(C, count)) is not None:
@@ -27,7 +28,9 @@ def top_axes(C: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
 
 def _krylov(C: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     width = count + EXTRA
-    start = torch.randn(len(C), width, generator=Generator().manual_seed(0), dtype=C.dtype).to(C.device)
+    start = torch.randn(len(C), width, generator=Generator().manual_seed(0), dtype=C.dtype).to(
+        C.device
+    )
     basis = block = torch.linalg.qr(start).Q
     images = C @ block
     for step in range(STEPS):
@@ -41,7 +44,8 @@ def _krylov(C: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
         if 2 * (basis.shape[1] + width) > len(C):
             return None
         block = images[:, -width:]
-        for _ in range(2):  # once leaves the rounding of what was subtracted, and of columns that vanish all
+        # once leaves the rounding of what was subtracted, and of columns that vanish all
+        for _ in range(2):
             block = torch.linalg.qr(block - basis @ (basis.mT @ block)).Q
         basis, images = torch.cat([basis, block], 1), torch.cat([images, C @ block], 1)
     return None

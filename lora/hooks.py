@@ -1,4 +1,5 @@
-"""The hooks of `lora.collect`: which layers read one tensor, where a forward may end, what is summed."""
+"""The hooks of `lora.collect`: which layers read one tensor, where a forward may end, what is
+summed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from lora.sketch import columns
 
 
 class Stop(BaseException):
-    """Ends a forward at the last layer asked for; no Exception, so that no model takes it for an error of its own."""
+    """Ends a forward at the last layer asked for; no Exception, so that no model takes it for an
+    error of its own."""
 
 
 class Divergence(BaseException):
@@ -29,7 +31,8 @@ class Widths:
     largest: int  # that is kept whole
 
     def columns(self, width: int) -> int | None:
-        """Of the sketch of an input of this width; None for all of it, also where a sketch would be no smaller.
+        """Of the sketch of an input of this width; None for all of it, also where a sketch would be
+        no smaller.
 
         Raises ValueError for an input too wide to be kept whole.
         """
@@ -37,8 +40,10 @@ class Widths:
             return columns(self.axes)
         if width > self.largest:
             raise ValueError(
-                f"its input is {width} wide, above max_width = {self.largest}; the second moment would take "
-                f"{8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for (axes=...), so that a sketch "
+                f"its input is {width} wide, above max_width = {self.largest}; the second moment "
+                "would take "
+                f"{8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for (axes=...), "
+                "so that a sketch "
                 "will do, raise max_width, or leave the layer out"
             )
         return None
@@ -47,19 +52,22 @@ class Widths:
 class Recorder:
     """Sums over the calls of some layers, in `parts` parts to which whole batches go in turn.
 
-    Two layers share an accumulator when each of their calls reads the same tensor: same memory, shape, strides and
-    version within one forward. That is found on the first batch, whose inputs are kept alive so that no address is
-    used twice, and checked on every later one.
+    Two layers share an accumulator when each of their calls reads the same tensor: same memory,
+    shape, strides and version within one forward. That is found on the first batch, whose inputs
+    are kept alive so that no address is used twice, and checked on every later one.
     """
 
-    def __init__(self, modules: dict[str, nn.Module], gradient: bool, widths: Widths, parts: int = 1) -> None:
+    def __init__(
+        self, modules: dict[str, nn.Module], gradient: bool, widths: Widths, parts: int = 1
+    ) -> None:
         self.modules, self.gradient, self.widths, self.parts = modules, gradient, widths, parts
         self.alone: set[str] = set()  # layers that share with none
         self.calls_of_first: dict[str, int] | None = None
         self._clear()
 
     def _clear(self) -> None:
-        self.owner: dict[str, str] = {}  # of every layer that ran, the one whose accumulator it uses
+        # of every layer that ran, the one whose accumulator it uses
+        self.owner: dict[str, str] = {}
         self.moments: list[dict[str, Moments]] = [{} for _ in range(self.parts)]
         self.gradients: dict[str, GradientMoments] = {}
 
@@ -79,12 +87,14 @@ class Recorder:
         return found
 
     def begin(self, mask: Tensor | None, weights: Tensor | None, part: int) -> None:
-        """Before each forward: which of the (batch, tokens) count, how much each weighs, and what it is added to."""
+        """Before each forward: which of the (batch, tokens) count, how much each weighs, and what
+        it is added to."""
         if self.calls_of_first is None:
             self._clear()
         self.mask, self.weights, self.part = mask, weights, part
         self.weighed = False  # some layer's rows are the tokens of the weights
-        self.read: dict[str, list[tuple]] = {}  # what each layer has read in this forward, call by call
+        # what each layer has read in this forward, call by call
+        self.read: dict[str, list[tuple]] = {}
         self.rows: dict[str, int] = {}
         self.first_reader: dict[tuple, str] = {}
         self.alive: list[Tensor] = []
@@ -145,31 +155,42 @@ class Recorder:
 
         def absorb(g: Tensor) -> None:
             if _version(x) != version:
-                raise ValueError(f"{name}: its input is changed in place after it was read; gradients need it whole")
+                raise ValueError(
+                    f"{name}: its input is changed in place after it was read; gradients need it "
+                    "whole"
+                )
             (rows, weights), (gradients, _) = self._counted(x), self._counted(g)
             try:
                 if name not in self.gradients:
                     columns = self.widths.columns(x.shape[-1])
-                    self.gradients[name] = GradientMoments(g.shape[-1], x.shape[-1], columns, x.device)
+                    self.gradients[name] = GradientMoments(
+                        g.shape[-1], x.shape[-1], columns, x.device
+                    )
                 self.gradients[name].add(gradients, rows, weights, self.rows[self.owner[name]])
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
 
-        if not output.requires_grad:  # everything upstream is frozen; a clone, which the model may change in place
+        # everything upstream is frozen; a clone, which the model may change in place
+        if not output.requires_grad:
             output = output.detach().requires_grad_().clone()
         output.register_hook(absorb)
         return output
 
     def _counted(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The rows of x that count, and their weights where the rows are tokens."""
-        rows, mask, weights = x.reshape(-1, x.shape[-1]), _arranged(self.mask, x), _arranged(self.weights, x)
+        rows, mask, weights = (
+            x.reshape(-1, x.shape[-1]),
+            _arranged(self.mask, x),
+            _arranged(self.weights, x),
+        )
         self.weighed |= weights is not None
         if mask is None:
             return rows, weights
         return rows[mask], None if weights is None else weights[mask]
 
     def before_head(self, *_: Any) -> None:
-        """A hook of the layer that makes the logits: nothing after it is needed once every layer has run."""
+        """A hook of the layer that makes the logits: nothing after it is needed once every layer
+        has run."""
         if not self.gradient and len(self.read) == len(self.modules):
             raise Stop
 
@@ -184,7 +205,8 @@ class Recorder:
             self.alone.add(name)
             raise Divergence
         raise ValueError(
-            f"{name}: it read the same tensor as {self.owner[name]} on the first batch, and another on a later one; "
+            f"{name}: it read the same tensor as {self.owner[name]} on the first batch, and "
+            "another on a later one; "
             "collect the two in separate passes"
         )
 

@@ -1,4 +1,5 @@
-"""LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its parameters."""
+"""LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its
+parameters."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -25,19 +26,22 @@ class NoOptions:
 class LoRALinear(nn.Module, ABC):
     """y = W x + b + s (B A - B0 A0) x, with W and the start (B0, A0) frozen.
 
-    Inside, the update is s [B - B0, B0] [A; A - A0] x, the same matrix written so that it vanishes exactly, in
-    every dtype, while (B, A) is at its start. Where B0 A0 = 0 there is no pair and the update is s B A x.
+    Inside, the update is s [B - B0, B0] [A; A - A0] x, the same matrix written so that it vanishes
+    exactly, in every dtype, while (B, A) is at its start. Where B0 A0 = 0 there is no pair and the
+    update is s B A x.
 
-    A variant says where B and A come from (`factors`), may add columns to the update (`extension`) and may rescale
-    its rows (`magnitudes`); its class is a row of `lora.VARIANTS` and is not derived from any further.
+    A variant says where B and A come from (`factors`), may add columns to the update (`extension`)
+    and may rescale its rows (`magnitudes`); its class is a row of `lora.VARIANTS` and is not
+    derived from any further.
 
-    Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or None), `scale`.
-    Everything trained is kept in float32 at least, whatever the base.
+    Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or
+    None), `scale`. Everything trained is kept in float32 at least, whatever the base.
     """
 
     Options: ClassVar[type] = NoOptions
     exported_as: ClassVar[str] = "plain"
-    """the variant that `lora.load` makes of a saved layer: the function is the same, its parameters may be fewer"""
+    """the variant that `lora.load` makes of a saved layer: the function is the same, its parameters
+    may be fewer"""
 
     B: Tensor
     A: Tensor
@@ -45,7 +49,9 @@ class LoRALinear(nn.Module, ABC):
     A0: Tensor | None
     kept_weight: nn.Parameter | None
 
-    def __init__(self, base_layer: nn.Module, scale: float, start: Factors | None, dropout: float) -> None:
+    def __init__(
+        self, base_layer: nn.Module, scale: float, start: Factors | None, dropout: float
+    ) -> None:
         """`start` is the frozen pair (B0, A0), needed where the factors begin at B A != 0."""
         super().__init__()
         self.base_layer = base_layer
@@ -66,14 +72,17 @@ class LoRALinear(nn.Module, ABC):
 
     @abstractmethod
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        """The layer's own parameters, those that do not require a gradient included, each once with its kind."""
+        """The layer's own parameters, those that do not require a gradient included, each once with
+        its kind."""
 
     def extension(self) -> tuple[Tensor, Tensor] | None:
-        """(L, R) of a further term s L R of the update that vanishes at the start, if the variant has one."""
+        """(L, R) of a further term s L R of the update that vanishes at the start, if the variant
+        has one."""
         return None
 
     def magnitudes(self) -> Tensor | None:
-        """The norm (out,) that each row of the adapted weight is given, if the variant rescales rows."""
+        """The norm (out,) that each row of the adapted weight is given, if the variant rescales
+        rows."""
         return None
 
     @property
@@ -99,7 +108,8 @@ class LoRALinear(nn.Module, ABC):
 
     @property
     def path(self) -> str:
-        """How the next forward is computed: "fused", "gathered", "merged", or "unfused" with the reason."""
+        """How the next forward is computed: "fused", "gathered", "merged", or "unfused" with the
+        reason."""
         if self.merged:
             return "merged"
         kind = base_of(self.base_layer)
@@ -108,15 +118,22 @@ class LoRALinear(nn.Module, ABC):
         if kind.quantised:
             return "unfused: quantised base"
         if self.dropout and self.training:
-            return f"unfused: dropout {self.dropout:g} acts on the input of the trained branch alone"
+            return (
+                f"unfused: dropout {self.dropout:g} acts on the input of the trained branch alone"
+            )
         base = self.base_layer
-        if base._forward_hooks or base._forward_pre_hooks or base._backward_hooks or "forward" in vars(base):
+        if (
+            base._forward_hooks
+            or base._forward_pre_hooks
+            or base._backward_hooks
+            or "forward" in vars(base)
+        ):
             return "unfused: the base layer has hooks, which must see its own forward"
         return "fused"
 
     def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is (k, in), or
-        (k, n) where n `ids` choose its columns."""
+        """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
+        (k, in), or (k, n) where n `ids` choose its columns."""
         L, R = self.factors()
         R = columns(R, ids)
         if self.B0 is not None and self.A0 is not None:
@@ -132,14 +149,20 @@ class LoRALinear(nn.Module, ABC):
 
     def _extended(self, L: Tensor, R: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         more = self.extension()
-        return (L, R) if more is None else (torch.cat([L, more[0]], 1), torch.cat([R, columns(more[1], ids)]))
+        return (
+            (L, R)
+            if more is None
+            else (torch.cat([L, more[0]], 1), torch.cat([R, columns(more[1], ids)]))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         path = self.path
         if path == "merged":
             return self.base_layer(x)
         if path == "fused":
-            y = low_rank_linear(x, weight_of(self.base_layer), self.bias, *self.update(), self.scale)
+            y = low_rank_linear(
+                x, weight_of(self.base_layer), self.bias, *self.update(), self.scale
+            )
         else:
             y = self.base_layer(x) + (self._gathered(x) if path == "gathered" else self._branch(x))
         excess = self._excess()
@@ -147,8 +170,8 @@ class LoRALinear(nn.Module, ABC):
         return self._without_padding(x, y) if path == "gathered" else y
 
     def _branch(self, x: Tensor) -> Tensor:
-        """The update by plain autograd. Dropout acts on the trained branch, never on the frozen start:
-        B A drop(x) - B0 A0 x = L R x + B A (drop(x) - x)."""
+        """The update by plain autograd. Dropout acts on the trained branch, never on the frozen
+        start: B A drop(x) - B0 A0 x = L R x + B A (drop(x) - x)."""
         L, R = (factor.to(x.dtype) for factor in self.update())
         y = F.linear(F.linear(x, R), L)
         if self.dropout and self.training:
@@ -158,9 +181,9 @@ class LoRALinear(nn.Module, ABC):
         return self.scale * y
 
     def _gathered(self, ids: Tensor) -> Tensor:
-        """The update of an embedding, whose x is one-hot, so that R x is a column of R. Dropout of such an x drops
-        the token's whole branch, so with c = 0 or 1 / (1 - p) for each token
-        B A drop(x) - B0 A0 x = L R x + (c - 1) B A x."""
+        """The update of an embedding, whose x is one-hot, so that R x is a column of R. Dropout of
+        such an x drops the token's whole branch, so with c = 0 or 1 / (1 - p) for each token B A
+        drop(x) - B0 A0 x = L R x + (c - 1) B A x."""
         flat, dtype = ids.reshape(-1), self.weight.dtype
         L, low = (factor.to(dtype) for factor in self.update(flat))
         y = F.linear(low.mT, L)
@@ -172,18 +195,25 @@ class LoRALinear(nn.Module, ABC):
         return self.scale * y.view(*ids.shape, len(L))
 
     def _without_padding(self, ids: Tensor, y: Tensor) -> Tensor:
-        """y with the gradient that nn.Embedding has: none from the padding token. Its own vector still follows B."""
+        """y with the gradient that nn.Embedding has: none from the padding token. Its own vector
+        still follows B."""
         base: Any = self.base_layer
-        return y if base.padding_idx is None else torch.where((ids == base.padding_idx)[..., None], y.detach(), y)
+        return (
+            y
+            if base.padding_idx is None
+            else torch.where((ids == base.padding_idx)[..., None], y.detach(), y)
+        )
 
     def _excess(self) -> Tensor | None:
-        """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward (arXiv:2402.09353,
-        section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly, since n is computed as m was."""
+        """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
+        (arXiv:2402.09353, section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly,
+        since n is computed as m was."""
         m = self.magnitudes()
         if m is None:
             return None
         n = row_norms(self.dense())
-        return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)  # a row that vanishes has no direction
+        # a row that vanishes has no direction
+        return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)
 
     @torch.no_grad()
     def dense(self) -> Tensor:
@@ -195,18 +225,21 @@ class LoRALinear(nn.Module, ABC):
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
-        """The adapted weight as the base layer stores it, computed in float32 at least and rounded once.
+        """The adapted weight as the base layer stores it, computed in float32 at least and rounded
+        once.
 
         Raises ValueError when it is not finite, or the base is quantised or sharded.
         """
         if base_of(self.base_layer).quantised:
             raise ValueError(
-                "a quantised weight cannot hold the merged one; save the adapter, and merge it on the model as it was "
+                "a quantised weight cannot hold the merged one; save the adapter, and merge it on "
+                "the model as it was "
                 "before quantisation"
             )
         if is_sharded(self.weight):
             raise ValueError(
-                "a weight that is sharded between processes cannot hold the merged one; save the adapter, and merge "
+                "a weight that is sharded between processes cannot hold the merged one; save the "
+                "adapter, and merge "
                 "it on a model that is whole"
             )
         merged, excess = self.dense(), self._excess()
@@ -225,10 +258,13 @@ class LoRALinear(nn.Module, ABC):
             self.merged = True
 
     def unmerge(self) -> None:
-        """Put the original weight back: the very same tensor, so bit for bit. Raises ValueError when it is gone."""
+        """Put the original weight back: the very same tensor, so bit for bit. Raises ValueError
+        when it is gone."""
         if self.merged:
             if self.kept_weight is None:
-                raise ValueError("it was merged with keep_base=False, so the original weight is gone")
+                raise ValueError(
+                    "it was merged with keep_base=False, so the original weight is gone"
+                )
             self.base_layer.weight, self.kept_weight = self.kept_weight, None
             self.merged = False
 
@@ -251,7 +287,8 @@ class FactoredLinear(LoRALinear, ABC):
         rng: Generator | None = None,
         options: Any = None,
     ) -> None:
-        """`rng` and `options` are for the variants that draw further numbers or declare `Options`."""
+        """`rng` and `options` are for the variants that draw further numbers or declare
+        `Options`."""
         del rng, options
         super().__init__(base_layer, scale, start, dropout)
         self.B = nn.Parameter(own(factors.B), requires_grad=train_b)

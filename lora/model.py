@@ -25,7 +25,8 @@ STATE = "_lora_attached"
 
 @dataclass
 class Attached:
-    """What `attach` did to a model, kept on the model itself so that a copy of the model has it too."""
+    """What `attach` did to a model, kept on the model itself so that a copy of the model has it
+    too."""
 
     config: Config
     required_grad: dict[str, bool]  # of every parameter before
@@ -42,17 +43,20 @@ def attach(
     stats: Mapping[str, Statistics] | None = None,
     **collecting: Any,
 ) -> Report:
-    """Put an adapter on every target layer, in place; on any error the model is left exactly as it was.
+    """Put an adapter on every target layer, in place; on any error the model is left exactly as it
+    was.
 
-    Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or tuples) and
-    `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read by the others; `collecting` are
-    the keywords of `lora.collect` for the pass over them. `stats`, what `lora.collect` gave for at least the layers
-    adapted, takes their place: several schemes then share one pass.
+    Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or
+    tuples) and `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read
+    by the others; `collecting` are the keywords of `lora.collect` for the pass over them. `stats`,
+    what `lora.collect` gave for at least the layers adapted, takes their place: several schemes
+    then share one pass.
 
-    Where torch.distributed is initialised every process calls this, for a data-driven scheme with batches of its own:
-    their statistics are added up, and all start from the factors of the first. A base sharded by fully_shard stays so,
-    its weights gathered one at a time; the adapters are whole on every process, outside of its care, and their
-    gradients are the caller's to average (DistributedDataParallel on top will).
+    Where torch.distributed is initialised every process calls this, for a data-driven scheme with
+    batches of its own: their statistics are added up, and all start from the factors of the first.
+    A base sharded by fully_shard stays so, its weights gathered one at a time; the adapters are
+    whole on every process, outside of its care, and their gradients are the caller's to average
+    (DistributedDataParallel on top will).
 
     Raises ValueError naming the layer, the value and the requirement.
     """
@@ -63,16 +67,27 @@ def attach(
     config, seen = learned(model, found, config, batches, loss_fn, stats, collecting)
 
     def start(name: str, module: nn.Module) -> LoRALinear:
-        factors, scale = start_of(config, name, module, seen.get(name)), config.scale_of(name, config.rank_of(name))
+        factors, scale = (
+            start_of(config, name, module, seen.get(name)),
+            config.scale_of(name, config.rank_of(name)),
+        )
         if seen:
             copy_first(*factors)
-        return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, scale, config, name)
+        return adapter(
+            module,
+            factors,
+            factors if factors.B.any() and factors.A.any() else None,
+            scale,
+            config,
+            name,
+        )
 
     return install(model, config, *targets(model, config), start)
 
 
 def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
-    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings name the layer."""
+    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings
+    name the layer."""
     W, rank = weight_of(module).detach(), config.rank_of(name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -101,16 +116,24 @@ def generator(seed: int, name: str) -> Generator:
 
 
 def adapter(
-    module: nn.Module, factors: Factors, start: Factors | None, scale: float, config: Config, name: str
+    module: nn.Module,
+    factors: Factors,
+    start: Factors | None,
+    scale: float,
+    config: Config,
+    name: str,
 ) -> LoRALinear:
     """The layer around `module` by the config's settings, in the module's train or eval mode.
 
-    `name` is the layer's, whose random stream serves the variants that draw numbers besides the scheme's.
+    `name` is the layer's, whose random stream serves the variants that draw numbers besides the
+    scheme's.
     """
     variant: Any = VARIANTS[config.variant]
     rng = generator(config.seed, f"{name}/{config.variant}")
     settings = (scale, start, config.dropout, config.train_a, config.train_b)
-    return variant(module, factors, *settings, rng=rng, options=config.options()).train(module.training)
+    return variant(module, factors, *settings, rng=rng, options=config.options()).train(
+        module.training
+    )
 
 
 def install(
@@ -120,8 +143,8 @@ def install(
     skipped: dict[str, str],
     start: Callable[[str, nn.Module], LoRALinear],
 ) -> Report:
-    """Build every layer that `targets` found by `start(name, module)`, and only when all are built put them into the
-    model."""
+    """Build every layer that `targets` found by `start(name, module)`, and only when all are built
+    put them into the model."""
     layers: dict[nn.Module, LoRALinear] = {}
     for name, module in found.items():
         try:
@@ -131,7 +154,10 @@ def install(
     saved = saved_modules(model, config)
     state = Attached(
         config,
-        {name: parameter.requires_grad for name, parameter in model.named_parameters(remove_duplicate=False)},
+        {
+            name: parameter.requires_grad
+            for name, parameter in model.named_parameters(remove_duplicate=False)
+        },
         {
             f"{name}.{key}": value.clone()
             for name, module in saved.items()
@@ -157,8 +183,8 @@ def swap(model: nn.Module, new: dict[nn.Module, Any]) -> None:
 
 
 def _keep_forwards(model: nn.Module) -> None:
-    """Have nn.TransformerEncoderLayer call its adapted layers: in eval mode it would read their weights past them, but
-    not while one of its modules has a hook."""
+    """Have nn.TransformerEncoderLayer call its adapted layers: in eval mode it would read their
+    weights past them, but not while one of its modules has a hook."""
     for module in model.modules():
         if isinstance(module, nn.TransformerEncoderLayer):
             for child in module.children():
@@ -180,14 +206,17 @@ def attached(model: nn.Module) -> Attached:
 
 def adapters(model: nn.Module) -> dict[str, LoRALinear]:
     """The adapted layers by name, in the model's order; empty when there is none."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+    return {
+        name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)
+    }
 
 
 def merge(model: nn.Module, keep_base: bool = True) -> None:
     """Give every layer a merged copy of its weight, W + s (B A - B0 A0).
 
-    The originals are kept aside for `unmerge`; with `keep_base=False` they are given up to save their memory.
-    Raises ValueError naming the layer, before anything is changed, when a merged weight would not be finite.
+    The originals are kept aside for `unmerge`; with `keep_base=False` they are given up to save
+    their memory. Raises ValueError naming the layer, before anything is changed, when a merged
+    weight would not be finite.
     """
     attached(model)
     layers = adapters(model)
@@ -202,10 +231,13 @@ def merge(model: nn.Module, keep_base: bool = True) -> None:
 
 
 def unmerge(model: nn.Module) -> None:
-    """Put every original weight back, bit for bit. Raises ValueError, before any change, when one is gone."""
+    """Put every original weight back, bit for bit. Raises ValueError, before any change, when one
+    is gone."""
     attached(model)
     layers = adapters(model)
-    if gone := [name for name, layer in layers.items() if layer.merged and layer.kept_weight is None]:
+    if gone := [
+        name for name, layer in layers.items() if layer.merged and layer.kept_weight is None
+    ]:
         raise ValueError(f"{gone[0]}: merged with keep_base=False, so its original weight is gone")
     for layer in layers.values():
         layer.unmerge()
@@ -214,17 +246,19 @@ def unmerge(model: nn.Module) -> None:
 def detach(model: nn.Module) -> None:
     """Take the adapters off, in place, and give every parameter its former requires_grad.
 
-    An unmerged model is again what it was before `attach`, its modules_to_save included. A merged one keeps the
-    merged weights and the trained modules: `merge` then `detach` gives a plain fine-tuned model.
+    An unmerged model is again what it was before `attach`, its modules_to_save included. A merged
+    one keeps the merged weights and the trained modules: `merge` then `detach` gives a plain
+    fine-tuned model.
 
-    Raises ValueError for a merged layer of a transformers model that was tied, while the model's configuration says
-    that it is: a saved copy would be tied again when it is read.
+    Raises ValueError for a merged layer of a transformers model that was tied, while the model's
+    configuration says that it is: a saved copy would be tied again when it is read.
     """
     state, layers = attached(model), adapters(model)
     untied = [name for name in state.tied if layers[name].merged]
     if untied and getattr(getattr(model, "config", None), "tie_word_embeddings", False):
         raise ValueError(
-            f"{untied[0]} is merged into a weight of its own, but model.config.tie_word_embeddings is True, by which a "
+            f"{untied[0]} is merged into a weight of its own, but "
+            "model.config.tie_word_embeddings is True, by which a "
             "saved copy would be tied again; set it to False, or call lora.unmerge(model), first"
         )
     if not any(layer.merged for layer in layers.values()):
@@ -242,13 +276,17 @@ def _tensor(model: nn.Module, key: str) -> Tensor:
     return getattr(model.get_submodule(path), name)
 
 
-def param_groups(model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
-    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the rest at `lr`.
+def param_groups(
+    model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0
+) -> list[dict[str, Any]]:
+    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the
+    rest at `lr`.
 
-    Membership is by the parameter itself, never by its name. What a variant trains besides B and A (magnitudes,
-    generators, directions) gets no weight decay: shrinking it would not shrink the update. Nor do vectors of the
-    modules_to_save (biases, norms). Of a generator, the part that makes B alone has B's rate.
-    Raises ValueError for a rate or ratio that is not positive, or a negative weight decay.
+    Membership is by the parameter itself, never by its name. What a variant trains besides B and A
+    (magnitudes, generators, directions) gets no weight decay: shrinking it would not shrink the
+    update. Nor do vectors of the modules_to_save (biases, norms). Of a generator, the part that
+    makes B alone has B's rate. Raises ValueError for a rate or ratio that is not positive, or a
+    negative weight decay.
     """
     for name, value in {"lr": lr, "ratio": ratio}.items():
         if not 0 < value < float("inf"):
@@ -259,8 +297,13 @@ def param_groups(model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: 
     of_layers = [pair for layer in adapters(model).values() for pair in layer.trained()]
     owned = {id(p) for _, p in of_layers}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in owned]
-    members = {kind: [p for k, p in of_layers if k == kind and p.requires_grad] for kind in get_args(Kind)}
-    members |= {"saved matrices": [p for p in rest if p.ndim > 1], "saved vectors": [p for p in rest if p.ndim <= 1]}
+    members = {
+        kind: [p for k, p in of_layers if k == kind and p.requires_grad] for kind in get_args(Kind)
+    }
+    members |= {
+        "saved matrices": [p for p in rest if p.ndim > 1],
+        "saved vectors": [p for p in rest if p.ndim <= 1],
+    }
     return [
         {
             "name": name,

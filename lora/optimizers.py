@@ -2,18 +2,20 @@
 
 With g_A = dL/dA and g_B = dL/dB, a step moves along
 
-    (B^T B + d I)^-1 g_A    and    g_B (A A^T + e I)^-1,                                                     (1)
+    (B^T B + d I)^-1 g_A    and    g_B (A A^T + e I)^-1,                                         (1)
 
-which for plain gradient descent and d = e = 0 changes the weight, to first order, by -lr s^2 (P_B G + G P_A): P_B and
-P_A project on range(B) and on the row space of A, G is the gradient of the weight. So the step does not depend on how
-the product B A is split, nor on the scale of a start. Riemannian / scaled gradient descent: arXiv:2402.02347 (for SGD
-and inside AdamW); with `normalize` each preconditioner is divided by its Frobenius norm: NoRA+, arXiv:2410.18965.
+which for plain gradient descent and d = e = 0 changes the weight, to first order, by -lr s^2 (P_B G
++ G P_A): P_B and P_A project on range(B) and on the row space of A, G is the gradient of the
+weight. So the step does not depend on how the product B A is split, nor on the scale of a start.
+Riemannian / scaled gradient descent: arXiv:2402.02347 (for SGD and inside AdamW); with `normalize`
+each preconditioner is divided by its Frobenius norm: NoRA+, arXiv:2410.18965.
 
-Damping is relative, d = damping tr(B^T B) / r, so that it means the same at every scale of the factors; an absolute
-one is all of (1) while B is small. At B = 0 there is nothing to precondition by: g_A is zero there and stays so.
+Damping is relative, d = damping tr(B^T B) / r, so that it means the same at every scale of the
+factors; an absolute one is all of (1) while B is small. At B = 0 there is nothing to precondition
+by: g_A is zero there and stays so.
 
-Preconditioning happens once for each optimiser step, on the gradient that has been accumulated until then, and leaves
-`.grad` as it was.
+Preconditioning happens once for each optimiser step, on the gradient that has been accumulated
+until then, and leaves `.grad` as it was.
 """
 
 from typing import Any
@@ -28,11 +30,12 @@ from lora.model import adapters, param_groups
 class _Scaled(torch.optim.Optimizer):
     """An optimiser of torch whose steps see (1) instead of the factors' gradients.
 
-    Parameters other than the factors (modules_to_save) get the plain optimiser. `lr`, `ratio` and `weight_decay` are
-    those of `lora.param_groups`, `options` go to the torch optimiser. `damping` is relative.
+    Parameters other than the factors (modules_to_save) get the plain optimiser. `lr`, `ratio` and
+    `weight_decay` are those of `lora.param_groups`, `options` go to the torch optimiser. `damping`
+    is relative.
 
-    Raises ValueError for a damping that is not positive, for a variant whose factors are generated, and for a step
-    with a closure, whose gradients would come too late.
+    Raises ValueError for a damping that is not positive, for a variant whose factors are generated,
+    and for a step with a closure, whose gradients would come too late.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class _Scaled(torch.optim.Optimizer):
         @torch.no_grad()
         def before(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             if any(argument is not None for argument in (*arguments[1:], *named.values())):
-                raise ValueError("a step with a closure is not supported: compute the gradients before the step")
+                raise ValueError(
+                    "a step with a closure is not supported: compute the gradients before the step"
+                )
             for B, A in pairs:
                 for factor, direction in directions(B, A, damping, normalize):
                     kept[factor], factor.grad = factor.grad, direction
@@ -70,12 +75,18 @@ class _Scaled(torch.optim.Optimizer):
 
 def _factors(name: str, layer: LoRALinear) -> tuple[nn.Parameter, nn.Parameter]:
     if not isinstance(layer, FactoredLinear):
-        raise ValueError(f"{name}: the factors of {type(layer).__name__} are generated, and cannot be preconditioned")
+        raise ValueError(
+            f"{name}: the factors of {type(layer).__name__} are generated, and cannot be "
+            "preconditioned"
+        )
     return layer.get_parameter("B"), layer.get_parameter("A")
 
 
-def directions(B: nn.Parameter, A: nn.Parameter, damping: float, normalize: bool) -> list[tuple[nn.Parameter, Tensor]]:
-    """Each factor that has a gradient, with (1) in its place; a factor whose partner is zero is left out."""
+def directions(
+    B: nn.Parameter, A: nn.Parameter, damping: float, normalize: bool
+) -> list[tuple[nn.Parameter, Tensor]]:
+    """Each factor that has a gradient, with (1) in its place; a factor whose partner is zero is
+    left out."""
     found = []
     if A.grad is not None and B.any():
         found.append((A, _solved(B.mT @ B, A.grad, damping, normalize)))
@@ -85,7 +96,8 @@ def directions(B: nn.Parameter, A: nn.Parameter, damping: float, normalize: bool
 
 
 def _solved(gram: Tensor, g: Tensor, damping: float, normalize: bool) -> Tensor:
-    """(gram + d I)^-1 g for gram (r, r) and g (r, n), divided by the inverse's Frobenius norm where asked for."""
+    """(gram + d I)^-1 g for gram (r, r) and g (r, n), divided by the inverse's Frobenius norm where
+    asked for."""
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     factor = torch.linalg.cholesky(gram + damping * gram.trace() / len(gram) * eye)
     solved = torch.cholesky_solve(g, factor)
@@ -93,7 +105,8 @@ def _solved(gram: Tensor, g: Tensor, damping: float, normalize: bool) -> Tensor:
 
 
 class ScaledSGD(_Scaled, torch.optim.SGD):
-    """Scaled (Riemannian) gradient descent: invariant to how the product B A is split between the factors."""
+    """Scaled (Riemannian) gradient descent: invariant to how the product B A is split between the
+    factors."""
 
 
 class ScaledAdamW(_Scaled, torch.optim.AdamW):

@@ -30,25 +30,40 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_qalora": (False,),
     "velora_config": (None,),
 }
-# Starts for which PEFT leaves the base weight alone, and "pissa", whose subtracted part can be computed again.
-SCHEME_OF = {True: "init_a", False: "init_a", "gaussian": "gaussian", "orthogonal": "init_a", "eva": "init_a"}
+# Starts for which PEFT leaves the base weight alone, and "pissa", whose subtracted part can be
+# computed again.
+SCHEME_OF = {
+    True: "init_a",
+    False: "init_a",
+    "gaussian": "gaussian",
+    "orthogonal": "init_a",
+    "eva": "init_a",
+}
 
 
 def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> dict[str, Any]:
-    """adapter_config.json for these layers, as plain LoRA or DoRA of the rank that each layer's export has: r, or 2 r
-    where it has a frozen start, and more where its variant adds columns."""
+    """adapter_config.json for these layers, as plain LoRA or DoRA of the rank that each layer's
+    export has: r, or 2 r where it has a frozen start, and more where its variant adds columns."""
     rank = {name: layer.exported().A.shape[0] for name, layer in layers.items()}
     growth = {name: rank[name] / layer.rank for name, layer in layers.items()}
     alpha = {
-        name: config.alpha_of(name) * (math.sqrt(growth[name]) if config.rank_stabilized else growth[name])
+        name: config.alpha_of(name)
+        * (math.sqrt(growth[name]) if config.rank_stabilized else growth[name])
         for name in layers
     }
-    linear = [layer.base_layer for layer in layers.values() if not base_of(layer.base_layer).reads_ids]
-    common_rank, common_alpha = (Counter(values.values()).most_common(1)[0][0] for values in (rank, alpha))
+    linear = [
+        layer.base_layer for layer in layers.values() if not base_of(layer.base_layer).reads_ids
+    ]
+    common_rank, common_alpha = (
+        Counter(values.values()).most_common(1)[0][0] for values in (rank, alpha)
+    )
     return {
         "peft_type": "LORA",
         "task_type": None,
-        "auto_mapping": {"base_model_class": type(model).__name__, "parent_library": type(model).__module__},
+        "auto_mapping": {
+            "base_model_class": type(model).__name__,
+            "parent_library": type(model).__module__,
+        },
         "base_model_name_or_path": getattr(model, "name_or_path", None) or None,
         "inference_mode": True,
         "init_lora_weights": True,
@@ -58,7 +73,9 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
         "use_rslora": config.rank_stabilized,
         "use_dora": any(layer.magnitudes() is not None for layer in layers.values()),
         "rank_pattern": {f"^{re.escape(name)}": r for name, r in rank.items() if r != common_rank},
-        "alpha_pattern": {f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha},
+        "alpha_pattern": {
+            f"^{re.escape(name)}": a for name, a in alpha.items() if a != common_alpha
+        },
         "target_modules": target_names(model, layers),
         "modules_to_save": list(config.modules_to_save) or None,
         "fan_in_fan_out": bool(linear) and all(is_conv1d(base) for base in linear),
@@ -67,7 +84,8 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
 
 
 def target_names(model: nn.Module, layers: Collection[str]) -> list[str] | str:
-    """The full names, which most readers want; as a regular expression where a name also ends another layer's."""
+    """The full names, which most readers want; as a regular expression where a name also ends
+    another layer's."""
     names = tuple(layers)
     if any(matches(names, name) and name not in layers for name, _ in model.named_modules()):
         return "|".join(re.escape(name) for name in names)
@@ -75,9 +93,11 @@ def target_names(model: nn.Module, layers: Collection[str]) -> list[str] | str:
 
 
 def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
-    """The config of an adapter that PEFT saved, and whether its start was subtracted from the base weight.
+    """The config of an adapter that PEFT saved, and whether its start was subtracted from the base
+    weight.
 
-    Raises ValueError for malformed JSON, another method than LoRA, or an option that is not supported here.
+    Raises ValueError for malformed JSON, another method than LoRA, or an option that is not
+    supported here.
     """
     try:
         values = json.loads(text)
@@ -92,11 +112,16 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
     start = values.get("init_lora_weights", True)
     if start != "pissa" and start not in SCHEME_OF:
         raise ValueError(
-            f"adapter_config.json: init_lora_weights = {start!r} changed the base weight; let PEFT convert the adapter "
+            f"adapter_config.json: init_lora_weights = {start!r} changed the base weight; let "
+            "PEFT convert the adapter "
             "to plain LoRA when saving (path_initial_model_for_weight_conversion)"
         )
     here = [name for name, _ in model.named_modules()]
-    saved = [end for end in values.get("modules_to_save") or () if any(matches((end,), name) for name in here)]
+    saved = [
+        end
+        for end in values.get("modules_to_save") or ()
+        if any(matches((end,), name) for name in here)
+    ]
     config = Config(
         rank=values["r"],
         alpha=values["lora_alpha"],
@@ -116,4 +141,8 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
 
 def _matching(pattern: dict[str, Any] | None, names: list[str]) -> dict[str, Any]:
     """The entries that mean some module of this model; PEFT ignores the others too."""
-    return {key: value for key, value in (pattern or {}).items() if any(pattern_matches(key, name) for name in names)}
+    return {
+        key: value
+        for key, value in (pattern or {}).items()
+        if any(pattern_matches(key, name) for name in names)
+    }

@@ -1,7 +1,8 @@
 """Any scheme on a model that PEFT has already wrapped.
 
-PEFT's layers are read and written by what every version of it has: `r`, `lora_alpha`, `scaling`, and the weights of
-`lora_A` and `lora_B`. Its `update_layer` would draw numbers, and takes other arguments in each minor version.
+PEFT's layers are read and written by what every version of it has: `r`, `lora_alpha`, `scaling`,
+and the weights of `lora_A` and `lora_B`. Its `update_layer` would draw numbers, and takes other
+arguments in each minor version.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,18 +33,20 @@ def initialize_peft(
     stats: Mapping[str, Statistics] | None = None,
     **options: Any,
 ) -> Report:
-    """Give the active LoRA adapter of a peft.PeftModel the start of a scheme, in place, before its optimiser is built.
+    """Give the active LoRA adapter of a peft.PeftModel the start of a scheme, in place, before its
+    optimiser is built.
 
-    The numbers are those of `lora.attach` with the same seed. `options` are the scheme's; `batches` and `loss_fn` as
-    for `lora.attach`, or in their place `stats` from `lora.collect`, by the layers' names in the model that PEFT wraps.
-    With `rho` PEFT's ranks are the ones asked for: they are shared out anew, every scale stays what it was, a layer of
-    rank 0 is given back as it was without an adapter, and PEFT's config says so, so that `save_pretrained` and PEFT's
-    own loading keep it all. On any error the model is left exactly as it was.
+    The numbers are those of `lora.attach` with the same seed. `options` are the scheme's; `batches`
+    and `loss_fn` as for `lora.attach`, or in their place `stats` from `lora.collect`, by the
+    layers' names in the model that PEFT wraps. With `rho` PEFT's ranks are the ones asked for: they
+    are shared out anew, every scale stays what it was, a layer of rank 0 is given back as it was
+    without an adapter, and PEFT's config says so, so that `save_pretrained` and PEFT's own loading
+    keep it all. On any error the model is left exactly as it was.
 
-    Raises ValueError, naming the layer, for a start with B A != 0: PEFT could carry it only by changing the base
-    weight, which `lora.attach` need not; for an adapter whose own start did change it, or that has been trained or
-    merged; for a layer of another kind than Linear or Conv1D; and for `rho` beside another adapter. Needs the extra
-    `loralab[llm]`.
+    Raises ValueError, naming the layer, for a start with B A != 0: PEFT could carry it only by
+    changing the base weight, which `lora.attach` need not; for an adapter whose own start did
+    change it, or that has been trained or merged; for a layer of another kind than Linear or
+    Conv1D; and for `rho` beside another adapter. Needs the extra `loralab[llm]`.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
@@ -51,39 +54,66 @@ def initialize_peft(
     theirs, layers, name = _adapted(model)
     config = asked = _config(theirs, layers, name, scheme, options, seed)
     if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
-        raise ValueError(f"rho may take layers off, so it needs the model's only adapter; it has {', '.join(every)}")
+        raise ValueError(
+            "rho may take layers off, so it needs the model's only adapter; it has "
+            f"{', '.join(every)}"
+        )
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
     config, seen = learned(model, bases, config, batches, loss_fn, stats, {})
-    starts = {key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)}
+    starts = {
+        key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)
+    }
     # from here on nothing is computed, so nothing can fail half-way
     for key, start in starts.items():
-        _write(layers[key], name, start, config.alpha_of(key), config.scale_of(key, config.rank_of(key)))
+        _write(
+            layers[key],
+            name,
+            start,
+            config.alpha_of(key),
+            config.scale_of(key, config.rank_of(key)),
+        )
     if lost := {layers[key]: bases[key] for key in layers if key not in starts}:
         swap(model, lost)
         names = target_names(model.get_base_model(), starts)
         theirs.target_modules = names if isinstance(names, str) else set(names)
     if config != asked:
-        ranks, alphas = ({key: of(key) for key in starts} for of in (config.rank_of, config.alpha_of))
-        theirs.rank_pattern = exactly({key: rank for key, rank in ranks.items() if rank != theirs.r})
-        theirs.alpha_pattern = exactly({key: alpha for key, alpha in alphas.items() if alpha != theirs.lora_alpha})
+        ranks, alphas = (
+            {key: of(key) for key in starts} for of in (config.rank_of, config.alpha_of)
+        )
+        theirs.rank_pattern = exactly(
+            {key: rank for key, rank in ranks.items() if rank != theirs.r}
+        )
+        theirs.alpha_pattern = exactly(
+            {key: alpha for key, alpha in alphas.items() if alpha != theirs.lora_alpha}
+        )
     rows = tuple(
         LayerReport(key, (len(B), A.shape[1]), len(A), layers[key].scaling[name], "PEFT's")
         for key, (B, A) in starts.items()
     )
     skipped = {key: "rank 0" for key in layers if key not in starts}
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return Report(scheme, "plain", rows, skipped, sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))
+    return Report(
+        scheme,
+        "plain",
+        rows,
+        skipped,
+        sum(n for n, trains in sizes if trains),
+        sum(n for n, _ in sizes),
+    )
 
 
 def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
-    """The config of the active adapter, PEFT's layers of it by their name in the wrapped model, and its own name."""
+    """The config of the active adapter, PEFT's layers of it by their name in the wrapped model, and
+    its own name."""
     try:
         import peft
     except ImportError as error:
         raise ImportError("initialize_peft needs peft: pip install 'loralab[llm]'") from error
     if not isinstance(model, peft.PeftModel):
         kind = type(model).__name__
-        raise ValueError(f"the model must be a peft.PeftModel, got {kind}; for others use lora.attach")
+        raise ValueError(
+            f"the model must be a peft.PeftModel, got {kind}; for others use lora.attach"
+        )
     if len(model.active_adapters) != 1:
         raise ValueError(f"exactly one adapter must be active, got {model.active_adapters}")
     (name,) = model.active_adapters
@@ -94,7 +124,8 @@ def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
     if config.use_dora or (isinstance(start, str) and start not in NEUTRAL):
         what = "use_dora" if config.use_dora else f"init_lora_weights={start!r}"
         raise ValueError(
-            f"the adapter was made with {what}, so more than its two factors would have to change; start from plain "
+            f"the adapter was made with {what}, so more than its two factors would have to "
+            "change; start from plain "
             "LoRA with init_lora_weights=True"
         )
     found: dict[str, Any] = {}
@@ -103,11 +134,17 @@ def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
             layer: Any = module
             if name not in layer.lora_A or not is_dense_linear(layer.get_base_layer()):
                 kind = type(layer.get_base_layer()).__name__
-                raise ValueError(f"{key} adapts a layer of type {kind}; only Linear and Conv1D can be given a start")
+                raise ValueError(
+                    f"{key} adapts a layer of type {kind}; only Linear and Conv1D can be given a "
+                    "start"
+                )
             if layer.merged:
                 raise ValueError(f"{key} is merged; call unmerge_adapter() first")
             if layer.lora_B[name].weight.any() and layer.lora_A[name].weight.any():
-                raise ValueError(f"{key}: B A is not zero, so the adapter has been trained; start from a fresh one")
+                raise ValueError(
+                    f"{key}: B A is not zero, so the adapter has been trained; start from a fresh "
+                    "one"
+                )
             found[key] = layer
     if not found:
         raise ValueError(f"the model has no LoRA layer of the adapter {name!r}")
@@ -118,8 +155,11 @@ NEUTRAL = ("gaussian", "eva")
 """PEFT's starts with B = 0 on the base weight as it was."""
 
 
-def _config(theirs: Any, layers: dict[str, Any], name: str, scheme: str, options: dict[str, Any], seed: int) -> Config:
-    """Our config for the ranks and scales that the layers have. Raises ValueError where these or rho are impossible."""
+def _config(
+    theirs: Any, layers: dict[str, Any], name: str, scheme: str, options: dict[str, Any], seed: int
+) -> Config:
+    """Our config for the ranks and scales that the layers have. Raises ValueError where these or
+    rho are impossible."""
     config = Config(
         rank=theirs.r,
         alpha=theirs.lora_alpha,
@@ -135,15 +175,19 @@ def _config(theirs: Any, layers: dict[str, Any], name: str, scheme: str, options
     return config
 
 
-def _start(config: Config, key: str, layer: Any, name: str, seen: Mapping[str, Statistics]) -> Factors:
-    """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its own."""
+def _start(
+    config: Config, key: str, layer: Any, name: str, seen: Mapping[str, Statistics]
+) -> Factors:
+    """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its
+    own."""
     try:
         B, A = start_of(config, key, layer.get_base_layer(), seen.get(key))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{key}: {error}") from error
     if B.any() and A.any():
         raise ValueError(
-            f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the base weight; "
+            f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the "
+            "base weight; "
             "use lora.attach and lora.save, whose adapter PEFT loads"
         )
     return Factors(own(B.to(layer.lora_B[name].weight)), own(A.to(layer.lora_A[name].weight)))

@@ -1,4 +1,5 @@
-"""What several processes know as one, where torch.distributed is initialised; all of them call what is here."""
+"""What several processes know as one, where torch.distributed is initialised; all of them call what
+is here."""
 
 import sys
 from dataclasses import replace
@@ -19,7 +20,8 @@ def several() -> bool:
 
 
 def over_processes(stats: Statistics) -> Statistics:
-    """`merged` of what every process has: whole matrices by an all-reduce, the rest, which is thin, by a gather."""
+    """`merged` of what every process has: whole matrices by an all-reduce, the rest, which is thin,
+    by a gather."""
     if not several():
         return stats
     thin = replace(stats, **dict.fromkeys(WHOLE))
@@ -33,7 +35,11 @@ def over_processes(stats: Statistics) -> Statistics:
     dist.all_reduce(flat)
     sums = flat.split([value.numel() for value in present.values()])
     return replace(
-        total, **{name: part.view_as(value) for part, (name, value) in zip(sums, present.items(), strict=True)}
+        total,
+        **{
+            name: part.view_as(value)
+            for part, (name, value) in zip(sums, present.items(), strict=True)
+        },
     )
 
 
@@ -58,7 +64,8 @@ def copy_first(*tensors: Tensor) -> None:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether each process holds a part of it, as fully_shard leaves a model's parameters."""
-    loaded = sys.modules.get("torch.distributed.tensor")  # never imported: sharded tensors are only where it is
+    # never imported: sharded tensors are only where it is
+    loaded = sys.modules.get("torch.distributed.tensor")
     return loaded is not None and isinstance(tensor, loaded.DTensor)
 
 

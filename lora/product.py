@@ -1,11 +1,14 @@
-"""The one low-rank product: x -> W x + b + s L (R x), fused, with a backward that keeps only what it needs.
+"""The one low-rank product: x -> W x + b + s L (R x), fused, with a backward that keeps only what
+it needs.
 
-Every variant of the layer is a choice of L (out, k) and R (k, in). With u = s dY L the gradients are
+Every variant of the layer is a choice of L (out, k) and R (k, in). With u = s dY L the gradients
+are
 
     dX = dY W + u R,     dR = u^T x,     dL = s dY^T (R x)^T,     db = sum of dY.
 
-Kept for backward beyond the weights: x where R trains, the k columns R x where L trains, nothing else. L and R
-may be float32 masters of a half-precision layer: they are cast to x's type, x is never cast to theirs.
+Kept for backward beyond the weights: x where R trains, the k columns R x where L trains, nothing
+else. L and R may be float32 masters of a half-precision layer: they are cast to x's type, x is
+never cast to theirs.
 """
 
 from typing import Any
@@ -18,7 +21,9 @@ from torch.nn import functional as F
 
 class _LowRankLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Tensor, s: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Tensor, s: float
+    ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         low = rows @ R.to(x.dtype).mT
         y = F.linear(rows, W, bias).addmm_(low, L.to(x.dtype).mT, alpha=s)
@@ -47,10 +52,14 @@ class _LowRankLinear(torch.autograd.Function):
         return dx, None, dbias, dL, dR, None
 
 
-def low_rank_linear(x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Tensor, s: float) -> Tensor:
-    """W x + b + s L (R x) for x (..., in), W (out, in) frozen, L (out, k), R (k, in); gives (..., out) in x's type.
+def low_rank_linear(
+    x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Tensor, s: float
+) -> Tensor:
+    """W x + b + s L (R x) for x (..., in), W (out, in) frozen, L (out, k), R (k, in); gives (...,
+    out) in x's type.
 
-    Under autocast x, W and b are cast as `torch.nn.functional.linear` would cast them. Differentiable once.
+    Under autocast x, W and b are cast as `torch.nn.functional.linear` would cast them.
+    Differentiable once.
     """
     device = x.device.type
     if torch.is_autocast_enabled(device):
@@ -62,6 +71,7 @@ def low_rank_linear(x: Tensor, W: Tensor, bias: Tensor | None, L: Tensor, R: Ten
 
 
 def rescaled(y: Tensor, bias: Tensor | None, excess: Tensor) -> Tensor:
-    """b + (1 + excess) * (y - b) for y = V x + b: each row of V scaled, and y itself, bit for bit, where excess = 0."""
+    """b + (1 + excess) * (y - b) for y = V x + b: each row of V scaled, and y itself, bit for bit,
+    where excess = 0."""
     excess = excess.to(y.dtype)
     return torch.addcmul(y, excess, y if bias is None else y - bias.to(y.dtype))

@@ -1,18 +1,27 @@
 """How many of a budget of ranks each layer gets, and the settings that say so.
 
-Every layer offers components with scores; the budget goes to the highest scores of all layers together. Two scores:
+Every layer offers components with scores; the budget goes to the highest scores of all layers
+together. Two scores:
 
-    explained variance   lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA, arXiv:2410.07170,
-                         as in its code: the paper's eq. 6 divides by a norm of another unit and is no ratio)
-    gradient signal      the eigenvalues of Q = E[|g|^2 x x^T]: the sum of the first r of them is the largest
-                         E|dL/dB|^2 of a rank-r start with B = 0 and orthonormal rows of A. Where |g|^2 is
-                         uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of E[x x^T]: that form
-                         needs the same backward pass and assumes more, so Q is the only one here. Summed over layers
-                         it is greatest for exactly this greedy choice, which for explained variance holds of no such
+    explained variance   lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA,
+                         arXiv:2410.07170,
+                         as in its code: the paper's eq. 6 divides by a norm of another unit and is
+                             no ratio)
+    gradient signal      the eigenvalues of Q = E[|g|^2 x x^T]: the sum of the first r of them is
+                         the largest
+                         E|dL/dB|^2 of a rank-r start with B = 0 and orthonormal rows of A. Where
+                             |g|^2 is
+                         uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of
+                             E[x x^T]: that form
+                         needs the same backward pass and assumes more, so Q is the only one here.
+                             Summed over layers
+                         it is greatest for exactly this greedy choice, which for explained variance
+                             holds of no such
                          sum (derived)
 
-The scale of a layer stays what the user asked for: with s = alpha / r, alpha is multiplied by r_new / r, and with the
-rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r). A layer of rank 0 is not adapted.
+The scale of a layer stays what the user asked for: with s = alpha / r, alpha is multiplied by r_new
+/ r, and with the rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r). A layer of rank 0 is not
+adapted.
 """
 
 import math
@@ -36,7 +45,8 @@ def variance_scores(stats: Statistics, count: int, center: bool = True) -> list[
 
 
 def signal_scores(stats: Statistics, count: int) -> list[float]:
-    """The `count` largest eigenvalues of Q, in descending order. Raises ValueError where Q was not collected."""
+    """The `count` largest eigenvalues of Q, in descending order. Raises ValueError where Q was not
+    collected."""
     return stats.signal_axes(count)[0].clamp(min=0).tolist()
 
 
@@ -45,15 +55,18 @@ def distribute(
 ) -> dict[str, int]:
     """The rank of every layer, 0 included, when `budget` goes to the highest scores of all layers.
 
-    Scores of a layer are in descending order. A component costs 1, or `cost[layer]` (in + out for a budget in
-    parameters), and components are then taken by score per cost while they fit. Ties go to the component that comes
-    earlier in its own layer, then to the earlier layer, so equal layers differ by one rank at most.
+    Scores of a layer are in descending order. A component costs 1, or `cost[layer]` (in + out for a
+    budget in parameters), and components are then taken by score per cost while they fit. Ties go
+    to the component that comes earlier in its own layer, then to the earlier layer, so equal layers
+    differ by one rank at most.
 
-    Where all costs are equal no other ranks within the budget have a larger sum of scores. Where they differ this is
-    the greedy rule for a knapsack, and a larger sum may exist, but only by less than the score of the first component
-    that found no room: filling what was left with a part of that one would be the best of all fractional choices.
+    Where all costs are equal no other ranks within the budget have a larger sum of scores. Where
+    they differ this is the greedy rule for a knapsack, and a larger sum may exist, but only by less
+    than the score of the first component that found no room: filling what was left with a part of
+    that one would be the best of all fractional choices.
 
-    Raises ValueError for a score that is negative, not finite or out of order, or a cost that is not positive.
+    Raises ValueError for a score that is negative, not finite or out of order, or a cost that is
+    not positive.
     """
     for name, values in scores.items():
         if any(not (math.isfinite(value) and value >= 0) for value in values):
@@ -77,7 +90,8 @@ def distribute(
 
 
 def with_ranks(config: Config, ranks: Mapping[str, int]) -> Config:
-    """The config under which each of these layers has its new rank, perhaps 0, and the scale that it had.
+    """The config under which each of these layers has its new rank, perhaps 0, and the scale that
+    it had.
 
     Raises ValueError when no layer keeps a rank.
     """
@@ -101,20 +115,29 @@ SCORES: dict[str, Callable[[Statistics, int, Mapping[str, Any]], list[float]]] =
 """The schemes that share ranks out, and by what."""
 
 
-def redistributed(config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, tuple[int, int]]) -> Config:
-    """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the layers of these shapes
-    (out, in). Where rho = 1 (the default), and for schemes that are not in `SCORES`, it is the config as it was.
+def redistributed(
+    config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, tuple[int, int]]
+) -> Config:
+    """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the
+    layers of these shapes (out, in). Where rho = 1 (the default), and for schemes that are not in
+    `SCORES`, it is the config as it was.
 
-    A layer of rank r offers `components`; the budget is the sum of the ranks asked for or, `per_parameter`, the numbers
-    r (in + out) that they have. Raises ValueError as `check_sharing`, and when no layer would keep a rank.
+    A layer of rank r offers `components`; the budget is the sum of the ranks asked for or,
+    `per_parameter`, the numbers r (in + out) that they have. Raises ValueError as `check_sharing`,
+    and when no layer would keep a rank.
     """
     check_sharing(config)
     options = config.scheme_options
     if config.scheme not in SCORES or options.get("rho", 1.0) == 1:
         return config
     offered = components(config, shapes)
-    scores = {name: SCORES[config.scheme](stats[name], count, options) for name, count in offered.items()}
-    cost = {name: sum(shape) if options.get("per_parameter", False) else 1 for name, shape in shapes.items()}
+    scores = {
+        name: SCORES[config.scheme](stats[name], count, options) for name, count in offered.items()
+    }
+    cost = {
+        name: sum(shape) if options.get("per_parameter", False) else 1
+        for name, shape in shapes.items()
+    }
     budget = sum(config.rank_of(name) * cost[name] for name in shapes)
     return with_ranks(config, distribute(scores, budget, cost))
 
@@ -126,21 +149,28 @@ def components(config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[st
 
 
 def check_sharing(config: Config) -> None:
-    """Raises ValueError when rho is no finite number of at least 1, or per_parameter neither True nor False."""
+    """Raises ValueError when rho is no finite number of at least 1, or per_parameter neither True
+    nor False."""
     options = config.scheme_options
     rho, per_parameter = options.get("rho", 1.0), options.get("per_parameter", False)
-    if isinstance(rho, bool) or not isinstance(rho, int | float) or not (math.isfinite(rho) and rho >= 1):
+    if (
+        isinstance(rho, bool)
+        or not isinstance(rho, int | float)
+        or not (math.isfinite(rho) and rho >= 1)
+    ):
         raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
     if not isinstance(per_parameter, bool):
         raise ValueError(f"per_parameter must be True or False, got {per_parameter!r}")
 
 
 def exactly(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A rank_pattern or alpha_pattern, ours or PEFT's, with each value for the layer of exactly this name."""
+    """A rank_pattern or alpha_pattern, ours or PEFT's, with each value for the layer of exactly
+    this name."""
     return {f"^{re.escape(name)}": value for name, value in values.items()}
 
 
 def _before(values: Mapping[str, Any], pattern: dict[str, Any]) -> dict[str, Any]:
-    """A pattern with these values for exactly these layers, ahead of what `pattern` says of others."""
+    """A pattern with these values for exactly these layers, ahead of what `pattern` says of
+    others."""
     exact = exactly(values)
     return exact | {key: value for key, value in pattern.items() if key not in exact}

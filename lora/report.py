@@ -10,7 +10,8 @@ from lora.layer import LoRALinear
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One adapted layer: W is (out, in); `path` says how its forward is computed, and why when it is not fused."""
+    """One adapted layer: W is (out, in); `path` says how its forward is computed, and why when it
+    is not fused."""
 
     name: str
     shape: tuple[int, int]
@@ -21,8 +22,8 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
-    """`skipped` holds every other layer with a matrix of weights and the reason; `trainable` and `total` count
-    numbers in parameters, the modules_to_save included."""
+    """`skipped` holds every other layer with a matrix of weights and the reason; `trainable` and
+    `total` count numbers in parameters, the modules_to_save included."""
 
     scheme: str
     variant: str
@@ -35,21 +36,31 @@ class Report:
         width = max(len(layer.name) for layer in self.layers)
         lines = [
             f"{self.scheme}, {self.variant}: {len(self.layers)} layers, "
-            f"{self.trainable:,} of {self.total:,} parameters are trained ({self.trainable / self.total:.2%})"
+            f"{self.trainable:,} of {self.total:,} parameters are trained "
+            f"({self.trainable / self.total:.2%})"
         ]
         for layer in self.layers:
             size = "x".join(map(str, layer.shape))
-            lines.append(f"  {layer.name:{width}}  {size:>11}  rank {layer.rank}  scale {layer.scale:g}  {layer.path}")
+            lines.append(
+                f"  {layer.name:{width}}  {size:>11}  rank {layer.rank}  scale {layer.scale:g}  "
+                f"{layer.path}"
+            )
         lines += [f"  skipped {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
 
 
-def report_of(model: nn.Module, config: Config, layers: dict[str, LoRALinear], skipped: dict[str, str]) -> Report:
+def report_of(
+    model: nn.Module, config: Config, layers: dict[str, LoRALinear], skipped: dict[str, str]
+) -> Report:
     """Describe a model as it stands, with `skipped` from `lora.targets`."""
     rows = tuple(
-        LayerReport(name, (layer.out_features, layer.in_features), layer.rank, layer.scale, layer.path)
+        LayerReport(
+            name, (layer.out_features, layer.in_features), layer.rank, layer.scale, layer.path
+        )
         for name, layer in layers.items()
     )
     parameters = list(model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    return Report(config.scheme, config.variant, rows, skipped, trainable, sum(p.numel() for p in parameters))
+    return Report(
+        config.scheme, config.variant, rows, skipped, trainable, sum(p.numel() for p in parameters)
+    )

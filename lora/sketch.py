@@ -2,11 +2,13 @@
 
 For C (in, in) and orthonormal Omega (in, l) the Nystroem approximation is
 
-    F F^T = C Omega (Omega^T C Omega)^-1 (C Omega)^T,   0 <= F F^T <= C in the order of symmetric matrices,   (1)
+    F F^T = C Omega (Omega^T C Omega)^-1 (C Omega)^T,   0 <= F F^T <= C in the order of
+        symmetric matrices,                                                                      (1)
 
-equal to C where its rank is at most l, and never above it, whatever Omega is. So |C - F F^T|_* is exactly
-tr C - tr F F^T, and the trace is kept beside the sketch. Expected for Gaussian Omega (arXiv:1702.05419, Theorem 4.1):
-at most (1 + j / (l - j - 1)) times the sum of the eigenvalues after the j-th, for each j < l - 1.
+equal to C where its rank is at most l, and never above it, whatever Omega is. So |C - F F^T|_* is
+exactly tr C - tr F F^T, and the trace is kept beside the sketch. Expected for Gaussian Omega
+(arXiv:1702.05419, Theorem 4.1): at most (1 + j / (l - j - 1)) times the sum of the eigenvalues
+after the j-th, for each j < l - 1.
 """
 
 from dataclasses import dataclass
@@ -14,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-# Columns an axis, and the fewest. On a MiniLM's 1536-wide inputs 8 an axis capture all but 1.4e-3 of what the exact
-# 8 to 32 axes do, at a sixth of the time of the exact products; 4 an axis lose ten times as much.
+# Columns an axis, and the fewest. On a MiniLM's 1536-wide inputs 8 an axis capture all but 1.4e-3
+# of what the exact 8 to 32 axes do, at a sixth of the time of the exact products; 4 an axis lose
+# ten times as much.
 OVERSAMPLE, FEWEST = 8, 64
 
 
@@ -26,7 +29,8 @@ def columns(axes: int) -> int:
 
 @dataclass(frozen=True)
 class Sketch:
-    """V diag(values) V^T <= C: `values` (l,), the largest first, `vectors` V (in, l) orthonormal, `trace` that of C."""
+    """V diag(values) V^T <= C: `values` (l,), the largest first, `vectors` V (in, l) orthonormal,
+    `trace` that of C."""
 
     values: Tensor
     vectors: Tensor
@@ -34,7 +38,8 @@ class Sketch:
 
     @property
     def error(self) -> float:
-        """The nuclear norm of what is missing, tr C - sum of the values: no captured variance is off by more."""
+        """The nuclear norm of what is missing, tr C - sum of the values: no captured variance is
+        off by more."""
         return max(0.0, self.trace - self.values.sum().item())
 
     @property
@@ -43,7 +48,8 @@ class Sketch:
         return self.vectors * self.values.sqrt()
 
     def axes(self, count: int | None, plus: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The `count` largest eigenvalues and eigenvectors (in, count), of the sketch + m m^T where m (in,) is given.
+        """The `count` largest eigenvalues and eigenvectors (in, count), of the sketch + m m^T where
+        m (in,) is given.
 
         Raises ValueError for more axes than the sketch was taken for.
         """
@@ -51,10 +57,15 @@ class Sketch:
         if count is None or count > limit:
             asked = "all axes were" if count is None else f"{count} axes were"
             raise ValueError(
-                f"{asked} asked for of a sketch that is good for {limit}: collect with more axes, or without axes for "
+                f"{asked} asked for of a sketch that is good for {limit}: collect with more axes, "
+                "or without axes for "
                 "the whole matrix"
             )
-        found = self if plus is None else sketch(torch.cat([self.factor, plus[:, None]], 1), self.trace, limit)
+        found = (
+            self
+            if plus is None
+            else sketch(torch.cat([self.factor, plus[:, None]], 1), self.trace, limit)
+        )
         return found.values[:count], found.vectors[:, :count]
 
 
@@ -67,8 +78,9 @@ def sketch(F: Tensor, trace: float, kept: int | None = None) -> Sketch:
 class Nystrom:
     """Running products of sum z z^T with Omega, of which the sketch is made at the end.
 
-    Half of Omega is a range finder of the first rows seen, which makes the sketch several times as good as one of
-    random columns where these rows are like the later ones; the other half is random for where they are not.
+    Half of Omega is a range finder of the first rows seen, which makes the sketch several times as
+    good as one of random columns where these rows are like the later ones; the other half is random
+    for where they are not.
     """
 
     def __init__(self, width: int, columns: int, device: torch.device) -> None:
@@ -97,22 +109,27 @@ class Nystrom:
         return bool(torch.tensor(self.trace).isfinite()) and bool(self.product.isfinite().all())
 
     def mean(self, s: Tensor, n: float) -> Sketch:
-        """Of sum z z^T / n - (s/n)(s/n)^T: of the covariance where s = sum z. For this matrix too (1) is exact."""
+        """Of sum z z^T / n - (s/n)(s/n)^T: of the covariance where s = sum z. For this matrix too
+        (1) is exact."""
         d = s / n
         if self.Omega is None:
-            return Sketch(d.new_zeros(self.product.shape[1]), torch.eye(*self.product.shape).to(d), 0.0)
+            return Sketch(
+                d.new_zeros(self.product.shape[1]), torch.eye(*self.product.shape).to(d), 0.0
+            )
         Omega = self.Omega.double()
         Y = self.product / n - d.outer(d @ Omega)
         core = Omega.mT @ Y
         values, U = torch.linalg.eigh((core + core.mT) / 2)
-        # below the rounding of the products an inverse would blow up; what a direction there loses is no more than it
+        # below the rounding of the products an inverse would blow up; what a direction there loses
+        # is no more than it
         root = torch.where(values > self.noise * values[-1].clamp(min=0), values, torch.inf).sqrt()
         return sketch(Y @ (U / root), self.trace / n - d.square().sum().item())
 
 
 def merge(parts: list[Sketch], weights: list[float], offsets: list[Tensor] | None = None) -> Sketch:
-    """The weighted mean of the parts' matrices, each + o o^T where there are offsets o (in,): their factors side by
-    side, cut to the columns of the widest part, which again is below the whole and keeps the trace exact."""
+    """The weighted mean of the parts' matrices, each + o o^T where there are offsets o (in,): their
+    factors side by side, cut to the columns of the widest part, which again is below the whole and
+    keeps the trace exact."""
     factors = [w**0.5 * part.factor for w, part in zip(weights, parts, strict=True)]
     trace = sum(w * part.trace for w, part in zip(weights, parts, strict=True))
     for w, o in zip(weights, offsets or (), strict=bool(offsets)):

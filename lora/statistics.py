@@ -1,4 +1,5 @@
-"""What a data-driven scheme sees of one layer: moments of its input x and of the loss gradient g at its output."""
+"""What a data-driven scheme sees of one layer: moments of its input x and of the loss gradient g at
+its output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,16 +18,16 @@ T = TypeVar("T")
 class Statistics:
     """Means over tokens, in float64 or float32, of a layer with weight (out, in).
 
-    count                    total weight of the tokens (their number where each weighs 1)
-    mean                     E[x], (in,)
-    moment                   M = E[x x^T], uncentred, (in, in), read as `second_moment`; None where x was sketched
-    gradient                 G = E[g x^T], the mean gradient of the weight, (out, in); None where not asked for
-    weighted_second_moment   Q = E[|g|^2 x x^T], (in, in); None where not asked for, or sketched
-    covariance_sketch        of E[x x^T] - E[x] E[x]^T, a lower bound in psd order, in place of the second moment
-    weighted_sketch          of Q, the same
-    tokens                   their number, where known
-    capture_loss             estimate of the part of the covariance's captured variance, of as many axes as were asked
-                             for, that sampling loses: 1 - tr(V^T C V) / max over V; None unless a tolerance was given
+    count                    total weight of the tokens (their number where each weighs 1) mean
+    E[x], (in,) moment                   M = E[x x^T], uncentred, (in, in), read as `second_moment`;
+    None where x was sketched gradient                 G = E[g x^T], the mean gradient of the
+    weight, (out, in); None where not asked for weighted_second_moment   Q = E[|g|^2 x x^T], (in,
+    in); None where not asked for, or sketched covariance_sketch        of E[x x^T] - E[x] E[x]^T, a
+    lower bound in psd order, in place of the second moment weighted_sketch          of Q, the same
+    tokens                   their number, where known capture_loss             estimate of the part
+    of the covariance's captured variance, of as many axes as were asked
+                             for, that sampling loses: 1 - tr(V^T C V) / max over V; None unless a
+                                 tolerance was given
     """
 
     count: float
@@ -38,14 +39,17 @@ class Statistics:
     weighted_sketch: Sketch | None = None
     tokens: int | None = None
     capture_loss: float | None = None
-    _axes: dict[bool, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _axes: dict[bool, tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def covariance(self) -> Tensor:
         """E[x x^T] - E[x] E[x]^T, (in, in). Raises ValueError where the input was sketched.
 
-        The difference loses eps (|mean| / std)^2 of its relative accuracy. In float64 that is less than the rounding
-        of the float32 inputs themselves, eps32 |mean| / std, for every ratio below 1e8.
+        The difference loses eps (|mean| / std)^2 of its relative accuracy. In float64 that is less
+        than the rounding of the float32 inputs themselves, eps32 |mean| / std, for every ratio
+        below 1e8.
         """
         return self.second_moment - self.mean.outer(self.mean)
 
@@ -54,7 +58,8 @@ class Statistics:
         """M = E[x x^T], (in, in). Raises ValueError where the input was sketched."""
         if self.moment is None:
             raise ValueError(
-                f"of this input, {len(self.mean)} wide, only a sketch was kept; collect without axes, or with a larger "
+                f"of this input, {len(self.mean)} wide, only a sketch was kept; collect without "
+                "axes, or with a larger "
                 "sketch_above, for its whole second moment"
             )
         return self.moment
@@ -67,11 +72,11 @@ class Statistics:
         return (self.second_moment.diagonal() - (square if center else 0)).sum()
 
     def axes(self, count: int | None = None, center: bool = True) -> tuple[Tensor, Tensor]:
-        """The `count` largest eigenvalues (count,) and eigenvectors (in, count; in columns) of the covariance, or of M
-        with `center=False`, the largest first; all of them by default.
+        """The `count` largest eigenvalues (count,) and eigenvectors (in, count; in columns) of the
+        covariance, or of M with `center=False`, the largest first; all of them by default.
 
-        Kept, so that layers which read one input solve for them once. Of a sketch they are the sketch's; it raises
-        ValueError where more are asked for than it was taken for.
+        Kept, so that layers which read one input solve for them once. Of a sketch they are the
+        sketch's; it raises ValueError where more are asked for than it was taken for.
         """
         known = self._axes.get(center)
         wanted = len(self.mean) if count is None else min(count, len(self.mean))
@@ -84,7 +89,8 @@ class Statistics:
         return known[0][:wanted], known[1][:, :wanted]
 
     def captured(self, V: Tensor) -> float:
-        """tr(V^T C V), the variance along orthonormal columns V (in, k); of a sketch it is a lower bound."""
+        """tr(V^T C V), the variance along orthonormal columns V (in, k); of a sketch it is a lower
+        bound."""
         if self.covariance_sketch is not None:
             return (self.covariance_sketch.factor.mT @ V).square().sum().item()
         return ((self.covariance @ V) * V).sum().item()
@@ -99,10 +105,11 @@ class Statistics:
 
 
 def merged(*parts: Statistics) -> Statistics:
-    """The statistics of several disjoint sets of tokens as one: every mean weighted by the tokens behind it.
+    """The statistics of several disjoint sets of tokens as one: every mean weighted by the tokens
+    behind it.
 
-    Of sketches the factors are put side by side and cut to the former size; `capture_loss` is the largest of the
-    parts', which that of the whole is expected to be below.
+    Of sketches the factors are put side by side and cut to the former size; `capture_loss` is the
+    largest of the parts', which that of the whole is expected to be below.
 
     Raises ValueError where one part has gradients or a sketch and another has not.
     """

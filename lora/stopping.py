@@ -1,14 +1,16 @@
-"""When a pass over the data has seen enough: an estimate of what sampling costs, from two halves of the data.
+"""When a pass over the data has seen enough: an estimate of what sampling costs, from two halves of
+the data.
 
-With V_1, V_2 the top r eigenvectors of the covariances C_1, C_2 of two independent halves, each half's axes are judged
-by the other's covariance,
+With V_1, V_2 the top r eigenvectors of the covariances C_1, C_2 of two independent halves, each
+half's axes are judged by the other's covariance,
 
-    l = mean over the two of 1 - tr(V_1^T C_2 V_1) / tr(V_2^T C_2 V_2).                                          (1)
+    l = mean over the two of 1 - tr(V_1^T C_2 V_1) / tr(V_2^T C_2 V_2).                          (1)
 
-For halves of N tokens both sides are off by O(1/N) of the optimum, and their errors are independent, so to leading
-order E[l] is twice a half's own loss; all tokens lose half of that again. So the capture loss of the whole is about
+For halves of N tokens both sides are off by O(1/N) of the optimum, and their errors are
+independent, so to leading order E[l] is twice a half's own loss; all tokens lose half of that
+again. So the capture loss of the whole is about
 
-    l / 4   (derived).                                                                                          (2)
+    l / 4   (derived).                                                                           (2)
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ from lora.statistics import Statistics
 
 
 def capture_loss(parts: Sequence[Statistics], axes: int) -> float:
-    """(2): estimate of 1 - tr(V^T C V) / max for the centred axes V of all tokens; infinite for less than two parts."""
+    """(2): estimate of 1 - tr(V^T C V) / max for the centred axes V of all tokens; infinite for
+    less than two parts."""
     if len(parts) < 2:
         return float("inf")
     losses = []
@@ -30,11 +33,12 @@ def capture_loss(parts: Sequence[Statistics], axes: int) -> float:
 
 
 def converged(recorder: Recorder, batches: int, axes: int, tolerance: float) -> bool:
-    """Whether no layer loses more than the tolerance, looked at after 2, 4, 8, ... batches: the solves cost as much
-    as some batches do, and so their number is a logarithm."""
+    """Whether no layer loses more than the tolerance, looked at after 2, 4, 8, ... batches: the
+    solves cost as much as some batches do, and so their number is a logarithm."""
     if batches < 2 or batches & (batches - 1):
         return False
     owners = dict.fromkeys(recorder.owner.values())
     return len(recorder.owner) == len(recorder.modules) and all(
-        capture_loss([sums.statistics() for sums in recorder.of(owner)], axes) <= tolerance for owner in owners
+        capture_loss([sums.statistics() for sums in recorder.of(owner)], axes) <= tolerance
+        for owner in owners
     )

@@ -1,17 +1,18 @@
 """Adapters on disk, in PEFT's format: adapter_config.json beside adapter_model.safetensors.
 
-What stock PEFT reads is a plain LoRA adapter. A start with B0 A0 != 0 is written as one of rank 2 r,
+What stock PEFT reads is a plain LoRA adapter. A start with B0 A0 != 0 is written as one of rank 2
+r,
 
     s (B A - B0 A0) = s [B, -B0] [A; A0],
 
-with alpha doubled (times sqrt 2 when rank-stabilised), so that PEFT computes the same scale s. Our own settings and
-a CRC-32 of every tensor stand in the safetensors metadata, which PEFT does not read: with them `load` gives back
-exactly what was saved, frozen start included. The checksum is against accident: it shows every burst of up to 32
-bits, and other damage but for one case in 2^32; no checksum inside the file would stop a forger. A pickle is never
-opened.
+with alpha doubled (times sqrt 2 when rank-stabilised), so that PEFT computes the same scale s. Our
+own settings and a CRC-32 of every tensor stand in the safetensors metadata, which PEFT does not
+read: with them `load` gives back exactly what was saved, frozen start included. The checksum is
+against accident: it shows every burst of up to 32 bits, and other damage but for one case in 2^32;
+no checksum inside the file would stop a forger. A pickle is never opened.
 
-Of a variant the function is saved, not its way of being trained: `load` gives the variant's `exported_as`, and what
-continues a training run is the model's state_dict.
+Of a variant the function is saved, not its way of being trained: `load` gives the variant's
+`exported_as`, and what continues a training run is the model's state_dict.
 """
 
 import cmath
@@ -49,13 +50,18 @@ OWN = "loralab"  # our key in the safetensors metadata
 def save(model: nn.Module, folder: str | os.PathLike) -> None:
     """Write the adapters and the modules_to_save; stock PEFT loads the folder with equal outputs.
 
-    Each file is replaced in one step once it is wholly on disk, so a killed save leaves the earlier adapter or the
-    new one; other files of the folder are left alone. Adapters that are sharded between processes are gathered, for
-    which all of them must call this. Raises ValueError, before anything is written, for a model without adapters, with
-    a value that is not finite, or with factors that this process does not hold (sharded by other means).
+    Each file is replaced in one step once it is wholly on disk, so a killed save leaves the earlier
+    adapter or the new one; other files of the folder are left alone. Adapters that are sharded
+    between processes are gathered, for which all of them must call this. Raises ValueError, before
+    anything is written, for a model without adapters, with a value that is not finite, or with
+    factors that this process does not hold (sharded by other means).
     """
     config, layers = attached(model).config, adapters(model)
-    tensors = {key: value for name, layer in layers.items() for key, value in _exported(name, layer).items()}
+    tensors = {
+        key: value
+        for name, layer in layers.items()
+        for key, value in _exported(name, layer).items()
+    }
     tensors |= _saved(model, config)
     tensors = {key: whole(value.detach()).cpu().contiguous() for key, value in tensors.items()}
     for key, tensor in tensors.items():
@@ -75,16 +81,20 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
 
 
 def load(model: nn.Module, folder: str | os.PathLike) -> Report:
-    """Put a saved adapter, ours or PEFT's, on a model without adapters; on any error the model is untouched.
+    """Put a saved adapter, ours or PEFT's, on a model without adapters; on any error the model is
+    untouched.
 
-    Raises FileNotFoundError where a file is missing, and ValueError for a damaged file, a key or shape that does
-    not belong, a value that is not finite, or a PEFT option that this library does not compute.
+    Raises FileNotFoundError where a file is missing, and ValueError for a damaged file, a key or
+    shape that does not belong, a value that is not finite, or a PEFT option that this library does
+    not compute.
     """
     check_bare(model)
     folder = Path(folder)
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
-            raise FileNotFoundError(f"there is no {file} in {folder} (pickled weights are never read)")
+            raise FileNotFoundError(
+                f"there is no {file} in {folder} (pickled weights are never read)"
+            )
     tensors, own = _read(folder / WEIGHTS)
     description = (folder / CONFIG).read_bytes()
     if own is None:
@@ -93,17 +103,24 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
         config, changed_base = Config.from_json(own["config"]), False
         if own["description"] != zlib.crc32(description):
             warnings.warn(
-                f"{folder / CONFIG} was changed since the save; the record in {WEIGHTS} is used", stacklevel=2
+                f"{folder / CONFIG} was changed since the save; the record in {WEIGHTS} is used",
+                stacklevel=2,
             )
     with_start = set(own["start"]) if own else set()
     saved, (found, skipped) = _saved(model, config), targets(model, config)
     more = [MAGNITUDE] if config.variant == "dora" else []
-    wanted = {_key(name, part) for name, module in found.items() for part in (*base_of(module).keys, *more)}
+    wanted = {
+        _key(name, part)
+        for name, module in found.items()
+        for part in (*base_of(module).keys, *more)
+    }
     tensors = _without_bases(tensors, found)
     _check_keys(folder / WEIGHTS, set(tensors), wanted | set(saved))
     for key, value in saved.items():
         if tensors[key].shape != value.shape:
-            raise ValueError(f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}")
+            raise ValueError(
+                f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}"
+            )
 
     def start(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
@@ -111,19 +128,26 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
         A, B = (tensors[_key(name, key)] for key in base_of(module).keys)
         if B.shape != (W.shape[0], width) or A.shape != (width, W.shape[1]):
             raise ValueError(
-                f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this layer needs "
+                f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this "
+                "layer needs "
                 f"({W.shape[0]}, {width}) and ({width}, {W.shape[1]})"
             )
-        B, A = (factor.to(W.device, torch.promote_types(factor.dtype, torch.float32)) for factor in (B, A))
+        B, A = (
+            factor.to(W.device, torch.promote_types(factor.dtype, torch.float32))
+            for factor in (B, A)
+        )
         pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
         if changed_base and not base_of(module).reads_ids:
-            # PEFT subtracted this start from the weight of the model that it trained, an embedding's excepted.
+            # PEFT subtracted this start from the weight of the model that it trained, an
+            # embedding's excepted.
             pair = SCHEMES["pissa"](W.detach().to(B.dtype), rank, scale=scale, exact=True)
         layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
         if isinstance(layer, Dora):
             m = tensors[_key(name, MAGNITUDE)]
             if m.shape != layer.magnitude.shape:
-                raise ValueError(f"stored is a magnitude {tuple(m.shape)}, but this layer needs ({W.shape[0]},)")
+                raise ValueError(
+                    f"stored is a magnitude {tuple(m.shape)}, but this layer needs ({W.shape[0]},)"
+                )
             layer.magnitude = nn.Parameter(m.to(layer.magnitude))
         return layer
 
@@ -142,32 +166,40 @@ def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
     for part in layer.factors():
         if part.ndim != 2 or not part.numel():
             raise ValueError(
-                f"{name}: a factor has shape {tuple(part.shape)}, so this process holds only a part of it; gather the "
+                f"{name}: a factor has shape {tuple(part.shape)}, so this process holds only a "
+                "part of it; gather the "
                 "parameters before saving"
             )
     B, A = layer.exported()
-    tensors = dict(zip((_key(name, key) for key in base_of(layer.base_layer).keys), (A, B), strict=True))
+    tensors = dict(
+        zip((_key(name, key) for key in base_of(layer.base_layer).keys), (A, B), strict=True)
+    )
     m = layer.magnitudes()
     return tensors if m is None else tensors | {_key(name, MAGNITUDE): m}
 
 
 def _without_bases(tensors: dict[str, Tensor], layers: dict[str, nn.Module]) -> dict[str, Tensor]:
-    """Without the copies of base weights that PEFT adds for embeddings and heads; raises ValueError where one is not
-    the model's own."""
+    """Without the copies of base weights that PEFT adds for embeddings and heads; raises ValueError
+    where one is not the model's own."""
     copies = {_key(name, "base_layer.weight"): module for name, module in layers.items()}
     for key in tensors.keys() & copies.keys():
         value, weight = tensors[key], copies[key].get_parameter("weight")
         if value.shape != weight.shape or not torch.equal(value.to(weight), weight):
-            raise ValueError(f"{key} is the weight that the adapter was trained on, and differs from this model's")
+            raise ValueError(
+                f"{key} is the weight that the adapter was trained on, and differs from this "
+                "model's"
+            )
     return {key: value for key, value in tensors.items() if key not in copies}
 
 
 def _kept(
     model: nn.Module, config: Config, layers: dict[str, LoRALinear], description: str
 ) -> tuple[Config, list[str]]:
-    """The config by which `load` reads what is written, and the layers whose frozen start it finds there.
+    """The config by which `load` reads what is written, and the layers whose frozen start it finds
+    there.
 
-    A layer with an extension is read as plain factors of all its columns, by the ranks of the description.
+    A layer with an extension is read as plain factors of all its columns, by the ranks of the
+    description.
     """
     variant = VARIANTS[config.variant].exported_as
     if any(layer.extension() is not None for layer in layers.values()):
@@ -181,7 +213,11 @@ def _kept(
             tie=config.tie,
         )
         return config, []
-    config = config if config.variant == variant else replace(config, variant=variant, variant_options={})
+    config = (
+        config
+        if config.variant == variant
+        else replace(config, variant=variant, variant_options={})
+    )
     return config, [name for name, layer in layers.items() if layer.B0 is not None]
 
 
@@ -216,11 +252,14 @@ def _check_keys(file: Path, found: set[str], wanted: set[str]) -> None:
     if missing := sorted(wanted - found):
         raise ValueError(f"{file} lacks {missing[0]} ({len(missing)} missing in all)")
     if extra := sorted(found - wanted):
-        raise ValueError(f"{file} holds {extra[0]}, which belongs to no adapted layer ({len(extra)} such in all)")
+        raise ValueError(
+            f"{file} holds {extra[0]}, which belongs to no adapted layer ({len(extra)} such in all)"
+        )
 
 
 def _check_finite(key: str, tensor: Tensor) -> None:
-    # counting takes ten times as long as a sum, which is never finite where an entry is not (it may also overflow)
+    # counting takes ten times as long as a sum, which is never finite where an entry is not (it may
+    # also overflow)
     if not cmath.isfinite(tensor.sum().item()) and (bad := int((~tensor.isfinite()).sum())):
         raise ValueError(f"{key} has {bad} entries that are NaN or infinite")
 
@@ -230,7 +269,8 @@ def _checksum(tensor: Tensor) -> int:
 
 
 def _replace_file(path: Path, content: bytes) -> None:
-    """Write beside the file, force to disk, then replace: at no moment is there half a file under its name."""
+    """Write beside the file, force to disk, then replace: at no moment is there half a file under
+    its name."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:

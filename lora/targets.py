@@ -13,27 +13,34 @@ ALL_LINEAR = "all-linear"
 
 
 def output_head(model: nn.Module) -> nn.Module | None:
-    """The layer that a transformers model names as its output embeddings, if it is such a model with one."""
+    """The layer that a transformers model names as its output embeddings, if it is such a model
+    with one."""
     method: Any = getattr(model, "get_output_embeddings", None)
     head: Any = method() if callable(method) else None
     return head
 
 
 def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dict[str, str]]:
-    """The layers to adapt by name, and for every other layer with a matrix of weights why it is skipped.
+    """The layers to adapt by name, and for every other layer with a matrix of weights why it is
+    skipped.
 
     Raises ValueError when a pattern names nothing, or a layer that cannot be adapted.
     """
     found: dict[str, nn.Module] = {}
     every = config.target_modules == ALL_LINEAR
     head = output_head(model) if every else None
-    skipped = {name: "a parameter of the model itself" for name, p in _own_parameters(model) if p.ndim > 1}
+    skipped = {
+        name: "a parameter of the model itself" for name, p in _own_parameters(model) if p.ndim > 1
+    }
     for name, module in model.named_modules():
         if not name:
             continue
         if isinstance(module, LoRALinear):
             raise ValueError(f"{name} carries an adapter already; call lora.detach(model) first")
-        if any(matches((saved,), name) or f".{saved}." in f".{name}." for saved in config.modules_to_save):
+        if any(
+            matches((saved,), name) or f".{saved}." in f".{name}."
+            for saved in config.modules_to_save
+        ):
             reason = "in modules_to_save"
         elif config.exclude_modules and matches(config.exclude_modules, name):
             reason = "in exclude_modules"
@@ -61,7 +68,8 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
     if not config.tie:
         for name, other in tied(model, found).items():
             raise ValueError(
-                f"{name} shares its weight with {other}, which the update would not reach; exclude it, or set "
+                f"{name} shares its weight with {other}, which the update would not reach; "
+                "exclude it, or set "
                 f"Config(tie=True), which adapts {name} alone and merges into a copy of its own"
             )
     unranked = [name for name in found if not config.rank_of(name)]
@@ -72,7 +80,8 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
 
 
 def tied(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, str]:
-    """Of these layers those whose weight another module of the model holds too, with that module's name."""
+    """Of these layers those whose weight another module of the model holds too, with that module's
+    name."""
     holders: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for _, parameter in _own_parameters(module):
@@ -87,11 +96,13 @@ def tied(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, str]:
 
 
 def check_vectors(layers: dict[str, nn.Module], scheme: str) -> None:
-    """Raise ValueError naming a layer that reads indices, of whose inputs a data-driven scheme can learn nothing."""
+    """Raise ValueError naming a layer that reads indices, of whose inputs a data-driven scheme can
+    learn nothing."""
     for name, module in layers.items():
         if base_of(module).reads_ids:
             raise ValueError(
-                f"{name} is an embedding, whose inputs are indices, not vectors: scheme {scheme!r} has nothing to "
+                f"{name} is an embedding, whose inputs are indices, not vectors: scheme "
+                f"{scheme!r} has nothing to "
                 "learn from; exclude it, or choose a scheme that needs no data"
             )
 
@@ -109,27 +120,43 @@ def _check_names(model: nn.Module, config: Config, found: dict[str, nn.Module]) 
             if not any(matches((end,), name) for name in names):
                 held = [name for name, _ in model.named_parameters() if matches((end,), name)]
                 if held:
-                    raise ValueError(f"{where}: {held[0]} is a parameter, not a layer, which is not supported")
-                raise ValueError(f"{where}: the model has no module {end!r}{suggestion(end, ends + names)}")
+                    raise ValueError(
+                        f"{where}: {held[0]} is a parameter, not a layer, which is not supported"
+                    )
+                raise ValueError(
+                    f"{where}: the model has no module {end!r}{suggestion(end, ends + names)}"
+                )
     if not found:
-        raise ValueError(f"target_modules={config.target_modules!r} leaves no layer of the model to adapt")
+        raise ValueError(
+            f"target_modules={config.target_modules!r} leaves no layer of the model to adapt"
+        )
     for where in ("rank_pattern", "alpha_pattern"):
         for key in getattr(config, where):
             if not any(pattern_matches(key, name) for name in found):
-                raise ValueError(f"{where}: {key!r} matches no adapted layer{suggestion(key, ends + tuple(found))}")
+                raise ValueError(
+                    f"{where}: {key!r} matches no adapted "
+                    f"layer{suggestion(key, ends + tuple(found))}"
+                )
 
 
 def saved_modules(model: nn.Module, config: Config) -> dict[str, nn.Module]:
     """The modules that are trained whole, by name.
 
-    Raises ValueError for one that shares a parameter with the rest of the model, which would be trained with it.
+    Raises ValueError for one that shares a parameter with the rest of the model, which would be
+    trained with it.
     """
     if not config.modules_to_save:
         return {}
-    saved = {name: module for name, module in model.named_modules() if matches(config.modules_to_save, name)}
+    saved = {
+        name: module
+        for name, module in model.named_modules()
+        if matches(config.modules_to_save, name)
+    }
     inside = {id(p): name for name, module in saved.items() for p in module.parameters()}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owner = inside.get(id(parameter))
         if owner is not None and not name.startswith(f"{owner}."):
-            raise ValueError(f"modules_to_save: {owner} shares its weight with {name}; untie them first")
+            raise ValueError(
+                f"modules_to_save: {owner} shares its weight with {name}; untie them first"
+            )
     return saved

@@ -1,14 +1,15 @@
 """A claim as data, and how evidence turns into one of four verdicts.
 
-A claim is a sentence with one or more checks. A check states what theory predicts and the interval in which
-the measured quantity must lie for the sentence to hold under the check's condition. Evidence is a value
-with an interval [low, high]:
+A claim is a sentence with one or more checks. A check states what theory predicts and the interval
+in which the measured quantity must lie for the sentence to hold under the check's condition.
+Evidence is a value with an interval [low, high]:
 
     the whole interval is accepted                        holds
     the whole interval is rejected                        refuted
     the interval straddles the bound                      inconclusive
 
-and a claim of several checks holds under conditions when some of them hold and the others are refuted.
+and a claim of several checks holds under conditions when some of them hold and the others are
+refuted.
 """
 
 import math
@@ -47,7 +48,8 @@ class Within:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measured value with its interval; how the interval was made is said by the function that made it."""
+    """A measured value with its interval; how the interval was made is said by the function that
+    made it."""
 
     value: float
     low: float
@@ -62,7 +64,8 @@ class Measured:
 class Check:
     """One condition under which a claim is measured.
 
-    `predicted` is the theory's value in words or digits; `expected` is the verdict known from earlier runs.
+    `predicted` is the theory's value in words or digits; `expected` is the verdict known from
+    earlier runs.
     """
 
     predicted: str

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 app = tyro.extras.SubcommandApp()
-# Commands of other packages, found by name as the families are: this package imports nothing of what it runs.
+# Commands of other packages, found by name as the families are: this package imports nothing of
+# what it runs.
 ELSEWHERE = {
     "finetune": ("scaling.finetune", "Fine-tune a transformers model with an adapter"),
     "sweep": ("scaling.sweep", "Compare adapters, each at its own best learning rate"),
     "init": ("scaling.init", "Write the start of an adapter for another tool to train"),
-    "advise": ("scaling.advise", "Say what a few batches foretell of a fine-tuning run, and what to do"),
+    "advise": (
+        "scaling.advise",
+        "Say what a few batches foretell of a fine-tuning run, and what to do",
+    ),
 }
 Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instead of a table.")]
 
@@ -50,13 +54,19 @@ def reproduce(quick: bool = False, force: bool = False) -> int:
         force: Run everything again.
     """
     store, families = Store(), list(proxies())
-    wanted = [proxy.module for proxy in families if force or not proxy.stored(proxy.size(quick), store)]
+    wanted = [
+        proxy.module for proxy in families if force or not proxy.stored(proxy.size(quick), store)
+    ]
     run_families(wanted, ["--quick"] * quick + ["--force"] * force)
     rows = _rows(families, store, quick)
     show(as_table(rows))
     report()
     # The reduced size may leave a check out, or open for want of seeds; the default size may not.
-    changed = [row.claim.id for row in rows if (row.contradicted if quick else row.surprises or not row.complete)]
+    changed = [
+        row.claim.id
+        for row in rows
+        if (row.contradicted if quick else row.surprises or not row.complete)
+    ]
     if changed:
         print(f"not as expected: {', '.join(changed)}", file=sys.stderr)
     return 1 if changed else 0
@@ -77,7 +87,8 @@ def ledger() -> int:
     rows = _rows(list(proxies()), Store(), quick=False)
     if missing := [row.claim.id for row in rows if not row.complete]:
         raise StoreError(
-            f"the run store holds no run at the default size for {', '.join(missing)}; `make reproduce` makes them."
+            f"the run store holds no run at the default size for {', '.join(missing)}; `make "
+            "reproduce` makes them."
         )
     readme = ROOT / "README.md"
     page = inserted(as_markdown(json.loads(as_text(rows))), readme.read_text(encoding="utf-8"))
@@ -101,12 +112,24 @@ for name, (_, does) in ELSEWHERE.items():
 
 def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
     """Every claim with the evidence of the run at one size."""
-    return [row for proxy in families for row in rows_of(proxy.claims, proxy.stored(proxy.size(quick), store))]
+    return [
+        row
+        for proxy in families
+        for row in rows_of(proxy.claims, proxy.stored(proxy.size(quick), store))
+    ]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag, 130 on Ctrl-C."""
+    """Entry point; exit code 0 as expected, 1 when a verdict or the store is not, 2 on a bad flag,
+    130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in ELSEWHERE:
         importlib.import_module(ELSEWHERE[arguments[0]][0]).main(arguments[1:])
-    finish(lambda: app.cli(prog="loralab", description=__doc__, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)))
+    finish(
+        lambda: app.cli(
+            prog="loralab",
+            description=__doc__,
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    )

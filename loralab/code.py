@@ -1,8 +1,9 @@
 """What code a run depends on: a fingerprint that changes when, and only when, that code does.
 
-The fingerprint of a file covers the file and every module of this project that it imports, directly or not. So
-editing a README or another claim family keeps a finished run valid, and editing `lora/` does not. Of loralab/ it covers
-what the files of a family import themselves (intervals, cells): the rest carries results and does not make them.
+The fingerprint of a file covers the file and every module of this project that it imports, directly
+or not. So editing a README or another claim family keeps a finished run valid, and editing `lora/`
+does not. Of loralab/ it covers what the files of a family import themselves (intervals, cells): the
+rest carries results and does not make them.
 """
 
 import ast
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def home() -> Path:
-    """The folder that holds runs/ and report/: $LORALAB_HOME, else the checkout, else the working directory."""
+    """The folder that holds runs/ and report/: $LORALAB_HOME, else the checkout, else the working
+    directory."""
     if folder := os.environ.get("LORALAB_HOME"):
         return Path(folder).expanduser()
     return ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()
@@ -46,7 +48,9 @@ def _own_files(name: str) -> Iterator[Path]:
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         base = ROOT.joinpath(*parts[:end])
-        yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+        yield from (
+            file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()
+        )
 
 
 def closure(file: Path) -> set[Path]:
@@ -73,7 +77,8 @@ def fingerprint(file: Path) -> str:
 
 @cache
 def provenance() -> dict[str, str]:
-    """Where a run was made: commit (with "-dirty" where the tree was changed), versions, processor."""
+    """Where a run was made: commit (with "-dirty" where the tree was changed), versions,
+    processor."""
     return {
         "commit": _commit() or "unknown",
         "python": platform.python_version(),
@@ -86,4 +91,6 @@ def _commit() -> str:
     if (git := shutil.which("git")) is None:
         return ""
     command = [git, "describe", "--always", "--dirty"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()

@@ -1,4 +1,5 @@
-"""The claim families: every file of proxies/ is one, found by its stem, and those of REAL are on real models."""
+"""The claim families: every file of proxies/ is one, found by its stem, and those of REAL are on
+real models."""
 
 import importlib
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 
-REAL = ("scaling.studies.findings", "scaling.studies.predictions")  # modules of the families that are no proxies
+# modules of the families that are no proxies
+REAL = ("scaling.studies.findings", "scaling.studies.predictions")
 
 
 def stems() -> list[str]:

@@ -1,4 +1,5 @@
-"""Figures: paper_figs/<stem>.py turns a run's data into pictures, the same bytes for the same data."""
+"""Figures: paper_figs/<stem>.py turns a run's data into pictures, the same bytes for the same
+data."""
 
 import hashlib
 import importlib
@@ -10,8 +11,15 @@ from loralab.code import ROOT, fingerprint, home
 from loralab.store import canonical
 
 # Fixed ids and no date make an SVG reproducible; type 42 keeps PDF text as text.
-STYLE = {"svg.hashsalt": "loralab", "pdf.fonttype": 42, "font.size": 9, "axes.spines.top": False,
-         "axes.spines.right": False, "legend.frameon": False, "figure.constrained_layout.use": True}  # fmt: skip
+STYLE = {
+    "svg.hashsalt": "loralab",
+    "pdf.fonttype": 42,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
 DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -21,7 +29,8 @@ def figures_folder(store: Path | None = None) -> Path:
 
 
 def draw(stem: str, data: dict[str, Any], folder: Path) -> list[Path]:
-    """A family's figures in `folder` as SVG (for the report) and PDF (for papers); gives the SVG paths.
+    """A family's figures in `folder` as SVG (for the report) and PDF (for papers); gives the SVG
+    paths.
 
     They are drawn only when the data or the drawing code is not what they were last drawn from.
     """
@@ -29,7 +38,9 @@ def draw(stem: str, data: dict[str, Any], folder: Path) -> list[Path]:
     drawn_from = hashlib.sha256(source.encode()).hexdigest()
     note = folder / f".{stem}.json"
     last = json.loads(note.read_text()) if note.is_file() else {"drawn_from": "", "names": []}
-    if last["drawn_from"] != drawn_from or not all(path.is_file() for path in _paths(stem, last["names"], folder)):
+    if last["drawn_from"] != drawn_from or not all(
+        path.is_file() for path in _paths(stem, last["names"], folder)
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         note.unlink(missing_ok=True)  # it is true only while the figures are whole
         last = {"drawn_from": drawn_from, "names": _drawn(stem, data, folder)}

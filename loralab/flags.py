@@ -8,8 +8,11 @@ import tyro
 Form = TypeVar("Form")
 
 
-def read(form: Callable[..., Form], program: str, description: str | None, arguments: Iterable[str]) -> Form:
-    """What `form`, a dataclass or a function, makes of these flags; ValueError for a flag that it does not have.
+def read(
+    form: Callable[..., Form], program: str, description: str | None, arguments: Iterable[str]
+) -> Form:
+    """What `form`, a dataclass or a function, makes of these flags; ValueError for a flag that it
+    does not have.
 
     Help, and a value of the wrong type, end the process as tyro does.
     """

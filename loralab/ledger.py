@@ -1,4 +1,5 @@
-"""The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and the README."""
+"""The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and
+the README."""
 
 import json
 import os
@@ -25,9 +26,11 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A claim and its evidence from one run, check by check; None for what that run did not measure.
+    """A claim and its evidence from one run, check by check; None for what that run did not
+    measure.
 
-    A run may measure part of a claim (one target of several, say). `run` is empty while there is none.
+    A run may measure part of a claim (one target of several, say). `run` is empty while there is
+    none.
     """
 
     claim: Claim
@@ -36,7 +39,10 @@ class Row:
 
     @property
     def verdicts(self) -> list[Verdict | None]:
-        return [m and judge(c.criterion, m) for c, m in zip(self.claim.checks, self.measured, strict=True)]
+        return [
+            m and judge(c.criterion, m)
+            for c, m in zip(self.claim.checks, self.measured, strict=True)
+        ]
 
     @property
     def verdict(self) -> Verdict | None:
@@ -49,22 +55,34 @@ class Row:
 
     @property
     def surprises(self) -> list[tuple[Check, Measured | None]]:
-        """The checks that came out otherwise than declared: the same mix for another reason is a changed result."""
-        return [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v and v != pair[0].expected]
+        """The checks that came out otherwise than declared: the same mix for another reason is a
+        changed result."""
+        return [
+            pair
+            for pair, v in zip(self._pairs, self.verdicts, strict=True)
+            if v and v != pair[0].expected
+        ]
 
     @property
     def contradicted(self) -> bool:
         """Whether a check was decided, and otherwise than declared."""
-        return any(judge(check.criterion, m) != Verdict.INCONCLUSIVE for check, m in self.surprises if m)
+        return any(
+            judge(check.criterion, m) != Verdict.INCONCLUSIVE for check, m in self.surprises if m
+        )
 
     @property
     def deciding(self) -> tuple[Check, Measured | None]:
-        """The check to show in one line: the first surprise, else the first refuted, the first open, the first."""
+        """The check to show in one line: the first surprise, else the first refuted, the first
+        open, the first."""
 
         def those(verdict: Verdict) -> list[tuple[Check, Measured | None]]:
-            return [pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == verdict]
+            return [
+                pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == verdict
+            ]
 
-        return (self.surprises + those(Verdict.REFUTED) + those(Verdict.INCONCLUSIVE) + self._pairs)[0]
+        return (
+            self.surprises + those(Verdict.REFUTED) + those(Verdict.INCONCLUSIVE) + self._pairs
+        )[0]
 
     @property
     def _pairs(self) -> list[tuple[Check, Measured | None]]:
@@ -97,7 +115,10 @@ def rows_of(claims: Iterable[Claim], run: Run | None) -> list[Row]:
     if run is None:
         return [Row(claim, (None,) * len(claim.checks)) for claim in claims]
     evidence = run.result["measured"]
-    return [Row(claim, tuple(m and Measured(*m) for m in evidence[claim.id]), run.key[:12]) for claim in claims]
+    return [
+        Row(claim, tuple(m and Measured(*m) for m in evidence[claim.id]), run.key[:12])
+        for claim in claims
+    ]
 
 
 def as_text(rows: Iterable[Row]) -> str:
@@ -112,7 +133,9 @@ def as_markdown(records: Iterable[dict[str, Any]]) -> str:
     for r in records:
         measured = with_interval(Measured(r["measured"], r["low"], r["high"]))
         lines.append([r["id"], r["statement"], r["predicted"], measured, r["verdict"]])
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 def inserted(table: str, page: str) -> str:
@@ -121,7 +144,8 @@ def inserted(table: str, page: str) -> str:
     _, closed, tail = rest.partition(MARKERS[1])
     if not (opened and closed):
         raise ValueError(
-            f"the page has no place for the ledger, which is between {MARKERS[0].strip()} and {MARKERS[1]}"
+            f"the page has no place for the ledger, which is between {MARKERS[0].strip()} and "
+            f"{MARKERS[1]}"
         )
     return head + opened + table + closed + tail
 
@@ -153,8 +177,12 @@ def as_table(rows: Iterable[Row]) -> Table:
     for row in rows:
         several = len(row.claim.checks) > 1
         if several:
-            table.add_row(row.claim.id, escape(row.claim.statement), "", "", "", _coloured(row.verdict))
-        for check, measured, verdict in zip(row.claim.checks, row.measured, row.verdicts, strict=True):
+            table.add_row(
+                row.claim.id, escape(row.claim.statement), "", "", "", _coloured(row.verdict)
+            )
+        for check, measured, verdict in zip(
+            row.claim.checks, row.measured, row.verdicts, strict=True
+        ):
             first = ("", f"- {check.condition}") if several else (row.claim.id, row.claim.statement)
             texts = (*first, check.predicted, with_interval(measured), str(check.criterion))
             table.add_row(*map(escape, texts), _coloured(verdict))
@@ -176,7 +204,8 @@ def records_table(title: str, records: list[dict[str, Any]]) -> Table:
 
 
 def show(table: Table) -> None:
-    """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for a sentence."""
+    """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for
+    a sentence."""
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
     Console(width=width).print(table)
 

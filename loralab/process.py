@@ -1,4 +1,5 @@
-"""How loralab's processes end: one line and an exit code for people, and no orphan left computing."""
+"""How loralab's processes end: one line and an exit code for people, and no orphan left
+computing."""
 
 import os
 import signal
@@ -19,7 +20,8 @@ class Lost(RuntimeError):
 
 
 def finish(main: Callable[[], int]) -> NoReturn:
-    """Run a command and end the process with its exit code; what a user can mend is said in one line, with code 1."""
+    """Run a command and end the process with its exit code; what a user can mend is said in one
+    line, with code 1."""
     try:
         sys.exit(main())
     except (StoreError, Lost, OSError) as error:
@@ -31,13 +33,15 @@ def finish(main: Callable[[], int]) -> NoReturn:
 
 @cache
 def serve(driver: int) -> None:
-    """What a worker does before its first cell: it leaves Ctrl-C to its driver, and ends with it."""
+    """What a worker does before its first cell: it leaves Ctrl-C to its driver, and ends with
+    it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(driver)
 
 
 def end_with(parent: int) -> None:
-    """End this process within about a second of `parent`, which started it and may be killed without a word."""
+    """End this process within about a second of `parent`, which started it and may be killed
+    without a word."""
 
     def watch() -> None:
         while os.getppid() == parent:

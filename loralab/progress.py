@@ -1,4 +1,5 @@
-"""Progress: a bar on a terminal, plain lines elsewhere; always on standard error, never in the way of output."""
+"""Progress: a bar on a terminal, plain lines elsewhere; always on standard error, never in the way
+of output."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -23,4 +24,8 @@ def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         now = time.monotonic()
         if now - said >= EVERY or (count == total and said > start):
             said = now
-            print(f"{what}: {count} of {total} after {now - start:.0f} s", file=console.file, flush=True)
+            print(
+                f"{what}: {count} of {total} after {now - start:.0f} s",
+                file=console.file,
+                flush=True,
+            )

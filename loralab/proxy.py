@@ -7,9 +7,9 @@ A file proxies/<stem>.py ends with
     if __name__ == "__main__":
         PROXY.main()
 
-`measure(config, memo)` returns the evidence of every claim, in the order of its checks, and the data that the
-family's figures are drawn from. The exit code of `main` is 0 when every verdict is the expected one, 1 when
-not, 2 when a flag is wrong.
+`measure(config, memo)` returns the evidence of every claim, in the order of its checks, and the
+data that the family's figures are drawn from. The exit code of `main` is 0 when every verdict is
+the expected one, 1 when not, 2 when a flag is wrong.
 """
 
 import os
@@ -35,9 +35,11 @@ DRIVER = "LORALAB_DRIVER"  # the process that a proxy was started by, and with w
 
 
 class Evidence(NamedTuple):
-    """`measured[id][i]` belongs to check i of that claim; None where this configuration does not measure it.
+    """`measured[id][i]` belongs to check i of that claim; None where this configuration does not
+    measure it.
 
-    `data` is what the figures are drawn from; `tables` maps a title to records of equal keys, for people to read.
+    `data` is what the figures are drawn from; `tables` maps a title to records of equal keys, for
+    people to read.
     """
 
     measured: dict[str, Sequence[Measured | None]]
@@ -59,7 +61,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Proxy:
-    """`Config` is a frozen dataclass of JSON-like fields that raises ValueError on an impossible value."""
+    """`Config` is a frozen dataclass of JSON-like fields that raises ValueError on an impossible
+    value."""
 
     stem: str
     Config: type
@@ -85,14 +88,26 @@ class Proxy:
         return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
-        """The family's evidence for this configuration: from the store, or measured now and stored."""
+        """The family's evidence for this configuration: from the store, or measured now and
+        stored."""
         with store.lock(self.stem):
             if not force and (run := self.stored(config, store)):
                 return run
             start = time.perf_counter()
             evidence = self.measure(config, Memo(store, self.stem, self.code, force))
-            result = {"measured": self._checked(evidence), "data": evidence.data, "tables": evidence.tables}
-            return store.put(self.stem, CLAIMS_RUN, asdict(config), self.code, time.perf_counter() - start, result)
+            result = {
+                "measured": self._checked(evidence),
+                "data": evidence.data,
+                "tables": evidence.tables,
+            }
+            return store.put(
+                self.stem,
+                CLAIMS_RUN,
+                asdict(config),
+                self.code,
+                time.perf_counter() - start,
+                result,
+            )
 
     def _checked(self, evidence: Evidence) -> dict[str, list[list[float] | None]]:
         wanted = {claim.id: len(claim.checks) for claim in self.claims}
@@ -152,7 +167,10 @@ class Proxy:
         show(as_table(rows))
         for row in rows:
             for check, _ in row.surprises:
-                print(f"not as expected: {row.claim.id} {check.condition}, which was declared: {check.expected}")
+                print(
+                    f"not as expected: {row.claim.id} {check.condition}, which was declared: "
+                    f"{check.expected}"
+                )
         for path in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
             print(f"figure: {path}")
         print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")

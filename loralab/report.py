@@ -1,4 +1,5 @@
-"""The report: one HTML page of all claims, each family's figures beside its claims. It needs no network."""
+"""The report: one HTML page of all claims, each family's figures beside its claims. It needs no
+network."""
 
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from loralab.store import Store
 
 
 def write_report(store: Store) -> Path:
-    """Write report/index.html and its figures from the evidence in the store; gives the page's path."""
+    """Write report/index.html and its figures from the evidence in the store; gives the page's
+    path."""
     families = []
     for proxy in proxies():
         run = proxy.latest(store)
@@ -27,7 +29,9 @@ def write_report(store: Store) -> Path:
             }
         )
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("loralab", "."), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("loralab", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template("report.html.jinja").render(
         families=families, with_interval=with_interval, cell=cell

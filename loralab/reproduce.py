@@ -15,17 +15,23 @@ from loralab.workers import cores
 def run_families(modules: Sequence[str], flags: Sequence[str]) -> None:
     """Run these proxies with these flags, as many at once as there are cores, and wait.
 
-    Progress goes to standard error as it comes. A proxy that ends by an error of its own is named when all have
-    ended; one that merely finds an unexpected verdict is not, since the ledger shows it.
+    Progress goes to standard error as it comes. A proxy that ends by an error of its own is named
+    when all have ended; one that merely finds an unexpected verdict is not, since the ledger shows
+    it.
     """
     with ThreadPoolExecutor(cores()) as pool:
         failed = [
             module
-            for module, ok in zip(modules, pool.map(lambda module: _run(module, flags), modules), strict=True)
+            for module, ok in zip(
+                modules, pool.map(lambda module: _run(module, flags), modules), strict=True
+            )
             if not ok
         ]
     if failed:
-        sys.exit(f"error: could not run {', '.join(failed)}; what had finished is kept and will not be run again.")
+        sys.exit(
+            f"error: could not run {', '.join(failed)}; what had finished is kept and will not be "
+            "run again."
+        )
 
 
 def _run(module: str, flags: Sequence[str]) -> bool:
@@ -33,7 +39,9 @@ def _run(module: str, flags: Sequence[str]) -> bool:
     command = [sys.executable, "-m", module, "--json", *flags]
     environment = os.environ | {DRIVER: str(os.getpid())}
     with TemporaryFile("w+") as claims:
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=claims, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=claims, stderr=subprocess.PIPE, text=True
+        )
         for line in child.stderr or ():
             print(line, end="", file=sys.stderr, flush=True)
         child.wait()

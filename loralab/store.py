@@ -1,8 +1,9 @@
 """The run store: one SQLite file that holds finished runs, and nothing else.
 
-A run is keyed by a hash of its canonical configuration and of the code it depends on, so a run that is done
-is not repeated. It is written once, in one transaction, after it has finished: a process killed at any moment
-leaves whole runs or none. Writers wait for each other (WAL, one writer at a time).
+A run is keyed by a hash of its canonical configuration and of the code it depends on, so a run that
+is done is not repeated. It is written once, in one transaction, after it has finished: a process
+killed at any moment leaves whole runs or none. Writers wait for each other (WAL, one writer at a
+time).
 """
 
 import hashlib
@@ -56,7 +57,8 @@ class Run:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys; NaN and infinity are refused, because a diverged run is recorded as null."""
+    """JSON with sorted keys; NaN and infinity are refused, because a diverged run is recorded as
+    null."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -74,14 +76,17 @@ class Store:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot make the folder of the run store {self.path}: {error.strerror}.") from error
+            raise StoreError(
+                f"cannot make the folder of the run store {self.path}: {error.strerror}."
+            ) from error
         with self._connect() as connection:
             _to_wal(connection)
             connection.execute(SCHEMA)
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction: committed on success, rolled back and explained on failure."""
+        """A connection for one transaction: committed on success, rolled back and explained on
+        failure."""
         connection = None
         try:
             connection = sqlite3.connect(self.path, timeout=WAIT)
@@ -101,9 +106,15 @@ class Store:
             row = connection.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()
         return _run(row) if row else None
 
-    def put(self, family: str, name: str, config: dict[str, Any], code: str, seconds: float, result: Any) -> Run:
-        """Record a finished run, replacing an earlier one with the same key, and give it back as stored."""
-        key, now = run_key(family, name, config, code), datetime.now(UTC).isoformat(timespec="seconds")
+    def put(
+        self, family: str, name: str, config: dict[str, Any], code: str, seconds: float, result: Any
+    ) -> Run:
+        """Record a finished run, replacing an earlier one with the same key, and give it back as
+        stored."""
+        key, now = (
+            run_key(family, name, config, code),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
         try:
             # Not canonical: the order of a result's keys is the order of a table's columns.
             recorded = json.dumps(result, separators=(",", ":"), allow_nan=False)
@@ -111,9 +122,21 @@ class Store:
             raise ValueError(
                 f"{family}: {name} with {config} gave a result that cannot be recorded: {error}."
             ) from error
-        row = (key, family, name, canonical(config), code, canonical(provenance()), now, seconds, recorded)
+        row = (
+            key,
+            family,
+            name,
+            canonical(config),
+            code,
+            canonical(provenance()),
+            now,
+            seconds,
+            recorded,
+        )
         with self._connect() as connection:
-            connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
         return _run(row)
 
     @contextmanager
@@ -126,7 +149,11 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print(f"waiting: another process is running {family} on {self.path}.", file=sys.stderr, flush=True)
+            print(
+                f"waiting: another process is running {family} on {self.path}.",
+                file=sys.stderr,
+                flush=True,
+            )
             lock.acquire()
         except OSError as error:
             raise StoreError(f"cannot lock the run store {self.path}: {error.strerror}.") from error
@@ -137,7 +164,8 @@ class Store:
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
-    """To change the mode SQLite must be alone, and where it is not it refuses at once: so the wait is here."""
+    """To change the mode SQLite must be alone, and where it is not it refuses at once: so the wait
+    is here."""
     until = time.monotonic() + WAIT
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
@@ -151,4 +179,14 @@ def _to_wal(connection: sqlite3.Connection) -> None:
 
 def _run(row: tuple) -> Run:
     key, family, name, config, code, origin, finished, seconds, result = row
-    return Run(key, family, name, json.loads(config), code, json.loads(origin), finished, seconds, json.loads(result))
+    return Run(
+        key,
+        family,
+        name,
+        json.loads(config),
+        code,
+        json.loads(origin),
+        finished,
+        seconds,
+        json.loads(result),
+    )

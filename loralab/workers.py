@@ -1,4 +1,5 @@
-"""What computes the cells of a memo: a function of the cells still to do, which gives each result as it finishes.
+"""What computes the cells of a memo: a function of the cells still to do, which gives each result
+as it finishes.
 
 local(jobs=4)                     # side by side on the cores of this machine
 loralab.cluster.ray("host:6379")      # on a Ray cluster
@@ -30,7 +31,8 @@ def cores() -> int:
 
 
 def local(jobs: int | None = None) -> Compute:
-    """`jobs` cells at once, `cores()` by default: in workers, or in this process where one is enough.
+    """`jobs` cells at once, `cores()` by default: in workers, or in this process where one is
+    enough.
 
     A worker that is killed ends the map with `Lost`.
     """
@@ -45,13 +47,18 @@ def local(jobs: int | None = None) -> Compute:
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
         with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
             # On Ctrl-C joblib warns that it drops the cells at work: that is what was asked for.
-            warnings.filterwarnings("ignore", ".*tasks which were still being processed", UserWarning)
-            done: Any = parallel(joblib.delayed(_served)(os.getpid(), function, i, cell) for i, cell in todo.items())
+            warnings.filterwarnings(
+                "ignore", ".*tasks which were still being processed", UserWarning
+            )
+            done: Any = parallel(
+                joblib.delayed(_served)(os.getpid(), function, i, cell) for i, cell in todo.items()
+            )
             try:
                 yield from done
             except process_executor.BrokenProcessPool as error:
                 raise Lost(
-                    f"a worker was killed while cells of {function.__name__} ran, {workers} at once, for want of memory"
+                    f"a worker was killed while cells of {function.__name__} ran, {workers} at "
+                    "once, for want of memory"
                     " perhaps; what had finished is kept and will not be run again"
                 ) from error
 
@@ -63,7 +70,8 @@ side_by_side = local()
 
 def _served(driver: int, *cell: Any) -> Finished:
     serve(driver)
-    # loky replaces a worker that has grown by 300 MB, which one cell on a model does: the next would load all again.
+    # loky replaces a worker that has grown by 300 MB, which one cell on a model does: the next
+    # would load all again.
     process_executor._USE_PSUTIL = False  # type: ignore[attr-defined]
     return timed(*cell)
 
@@ -79,7 +87,8 @@ def timed(function: Function, index: int, cell: dict[str, Any]) -> Finished:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """One BLAS thread a cell, so that a result does not depend on how the cell was scheduled."""
-    torch = sys.modules.get("torch")  # it sets its own number again at its first use, so it is told by itself
+    # it sets its own number again at its first use, so it is told by itself
+    torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 0
     with threadpool_limits(1):
         if torch:

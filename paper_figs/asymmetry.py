@@ -1,4 +1,5 @@
-"""Figures of the asymmetry family: what one tuned factor explains, which to freeze, and accuracy on digits."""
+"""Figures of the asymmetry family: what one tuned factor explains, which to freeze, and accuracy on
+digits."""
 
 from typing import Any
 
@@ -11,11 +12,16 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 
 
-NAMES = {"1/i^2": "$i^{-2}$", "1/i": "$i^{-1}$", "1/i, D on the bottom 8": r"$i^{-1}$, $\Delta$ on the last 8"}
+NAMES = {
+    "1/i^2": "$i^{-2}$",
+    "1/i": "$i^{-1}$",
+    "1/i, D on the bottom 8": r"$i^{-1}$, $\Delta$ on the last 8",
+}
 
 
 def explained(data: dict[str, Any]) -> Figure:
-    """Measured shares against rank by case, with the prediction, and measured against predicted for all cases."""
+    """Measured shares against rank by case, with the prediction, and measured against predicted for
+    all cases."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
     left, right = panels
     cases = (("1/i^2", GREEN, "D"), ("1/i", BLUE, "o"), ("1/i, D on the bottom 8", RED, "v"))
@@ -23,11 +29,34 @@ def explained(data: dict[str, Any]) -> Figure:
         records = [r for r in data["explained"] if r["case"] == case]
         ranks = [r["rank"] for r in records]
         left.plot(ranks, [r["predicted"] for r in records], color="black", lw=0.8, zorder=1)
-        left.plot(ranks, [r["B"] for r in records], marker, color=colour, ms=5, label=f"B tuned, {NAMES[case]}")
+        left.plot(
+            ranks,
+            [r["B"] for r in records],
+            marker,
+            color=colour,
+            ms=5,
+            label=f"B tuned, {NAMES[case]}",
+        )
         if case == "1/i":
-            left.plot(ranks, [r["A"] for r in records], "s", color=ORANGE, ms=5, mfc="none", label="A tuned, any")
-            left.plot(ranks, [r["rank"] / 64 for r in records], color="black", lw=0.8, ls="--", zorder=1)
-    left.set(xscale="log", yscale="log", xlabel="rank $r$", ylabel="explained share of $T$", title="lines: theory")
+            left.plot(
+                ranks,
+                [r["A"] for r in records],
+                "s",
+                color=ORANGE,
+                ms=5,
+                mfc="none",
+                label="A tuned, any",
+            )
+            left.plot(
+                ranks, [r["rank"] / 64 for r in records], color="black", lw=0.8, ls="--", zorder=1
+            )
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="rank $r$",
+        ylabel="explained share of $T$",
+        title="lines: theory",
+    )
     left.set_xticks([1, 4, 16], ["1", "4", "16"])
     left.minorticks_off()
     left.set_ylim(1e-4, 2)
@@ -35,9 +64,21 @@ def explained(data: dict[str, Any]) -> Figure:
     for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
         records = [r for r in data["explained"] if r["rank"] == rank]
         ratios = [r["B"] / r["predicted"] for r in records]
-        right.plot([r["predicted"] for r in records], ratios, marker, color=colour, ms=4, label=f"$r={rank}$")
+        right.plot(
+            [r["predicted"] for r in records],
+            ratios,
+            marker,
+            color=colour,
+            ms=4,
+            label=f"$r={rank}$",
+        )
     right.axhline(1, color="black", lw=0.8)
-    right.set(xscale="log", xlabel="predicted share, B tuned", ylabel="measured / predicted", ylim=(0.88, 1.12))
+    right.set(
+        xscale="log",
+        xlabel="predicted share, B tuned",
+        ylabel="measured / predicted",
+        ylim=(0.88, 1.12),
+    )
     right.set_title("ten cases")
     right.legend(fontsize=7, loc="lower left", ncols=3)
     return figure
@@ -68,7 +109,8 @@ def sign(data: dict[str, Any]) -> Figure:
 
 
 def _quarters(axes: Axes, x: float, y: float) -> None:
-    """Lines that part right from wrong: a rule is right in the lower left and upper right quarters."""
+    """Lines that part right from wrong: a rule is right in the lower left and upper right
+    quarters."""
     axes.axhline(y, color="black", lw=0.6, zorder=0)
     axes.axvline(x, color="black", lw=0.6, zorder=0)
 
@@ -89,7 +131,16 @@ def digits(data: dict[str, Any]) -> Figure:
             middle = np.array([r["accuracy"] for r in found])
             bars = [middle - [r["low"] for r in found], [r["high"] for r in found] - middle]
             places = np.arange(len(names)) + shift
-            axes.errorbar(middle, places, xerr=bars, fmt=marker, color=colour, ms=4, lw=1, label=f"rank {rank}")
+            axes.errorbar(
+                middle,
+                places,
+                xerr=bars,
+                fmt=marker,
+                color=colour,
+                ms=4,
+                lw=1,
+                label=f"rank {rank}",
+            )
         for place, (name, before) in enumerate(zip(names[1:], names, strict=False)):
             if name.split(", ")[0] != before.split(", ")[0]:
                 axes.axhline(place + 0.5, color=GREY, lw=0.5)

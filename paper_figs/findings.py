@@ -1,11 +1,13 @@
-"""Figures of the findings on a real model: accuracy against the learning rate, and what is left when it is tuned."""
+"""Figures of the findings on a real model: accuracy against the learning rate, and what is left
+when it is tuned."""
 
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; line styles tell the panels' methods apart without them.
+# Okabe and Ito's colours, told apart by colour-blind readers; line styles tell the panels' methods
+# apart without them.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00")
 STYLES = ("o-", "s--", "D-.", "v:", "^-")
 MARGIN = 0.02
@@ -18,13 +20,15 @@ PANELS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Mean accuracy over the seeds of each method against its learning rate; the rate that validation chose is
-    filled."""
+    """Mean accuracy over the seeds of each method against its learning rate; the rate that
+    validation chose is filled."""
     figure, panels = plt.subplots(2, 2, figsize=(6.5, 4.6), sharey=True, layout="constrained")
     for panel, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name, colour, style in zip(names, COLOURS, STYLES, strict=False):
             points = data[name]["rates"]
-            panel.plot(*zip(*points, strict=True), style, color=colour, mfc="white", ms=5, lw=1, label=name)
+            panel.plot(
+                *zip(*points, strict=True), style, color=colour, mfc="white", ms=5, lw=1, label=name
+            )
             best = next(point for point in points if point[0] == data[name]["best"])
             panel.plot(*best, style[0], color=colour, ms=6)
         panel.set(xscale="log", title=title)
@@ -39,7 +43,8 @@ def rates(data: dict[str, Any]) -> Figure:
 
 
 def differences(data: dict[str, Any]) -> Figure:
-    """Each method's accuracy minus LoRA's, each at its own best rate, with the 95 % interval; shaded: within .02."""
+    """Each method's accuracy minus LoRA's, each at its own best rate, with the 95 % interval;
+    shaded: within .02."""
     names = [name for name in reversed(data) if data[name]["difference"]]
     figure, axes = plt.subplots(figsize=(5, 0.6 + 0.28 * len(names)), layout="constrained")
     axes.axvspan(-MARGIN, MARGIN, color="#DDDDDD")

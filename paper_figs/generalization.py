@@ -1,4 +1,5 @@
-"""Figures of the generalisation bounds: the chain against the true gap, and certificates of adapters of digits."""
+"""Figures of the generalisation bounds: the chain against the true gap, and certificates of
+adapters of digits."""
 
 from typing import Any
 
@@ -8,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by colour-blind readers; what is bounded is always black.
-BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#777777"
+BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#777777",
+)
 STYLES = {
     "bits": (GREY, "x"),
     "class": (SKY, "v"),
@@ -22,7 +31,11 @@ WORDS = {"B": "B only", "A": "A only", "BA": "both", "B of EVA": "B only,\nA of 
 
 
 def _column(records: list[dict[str, Any]], name: str, **where: Any) -> list[float]:
-    return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
+    return [
+        record[name]
+        for record in records
+        if all(record[key] == value for key, value in where.items())
+    ]
 
 
 def _looseness(axes: Axes, data: dict[str, Any]) -> None:
@@ -36,7 +49,13 @@ def _looseness(axes: Axes, data: dict[str, Any]) -> None:
         axes.plot([i - 0.35, i + 0.35], [np.median(ratios)] * 2, color="black", lw=1)
     axes.axhline(1, color="black", lw=1, ls="--")
     axes.set(yscale="log", ylabel="bound over the true gap", title=f"every problem, $n={largest}$")
-    axes.set_xticks(range(len(STYLES)), [data["titles"][name] for name in STYLES], rotation=35, ha="right", fontsize=8)
+    axes.set_xticks(
+        range(len(STYLES)),
+        [data["titles"][name] for name in STYLES],
+        rotation=35,
+        ha="right",
+        fontsize=8,
+    )
     axes.tick_params(axis="x", length=0)
 
 
@@ -48,13 +67,20 @@ def _over_samples(axes: Axes, data: dict[str, Any]) -> None:
     gap = [float(np.mean(_column(data["noisy"], "gap", n=n, variant="BA"))) for n in sizes]
     axes.plot(sizes, gap, "-", color="black", lw=1.5)
     axes.text(sizes[0], 0.8 * gap[0], "true gap", va="top", fontsize=8)
-    axes.set(yscale="log", xlabel="training samples $n$", ylabel="bound", title="both factors trained", xticks=sizes)
+    axes.set(
+        yscale="log",
+        xlabel="training samples $n$",
+        ylabel="bound",
+        title="both factors trained",
+        xticks=sizes,
+    )
     axes.set_yticks([0.3, 0.5, 1, 1.5], ["0.3", "0.5", "1", "1.5"])
     axes.minorticks_off()
 
 
 def chain(data: dict[str, Any]) -> Figure:
-    """How loose each bound is, problem by problem with the median, and the bounds against the number of samples."""
+    """How loose each bound is, problem by problem with the median, and the bounds against the
+    number of samples."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained")
     _looseness(left, data)
     _over_samples(right, data)
@@ -62,12 +88,15 @@ def chain(data: dict[str, Any]) -> Figure:
 
 
 def certificates(data: dict[str, Any]) -> Figure:
-    """What is promised of adapters of digits, and the errors of what it is promised of; one mark a split."""
+    """What is promised of adapters of digits, and the errors of what it is promised of; one mark a
+    split."""
     figure, axes = plt.subplots(figsize=(4.2, 2.8), layout="constrained")
     variants = list(dict.fromkeys(record["variant"] for record in data["digits"]))
     for i, variant in enumerate(variants):
         records = [record for record in data["digits"] if record["variant"] == variant]
-        test, train = ([record[part][record["by"]] for record in records] for part in ("test", "train"))
+        test, train = (
+            [record[part][record["by"]] for record in records] for part in ("test", "train")
+        )
         bound = _column(records, "bound")
         for shift, values, label, style in (
             (-0.15, bound, "certificate, 95 %", {"color": RED, "marker": "_", "ms": 6}),

@@ -1,4 +1,5 @@
-"""Figures of the gradient-signal family: what starts capture, how batches change it, what it is worth in training."""
+"""Figures of the gradient-signal family: what starts capture, how batches change it, what it is
+worth in training."""
 
 from typing import Any
 
@@ -25,7 +26,9 @@ RUNS = {"digits adam": "digits", "docstrings adam": "docstrings (MiniLM)"}
 
 
 def _axes(panels: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    figure, axes = plt.subplots(rows, panels, figsize=(6.5, 2.6 * rows + 0.2), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        rows, panels, figsize=(6.5, 2.6 * rows + 0.2), layout="constrained", squeeze=False
+    )
     return figure, list(axes.ravel())
 
 
@@ -36,23 +39,33 @@ def _curve(axes: Axes, x: Any, y: Any, start: str) -> None:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     """Below the panels, where it hides no curve."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7
+    )
 
 
 def _curves_of(data: dict[str, Any]) -> dict[str, Any]:
     """The layer that is looked into, of each network that was measured."""
-    return {place: next(one["curves"] for one in layers if one["curves"]) for place, layers in data["layers"].items()}
+    return {
+        place: next(one["curves"] for one in layers if one["curves"])
+        for place, layers in data["layers"].items()
+    }
 
 
 def signal(data: dict[str, Any]) -> Figure:
-    """Part of the whole gradient signal Tr Q that rows of one length capture, against their number."""
+    """Part of the whole gradient signal Tr Q that rows of one length capture, against their
+    number."""
     curves = _curves_of(data)
     figure, panels = _axes(len(curves))
     for axes, (place, curve) in zip(panels, curves.items(), strict=True):
         for start in DRAWN:
             _curve(axes, curve["ranks"], curve["by rank"][start], start)
         axes.set(
-            xscale="log", xlabel="rank $r$", ylabel=r"Tr$(AQA^T)\,/\,$Tr $Q$", title=PLACES[place], ylim=(-0.02, 1)
+            xscale="log",
+            xlabel="rank $r$",
+            ylabel=r"Tr$(AQA^T)\,/\,$Tr $Q$",
+            title=PLACES[place],
+            ylim=(-0.02, 1),
         )
         axes.set_xticks(curve["ranks"], [str(rank) for rank in curve["ranks"]])
         axes.minorticks_off()
@@ -61,7 +74,8 @@ def signal(data: dict[str, Any]) -> Figure:
 
 
 def flip(data: dict[str, Any]) -> Figure:
-    """The signal of a batch: theory's flip in two dimensions with what was measured, and a real layer."""
+    """The signal of a batch: theory's flip in two dimensions with what was measured, and a real
+    layer."""
     curves = _curves_of(data)
     figure, (left, right) = _axes(2)
     found = data["flip"]
@@ -69,24 +83,37 @@ def flip(data: dict[str, Any]) -> Figure:
     left.plot(n, moments[:, 0] / moments[:, 1], color="black", lw=1, label="theory")
     for i, (size, ratios) in enumerate(found["measured"]):
         label = "" if i else "measured"
-        left.errorbar(size, np.mean(ratios), 2 * np.std(ratios), fmt="o", color="#0072B2", ms=4, label=label)
+        left.errorbar(
+            size, np.mean(ratios), 2 * np.std(ratios), fmt="o", color="#0072B2", ms=4, label=label
+        )
     left.axhline(1, color="#777777", lw=0.6)
     left.axvline(found["n"], color="#777777", lw=0.6, ls="--")
     left.text(found["n"] * 0.94, 1.35, f"$n^*={found['n']:.2f}$", ha="right", fontsize=8)
-    left.set(xscale="log", xlabel="batch $n$", ylabel="signal of EVA / gradient's vector", title="regression, 2 inputs")
+    left.set(
+        xscale="log",
+        xlabel="batch $n$",
+        ylabel="signal of EVA / gradient's vector",
+        title="regression, 2 inputs",
+    )
     left.set_xlim(1, 100)
     left.legend(fontsize=8, loc="upper right")
     place, curve = list(curves.items())[-1]
     for start in DRAWN:
         _curve(right, curve["batches"], curve["by batch"][start], start)
-    right.set(xscale="log", xlabel="tokens $n$ in a batch", ylabel="share of the optimum of $M_n$", title=PLACES[place])
+    right.set(
+        xscale="log",
+        xlabel="tokens $n$ in a batch",
+        ylabel="share of the optimum of $M_n$",
+        title=PLACES[place],
+    )
     right.set_ylim(-0.02, 1.04)
     _legend(figure, right)
     return figure
 
 
 def convergence(data: dict[str, Any]) -> Figure:
-    """Test loss against the learning rate at the last budget, and at each start's own best rate by budget."""
+    """Test loss against the learning rate at the last budget, and at each start's own best rate by
+    budget."""
     runs = {key: title for key, title in RUNS.items() if key in data["tuned"]}
     figure, panels = _axes(2, len(runs))
     for i, (key, title) in enumerate(runs.items()):
@@ -100,12 +127,28 @@ def convergence(data: dict[str, Any]) -> Figure:
             logs = np.log(np.array(run["test"]) / base)
             half = logs.std(1, ddof=1) / np.sqrt(logs.shape[1]) if start != "default" else 0
             colour, line, marker = COLOURS[start]
-            right.errorbar(steps, np.exp(logs.mean(1)), np.exp(logs.mean(1)) * half, fmt=line + marker,
-                           color=colour, ms=3, lw=1.2, capsize=2, label=start)  # fmt: skip
-        losses = [x for start in DRAWN for x in data["tuned"][key][start]["by rate"][-1] if x is not None]
+            right.errorbar(
+                steps,
+                np.exp(logs.mean(1)),
+                np.exp(logs.mean(1)) * half,
+                fmt=line + marker,
+                color=colour,
+                ms=3,
+                lw=1.2,
+                capsize=2,
+                label=start,
+            )
+        losses = [
+            x for start in DRAWN for x in data["tuned"][key][start]["by rate"][-1] if x is not None
+        ]
         left.set(xscale="log", yscale="log", ylim=(0.9 * min(losses), 3 * float(np.median(losses))))
         left.set(xlabel="learning rate", ylabel="test loss", title=f"{title}, {steps[-1]} steps")
-        right.set(xscale="log", xlabel="steps", ylabel="test loss / default's", title="each at its own best rate")
+        right.set(
+            xscale="log",
+            xlabel="steps",
+            ylabel="test loss / default's",
+            title="each at its own best rate",
+        )
         right.set_xticks(steps, [str(n) for n in steps])
         right.minorticks_off()
     _legend(figure, panels[0])

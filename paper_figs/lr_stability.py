@@ -1,4 +1,5 @@
-"""Figures of the learning-rate family: rates against width, the plane of the two rates, and carried rates."""
+"""Figures of the learning-rate family: rates against width, the plane of the two rates, and carried
+rates."""
 
 from typing import Any
 
@@ -19,11 +20,16 @@ LEVELS = {
     "mup": "best loss, read-out $1/n$",
     "standard": "best loss, read-out $n^{-1/2}$",
 }
-EXPONENTS = {-0.5: ("$n^{-1/2}$, theory", "#009E73"), 0.0: ("$n^0$", "#999999"), -1.0: ("$n^{-1}$", "#E69F00")}
+EXPONENTS = {
+    -0.5: ("$n^{-1/2}$, theory", "#009E73"),
+    0.0: ("$n^0$", "#999999"),
+    -1.0: ("$n^{-1}$", "#E69F00"),
+}
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Rates against width with 95 % intervals; dashed lines through the means have the theory's slopes."""
+    """Rates against width with 95 % intervals; dashed lines through the means have the theory's
+    slopes."""
     figure, panels = plt.subplots(1, 3, figsize=(7.0, 3.1), sharex=True)
     for axes, (level, title) in zip(panels, LEVELS.items(), strict=True):
         for line in data["lines"]:
@@ -57,41 +63,79 @@ def _rate(axes: Axes, line: dict[str, Any]) -> None:
 
 
 def plane(data: dict[str, Any]) -> Figure:
-    """Measured slopes of Z_B over powers of the two rates, where the theory calls them stable, and what trains both."""
+    """Measured slopes of Z_B over powers of the two rates, where the theory calls them stable, and
+    what trains both."""
     figure, panels = plt.subplots(1, 2, figsize=(7.0, 4.3), sharey=True)
     for axes, (name, region) in zip(panels, data["regions"].items(), strict=True):
-        axes.fill(*np.array(region["polygon"]).T, color="#56B4E9", alpha=0.25, lw=0, label="stable: $Z_B = O(1)$")
+        axes.fill(
+            *np.array(region["polygon"]).T,
+            color="#56B4E9",
+            alpha=0.25,
+            lw=0,
+            label="stable: $Z_B = O(1)$",
+        )
         for number, piece in enumerate(region["efficient"]):
             label = {"label": "both factors train"} if number == 0 else {}
             axes.plot(*np.array(piece).T, color="#009E73", lw=2.5, zorder=1, **label)
-        axes.plot(*[region["box"]] * 2, color="black", lw=0.8, ls=":", zorder=0, label="one rate for both")
+        axes.plot(
+            *[region["box"]] * 2, color="black", lw=0.8, ls=":", zorder=0, label="one rate for both"
+        )
         axes.plot(-1, 0, "*", color="#D55E00", ms=19, zorder=2, label="LoRA+")
         for cell in data["plane"]:
             if (cell["start"], cell["quantity"]) == (name, "Z_B"):
                 text = f"{cell['measured']:.2f}".replace("-0.00", "0.00").replace("-", "−")
                 box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85}
-                axes.text(cell["c_A"], cell["c_B"], text, ha="center", va="center", fontsize=8, bbox=box, zorder=3)
-        axes.set(title=f"{STYLES[name][0]}: slope of $Z_B$ in the width", xlabel="$c_A$", xlim=region["box"])
-        axes.set(ylim=region["box"], xticks=(-1.5, -1, -0.5, 0), yticks=(-1.5, -1, -0.5, 0), aspect="equal")
+                axes.text(
+                    cell["c_A"],
+                    cell["c_B"],
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    bbox=box,
+                    zorder=3,
+                )
+        axes.set(
+            title=f"{STYLES[name][0]}: slope of $Z_B$ in the width",
+            xlabel="$c_A$",
+            xlim=region["box"],
+        )
+        axes.set(
+            ylim=region["box"],
+            xticks=(-1.5, -1, -0.5, 0),
+            yticks=(-1.5, -1, -0.5, 0),
+            aspect="equal",
+        )
     panels[0].set_ylabel("$c_B$")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
 def transfer(data: dict[str, Any]) -> Figure:
-    """Regret of the best rate of narrow networks taken to wide ones, by the exponent it is taken on with."""
+    """Regret of the best rate of narrow networks taken to wide ones, by the exponent it is taken on
+    with."""
     figure, axes = plt.subplots(figsize=(5.5, 3.0))
     cases = list(dict.fromkeys((row["start"], row["width"]) for row in data["transfer"]))
     for shift, (exponent, (label, colour)) in zip((-0.25, 0, 0.25), EXPONENTS.items(), strict=True):
         rows = [row for row in data["transfer"] if row["exponent"] == exponent]
         height = np.array([row["regret"] for row in rows])
-        bars = [height - [row["low"] for row in rows], np.array([row["high"] for row in rows]) - height]
+        bars = [
+            height - [row["low"] for row in rows],
+            np.array([row["high"] for row in rows]) - height,
+        ]
         places = np.arange(len(cases)) + shift
         axes.bar(places, height, 0.23, yerr=bars, color=colour, error_kw={"lw": 1}, label=label)
-    axes.set_xticks(range(len(cases)), [f"{start}\n$2^{{{int(np.log2(width))}}}$" for start, width in cases])
+    axes.set_xticks(
+        range(len(cases)), [f"{start}\n$2^{{{int(np.log2(width))}}}$" for start, width in cases]
+    )
     axes.axhline(0, color="black", lw=0.6)
     axes.set_ylabel("log of loss over tuned (nats)")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, title="rate taken on by")
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        title="rate taken on by",
+    )
     return figure
 
 

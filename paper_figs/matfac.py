@@ -1,8 +1,9 @@
-"""Figures of the OP-LoRA family: final excess against learning rate, and excess against step at the best rate.
+"""Figures of the OP-LoRA family: final excess against learning rate, and excess against step at the
+best rate.
 
-Lines are medians over seeds; the two compared methods have a band for the range. A line stops where some seed
-diverges; a ring marks each method's best rate. Only the methods that carry the argument are drawn: the table has
-the others.
+Lines are medians over seeds; the two compared methods have a band for the range. A line stops where
+some seed diverges; a ring marks each method's best rate. Only the methods that carry the argument
+are drawn: the table has the others.
 """
 
 from collections.abc import Iterator
@@ -31,22 +32,33 @@ TOP = 3.0  # a larger excess is no use to anyone
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
     series = [line for method in LINES for line in data["series"] if line["method"] == method]
     targets = sorted({line["target"] for line in series})
-    return {"rates": _grid(series, targets, _against_rate), "steps": _grid(series, targets, _against_step)}
+    return {
+        "rates": _grid(series, targets, _against_rate),
+        "steps": _grid(series, targets, _against_step),
+    }
 
 
 def _grid(series: list[dict[str, Any]], targets: list[str], draw: Any) -> Figure:
     """A row of panels for each target, a column for each optimiser, and one legend for all."""
     height = 1.75 * len(targets) + 0.75
-    figure, axes = plt.subplots(len(targets), 3, figsize=(6.5, height), sharex="col", sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        len(targets), 3, figsize=(6.5, height), sharex="col", sharey=True, squeeze=False
+    )
     for row, target in zip(axes, targets, strict=True):
         for ax, optimiser in zip(row, OPTIMISERS, strict=True):
-            chosen = [line for line in series if (line["target"], line["optimiser"]) == (target, optimiser)]
+            chosen = [
+                line
+                for line in series
+                if (line["target"], line["optimiser"]) == (target, optimiser)
+            ]
             draw(ax, chosen)
             ax.set_title(f"{target}, {optimiser}", fontsize=9)
             ax.set_ylim(BOTTOM, TOP)
         row[0].set_ylabel("relative excess")
     handles = dict(_handles(axes.flat))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, handlelength=3.2)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=3, handlelength=3.2
+    )
     return figure
 
 

@@ -1,4 +1,5 @@
-"""Figures of the Nyström family: the law against runs, steps against distance, what breaks it, what carries over."""
+"""Figures of the Nyström family: the law against runs, steps against distance, what breaks it, what
+carries over."""
 
 from typing import Any
 
@@ -8,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the theory is always black.
-BLUE, ORANGE, GREEN, RED, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#777777"
+BLUE, ORANGE, GREEN, RED, SKY, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#777777",
+)
 FLOOR = 1e-17  # below this an error is rounding
 
 
@@ -18,7 +26,9 @@ def _axes(panels: int) -> tuple[Figure, list[Axes]]:
 
 
 def _error_axis(axes: Axes, title: str) -> None:
-    axes.set(xlabel="step $t$", ylabel="relative error", title=title, yscale="log", ylim=(1e-16, None))
+    axes.set(
+        xlabel="step $t$", ylabel="relative error", title=title, yscale="log", ylim=(1e-16, None)
+    )
 
 
 def errors(data: dict[str, Any]) -> Figure:
@@ -28,30 +38,49 @@ def errors(data: dict[str, Any]) -> Figure:
         exponent = round(np.log10(data["conditions"][i]))
         law = np.maximum(data["symmetric_law"][i], FLOOR)
         left.plot(law, color=colour, lw=1, zorder=1)
-        left.plot(data["symmetric"][i], "o", color=colour, ms=3.5, label=f"condition $10^{exponent}$")
+        left.plot(
+            data["symmetric"][i], "o", color=colour, ms=3.5, label=f"condition $10^{exponent}$"
+        )
     _error_axis(left, "symmetric: lines are theory")
     left.legend(fontsize=8, loc="lower left")
-    right.plot(np.maximum(data["asymmetric_law"][:7], FLOOR), color="black", lw=1, label="theory $|d_t-1|$")
+    right.plot(
+        np.maximum(data["asymmetric_law"][:7], FLOOR), color="black", lw=1, label="theory $|d_t-1|$"
+    )
     for i, (run, marker) in enumerate(zip(data["asymmetric"], "os^vDx", strict=True)):
         exponent = round(np.log10(data["conditions"][i]))
-        right.plot(run[:7], marker, color=plt.get_cmap("viridis")(i / 6), ms=4, mfc="none", label=f"$10^{exponent}$")
+        right.plot(
+            run[:7],
+            marker,
+            color=plt.get_cmap("viridis")(i / 6),
+            ms=4,
+            mfc="none",
+            label=f"$10^{exponent}$",
+        )
     _error_axis(right, "asymmetric: one law for all")
     right.legend(fontsize=7, loc="lower left")
     return figure
 
 
 def steps(data: dict[str, Any]) -> Figure:
-    """Steps against the start's distance with the log_4 bound, and against the condition number by method."""
+    """Steps against the start's distance with the log_4 bound, and against the condition number by
+    method."""
     figure, (left, right) = _axes(2)
     distance, count = np.array(data["distance"]), np.array(data["steps"])
     line = np.geomspace(distance.min(), distance.max(), 1000)
     left.plot(distance, count, "o", color=BLUE, ms=2.5, alpha=0.6, mew=0)
     left.plot(line, np.ceil(np.log(line) / np.log(4) + data["extra_steps"]), color="black", lw=0.8)
     left.text(
-        0.97, 0.08, rf"line: $\lceil \log_4 c + {data['extra_steps']:.2f} \rceil$", ha="right", transform=left.transAxes
+        0.97,
+        0.08,
+        rf"line: $\lceil \log_4 c + {data['extra_steps']:.2f} \rceil$",
+        ha="right",
+        transform=left.transAxes,
     )
     left.set(
-        xscale="log", xlabel="distance of the start $c$", ylabel="steps to $10^{-12}$", title=r"Nyström, $\eta=1/2$"
+        xscale="log",
+        xlabel="distance of the start $c$",
+        ylabel="steps to $10^{-12}$",
+        title=r"Nyström, $\eta=1/2$",
     )
     table = data["table"]
     curves = (
@@ -78,32 +107,55 @@ def steps(data: dict[str, Any]) -> Figure:
 
 
 def limits(data: dict[str, Any]) -> Figure:
-    """Starts that leak out of the range, and the eigenvalues that decide the fate of a random start."""
+    """Starts that leak out of the range, and the eigenvalues that decide the fate of a random
+    start."""
     figure, (left, right) = _axes(2)
     for leak, colour in zip(data["leaks"], (RED, ORANGE, GREEN, BLUE), strict=True):
-        left.plot(leak["errors"], color=colour, lw=1.2, label=f"$10^{{{round(np.log10(leak['size']))}}}$")
+        left.plot(
+            leak["errors"], color=colour, lw=1.2, label=f"$10^{{{round(np.log10(leak['size']))}}}$"
+        )
     end = len(data["leaks"][0]["errors"]) - 1
-    left.plot([end - 20, end], [0.3e-12 * 2**20, 0.3e-12], color="black", lw=1, ls="--", label=r"factor $1-\eta$")
+    left.plot(
+        [end - 20, end],
+        [0.3e-12 * 2**20, 0.3e-12],
+        color="black",
+        lw=1,
+        ls="--",
+        label=r"factor $1-\eta$",
+    )
     _error_axis(left, "noise on the start")
     left.set_ylim(1e-13, None)
     left.legend(fontsize=8, loc="upper right")
     starts = data["random_starts"]
     real, imaginary, done = (np.array(starts[key]) for key in ("real", "imaginary", "done"))
-    for chosen, colour, marker, label in ((done, BLUE, "o", "converged"), (~done, RED, "x", "failed")):
-        right.plot(real[chosen], imaginary[chosen], marker, color=colour, ms=3, mew=0.8, lw=0, label=label)
+    for chosen, colour, marker, label in (
+        (done, BLUE, "o", "converged"),
+        (~done, RED, "x", "failed"),
+    ):
+        right.plot(
+            real[chosen], imaginary[chosen], marker, color=colour, ms=3, mew=0.8, lw=0, label=label
+        )
     right.set_xscale("symlog", linthresh=0.1)
     right.set_yscale("symlog", linthresh=0.1)
-    right.set(xlabel=r"Re $\mu$, eigenvalue nearest $(-\infty, 0]$", ylabel=r"Im $\mu$", title="fate of random starts")
+    right.set(
+        xlabel=r"Re $\mu$, eigenvalue nearest $(-\infty, 0]$",
+        ylabel=r"Im $\mu$",
+        title="fate of random starts",
+    )
     right.set_xticks([-10, 0, 10])
     right.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
     return figure
 
 
 def transfer(data: dict[str, Any]) -> Figure:
-    """Adapting a pretrained weight: error against step from three starts, without and with overlap."""
+    """Adapting a pretrained weight: error against step from three starts, without and with
+    overlap."""
     figure, panels = _axes(2)
-    curves = (("random", "random", GREY, "-"), ("weight", "sketch of the weight", ORANGE, "--"),
-              ("gradient", "sketch of the gradient", BLUE, "-"))  # fmt: skip
+    curves = (
+        ("random", "random", GREY, "-"),
+        ("weight", "sketch of the weight", ORANGE, "--"),
+        ("gradient", "sketch of the gradient", BLUE, "-"),
+    )
     for axes, runs in zip(panels, data["transfer"], strict=True):
         for name, label, colour, style in curves:
             axes.plot(np.maximum(runs[name], FLOOR), style, color=colour, lw=1.4, label=label)
@@ -114,4 +166,9 @@ def transfer(data: dict[str, Any]) -> Figure:
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
-    return {"errors": errors(data), "steps": steps(data), "limits": limits(data), "transfer": transfer(data)}
+    return {
+        "errors": errors(data),
+        "steps": steps(data),
+        "limits": limits(data),
+        "transfer": transfer(data),
+    }

@@ -1,4 +1,5 @@
-"""Figures of the image generation family: distance against learning rate, and the images themselves."""
+"""Figures of the image generation family: distance against learning rate, and the images
+themselves."""
 
 from typing import Any
 
@@ -19,15 +20,22 @@ PER_IMAGE = 0.4  # inches
 def rates(data: dict[str, Any], target: str) -> Figure:
     """MMD against rate, the mean over seeds with their range; the base's own distance as a line."""
     lines = [
-        line for method in STYLES for line in data["series"] if (line["method"], line["target"]) == (method, target)
+        line
+        for method in STYLES
+        for line in data["series"]
+        if (line["method"], line["target"]) == (method, target)
     ]
     ranks = sorted({line["rank"] for line in lines})
-    figure, panels = plt.subplots(1, len(ranks), figsize=(2.5 * len(ranks), 2.7), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(ranks), figsize=(2.5 * len(ranks), 2.7), sharey=True, squeeze=False
+    )
     for axes, rank in zip(panels[0], ranks, strict=True):
         for line in (line for line in lines if line["rank"] == rank):
             colour, marker = STYLES[line["method"]]
             mean, low, high = (np.array(line[name], float) for name in ("mean", "low", "high"))
-            axes.plot(line["rates"], mean, color=colour, marker=marker, ms=3.5, lw=1, label=line["method"])
+            axes.plot(
+                line["rates"], mean, color=colour, marker=marker, ms=3.5, lw=1, label=line["method"]
+            )
             axes.fill_between(line["rates"], low, high, color=colour, alpha=0.15, lw=0)
         before = data["anchors"][target]["base MMD"]
         axes.axhline(before, color="black", lw=0.8, ls=":")
@@ -39,8 +47,13 @@ def rates(data: dict[str, Any], target: str) -> Figure:
 
 
 def images(data: dict[str, Any], target: str) -> Figure:
-    """Real images, the base's, and each method's at its best rate and at 1e-4, all from the same noises, unselected."""
-    drawn = {(one["method"], one["rank"]): one for one in data["grids"] if one["target"] == target and "best" in one}
+    """Real images, the base's, and each method's at its best rate and at 1e-4, all from the same
+    noises, unselected."""
+    drawn = {
+        (one["method"], one["rank"]): one
+        for one in data["grids"]
+        if one["target"] == target and "best" in one
+    }
     ranks = sorted({rank for _, rank in drawn})
     shown = [(method, ranks[-1]) for method in STYLES] + [("LoRA", ranks[0]), ("OP-LoRA", ranks[0])]
     rows = [("real", data["real"][target]), ("base", data["base"])]
@@ -54,8 +67,11 @@ def images(data: dict[str, Any], target: str) -> Figure:
         engine.set(h_pad=0.02, hspace=0)  # type: ignore[call-arg]
     for axes, (title, found) in zip(panels[:, 0], rows, strict=True):
         pictures = np.array(found).reshape(-1, 8, 8)
-        padded = np.pad(pictures, ((0, 0), (0, 0), (0, 1)), constant_values=16)  # a white gap between images
-        axes.imshow(np.concatenate(list(padded), 1), cmap="gray", vmin=0, vmax=16, interpolation="nearest")
+        # a white gap between images
+        padded = np.pad(pictures, ((0, 0), (0, 0), (0, 1)), constant_values=16)
+        axes.imshow(
+            np.concatenate(list(padded), 1), cmap="gray", vmin=0, vmax=16, interpolation="nearest"
+        )
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
         axes.spines[:].set_visible(False)
@@ -66,4 +82,6 @@ def images(data: dict[str, Any], target: str) -> Figure:
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
     targets = sorted({line["target"] for line in data["series"]})
     name = lambda kind, target: f"{kind}-{target.replace(' ', '-')}"
-    return {name("rates", t): rates(data, t) for t in targets} | {name("images", t): images(data, t) for t in targets}
+    return {name("rates", t): rates(data, t) for t in targets} | {
+        name("images", t): images(data, t) for t in targets
+    }

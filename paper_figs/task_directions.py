@@ -1,4 +1,5 @@
-"""Figures of the task-directions family: overlaps against their null, recall against steps, errors of every control."""
+"""Figures of the task-directions family: overlaps against their null, recall against steps, errors
+of every control."""
 
 from typing import Any
 
@@ -10,9 +11,14 @@ from matplotlib.figure import Figure
 # Okabe and Ito's colours, told apart by colour-blind readers; the theory is always black.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 KINDS = {
-    "square": "Gaussian 256$^2$", "bidiagonal": "Gaussian 4096$^2$", "MiniLM, square": "MiniLM, square",
-    "MiniLM, rectangular": "MiniLM, 1:4", "edge": r"$\sigma_k = k/n$", "rectangular": "Gaussian 1:2", "flat": "flat",
-}  # fmt: skip
+    "square": "Gaussian 256$^2$",
+    "bidiagonal": "Gaussian 4096$^2$",
+    "MiniLM, square": "MiniLM, square",
+    "MiniLM, rectangular": "MiniLM, 1:4",
+    "edge": r"$\sigma_k = k/n$",
+    "rectangular": "Gaussian 1:2",
+    "flat": "flat",
+}
 SOURCES = {"rotated": "true, rotated"}
 CASES = {
     "random": "planted at random",
@@ -23,8 +29,11 @@ CASES = {
 
 
 def null(data: dict[str, Any]) -> Figure:
-    """The formula with simulated overlaps, and the null of kinds of weights beside the published band."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained", width_ratios=[2, 3])
+    """The formula with simulated overlaps, and the null of kinds of weights beside the published
+    band."""
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(6.5, 2.8), layout="constrained", width_ratios=[2, 3]
+    )
     q = np.geomspace(0.25, 4, 100)
     for law, colour, marker, curve in (
         ("Gaussian", BLUE, "o", 1 + q - np.sqrt(1 + q**2)),
@@ -33,7 +42,13 @@ def null(data: dict[str, Any]) -> Figure:
         left.plot(q, curve, color="black", lw=0.8, zorder=1)
         found = [(r["m"] / r["s"], r["value"]) for r in data["edges"] if r["law"] == law]
         left.plot(*np.array(found).T, marker, color=colour, ms=4, label=law)
-    left.set(xscale="log", xlabel="$q = m/s$", ylabel="overlap of unrelated changes", ylim=(0, 1), title="hard edge")
+    left.set(
+        xscale="log",
+        xlabel="$q = m/s$",
+        ylabel="overlap of unrelated changes",
+        ylim=(0, 1),
+        title="hard edge",
+    )
     left.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
     left.minorticks_off()
     left.legend(fontsize=8, loc="lower right")
@@ -46,7 +61,11 @@ def null(data: dict[str, Any]) -> Figure:
         right.plot(values, np.full(len(values), place), "|", color=GREY, ms=8, zorder=1)
         right.plot(values.mean(), place, "o", color=BLUE, ms=5)
     right.set_yticks(range(len(kinds)), [KINDS[kind] for kind in reversed(kinds)])
-    right.set(xlabel="top 8 of one in top 16 of the other", xlim=(0, 1), title="unrelated changes by weight")
+    right.set(
+        xlabel="top 8 of one in top 16 of the other",
+        xlim=(0, 1),
+        title="unrelated changes by weight",
+    )
     right.legend(fontsize=8, loc="upper left")
     return figure
 
@@ -54,8 +73,12 @@ def null(data: dict[str, Any]) -> Figure:
 def digits(data: dict[str, Any]) -> Figure:
     """On digits, by source: the overlap with full fine-tuning's directions joined to its null."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.6), layout="constrained", sharey=True)
-    for axes, score, title in zip(panels, ("rate", "abs"), ("by rate, as published", "by size"), strict=True):
-        rows = [r for r in data["foretold"] if (r["score"], r["overlap"]) == (score, "8 in 16")][::-1]
+    for axes, score, title in zip(
+        panels, ("rate", "abs"), ("by rate, as published", "by size"), strict=True
+    ):
+        rows = [r for r in data["foretold"] if (r["score"], r["overlap"]) == (score, "8 in 16")][
+            ::-1
+        ]
         places = np.arange(len(rows))
         values, nulls = ([r[name] for r in rows] for name in ("value", "null"))
         axes.hlines(places, nulls, values, color=GREY, lw=1)
@@ -68,16 +91,34 @@ def digits(data: dict[str, Any]) -> Figure:
 
 
 def recall(data: dict[str, Any]) -> Figure:
-    """Recall of planted directions against LoRA's updates, by rate and by size, with one gradient and the null."""
-    cases = [case for case in ("random", "top", "bottom") if any(r["planted"] == case for r in data["recall"])]
-    figure, panels = plt.subplots(1, len(cases), figsize=(6.5, 2.7), layout="constrained", sharey=True, squeeze=False)
+    """Recall of planted directions against LoRA's updates, by rate and by size, with one gradient
+    and the null."""
+    cases = [
+        case
+        for case in ("random", "top", "bottom")
+        if any(r["planted"] == case for r in data["recall"])
+    ]
+    figure, panels = plt.subplots(
+        1, len(cases), figsize=(6.5, 2.7), layout="constrained", sharey=True, squeeze=False
+    )
     for axes, case in zip(panels[0], cases, strict=True):
         for score, colour, name in (("rate", RED, "rate"), ("abs", BLUE, "size")):
-            rows = {r["rank"]: r for r in data["recall"] if (r["planted"], r["score"]) == (case, score)}
+            rows = {
+                r["rank"]: r for r in data["recall"] if (r["planted"], r["score"]) == (case, score)
+            }
             row = rows[8]
-            axes.plot(data["times"], [row[f"LoRA {t}"] for t in data["times"]], "o-", color=colour, ms=3.5, lw=1,
-                      label=f"LoRA, by {name}")  # fmt: skip
-            axes.axhline(row["gradient"], color=colour, lw=0.9, ls="--", label=f"one gradient, by {name}")
+            axes.plot(
+                data["times"],
+                [row[f"LoRA {t}"] for t in data["times"]],
+                "o-",
+                color=colour,
+                ms=3.5,
+                lw=1,
+                label=f"LoRA, by {name}",
+            )
+            axes.axhline(
+                row["gradient"], color=colour, lw=0.9, ls="--", label=f"one gradient, by {name}"
+            )
             axes.axhline(row["null"], color=colour, lw=0.9, ls=":", label=f"null, by {name}")
         axes.set(
             xscale="log",
@@ -86,17 +127,21 @@ def recall(data: dict[str, Any]) -> Figure:
             title="planted at random" if case == "random" else f"planted at the {case}",
         )
     panels[0, 0].set_ylabel("recall of 8 in 64, rank 8")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8
+    )
     return figure
 
 
 def errors(data: dict[str, Any]) -> Figure:
-    """Final error of every method and control at its own best rate, with 95 % intervals; black: the least that the
-    start of a method without scaled directions allows."""
+    """Final error of every method and control at its own best rate, with 95 % intervals; black: the
+    least that the start of a method without scaled directions allows."""
     cases = [case for case in CASES if any(r["problem"] == case for r in data["errors"])]
     compared = {r["method"] for r in data["errors"]}
     names = [name for name in reversed(data["order"]) if name in compared]
-    figure, panels = plt.subplots(1, len(cases), figsize=(7.2, 3.6), layout="constrained", sharey=True, squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(cases), figsize=(7.2, 3.6), layout="constrained", sharey=True, squeeze=False
+    )
     for axes, case in zip(panels[0], cases, strict=True):
         rows = [r for r in data["errors"] if r["problem"] == case]
         _bars(axes, rows, names)
@@ -121,4 +166,9 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
-    return {"null": null(data), "digits": digits(data), "recall": recall(data), "errors": errors(data)}
+    return {
+        "null": null(data),
+        "digits": digits(data),
+        "recall": recall(data),
+        "errors": errors(data),
+    }

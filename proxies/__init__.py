@@ -1,1 +1,2 @@
-"""One small experiment per claim family: `python proxies/<stem>.py` measures, prints and records."""
+"""One small experiment per claim family: `python proxies/<stem>.py` measures, prints and
+records."""

@@ -1,6 +1,8 @@
-"""One factor of an adapter frozen (arXiv:2402.16842): what is exactly true of it, and when to freeze which.
+"""One factor of an adapter frozen (arXiv:2402.16842): what is exactly true of it, and when to
+freeze which.
 
-Least squares against closed forms, a layer inside small networks, digits, memory, and what released names mean.
+Least squares against closed forms, a layer inside small networks, digits, memory, and what released
+names mean.
 """
 
 import itertools
@@ -13,7 +15,15 @@ from loralab.proxy import Evidence, Proxy
 from proxies.families.asymmetry.claims import CLAIMS
 from proxies.families.asymmetry.evidence import EAGER, LAZY, PARTS, Records
 from proxies.families.asymmetry.tables import figure_data, tables
-from proxies.families.asymmetry.trials import advice, factors, linear, memory, similarity, teacher, tuning
+from proxies.families.asymmetry.trials import (
+    advice,
+    factors,
+    linear,
+    memory,
+    similarity,
+    teacher,
+    tuning,
+)
 from proxies.families.asymmetry.trials.networks import ADAPTED, METHODS
 
 RANKS = (1, 4, 16)
@@ -38,7 +48,8 @@ class Config:
     fresh: int = 40
     """cases that the advice on freezing is scored on, of each kind"""
     thorough: bool = True
-    """on digits compare every start of the factors, not only the claims' own, and adapt single layers (A15)"""
+    """on digits compare every start of the factors, not only the claims' own, and adapt single
+    layers (A15)"""
 
     def __post_init__(self) -> None:
         for name, least, reason in (
@@ -49,19 +60,27 @@ class Config:
             ("fresh", 20, "for an interval"),
         ):
             if getattr(self, name) < least:
-                raise ValueError(f"--{name} must be at least {least} {reason}, got {getattr(self, name)}.")
+                raise ValueError(
+                    f"--{name} must be at least {least} {reason}, got {getattr(self, name)}."
+                )
 
 
 def _map(memo: Memo, cell: Callable[..., Any], **axes: Sequence[Any]) -> Records:
     """The cell at every point of a grid: its arguments and its results in one record."""
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [{**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)]
+    return [
+        {**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)
+    ]
 
 
 def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     seeds = [FIRST + i for i in range(config.seeds)]
     run = {"seeds": [config.seeds], "steps": [config.steps]}
-    methods, both = (list(METHODS), ["BA, random", "BA, orthonormal"]) if config.thorough else (CLAIMED, CLAIMED[:1])
+    methods, both = (
+        (list(METHODS), ["BA, random", "BA, orthonormal"])
+        if config.thorough
+        else (CLAIMED, CLAIMED[:1])
+    )
     turns = tuning.turns_of(config.seeds)
     digits = [
         {"layer": layer, "rank": rank, "samples": 1000, "turn": turn, "seed": FRESH + i}
@@ -71,17 +90,37 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
     ]
     return {
         "methods": _map(
-            memo, tuning.adapted, method=methods, rank=[4, 8], samples=[1000, 100], first_seed=[FIRST],
-            layers=[BOTH], **run,
+            memo,
+            tuning.adapted,
+            method=methods,
+            rank=[4, 8],
+            samples=[1000, 100],
+            first_seed=[FIRST],
+            layers=[BOTH],
+            **run,
         ),
         "layers": _map(
-            memo, tuning.adapted, method=CLAIMED[1:], rank=SINGLE_RANKS, samples=[1000], first_seed=[FRESH],
-            layers=[[layer] for layer in BOTH] if config.thorough else [], **run,
+            memo,
+            tuning.adapted,
+            method=CLAIMED[1:],
+            rank=SINGLE_RANKS,
+            samples=[1000],
+            first_seed=[FRESH],
+            layers=[[layer] for layer in BOTH] if config.thorough else [],
+            **run,
         ),
-        "digits": [{**p, **r} for p, r in zip(digits, memo.map(advice.on_digits, digits), strict=True)],
+        "digits": [
+            {**p, **r} for p, r in zip(digits, memo.map(advice.on_digits, digits), strict=True)
+        ],
         "similarity": _map(
-            memo, similarity.similarity, method=both, rank=[8], rate=[LAZY, EAGER],
-            steps=[2 * config.steps], base=seeds, inits=[3],
+            memo,
+            similarity.similarity,
+            method=both,
+            rank=[8],
+            rate=[LAZY, EAGER],
+            steps=[2 * config.steps],
+            base=seeds,
+            inits=[3],
         ),
         "haar": _map(memo, similarity.haar, size=[64, 128], rank=[8], draws=[400], seed=[FIRST]),
         "teachers": _map(memo, teacher.known, case=list(teacher.CASES), rank=[4], seed=seeds),
@@ -89,22 +128,37 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
         "spectra": _map(memo, advice.linear, seed=range(FRESH, FRESH + config.fresh)),
         "forms": _map(memo, linear.closed_forms, seed=range(FIRST, FIRST + 5 * config.seeds)),
         "explained": _map(
-            memo, linear.explained, case=list(linear.CASES), rank=RANKS, draws=[config.draws], seed=[FIRST]
+            memo,
+            linear.explained,
+            case=list(linear.CASES),
+            rank=RANKS,
+            draws=[config.draws],
+            seed=[FIRST],
         ),
         "few": _map(memo, linear.few_inputs, rank=RANKS, draws=[config.draws], seed=[FIRST]),
-        "conditioning": _map(memo, linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=seeds),
-        "gaps": _map(memo, linear.gap_draws, samples=SAMPLES, repeats=[config.repeats], seed=range(FIRST, FIRST + 10)),
+        "conditioning": _map(
+            memo, linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=seeds
+        ),
+        "gaps": _map(
+            memo,
+            linear.gap_draws,
+            samples=SAMPLES,
+            repeats=[config.repeats],
+            seed=range(FIRST, FIRST + 10),
+        ),
         "layer": _map(memo, memory.one_layer, d=[256], rank=[8], tokens=[32]),
         "block": _map(memo, memory.block, d=[64], d_ff=[176], rank=[8], tokens=[32]),
         "spaces": _map(memo, factors.spaces, size=[96], rank=[8], seed=range(FIRST, FIRST + 30)),
         "moved": _map(memo, factors.frozen_and_trained, seed=seeds),
-    }  # fmt: skip
+    }
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
     cells = _collect(config, memo)
     measured = {id: checks for part in PARTS for id, checks in part(cells).items()}
-    return Evidence({claim.id: measured[claim.id] for claim in CLAIMS}, figure_data(cells), tables(cells))
+    return Evidence(
+        {claim.id: measured[claim.id] for claim in CLAIMS}, figure_data(cells), tables(cells)
+    )
 
 
 PROXY = Proxy(

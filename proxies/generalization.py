@@ -1,6 +1,8 @@
-"""Bounds on the generalisation gap of adapters (arXiv:2402.16842 and sharper ones) against the gap itself.
+"""Bounds on the generalisation gap of adapters (arXiv:2402.16842 and sharper ones) against the gap
+itself.
 
-Problems so small that every training sample can be enumerated, and PAC-Bayes certificates of adapters of digits.
+Problems so small that every training sample can be enumerated, and PAC-Bayes certificates of
+adapters of digits.
 """
 
 import itertools
@@ -19,10 +21,16 @@ from proxies.families.generalization.trials import chain, posterior
 from proxies.families.generalization.trials.problems import CLASSES, D_IN, VARIANTS
 
 NOISE = 0.1
-EXACT = ("bits", "class", "entropy", "individual", "difference")  # bounds on the gap over all samples
-DRAWN = ("conditional", "evaluated", "averaged", "difference_of_draws")  # on the gap over drawn supersamples
+# bounds on the gap over all samples
+EXACT = ("bits", "class", "entropy", "individual", "difference")
+# on the gap over drawn supersamples
+DRAWN = ("conditional", "evaluated", "averaged", "difference_of_draws")
 FINER = (("bits", "class"), ("class", "entropy"), ("entropy", "individual"))
-FINER_DRAWN = (("conditional", "evaluated"), ("averaged", "evaluated"), ("averaged", "difference_of_draws"))
+FINER_DRAWN = (
+    ("conditional", "evaluated"),
+    ("averaged", "evaluated"),
+    ("averaged", "difference_of_draws"),
+)
 MEMORIES = [{"inputs": inputs, "n": n} for inputs in (6, 8) for n in (4, 5, 6)]
 TITLES = {
     "bits": "stored bits",
@@ -56,20 +64,31 @@ class Config:
         if self.seeds < 3:
             raise ValueError(f"--seeds must be at least 3 for an interval, got {self.seeds}.")
         if not 2 <= self.samples <= 6:
-            raise ValueError(f"--samples must be from 2 to 6, as 7 make two million samples; got {self.samples}.")
+            raise ValueError(
+                f"--samples must be from 2 to 6, as 7 make two million samples; got {self.samples}."
+            )
         if self.supersamples < 30:
-            raise ValueError(f"--supersamples must be at least 30 for a standard error, got {self.supersamples}.")
+            raise ValueError(
+                f"--supersamples must be at least 30 for a standard error, got {self.supersamples}."
+            )
         if not 2 <= self.splits <= self.seeds:
-            raise ValueError(f"--splits must be at least 2 and at most --seeds = {self.seeds}, got {self.splits}.")
+            raise ValueError(
+                f"--splits must be at least 2 and at most --seeds = {self.seeds}, got "
+                f"{self.splits}."
+            )
         if self.steps < 1:
             raise ValueError(f"--steps must be at least 1, got {self.steps}.")
         if self.draws < 1:
             raise ValueError(f"--draws must be at least 1, got {self.draws}.")
 
 
-def _map(memo: Memo, cell: Callable[..., dict[str, Any]], points: Sequence[dict[str, Any]]) -> Records:
+def _map(
+    memo: Memo, cell: Callable[..., dict[str, Any]], points: Sequence[dict[str, Any]]
+) -> Records:
     """The cell at every point: its arguments and its results in one record."""
-    return [{**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)]
+    return [
+        {**point, **result} for point, result in zip(points, memo.map(cell, points), strict=True)
+    ]
 
 
 def _grid(**axes: Sequence[Any]) -> Records:
@@ -78,7 +97,11 @@ def _grid(**axes: Sequence[Any]) -> Records:
 
 def _pick(records: Records, name: str, **where: Any) -> list[Any]:
     """One column of the records that match."""
-    return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
+    return [
+        record[name]
+        for record in records
+        if all(record[key] == value for key, value in where.items())
+    ]
 
 
 def _collect(config: Config, memo: Memo) -> dict[str, Records]:
@@ -97,13 +120,19 @@ def _collect(config: Config, memo: Memo) -> dict[str, Records]:
 
 
 def _by_seed(records: Records, value: Callable[[dict[str, Any]], float]) -> Measured:
-    """Geometric mean over the problems of a seed, which share their weights, and then over seeds."""
-    logs = {seed: [np.log(value(r)) for r in records if r["seed"] == seed] for seed in _pick(records, "seed")}
+    """Geometric mean over the problems of a seed, which share their weights, and then over
+    seeds."""
+    logs = {
+        seed: [np.log(value(r)) for r in records if r["seed"] == seed]
+        for seed in _pick(records, "seed")
+    }
     return geometric_mean([float(np.exp(np.mean(log))) for log in logs.values()])
 
 
 def _paired(records: Records, name: str, above: str, below: str) -> Measured:
-    pairs = zip(_pick(records, name, variant=above), _pick(records, name, variant=below), strict=True)
+    pairs = zip(
+        _pick(records, name, variant=above), _pick(records, name, variant=below), strict=True
+    )
     return geometric_mean([a / b for a, b in pairs])
 
 
@@ -145,10 +174,20 @@ def _certificate_evidence(cells: dict[str, Records]) -> Measurements:
             spread([r["test"][name] / r["bounds"][name] for r in digits for name in r["bounds"]]),
             *(spread(_pick(digits, "pac_bayes", variant=variant)) for variant in VARIANTS),
             spread([bounds["32 bits"] for bounds in _pick(digits, "bounds", variant="B")]),
-            spread([b / a for b, a in zip(*(_pick(digits, "divergence", variant=v) for v in "BA"), strict=True)]),
+            spread(
+                [
+                    b / a
+                    for b, a in zip(
+                        *(_pick(digits, "divergence", variant=v) for v in "BA"), strict=True
+                    )
+                ]
+            ),
             _paired(digits, "bound", "B of EVA", "B"),
         ],
-        "A14": [spread([abs(r["interpolating_risk"] - r["risk"]) for r in cells[name]]) for name in ("clean", "every")],
+        "A14": [
+            spread([abs(r["interpolating_risk"] - r["risk"]) for r in cells[name]])
+            for name in ("clean", "every")
+        ],
     }
 
 
@@ -158,7 +197,12 @@ def _chain_table(records: Records) -> Records:
             "training": variant,
             **{
                 title: mean(_pick(records, name, variant=variant)).value
-                for name, title in {"train": "training error", "risk": "risk", "gap": "gap", **TITLES}.items()
+                for name, title in {
+                    "train": "training error",
+                    "risk": "risk",
+                    "gap": "gap",
+                    **TITLES,
+                }.items()
             },
         }
         for variant in VARIANTS
@@ -176,7 +220,10 @@ def _digits_table(records: Records) -> Records:
         "mean_gap": "bound on the mean gap",
     }
     return [
-        {"training": v, **{title: mean(_pick(records, name, variant=v)).value for name, title in names.items()}}
+        {
+            "training": v,
+            **{title: mean(_pick(records, name, variant=v)).value for name, title in names.items()},
+        }
         for v in posterior.CONFIGS
     ]
 
@@ -185,12 +232,19 @@ def measure(config: Config, memo: Memo) -> Evidence:
     cells = _collect(config, memo)
     last = [r for r in cells["noisy"] if r["n"] == config.samples]
     tables = {
-        f"The gap and what bounds it, n = {config.samples} (means over problems)": _chain_table(last),
+        f"The gap and what bounds it, n = {config.samples} (means over problems)": _chain_table(
+            last
+        ),
         "The bits bound at the sizes that people train, 0-1 loss": cells["scale"],
         "Adapters of digits (means over splits)": _digits_table(cells["digits"]),
     }
     measured = {**_chain_evidence(cells, config.samples), **_certificate_evidence(cells)}
-    data = {"titles": TITLES, "noisy": cells["noisy"], "digits": cells["digits"], "variants": list(VARIANTS)}
+    data = {
+        "titles": TITLES,
+        "noisy": cells["noisy"],
+        "digits": cells["digits"],
+        "variants": list(VARIANTS),
+    }
     return Evidence(measured, data, tables)
 
 

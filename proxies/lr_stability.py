@@ -1,6 +1,8 @@
-"""Learning rates of LoRA in wide networks (arXiv:2406.08447, 2402.12354, 2312.03732), measured against the calculus.
+"""Learning rates of LoRA in wide networks (arXiv:2406.08447, 2402.12354, 2312.03732), measured
+against the calculus.
 
-One adapted layer of a network whose frozen weight is never formed; all rates, starts and seeds of a width at once.
+One adapted layer of a network whose frozen weight is never formed; all rates, starts and seeds of a
+width at once.
 """
 
 import itertools
@@ -14,7 +16,16 @@ from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.lr_stability import evidence
 from proxies.families.lr_stability import tables as show
-from proxies.families.lr_stability.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, PAIRS, SCALES
+from proxies.families.lr_stability.claims import (
+    BIG,
+    CLAIMS,
+    LIMIT_A,
+    LIMIT_B,
+    LORA_PLUS,
+    NAMES,
+    PAIRS,
+    SCALES,
+)
 from proxies.families.lr_stability.claims.coordinates import COORDINATE_CLAIMS
 from proxies.families.lr_stability.evidence import Measurements, coordinates
 from proxies.families.lr_stability.trials import laws, sweep
@@ -26,10 +37,12 @@ from theory.lr_stability.dynamics import Scale
 RANK, SAMPLES = 4, 32
 POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
-FIRST_RANKS = (8, 16, 32, 64, 128)  # at small ones A_0^T A_0 is far from its mean, which is what scales as r
+# at small ones A_0^T A_0 is far from its mean, which is what scales as r
+FIRST_RANKS = (8, 16, 32, 64, 128)
 LLAMA_WIDTHS, LLAMA_SEEDS = (64, 128, 256, 512), 4
 STABLE = ("init_a", "init_b", "eva", "eva_whitened")
-# log2 of the rates, half an octave apart, samples and steps of the sweeps of the loss; widths as exponents of 2
+# log2 of the rates, half an octave apart, samples and steps of the sweeps of the loss; widths as
+# exponents of 2
 LOSSES = {
     "mup": {"rates": (-11.5, -1.0), "samples": 32, "steps": 40, "widths": (8, 14)},
     "standard": {"rates": (-15.0, -3.0), "samples": 32, "steps": 40, "widths": (8, 13)},
@@ -40,11 +53,13 @@ LOSSES = {
 @dataclass(frozen=True)
 class Config:
     seeds: int = 7
-    """tasks, with a network of every width each; what varies most between them takes two or four times as many"""
+    """tasks, with a network of every width each; what varies most between them takes two or four
+    times as many"""
     first: int = 3000
     """the first seed"""
     sweeps: bool = True
-    """sweep rates (L3, L7 to L11); without, only exponents at given rates and the laws are measured"""
+    """sweep rates (L3, L7 to L11); without, only exponents at given rates and the laws are
+    measured"""
     transformer: bool = field(default_factory=architectures.available)
     """measure the exponents inside a small Llama too (L13), which needs the extra llm"""
     full: bool = False
@@ -56,7 +71,9 @@ class Config:
         if self.first < 0:
             raise ValueError(f"--first must not be negative, got {self.first}")
         if self.transformer and not architectures.available():
-            raise ValueError("L13 needs transformers: pip install 'loralab[llm]', or pass --no-transformer.")
+            raise ValueError(
+                "L13 needs transformers: pip install 'loralab[llm]', or pass --no-transformer."
+            )
 
     def numbers(self, times: int = 1) -> list[int]:
         return [self.first + i for i in range(self.seeds * times * (2 if self.full else 1))]
@@ -67,36 +84,69 @@ def _rates(readout: str) -> list[float]:
     return np.arange(low, high + 0.25, 0.5).tolist()
 
 
-def _powers(memo: Memo, names: list[str], pairs: list[tuple[float, float]], seeds: list[int]) -> evidence.Powers:
-    fixed = {"names": names, "exponents": pairs, "steps": POWER_STEPS, "samples": SAMPLES, "rank": RANK}
-    found = for_seeds(memo, sweep.powers, {width: {"width": width, **fixed} for width in POWER_WIDTHS}, seeds)
+def _powers(
+    memo: Memo, names: list[str], pairs: list[tuple[float, float]], seeds: list[int]
+) -> evidence.Powers:
+    fixed = {
+        "names": names,
+        "exponents": pairs,
+        "steps": POWER_STEPS,
+        "samples": SAMPLES,
+        "rank": RANK,
+    }
+    found = for_seeds(
+        memo, sweep.powers, {width: {"width": width, **fixed} for width in POWER_WIDTHS}, seeds
+    )
     return evidence.powers(found, POWER_WIDTHS, names, pairs, POWER_STEPS)
 
 
-def _thresholds(config: Config, memo: Memo) -> tuple[evidence.Found, dict[tuple[str, Scale], evidence.Found]]:
+def _thresholds(
+    config: Config, memo: Memo
+) -> tuple[evidence.Found, dict[tuple[str, Scale], evidence.Found]]:
     """The largest stable rates by width, and by rank for each start and scale."""
     widths = [2**k for k in range(9, 16 if config.full else 15)]
     fixed = {"samples": SAMPLES, "threshold": 1.0}
     cells: dict[Any, dict[str, Any]] = {
-        width: {"width": width, "names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0, **fixed}
+        width: {
+            "width": width,
+            "names": list(STABLE),
+            "steps": 10,
+            "rank": RANK,
+            "scale": 1.0,
+            **fixed,
+        }
         for width in widths
     }
-    cases: list[tuple[str, Scale]] = [*(("init_a", scale) for scale in SCALES), ("init_b", "constant")]
+    cases: list[tuple[str, Scale]] = [
+        *(("init_a", scale) for scale in SCALES),
+        ("init_b", "constant"),
+    ]
     for (name, scale), rank in itertools.product(cases, RANKS):
         shape = {"width": RANK_WIDTH, "rank": rank, "scale": rank ** SCALES[scale]}
         cells[name, scale, rank] = {"names": [name], "steps": RANK_STEPS, **shape, **fixed}
     wide = {key: cell for key, cell in cells.items() if key in widths}
     found = for_seeds(memo, sweep.thresholds, wide, config.numbers(2))
     found |= for_seeds(
-        memo, sweep.thresholds, {key: cell for key, cell in cells.items() if key not in wide}, config.numbers()
+        memo,
+        sweep.thresholds,
+        {key: cell for key, cell in cells.items() if key not in wide},
+        config.numbers(),
     )
-    by_rank = {case: evidence.stacked(found, RANKS, lambda rank, case=case: (*case, rank)) for case in cases}
-    return evidence.stacked(found, widths), {case: f._replace(values=f.values[..., 0]) for case, f in by_rank.items()}
+    by_rank = {
+        case: evidence.stacked(found, RANKS, lambda rank, case=case: (*case, rank))
+        for case in cases
+    }
+    return evidence.stacked(found, widths), {
+        case: f._replace(values=f.values[..., 0]) for case, f in by_rank.items()
+    }
 
 
 def _losses(config: Config, memo: Memo) -> dict[str, evidence.Found]:
     """Losses (widths, seeds, names of Init[A] and Init[B], rates) for every read-out."""
-    widths = {readout: [2**k for k in range(how["widths"][0], how["widths"][1] + 1)] for readout, how in LOSSES.items()}
+    widths = {
+        readout: [2**k for k in range(how["widths"][0], how["widths"][1] + 1)]
+        for readout, how in LOSSES.items()
+    }
 
     def cells(readouts: Sequence[str]) -> dict[Any, dict[str, Any]]:
         return {
@@ -108,7 +158,9 @@ def _losses(config: Config, memo: Memo) -> dict[str, evidence.Found]:
     found = for_seeds(memo, sweep.losses, cells(("mup",)), config.numbers())
     found |= for_seeds(memo, sweep.losses, cells(("standard", "residual")), config.numbers(2))
     return {
-        readout: evidence.stacked(found, widths[readout], lambda width, readout=readout: (readout, width))
+        readout: evidence.stacked(
+            found, widths[readout], lambda width, readout=readout: (readout, width)
+        )
         for readout in LOSSES
     }
 
@@ -116,18 +168,33 @@ def _losses(config: Config, memo: Memo) -> dict[str, evidence.Found]:
 def _loss(readout: str, width: int, names: list[str], rates: list[float]) -> dict[str, Any]:
     how = LOSSES[readout]
     return {
-        "width": width, "names": names, "log2_rates": rates, "readout": readout, "steps": how["steps"],
-        "samples": how["samples"], "rank": RANK,
-    }  # fmt: skip
+        "width": width,
+        "names": names,
+        "log2_rates": rates,
+        "readout": readout,
+        "steps": how["steps"],
+        "samples": how["samples"],
+        "rank": RANK,
+    }
 
 
-def _carried(config: Config, memo: Memo, best: evidence.Found) -> tuple[dict[int, Any], dict[int, Any]]:
+def _carried(
+    config: Config, memo: Memo, best: evidence.Found
+) -> tuple[dict[int, Any], dict[int, Any]]:
     """The rates of `evidence.carried` at the big widths, and the losses there."""
     chosen = {width: evidence.carried(best, width) for width in BIG}
     seeds = config.numbers()
-    keys = [(width, i, k) for width in reversed(BIG) for i in range(len(seeds)) for k in range(len(NAMES))]
+    keys = [
+        (width, i, k)
+        for width in reversed(BIG)
+        for i in range(len(seeds))
+        for k in range(len(NAMES))
+    ]
     cells = [
-        {**_loss("mup", width, [list(NAMES)[k]], chosen[width][:, i, k].tolist()), "seeds": [seeds[i]]}
+        {
+            **_loss("mup", width, [list(NAMES)[k]], chosen[width][:, i, k].tolist()),
+            "seeds": [seeds[i]],
+        }
         for width, i, k in keys
     ]
     losses = {width: np.empty_like(chosen[width]) for width in BIG}
@@ -139,7 +206,11 @@ def _carried(config: Config, memo: Memo, best: evidence.Found) -> tuple[dict[int
 def _inside(config: Config, memo: Memo) -> dict[str, np.ndarray]:
     """The slopes inside a transformer; nothing where it is left out."""
     widths = (*LLAMA_WIDTHS, 1024) if config.full else LLAMA_WIDTHS
-    return coordinates.collect(memo, widths, config.numbers()[:LLAMA_SEEDS]) if config.transformer else {}
+    return (
+        coordinates.collect(memo, widths, config.numbers()[:LLAMA_SEEDS])
+        if config.transformer
+        else {}
+    )
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
@@ -156,16 +227,23 @@ def measure(config: Config, memo: Memo) -> Evidence:
     inside = _inside(config, memo)
     measured |= coordinates.evidence(inside)
     if inside:
-        tables |= {"Inside a Llama: slopes after the last step (exponents)": coordinates.table(inside)}
+        tables |= {
+            "Inside a Llama: slopes after the last step (exponents)": coordinates.table(inside)
+        }
     if config.sweeps:
         stable, by_rank = _thresholds(config, memo)
         exponents = evidence.of_thresholds(stable, STABLE, by_rank)
         measured |= exponents | {"L7": [*exponents["L7"], *first_step]}
         fixed = {"width": RANK_WIDTH, "ranks": list(FIRST_RANKS), "samples": SAMPLES}
         cells = {scale: {"power": power, **fixed} for scale, power in SCALES.items()}
-        measured |= evidence.of_first_step(FIRST_RANKS, for_seeds(memo, sweep.first_step, cells, config.numbers(4)))
+        measured |= evidence.of_first_step(
+            FIRST_RANKS, for_seeds(memo, sweep.first_step, cells, config.numbers(4))
+        )
         losses = _losses(config, memo)
-        best = {readout: evidence.best_rates(_rates(readout), found) for readout, found in losses.items()}
+        best = {
+            readout: evidence.best_rates(_rates(readout), found)
+            for readout, found in losses.items()
+        }
         level = {**best, "mup": evidence.up_to(best["mup"], BIG[0])}
         measured |= evidence.of_losses(level)
         transfer, rows = evidence.of_transfer(*_carried(config, memo, best["mup"]))

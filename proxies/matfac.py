@@ -1,12 +1,14 @@
-"""Over-parameterised LoRA (OP-LoRA, arXiv:2412.10362) on low-rank matrix factorisation, against theory.matfac.
+"""Over-parameterised LoRA (OP-LoRA, arXiv:2412.10362) on low-rank matrix factorisation, against
+theory.matfac.
 
-Minimise |B A - M|_F^2 / 2 with the factors trained directly or made by a generator, by SGD, heavy-ball momentum
-and Adam, from B A = 0. Results are relative excesses over the Eckart-Young optimum. Every method has a sweep of
-learning rates that is extended until its optimum is inside; all rates and seeds of a method run as one batch.
+Minimise |B A - M|_F^2 / 2 with the factors trained directly or made by a generator, by SGD,
+heavy-ball momentum and Adam, from B A = 0. Results are relative excesses over the Eckart-Young
+optimum. Every method has a sweep of learning rates that is extended until its optimum is inside;
+all rates and seeds of a method run as one batch.
 
-Targets: gauss (full rank), ill (exact rank, condition number 100), well (exact rank, condition number 1), and
-digits (scikit-learn's 1797 x 64 pixels), which is run on request and shown in a table and figures: the claims
-are about the synthetic ones.
+Targets: gauss (full rank), ill (exact rank, condition number 100), well (exact rank, condition
+number 1), and digits (scikit-learn's 1797 x 64 pixels), which is run on request and shown in a
+table and figures: the claims are about the synthetic ones.
 """
 
 import math
@@ -21,23 +23,33 @@ from proxies.families.matfac.evidence import FIXED, TOO_LARGE, Key
 from proxies.families.matfac.trials.alternating import alternating
 from proxies.families.matfac.trials.sweep import Cell, sweep
 
-FIXED_SEEDS = 40  # cells of one rate are cheap, and 40 of 40 puts a proportion's lower limit above 0.9
+# cells of one rate are cheap, and 40 of 40 puts a proportion's lower limit above 0.9
+FIXED_SEEDS = 40
 CONTEXT_SEEDS = 5  # of a cell that is shown beside the compared ones and decides no claim
-# Adam cannot do without the 1797 rows of digits, which makes a generator 37 times as dear as at 24 x 16.
+# Adam cannot do without the 1797 rows of digits, which makes a generator 37 times as dear as at 24
+# x 16.
 DIGITS_SEEDS = 3
 TOO_DEAR = {("digits", "Adam", "OP default"), ("digits", "Adam", "OP linear")}
 SWEEPS = 50  # of alternating least squares
-READING = "steps are the fewest over rates, in the median over seeds; width in decades of rates that reach 1e-4"
+READING = (
+    "steps are the fewest over rates, in the median over seeds; width in decades of "
+    "rates that reach 1e-4"
+)
 TARGETS = ("synthetic", "gauss", "ill", "well", "digits")
 METHODS = ("OP bias", "OP default", "OP linear", "scalar", "direct", "direct, large A")
 SCALED = ("ScaledGD", "Nyström + ScaledGD")  # preconditioned SGD, so they have no other optimiser
-OPTIMISERS = ("Adam", "momentum", "SGD")  # the slowest cells first, so that the cores finish together
+# the slowest cells first, so that the cores finish together
+OPTIMISERS = ("Adam", "momentum", "SGD")
 COMPARED = {
-    *((target, optimiser, method) for target in ("gauss", "ill") for optimiser in OPTIMISERS
-      for method in ("OP bias", "direct")),
+    *(
+        (target, optimiser, method)
+        for target in ("gauss", "ill")
+        for optimiser in OPTIMISERS
+        for method in ("OP bias", "direct")
+    ),
     ("gauss", "SGD", "OP linear"),
     ("ill", "SGD", "ScaledGD"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,13 @@ class Config:
     rank: int = 3
     """rank of B A"""
     seeds: int = 20
-    """independent problems, paired over methods, seeded from 1000 on; methods that no claim compares run on 5"""
+    """independent problems, paired over methods, seeded from 1000 on; methods that no claim
+    compares run on 5"""
     steps: int = 1000
     """full-batch steps of every run"""
     target: str = "synthetic"
-    """synthetic (which is gauss, ill and well), one of these, or digits, which brings its own rows and columns"""
+    """synthetic (which is gauss, ill and well), one of these, or digits, which brings its own rows
+    and columns"""
     methods: str = "all"
     """all: every method on every target; claims: only what the claims compare"""
     rates: tuple[float, ...] = ()
@@ -92,13 +106,16 @@ def measure(config: Config, memo: Memo) -> Evidence:
     for id, values in evidence.comparisons(swept, at_rate[False], at_rate[True]).items():
         measured[id] = [*measured.get(id, ()), *values]
     squares = memo.map(
-        alternating, [_problem(config, target, CONTEXT_SEEDS) | {"sweeps": SWEEPS} for target in targets]
+        alternating,
+        [_problem(config, target, CONTEXT_SEEDS) | {"sweeps": SWEEPS} for target in targets],
     )
     tables = {
         f"{target}: {READING}": evidence.rows(target, swept, square)
         for target, square in zip(targets, squares, strict=True)
     }
-    return Evidence(measured, {"series": [evidence.series(key, cell) for key, cell in swept.items()]}, tables)
+    return Evidence(
+        measured, {"series": [evidence.series(key, cell) for key, cell in swept.items()]}, tables
+    )
 
 
 def _targets(config: Config) -> tuple[str, ...]:
@@ -108,18 +125,31 @@ def _targets(config: Config) -> tuple[str, ...]:
 
 
 def _keys(config: Config, targets: tuple[str, ...]) -> list[Key]:
-    keys = [(target, optimiser, method) for target in targets for optimiser in OPTIMISERS for method in METHODS]
+    keys = [
+        (target, optimiser, method)
+        for target in targets
+        for optimiser in OPTIMISERS
+        for method in METHODS
+    ]
     keys += [(target, "SGD", method) for target in targets for method in SCALED]
-    return [key for key in keys if key not in TOO_DEAR and (config.methods == "all" or key in COMPARED)]
+    return [
+        key for key in keys if key not in TOO_DEAR and (config.methods == "all" or key in COMPARED)
+    ]
 
 
 def _seeds(config: Config, key: Key) -> int:
-    most = config.seeds if key in COMPARED else DIGITS_SEEDS if key[0] == "digits" else CONTEXT_SEEDS
+    most = (
+        config.seeds if key in COMPARED else DIGITS_SEEDS if key[0] == "digits" else CONTEXT_SEEDS
+    )
     return min(config.seeds, most)
 
 
 def _problem(config: Config, target: str, seeds: int) -> dict[str, Any]:
-    sizes = {"rows": config.rows, "columns": config.columns} if target != "digits" else {"rows": 1797, "columns": 64}
+    sizes = (
+        {"rows": config.rows, "columns": config.columns}
+        if target != "digits"
+        else {"rows": 1797, "columns": 64}
+    )
     return {"target": target, **sizes, "rank": config.rank, "seeds": seeds}
 
 
@@ -130,7 +160,9 @@ def _cell(
     return _problem(config, target, seeds) | how
 
 
-PROXY = Proxy("matfac", Config, CLAIMS, measure, quick=Config(seeds=12, steps=800, methods="claims"))
+PROXY = Proxy(
+    "matfac", Config, CLAIMS, measure, quick=Config(seeds=12, steps=800, methods="claims")
+)
 
 if __name__ == "__main__":
     PROXY.main()

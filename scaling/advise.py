@@ -1,12 +1,15 @@
-"""What a few batches say of a fine-tuning run before it is made: `loralab advise`, or `python -m scaling.advise`.
+"""What a few batches say of a fine-tuning run before it is made: `loralab advise`, or `python -m
+scaling.advise`.
 
-    loralab advise --model folder-or-hub-name --task causal_lm --train text.txt --rank 8 --out advice.json
+    loralab advise --model folder-or-hub-name --task causal_lm --train text.txt --rank 8 --out
+    advice.json
 
-The flags are those of loralab finetune. A table of diagnostics says what each foretells, and a recommendation ends it:
-the start, the rates to sweep, the factor to freeze where memory is short, each with its reason and the claims of the
-ledger behind it. Beyond the loading, which the run has too, it costs less than a tenth of the default run's training
-(benchmarks/advise.py). Forecasts are no results: most starts end within a few per cent of each other once each has a
-learning rate of its own. Exit code 0 when done, 2 when the input is wrong.
+The flags are those of loralab finetune. A table of diagnostics says what each foretells, and a
+recommendation ends it: the start, the rates to sweep, the factor to freeze where memory is short,
+each with its reason and the claims of the ledger behind it. Beyond the loading, which the run has
+too, it costs less than a tenth of the default run's training (benchmarks/advise.py). Forecasts are
+no results: most starts end within a few per cent of each other once each has a learning rate of its
+own. Exit code 0 when done, 2 when the input is wrong.
 """
 
 import sys
@@ -27,12 +30,14 @@ class Options:
     out: Path | None = None
     """A file for all the numbers, as JSON."""
     batches: int = 8
-    """Batches of at most 8 examples to look at, at least 2: half of them judge what the others say, and more of them
-    steady the forecast of the factor to freeze."""
+    """Batches of at most 8 examples to look at, at least 2: half of them judge what the others say,
+    and more of them steady the forecast of the factor to freeze."""
 
     def __post_init__(self) -> None:
         if self.batches < 2:
-            raise ValueError(f"batches must be at least 2, so that half can judge the others, got {self.batches}")
+            raise ValueError(
+                f"batches must be at least 2, so that half can judge the others, got {self.batches}"
+            )
 
 
 OPTIONS = Options()
@@ -62,9 +67,14 @@ def _advised(config: Config, options: Options) -> None:
     found = advised(config, job, options.batches)
     looking, loading = time.perf_counter() - loaded, loaded - begun
     if options.out is not None:
-        write_json(options.out, asdict(found) | {"seconds": {"loading": loading, "looking": looking}})
+        write_json(
+            options.out, asdict(found) | {"seconds": {"loading": loading, "looking": looking}}
+        )
     tell(found)
-    print(f"looked for {looking:.1f} s; training will take about {found.training:.0f} s, and {loading:.1f} s to load")
+    print(
+        f"looked for {looking:.1f} s; training will take about {found.training:.0f} s, and "
+        f"{loading:.1f} s to load"
+    )
     if options.out is not None:
         print(f"numbers: {options.out}")
 

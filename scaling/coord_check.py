@@ -1,15 +1,19 @@
-"""The coordinate check of LoRA for any transformers architecture: do its features grow with width as theory says?
+"""The coordinate check of LoRA for any transformers architecture: do its features grow with width
+as theory says?
 
-    python scaling/coord_check.py                                              # a small random Llama, Init[A]
+    python scaling/coord_check.py                                              # a small random
+                                                                               Llama, Init[A]
     python scaling/coord_check.py --scheme init_a --lr-exponents -1 0          # LoRA+
     python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5     # fails: unstable
     python scaling/coord_check.py --model-config gpt2 --blocks 1
 
-Builds the model with random weights at several widths, attaches adapters, takes a few steps of Adam at the rates
-k n^c_A and k n^c_B for the width n, and fits the growth of every feature of arXiv:2406.08447, Z_A, Z_B and the three
-parts of the change of Z_B, beside its exponent by theory.lr_stability. Each layer is trained alone, as in the theory;
---together trains all of them. Exit code 0 when, after the last step, every slope is within 0.15 of its exponent and
-Z_B does not grow with width; 1 when not, and 2 when a flag is wrong. What has been measured is kept in the run store.
+Builds the model with random weights at several widths, attaches adapters, takes a few steps of Adam
+at the rates k n^c_A and k n^c_B for the width n, and fits the growth of every feature of
+arXiv:2406.08447, Z_A, Z_B and the three parts of the change of Z_B, beside its exponent by
+theory.lr_stability. Each layer is trained alone, as in the theory; --together trains all of them.
+Exit code 0 when, after the last step, every slope is within 0.15 of its exponent and Z_B does not
+grow with width; 1 when not, and 2 when a flag is wrong. What has been measured is kept in the run
+store.
 """
 
 import sys
@@ -36,14 +40,16 @@ FIRST = 2000  # seed
 @dataclass(frozen=True)
 class Config:
     model_config: str = ""
-    """a transformers configuration, as a folder or a JSON file, or the name of a model type such as gpt2; by default
-    a small Llama"""
+    """a transformers configuration, as a folder or a JSON file, or the name of a model type such as
+    gpt2; by default a small Llama"""
     scheme: str = "init_a"
     """the start of the adapters, a row of lora.SCHEMES"""
     lr_exponents: tuple[float, float] | None = None
-    """c_A and c_B of the learning rates k n^c; by default both the largest equal one that theory calls stable"""
+    """c_A and c_B of the learning rates k n^c; by default both the largest equal one that theory
+    calls stable"""
     widths: tuple[int, ...] = ()
-    """hidden sizes, increasing; by default the least that the model can have from 128 on, and three doublings of it"""
+    """hidden sizes, increasing; by default the least that the model can have from 128 on, and three
+    doublings of it"""
     steps: int = 6
     """of Adam"""
     seeds: int = 4
@@ -71,7 +77,9 @@ class Config:
             ("blocks", 1, "as a model has blocks"),
         ):
             if getattr(self, name) < least:
-                raise ValueError(f"--{name} must be at least {least}, {reason}; got {getattr(self, name)}.")
+                raise ValueError(
+                    f"--{name} must be at least {least}, {reason}; got {getattr(self, name)}."
+                )
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"--rate must be positive and finite, got {self.rate}.")
 
@@ -88,10 +96,15 @@ def described(model_config: str) -> dict[str, Any]:
             return AutoConfig.from_pretrained(model_config, local_files_only=True).to_dict()
         except (OSError, ValueError, StrictDataclassError) as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"--model-config {model_config} is no configuration of transformers: {reason}") from error
+            raise ValueError(
+                f"--model-config {model_config} is no configuration of transformers: {reason}"
+            ) from error
     if model_config in CONFIG_MAPPING:
         return AutoConfig.for_model(model_config).to_dict()
-    raise ValueError(f"--model-config {model_config} is neither a file or folder, nor a model type of transformers.")
+    raise ValueError(
+        f"--model-config {model_config} is neither a file or folder, nor a model type of "
+        "transformers."
+    )
 
 
 def check(config: Config) -> Result:
@@ -110,14 +123,31 @@ def check(config: Config) -> Result:
         orders = exponents(config.scheme, steps=step)
         predicted.append([float(getattr(orders, quantity)(*exact)) for quantity in QUANTITIES])
     shared = {
-        "config": model, "scheme": config.scheme, "exponents": list(c), "steps": config.steps, "rank": config.rank,
-        "rate": config.rate, "blocks": config.blocks, "together": config.together,
-    }  # fmt: skip
-    points = [{"width": width, "seed": FIRST + i, **shared} for width in widths for i in range(config.seeds)]
-    memo = Memo(Store(), "coord_check", fingerprint(ROOT / "proxies" / "instruments" / "coordinates.py"))
+        "config": model,
+        "scheme": config.scheme,
+        "exponents": list(c),
+        "steps": config.steps,
+        "rank": config.rank,
+        "rate": config.rate,
+        "blocks": config.blocks,
+        "together": config.together,
+    }
+    points = [
+        {"width": width, "seed": FIRST + i, **shared}
+        for width in widths
+        for i in range(config.seeds)
+    ]
+    memo = Memo(
+        Store(), "coord_check", fingerprint(ROOT / "proxies" / "instruments" / "coordinates.py")
+    )
     cells = memo.map(coordinates, points)
     rows = [cells[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
-    settings = asdict(config) | {"model_config": model, "lr_exponents": c, "widths": widths, "out": None}
+    settings = asdict(config) | {
+        "model_config": model,
+        "lr_exponents": c,
+        "widths": widths,
+        "out": None,
+    }
     return Result(settings, rows, fitted(widths, rows), predicted)
 
 

@@ -1,9 +1,10 @@
-"""Fine-tune a transformers model with an adapter: `loralab finetune`, or `python -m scaling.finetune`.
+"""Fine-tune a transformers model with an adapter: `loralab finetune`, or `python -m
+scaling.finetune`.
 
-Without an argument MiniLM learns which installed package a docstring belongs to, with no network. The folder of a run
-holds the adapter in PEFT's format, metrics.json, predictions.jsonl with one row an example, curves.png, and until it
-has finished its last checkpoint, from which --resume goes on. Exit code 0 when done, 1 when training failed, 2 when
-the input is wrong.
+Without an argument MiniLM learns which installed package a docstring belongs to, with no network.
+The folder of a run holds the adapter in PEFT's format, metrics.json, predictions.jsonl with one row
+an example, curves.png, and until it has finished its last checkpoint, from which --resume goes on.
+Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 
 import json
@@ -53,7 +54,10 @@ def _finetuned(config: Config, options: Options) -> None:
         return
     scores = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     before = ", ".join(f"{name} {value:.4g}" for name, value in result["before"].items())
-    print(f"{config.task}: {scores} on {result['examples']} examples held out (before training {before})")
+    print(
+        f"{config.task}: {scores} on {result['examples']} examples held out (before training "
+        f"{before})"
+    )
     print(f"adapter: {Path(result['folder']) / 'adapter'}")
 
 
@@ -61,12 +65,17 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
     settings = json.loads(json.dumps(asdict(config), default=str))
     if config.peft is not None:
-        settings["peft"] = peft_settings(config)  # a run is of what the file holds, wherever it lies
+        # a run is of what the file holds, wherever it lies
+        settings["peft"] = peft_settings(config)
     here = Path(__file__)
     find(config.task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{config.task}.py")
     folder = (
-        options.out or home() / "runs" / FAMILY / f"{config.task}-{run_key(FAMILY, config.task, settings, '')[:12]}"
+        options.out
+        or home()
+        / "runs"
+        / FAMILY
+        / f"{config.task}-{run_key(FAMILY, config.task, settings, '')[:12]}"
     )
 
     def look() -> dict[str, Any] | None:

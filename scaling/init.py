@@ -1,12 +1,15 @@
-"""Write the start of an adapter for another tool to train: `loralab init`, or `python -m scaling.init`.
+"""Write the start of an adapter for another tool to train: `loralab init`, or `python -m
+scaling.init`.
 
-    loralab init --model folder-or-hub-name --task causal_lm --train text.txt --scheme eva --rank 8 --out start
+    loralab init --model folder-or-hub-name --task causal_lm --train text.txt --scheme eva --rank 8
+    --out start
 
-The flags are those of loralab finetune, and the start is the one that it would begin at; of those about training only
-the batch and the seed matter, which say what a start that learns from data is shown. The folder is an ordinary PEFT
-adapter at which the model computes what the base does: PEFT goes on from it by
-PeftModel.from_pretrained(base, folder, is_trainable=True), and so do the tools that are made of PEFT. Exit code 0 when
-written, 2 when the input is wrong or the start cannot be handed over.
+The flags are those of loralab finetune, and the start is the one that it would begin at; of those
+about training only the batch and the seed matter, which say what a start that learns from data is
+shown. The folder is an ordinary PEFT adapter at which the model computes what the base does: PEFT
+goes on from it by PeftModel.from_pretrained(base, folder, is_trainable=True), and so do the tools
+that are made of PEFT. Exit code 0 when written, 2 when the input is wrong or the start cannot be
+handed over.
 """
 
 import os
@@ -52,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
 def _written(config: Config, options: Options) -> None:
     check_portable(config)
     check_free(options.out)
-    from scaling.training.preparation import ready, shown  # transformers, which takes seconds to load
+    # transformers, which takes seconds to load
+    from scaling.training.preparation import ready, shown
 
     job = ready(config)
     report, seen = shown(config, job, lambda batches: _attached(config, job, batches))
@@ -64,14 +68,20 @@ def _written(config: Config, options: Options) -> None:
         return
     lora.save(job.loaded.model, options.out)
     _tell(report, layers, seen)
-    print(f'adapter: {options.out}; peft.PeftModel.from_pretrained(base, "{options.out}", is_trainable=True) goes on')
+    print(
+        f'adapter: {options.out}; peft.PeftModel.from_pretrained(base, "{options.out}", '
+        "is_trainable=True) goes on"
+    )
     print("from it, as do axolotl (lora_model_dir) and LLaMA-Factory (adapter_name_or_path)")
 
 
 def check_portable(config: Config) -> None:
-    """Raise ValueError for a start, or a way of training, that a PEFT adapter cannot carry to another tool."""
+    """Raise ValueError for a start, or a way of training, that a PEFT adapter cannot carry to
+    another tool."""
     if config.peft is not None:
-        raise ValueError("peft is trained, by loralab finetune; a start is of a scheme of this library")
+        raise ValueError(
+            "peft is trained, by loralab finetune; a start is of a scheme of this library"
+        )
     options: dict[str, Any] = dict(config.scheme_options)
     try:
         W, stats = sample((16, 8))
@@ -82,26 +92,31 @@ def check_portable(config: Config) -> None:
         raise ValueError(_not_zero(config.scheme))
     if lora.VARIANTS[config.variant].exported_as != config.variant:
         raise ValueError(
-            f"variant {config.variant!r} is a way of training that a PEFT adapter does not hold: another tool would "
+            f"variant {config.variant!r} is a way of training that a PEFT adapter does not hold: "
+            "another tool would "
             "train plain LoRA from it; use loralab finetune, or variant plain or dora"
         )
     if not (config.train_a and config.train_b):
         raise ValueError(
-            "a PEFT adapter does not say which factor is frozen, so another tool would train both; leave train_a and "
+            "a PEFT adapter does not say which factor is frozen, so another tool would train "
+            "both; leave train_a and "
             "train_b out and freeze the factor there, or use loralab finetune"
         )
 
 
 def _not_zero(scheme: str) -> str:
     return (
-        f"scheme {scheme!r} starts at B A != 0: another tool would add B A to the base at step 0, or train the pair "
-        "B0 A0 that must stay frozen to cancel it; use loralab finetune or lora.attach, which carry the pair, or a "
+        f"scheme {scheme!r} starts at B A != 0: another tool would add B A to the base at step 0, "
+        "or train the pair "
+        "B0 A0 that must stay frozen to cancel it; use loralab finetune or lora.attach, which "
+        "carry the pair, or a "
         "scheme that starts at zero, such as eva"
     )
 
 
 def check_free(folder: Path) -> None:
-    """Raise ValueError where the folder holds something, or cannot be written: before a model is loaded."""
+    """Raise ValueError where the folder holds something, or cannot be written: before a model is
+    loaded."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is not an empty folder; choose another --out")
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -115,13 +130,15 @@ def _attached(config: Config, job: "Ready", batches: Iterator[Any]) -> tuple[lor
     found, _ = targets(model, adapter)
     if lora.SCHEMES[config.scheme].needs in ("inputs", "gradient"):
         check_vectors(found, config.scheme)
-    _, seen = learned(model, found, adapter, batches, job.task.loss and job.task.loss(job.loaded), None, {})
+    _, seen = learned(
+        model, found, adapter, batches, job.task.loss and job.task.loss(job.loaded), None, {}
+    )
     return lora.attach(model, adapter, stats=seen or None), seen
 
 
 def explained(A: Tensor, stats: lora.Statistics) -> float | None:
-    """The part of the variance of the inputs that lies in the row space of A; of a sketch, a lower bound. None where
-    the inputs do not vary, or A is zero."""
+    """The part of the variance of the inputs that lies in the row space of A; of a sketch, a lower
+    bound. None where the inputs do not vary, or A is zero."""
     variance = stats.variance().item()
     if variance == 0 or not A.any():
         return None
@@ -131,9 +148,13 @@ def explained(A: Tensor, stats: lora.Statistics) -> float | None:
 def _tell(report: lora.Report, layers: Mapping[str, lora.LoRALinear], seen: Seen) -> None:
     rows = []
     for row in report.layers:
-        known = {"variance explained": explained(layers[row.name].A, seen[row.name])} if seen else {}
+        known = (
+            {"variance explained": explained(layers[row.name].A, seen[row.name])} if seen else {}
+        )
         size = "x".join(map(str, row.shape))
-        rows.append({"layer": row.name, "shape": size, "rank": row.rank, "scale": f"{row.scale:g}", **known})
+        rows.append(
+            {"layer": row.name, "shape": size, "rank": row.rank, "scale": f"{row.scale:g}", **known}
+        )
     print(str(report).splitlines()[0])
     show(records_table("", rows))
     for name, reason in report.skipped.items():

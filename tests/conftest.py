@@ -1,4 +1,5 @@
-"""Settings of the whole suite, and a small checkout of its own for what runs loralab as a program."""
+"""Settings of the whole suite, and a small checkout of its own for what runs loralab as a
+program."""
 
 import os
 import shutil
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "MPLBACKEND": "agg"}  # before anything reads them
+# before anything reads them
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "MPLBACKEND": "agg"}
 
 import pytest
 import torch
@@ -48,7 +50,12 @@ class Config:
 
 CLAIMS = (
     Claim("F1", "Numbers | are small.", "derived", (Check("0", Within(high=1)),)),
-    Claim("F2", "Numbers are large.", "0000.00000", (Check("2", Within(low=2), expected=Verdict.REFUTED),)),
+    Claim(
+        "F2",
+        "Numbers are large.",
+        "0000.00000",
+        (Check("2", Within(low=2), expected=Verdict.REFUTED),),
+    ),
 )
 
 
@@ -64,7 +71,8 @@ def measure(config, memo):
         raise RuntimeError("the shift is out of this world")
     cells = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
     x = [cell["x"] for cell in cells]
-    return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, {"numbers": [{"count": len(x)}]})
+    tables = {"numbers": [{"count": len(x)}]}
+    return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, tables)
 
 
 PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2))
@@ -88,7 +96,9 @@ def figures(data):
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A project of one family in a folder of its own, with a copy of loralab."""
-    shutil.copytree(ROOT / "loralab", tmp_path / "loralab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "loralab", tmp_path / "loralab", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name, text in {
         "proxies/__init__.py": "",
         "proxies/fake.py": FAMILY,
@@ -108,7 +118,10 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """Start `loralab ...`, or `python -m proxies.fake ...`, in that checkout."""
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        command = {"loralab": ["-c", "from loralab.cli import main; main()"], "fake": ["-m", "proxies.fake"]}[program]
+        command = {
+            "loralab": ["-c", "from loralab.cli import main; main()"],
+            "fake": ["-m", "proxies.fake"],
+        }[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
@@ -137,11 +150,14 @@ def run(start: Callable[..., "subprocess.Popen[str]"]) -> Run:
 
 @pytest.fixture
 def caught(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Assert that a check passes, and that it fails once the name, an attribute or a key of `where`, means `wrong`."""
+    """Assert that a check passes, and that it fails once the name, an attribute or a key of
+    `where`, means `wrong`."""
 
     def caught(where: Any, name: str, wrong: Any, check: Callable[[], None]) -> None:
         check()
-        (monkeypatch.setitem if isinstance(where, dict) else monkeypatch.setattr)(where, name, wrong)
+        (monkeypatch.setitem if isinstance(where, dict) else monkeypatch.setattr)(
+            where, name, wrong
+        )
         with pytest.raises(AssertionError):
             check()
 

@@ -28,7 +28,9 @@ def test_the_library_example_runs_and_its_adapter_loads_in_peft(tmp_path, monkey
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-def test_the_example_for_peft_users_runs_and_its_adapter_loads_in_peft(tmp_path, monkeypatch, capsys):
+def test_the_example_for_peft_users_runs_and_its_adapter_loads_in_peft(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     with torch.random.fork_rng(devices=[]):
@@ -36,7 +38,9 @@ def test_the_example_for_peft_users_runs_and_its_adapter_loads_in_peft(tmp_path,
         exec(EXAMPLES[1], names)
         torch.manual_seed(0)
         base = LlamaForCausalLM(LlamaConfig(**names["sizes"])).eval()
-    assert len(set(re.findall(r"rank (\d+)", capsys.readouterr().out))) > 1, "the ranks were shared out"
+    assert len(set(re.findall(r"rank (\d+)", capsys.readouterr().out))) > 1, (
+        "the ranks were shared out"
+    )
     model, tokens = names["model"].eval(), names["batches"][0]["input_ids"]
     expected = model(tokens).logits
     assert not torch.equal(base(tokens).logits, expected)

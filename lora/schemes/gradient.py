@@ -1,8 +1,10 @@
-"""Schemes that see the loss gradient G = E[g x^T] of the weight, or Q = E[|g|^2 x x^T], the signal it gives to B.
+"""Schemes that see the loss gradient G = E[g x^T] of the weight, or Q = E[|g|^2 x x^T], the signal
+it gives to B.
 
-None depends on the scale of the loss: G and Q are divided by their largest entry before anything else, so that neither
-loss scaling nor a gradient too small for float32 changes a start. A gradient that is zero throughout is refused: it
-means that the loss does not reach the layer, and every direction would be arbitrary. Singular values G = U S V^T.
+None depends on the scale of the loss: G and Q are divided by their largest entry before anything
+else, so that neither loss scaling nor a gradient too small for float32 changes a start. A gradient
+that is zero throughout is refused: it means that the loss does not reach the layer, and every
+direction would be arbitrary. Singular values G = U S V^T.
 """
 
 import math
@@ -17,17 +19,22 @@ from lora.schemes.weight import balanced
 from lora.statistics import Statistics
 
 
-def lora_ga(W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 16.0) -> Factors:
-    """A = c V_{1..r}^T and B = c U_{r+1..2r}, c = out^(1/4) / sqrt(gamma) (arXiv:2407.05000, scale "stable").
+def lora_ga(
+    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 16.0
+) -> Factors:
+    """A = c V_{1..r}^T and B = c U_{r+1..2r}, c = out^(1/4) / sqrt(gamma) (arXiv:2407.05000, scale
+    "stable").
 
-    The first step of gradient descent then moves W along B B^T G + G A^T A = c^2 G_2r, the best rank-2r
-    approximation of G. As in the paper's code neither factor carries singular values; PEFT's B does, and grows with
-    the loss. B A depends on the signs of singular pairs and only the two spans are defined. Needs 2 r <= min(out, in).
+    The first step of gradient descent then moves W along B B^T G + G A^T A = c^2 G_2r, the best
+    rank-2r approximation of G. As in the paper's code neither factor carries singular values;
+    PEFT's B does, and grows with the loss. B A depends on the signs of singular pairs and only the
+    two spans are defined. Needs 2 r <= min(out, in).
     """
     _positive("lora_ga", "gamma", gamma)
     if 2 * rank > min(W.shape):
         raise ValueError(
-            f"lora_ga takes 2 r singular pairs of the gradient, so rank must be at most min(out, in) / 2 = "
+            "lora_ga takes 2 r singular pairs of the gradient, so rank must be at most min(out, "
+            "in) / 2 = "
             f"{min(W.shape) // 2}, got {rank}"
         )
     U, S, Vh = top_svd(_gradient("lora_ga", W, stats), 2 * rank, rng)
@@ -36,12 +43,16 @@ def lora_ga(W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statis
     return Factors(c * U[:, rank:], c * Vh[:rank])
 
 
-def lora_one(W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 128.0) -> Factors:
-    """B = U_r (S_r/S_1)^1/2 / sqrt(gamma) and A = (S_r/S_1)^1/2 V_r^T / sqrt(gamma) of -G (arXiv:2502.01235).
+def lora_one(
+    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 128.0
+) -> Factors:
+    """B = U_r (S_r/S_1)^1/2 / sqrt(gamma) and A = (S_r/S_1)^1/2 V_r^T / sqrt(gamma) of -G
+    (arXiv:2502.01235).
 
-    B A is a descent step of spectral norm 1/gamma in the best rank-r direction. The roots follow the released code
-    (its description lacks them). That code also starts at W + s B A; here, as for every scheme, the frozen pair
-    carries s B A, so training starts at the pretrained function: a deliberate departure.
+    B A is a descent step of spectral norm 1/gamma in the best rank-r direction. The roots follow
+    the released code (its description lacks them). That code also starts at W + s B A; here, as for
+    every scheme, the frozen pair carries s B A, so training starts at the pretrained function: a
+    deliberate departure.
     """
     _positive("lora_one", "gamma", gamma)
     G = _gradient("lora_one", W, stats)
@@ -50,15 +61,23 @@ def lora_one(W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Stati
 
 
 def nystrom_grad(
-    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, xi: float = 1.0, side: str = "in"
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    *,
+    stats: Statistics,
+    xi: float = 1.0,
+    side: str = "in",
 ) -> Factors:
-    """A random sketch of G on one side, zero on the other: the Nyström start of arXiv:2410.18965 for what is learnt.
+    """A random sketch of G on one side, zero on the other: the Nyström start of arXiv:2410.18965
+    for what is learnt.
 
-    That paper's theory sketches the matrix to be learnt, which at zero is G up to a factor; its LoRA start sketches
-    W instead (see `nystrom`). side "in" gives A = xi N G / (sqrt(3) |G|_F) with N (r, out), side "out" gives
-    B = xi sqrt(out / (3 r)) G N / |G|_F with N (in, r), N standard normal. At xi = 1 the factor has the mean square
-    of `init_a` or `init_b`, whose learning rates therefore carry over; it depends neither on the scale of the loss
-    nor on s. Derived here.
+    That paper's theory sketches the matrix to be learnt, which at zero is G up to a factor; its
+    LoRA start sketches W instead (see `nystrom`). side "in" gives A = xi N G / (sqrt(3) |G|_F) with
+    N (r, out), side "out" gives B = xi sqrt(out / (3 r)) G N / |G|_F with N (in, r), N standard
+    normal. At xi = 1 the factor has the mean square of `init_a` or `init_b`, whose learning rates
+    therefore carry over; it depends neither on the scale of the loss nor on s. Derived here.
     """
     _positive("nystrom_grad", "xi", xi)
     out, in_ = W.shape
@@ -67,7 +86,9 @@ def nystrom_grad(
     if side == "in":
         return Factors(W.new_zeros(out, rank), normal(W, rank, out, rng=rng) @ G)
     if side == "out":
-        return Factors((out / rank) ** 0.5 * G @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_))
+        return Factors(
+            (out / rank) ** 0.5 * G @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_)
+        )
     raise ValueError(f'nystrom_grad: side must be "in" or "out", got {side!r}')
 
 
@@ -83,17 +104,23 @@ def gradient_signal(
 ) -> Factors:
     """The rows of A are the top r eigenvectors of Q, and B = 0: derived here.
 
-    At B = 0 the gradient of one token reaches B alone, with E|dL/dB|^2 = s^2 tr(A Q A^T); over orthonormal rows the
-    top eigenspace of Q is its exact maximum, where that of E[x x^T] (`eva`) is so only if |g|^2 and x x^T are
-    uncorrelated. `rho` and `per_parameter` are for `attach`, which shares out the ranks.
+    At B = 0 the gradient of one token reaches B alone, with E|dL/dB|^2 = s^2 tr(A Q A^T); over
+    orthonormal rows the top eigenspace of Q is its exact maximum, where that of E[x x^T] (`eva`) is
+    so only if |g|^2 and x x^T are uncorrelated. `rho` and `per_parameter` are for `attach`, which
+    shares out the ranks.
     """
     del rho, per_parameter
     shape = (W.shape[1],) * 2
     if (sketch := stats.weighted_sketch) is None:
-        Q = _seen("gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, shape)
-        _, S, Vh = top_svd(Q, rank, rng)  # Q is positive semidefinite: its singular vectors are its eigenvectors
+        Q = _seen(
+            "gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, shape
+        )
+        # Q is positive semidefinite: its singular vectors are its eigenvectors
+        _, S, Vh = top_svd(Q, rank, rng)
     else:
-        _seen("gradient_signal", "weighted_sketch", sketch.factor, W, (W.shape[1], len(sketch.values)))
+        _seen(
+            "gradient_signal", "weighted_sketch", sketch.factor, W, (W.shape[1], len(sketch.values))
+        )
         S, V = stats.signal_axes(rank)
         S, Vh = (S / S[0]).to(W), V.mT.to(W).contiguous()
     _warn_of_arbitrary("gradient_signal", S, torch.Size(shape))
@@ -110,13 +137,15 @@ def tsd_init(
     mode: str = "rate",
     eps: float = 1e-6,
 ) -> Factors:
-    """LoRA-Init: s B A = sum over i in I of s_i u_i v_i^T, split evenly, I the r task-specific directions of W.
+    """LoRA-Init: s B A = sum over i in I of s_i u_i v_i^T, split evenly, I the r task-specific
+    directions of W.
 
-    I holds the r largest change rates |u_i^T D v_i| / (s_i + eps s_1) over the singular triplets of W
-    (arXiv:2409.01035; eps is not published). The paper takes D from a hundred steps of LoRA. Here D = G, the update
-    of one full step, whose length cancels in the ranking: it needs no training first, and finds planted directions
-    at least as well. mode "abs" does not divide by s_i, which is the direction's first-order effect on the loss.
-    Singular values that are rounding of zero have no directions of their own and are chosen last.
+    I holds the r largest change rates |u_i^T D v_i| / (s_i + eps s_1) over the singular triplets of
+    W (arXiv:2409.01035; eps is not published). The paper takes D from a hundred steps of LoRA. Here
+    D = G, the update of one full step, whose length cancels in the ranking: it needs no training
+    first, and finds planted directions at least as well. mode "abs" does not divide by s_i, which
+    is the direction's first-order effect on the loss. Singular values that are rounding of zero
+    have no directions of their own and are chosen last.
     """
     _positive("tsd_init", "eps", eps)
     if mode not in ("rate", "abs"):
@@ -135,16 +164,24 @@ def _gradient(scheme: str, W: Tensor, stats: Statistics) -> Tensor:
     return _seen(scheme, "gradient", stats.gradient, W, tuple(W.shape))
 
 
-def _seen(scheme: str, name: str, value: Tensor | None, W: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _seen(
+    scheme: str, name: str, value: Tensor | None, W: Tensor, shape: tuple[int, ...]
+) -> Tensor:
     """A statistic in W's dtype and on its device, divided by its largest entry."""
     if value is None:
         raise ValueError(f"{scheme} needs stats.{name}, which was not collected")
     if value.shape != shape:
-        raise ValueError(f"{scheme}: stats.{name} must have shape {shape}, got {tuple(value.shape)}")
+        raise ValueError(
+            f"{scheme}: stats.{name} must have shape {shape}, got {tuple(value.shape)}"
+        )
     if bad := int((~value.isfinite()).sum()):
-        raise ValueError(f"{scheme}: stats.{name} must be finite, got {bad} entries that are NaN or infinite")
+        raise ValueError(
+            f"{scheme}: stats.{name} must be finite, got {bad} entries that are NaN or infinite"
+        )
     if not value.any():
-        raise ValueError(f"{scheme}: stats.{name} is zero throughout, so the loss does not depend on this layer")
+        raise ValueError(
+            f"{scheme}: stats.{name} is zero throughout, so the loss does not depend on this layer"
+        )
     return (value.detach() / value.abs().max()).to(W.device, W.dtype)
 
 
@@ -156,7 +193,8 @@ def _positive(scheme: str, name: str, value: float) -> None:
 def _warn_of_arbitrary(scheme: str, S: Tensor, shape: torch.Size) -> None:
     if arbitrary := int((noise(S, shape) >= S).sum()):
         warnings.warn(
-            f"{scheme}: the gradient has only {len(S) - arbitrary} of the {len(S)} directions asked for; the others "
+            f"{scheme}: the gradient has only {len(S) - arbitrary} of the {len(S)} directions "
+            "asked for; the others "
             "are an arbitrary orthonormal completion",
             stacklevel=4,
         )

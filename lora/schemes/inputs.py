@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 from lora.schemes.scheme import Factors, normal
 from lora.statistics import Statistics
 
-# Below this part of the largest eigenvalue the products of a float32 Gram hold nothing but rounding.
+# Below this part of the largest eigenvalue the products of a float32 Gram hold nothing but
+# rounding.
 NOISE = torch.finfo(torch.float32).eps
 
 
@@ -23,27 +24,30 @@ def eva(
     center: bool = True,
     whiten: bool = False,
 ) -> Factors:
-    """B = 0 and the rows of A the top r eigenvectors of the inputs' covariance C = E[x x^T] - E[x] E[x]^T
-    (EVA, arXiv:2410.07170).
+    """B = 0 and the rows of A the top r eigenvectors of the inputs' covariance C = E[x x^T] - E[x]
+    E[x]^T (EVA, arXiv:2410.07170).
 
-    The field's code takes the centred C, the default here; the paper's theorem is about the second moment E[x x^T],
-    `center=False`. They differ much where the inputs' mean is large. With `whiten` row j is divided by sqrt(lambda_j),
-    so that every entry of A x has variance 1 (uncentred: mean square 1). In each eigenvector the entry of largest
-    magnitude is positive. Where the inputs vary in fewer than r directions, random orthonormal ones complete the
-    rows, of norm 1 also with `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
+    The field's code takes the centred C, the default here; the paper's theorem is about the second
+    moment E[x x^T], `center=False`. They differ much where the inputs' mean is large. With `whiten`
+    row j is divided by sqrt(lambda_j), so that every entry of A x has variance 1 (uncentred: mean
+    square 1). In each eigenvector the entry of largest magnitude is positive. Where the inputs vary
+    in fewer than r directions, random orthonormal ones complete the rows, of norm 1 also with
+    `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
     """
     del scale, rho
     _check("eva", W, stats)
     values, vectors = stats.axes(rank, center)
     alive = int((values > NOISE * values[0].clamp(min=0)).sum())
     tokens = math.ceil(stats.count) if stats.tokens is None else stats.tokens
-    alive = min(alive, max(tokens - center, 0))  # n points span n directions, n - 1 about their mean
+    # n points span n directions, n - 1 about their mean
+    alive = min(alive, max(tokens - center, 0))
     V = vectors[:, :alive]
     largest = V.gather(0, V.abs().argmax(0, keepdim=True))
     V = V * torch.where(largest < 0, -1, 1)
     if alive < rank:
         warnings.warn(
-            f"the inputs vary in only {alive} of the {rank} directions asked for ({tokens} tokens); the others "
+            f"the inputs vary in only {alive} of the {rank} directions asked for ({tokens} "
+            "tokens); the others "
             "start at random",
             stacklevel=3,
         )
@@ -63,13 +67,15 @@ def corda(
     mode: str = "ipm",
     damping: float = 0.01,
 ) -> Factors:
-    """Triplets of the SVD U S V^T of W P: B = U (S/s)^1/2 and A = (S/s)^1/2 V^T P^-1 (CorDA, arXiv:2406.05223).
+    """Triplets of the SVD U S V^T of W P: B = U (S/s)^1/2 and A = (S/s)^1/2 V^T P^-1 (CorDA,
+    arXiv:2406.05223).
 
-    P = C / (Tr C / in) + damping I, with C = E[x x^T] the second moment: the division makes the factors independent of
-    the unit of x, and leaves B A as it was. `damping` is fixed; the authors double theirs until P inverts well, which
-    an eigen-solve always does. mode "ipm" takes the r largest triplets, so that s B A is the rank-r matrix nearest
-    to W in |(W - s B A) P|; "kpm" the r smallest, to keep what the inputs use most. "sqrt" is "ipm" with P^1/2,
-    nearest in the error of the output itself, E|(W - s B A) x|^2 (up to the damping; derived).
+    P = C / (Tr C / in) + damping I, with C = E[x x^T] the second moment: the division makes the
+    factors independent of the unit of x, and leaves B A as it was. `damping` is fixed; the authors
+    double theirs until P inverts well, which an eigen-solve always does. mode "ipm" takes the r
+    largest triplets, so that s B A is the rank-r matrix nearest to W in |(W - s B A) P|; "kpm" the
+    r smallest, to keep what the inputs use most. "sqrt" is "ipm" with P^1/2, nearest in the error
+    of the output itself, E|(W - s B A) x|^2 (up to the damping; derived).
     """
     del rng
     if mode not in ("ipm", "kpm", "sqrt"):
@@ -77,7 +83,9 @@ def corda(
     if not (math.isfinite(damping) and damping > 0):
         raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
     if stats.covariance_sketch is not None:
-        raise ValueError("corda needs the whole second moment, and only a sketch was kept; collect without axes")
+        raise ValueError(
+            "corda needs the whole second moment, and only a sketch was kept; collect without axes"
+        )
     _check("corda", W, stats)
     values, Q = stats.axes(center=False)
     mean = values.mean()
@@ -102,7 +110,8 @@ def _complement(V: Tensor, columns: int, rng: Generator) -> Tensor:
 def _check(scheme: str, W: Tensor, stats: Statistics) -> None:
     if stats.mean.shape != (W.shape[1],):
         raise ValueError(
-            f"{scheme}: the statistics are of inputs of width {stats.mean.shape[0]}, W has {W.shape[1]} columns"
+            f"{scheme}: the statistics are of inputs of width {stats.mean.shape[0]}, W has "
+            f"{W.shape[1]} columns"
         )
     sketch = stats.covariance_sketch
     if bad := int((~(stats.second_moment if sketch is None else sketch.factor).isfinite()).sum()):

@@ -1,4 +1,5 @@
-"""What a scheme is: a rule for the starting factors, what the rule needs to see, and where it comes from."""
+"""What a scheme is: a rule for the starting factors, what the rule needs to see, and where it comes
+from."""
 
 import math
 import warnings
@@ -24,7 +25,8 @@ class Factors(NamedTuple):
 class Scheme:
     """A row of `SCHEMES`: the rule, what it needs to see, and where it comes from.
 
-    `needs` is "nothing" (only the shape of W), "weight", "inputs" or "gradient"; `source` an arXiv id or "derived".
+    `needs` is "nothing" (only the shape of W), "weight", "inputs" or "gradient"; `source` an arXiv
+    id or "derived".
     """
 
     rule: Callable[..., Factors]
@@ -42,27 +44,32 @@ class Scheme:
     ) -> Factors:
         """The factors for one weight W (out, in), in its dtype and on its device.
 
-        `scale` is s of the update s B A; `stats` is for the schemes that need inputs or gradients, and ignored by the
-        others; `rng` defaults to a generator seeded with 0, and its draws do not depend on W's device. Half-precision
-        weights are handled in float32 and the factors cast once at the end.
+        `scale` is s of the update s B A; `stats` is for the schemes that need inputs or gradients,
+        and ignored by the others; `rng` defaults to a generator seeded with 0, and its draws do not
+        depend on W's device. Half-precision weights are handled in float32 and the factors cast
+        once at the end.
 
-        Raises ValueError for a rank outside 1..min(out, in), a scale that is not positive, a non-finite W or missing
-        stats.
+        Raises ValueError for a rank outside 1..min(out, in), a scale that is not positive, a
+        non-finite W or missing stats.
         """
         if W.ndim != 2:
             raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
         if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= min(W.shape):
-            raise ValueError(f"rank must be an integer from 1 to min(out, in) = {min(W.shape)}, got {rank!r}")
+            raise ValueError(
+                f"rank must be an integer from 1 to min(out, in) = {min(W.shape)}, got {rank!r}"
+            )
         if not (math.isfinite(scale) and scale > 0):
             raise ValueError(f"scale must be positive and finite, got {scale!r}")
-        # the extremes carry NaN and infinity, and are found in a tenth of the time that counting takes
+        # the extremes carry NaN and infinity, and are found in a tenth of the time that counting
+        # takes
         if self.needs != "nothing" and not torch.stack(W.detach().aminmax()).isfinite().all():
             bad = int((~W.isfinite()).sum())
             raise ValueError(f"W must be finite, got {bad} entries that are NaN or infinite")
         if self.needs in ("inputs", "gradient"):
             if stats is None:
                 raise ValueError(
-                    f"{self.rule.__name__} needs the statistics of the layer; pass stats, or batches to attach"
+                    f"{self.rule.__name__} needs the statistics of the layer; pass stats, or "
+                    "batches to attach"
                 )
             options["stats"] = stats
         rng = Generator().manual_seed(0) if rng is None else rng
@@ -83,13 +90,15 @@ def uniform(W: Tensor, *shape: int, bound: float, rng: Generator) -> Tensor:
 def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
     """The factors with every dead direction started at random in A, as `init_a` would.
 
-    Where a column of B and its row of A both vanish (a rank-deficient W) neither would ever receive a gradient.
+    Where a column of B and its row of A both vanish (a rank-deficient W) neither would ever receive
+    a gradient.
     """
     dead = (B.norm(dim=0) + A.norm(dim=1)) == 0
     if not dead.any():
         return Factors(B, A)
     warnings.warn(
-        f"{int(dead.sum())} of the {len(dead)} directions asked for vanish in this weight; they start at random",
+        f"{int(dead.sum())} of the {len(dead)} directions asked for vanish in this weight; they "
+        "start at random",
         stacklevel=3,
     )
     fresh = uniform(A, *A.shape, bound=A.shape[1] ** -0.5, rng=rng)

@@ -1,4 +1,5 @@
-"""Schemes that see the weight W = U S V^T; subscript r: the first r singular triplets, -r: the last r."""
+"""Schemes that see the weight W = U S V^T; subscript r: the first r singular triplets, -r: the last
+r."""
 
 import math
 
@@ -10,9 +11,11 @@ from lora.schemes.scheme import Factors, normal
 
 
 def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = False) -> Factors:
-    """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T (arXiv:2404.02948).
+    """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T
+    (arXiv:2404.02948).
 
-    Above 512 the triplets are found at random (see `lora.linalg` for when that is accurate); `exact` forbids it.
+    Above 512 the triplets are found at random (see `lora.linalg` for when that is accurate);
+    `exact` forbids it.
     """
     U, S, Vh = top_svd(W, rank, rng, exact)
     return balanced(U, S, Vh, noise(S, W.shape), scale)
@@ -28,28 +31,35 @@ def milora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
 def olora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """B = Q_r and A = R_r = Q_r^T W of the QR decomposition W = Q R (arXiv:2406.01775).
 
-    Without pivoting range(B) is that of the first r columns of W, so those are all that is decomposed, and the start
-    depends on the order of the inputs. As published, B A is not divided by s: the start s B A is s times the
-    projection of W. The frozen pair carries it whatever s is, so the function at step 0 is exact.
+    Without pivoting range(B) is that of the first r columns of W, so those are all that is
+    decomposed, and the start depends on the order of the inputs. As published, B A is not divided
+    by s: the start s B A is s times the projection of W. The frozen pair carries it whatever s is,
+    so the function at step 0 is exact.
     """
     Q, R = torch.linalg.qr(W[:, :rank])
-    Q = Q * torch.where(R.diagonal() < 0, -1, 1)  # the decomposition with a positive diagonal is the unique one
+    # the decomposition with a positive diagonal is the unique one
+    Q = Q * torch.where(R.diagonal() < 0, -1, 1)
     return Factors(Q, Q.mT @ W)
 
 
 def mica(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
-    """B = U_-r, the r smallest of the min(out, in) left singular vectors, and A = 0 (arXiv:2604.01694).
+    """B = U_-r, the r smallest of the min(out, in) left singular vectors, and A = 0
+    (arXiv:2604.01694).
 
     The method keeps B frozen and trains A alone: that is Config(scheme="mica", train_b=False).
     """
     return Factors(svd(W)[0][:, -rank:], W.new_zeros(rank, W.shape[1]))
 
 
-def nystrom(W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: str = "in") -> Factors:
-    """A sketch of W on one side, zero on the other (NoRA, arXiv:2410.18965, with the released code's scale xi/s).
+def nystrom(
+    W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: str = "in"
+) -> Factors:
+    """A sketch of W on one side, zero on the other (NoRA, arXiv:2410.18965, with the released
+    code's scale xi/s).
 
-    side "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B = 0; side "out"
-    gives B = (xi/s) W N with N (in, r), the paper's X0 = W Omega, and A = 0. N is standard normal.
+    side "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B = 0;
+    side "out" gives B = (xi/s) W N with N (in, r), the paper's X0 = W Omega, and A = 0. N is
+    standard normal.
     """
     if not (math.isfinite(xi) and xi > 0):
         raise ValueError(f"nystrom: xi must be positive and finite, got {xi!r}")

@@ -8,10 +8,11 @@
 
     check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(zero_product=True, weight=(1, 0)))
 
-Every scheme is held to the contract: a deterministic function of its arguments and its own generator, which changes
-none of them, does not depend on the order of the data, gives finite factors of the right shape and type with no dead
-direction, and refuses bad input. What a scheme claims beyond that is a row of `LAWS`, or handed over. A broken law is
-an AssertionError of one sentence.
+Every scheme is held to the contract: a deterministic function of its arguments and its own
+generator, which changes none of them, does not depend on the order of the data, gives finite
+factors of the right shape and type with no dead direction, and refuses bad input. What a scheme
+claims beyond that is a row of `LAWS`, or handed over. A broken law is an AssertionError of one
+sentence.
 """
 
 from typing import Any
@@ -39,8 +40,9 @@ def check_scheme(
 ) -> None:
     """Hold a row of `SCHEMES`, or any other scheme, to the contract and to its laws.
 
-    `laws` defaults to the scheme's row of `LAWS` where it is named and has its default options, and to none
-    otherwise. Weights are (out, in) = `shape`, and its transpose. Raises AssertionError naming the law that fails.
+    `laws` defaults to the scheme's row of `LAWS` where it is named and has its default options, and
+    to none otherwise. Weights are (out, in) = `shape`, and its transpose. Raises AssertionError
+    naming the law that fails.
     """
     if isinstance(scheme, str) and laws is None and not options:
         laws = LAWS.get(scheme)
@@ -56,9 +58,10 @@ def check_scheme(
 def check_round_trip(scheme: str | Scheme, *, rank: int = 4, **options: Any) -> None:
     """Hold a scheme to what it owes a whole model, here of two linear layers of at most 16.
 
-    The function at step 0 is the base model's bit for bit in float64, float32, bfloat16 and float16; an adapter that
-    was moved, saved and loaded has the same factors and outputs bit for bit; and stock PEFT computes the same function
-    from the folder, up to rounding. Raises AssertionError naming what fails, and ImportError where PEFT is missing.
+    The function at step 0 is the base model's bit for bit in float64, float32, bfloat16 and
+    float16; an adapter that was moved, saved and loaded has the same factors and outputs bit for
+    bit; and stock PEFT computes the same function from the folder, up to rounding. Raises
+    AssertionError naming what fails, and ImportError where PEFT is missing.
     """
     round_trip.check(*_row(scheme), rank, options)
 
@@ -68,6 +71,7 @@ def _row(scheme: str | Scheme) -> tuple[str, Scheme]:
 
 
 def sample(shape: tuple[int, int], seed: int = 0) -> tuple[Tensor, Statistics]:
-    """A weight (out, in) and consistent statistics in float64, W and G with evenly spread singular values."""
+    """A weight (out, in) and consistent statistics in float64, W and G with evenly spread singular
+    values."""
     W, x, g = tokens(shape, seed)
     return W, statistics_of(x, g)

@@ -1,4 +1,5 @@
-"""What every initialisation scheme is held to, whatever it claims: see `lora.testing.check_scheme`."""
+"""What every initialisation scheme is held to, whatever it claims: see
+`lora.testing.check_scheme`."""
 
 import warnings
 from dataclasses import replace
@@ -23,11 +24,17 @@ def contract(trial: Trial) -> None:
             trial.law(F.shape == size, f"{factor} must have shape {size}, got {tuple(F.shape)}")
             trial.law(F.dtype == dtype, f"{factor} must have W's type {dtype}, got {F.dtype}")
             trial.law(F.isfinite().all(), f"{factor} is not finite in {dtype}")
-        trial.law((B.norm(dim=0) + A.norm(dim=1) > 0).all(), f"a direction is dead, B_i = A_i = 0, in {dtype}")
+        trial.law(
+            (B.norm(dim=0) + A.norm(dim=1) > 0).all(),
+            f"a direction is dead, B_i = A_i = 0, in {dtype}",
+        )
     _pure(trial)
     _repeatable(trial)
     if trial.scheme.needs == "nothing":
-        trial.law(same(trial.start(), trial.start(trial.W + 1)), "depends on W, but is declared to need nothing")
+        trial.law(
+            same(trial.start(), trial.start(trial.W + 1)),
+            "depends on W, but is declared to need nothing",
+        )
     if trial.scheme.needs == "inputs":
         trial.start(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
     _gathered(trial)
@@ -43,7 +50,8 @@ def _pure(trial: Trial) -> None:
     shared = {tensor.untyped_storage().data_ptr() for tensor in seen}
     trial.law(
         not shared & {factor.untyped_storage().data_ptr() for factor in factors},
-        "a factor shares memory with the weight or the statistics, so training it would change them",
+        "a factor shares memory with the weight or the statistics, so training it would change "
+        "them",
     )
 
 
@@ -60,8 +68,8 @@ def _repeatable(trial: Trial) -> None:
 
 
 def _gathered(trial: Trial) -> None:
-    """The spans and sizes of B and A are the same for the tokens in any order and for shards of them, merged in any
-    order: only the rounding of the sums differs."""
+    """The spans and sizes of B and A are the same for the tokens in any order and for shards of
+    them, merged in any order: only the rounding of the sums differs."""
     B, A = trial.start()
     order = torch.randperm(len(trial.x), generator=Generator().manual_seed(5))
     x, g = trial.x[order], trial.g[order]
@@ -78,20 +86,24 @@ def _gathered(trial: Trial) -> None:
 
 
 def _degenerate(trial: Trial) -> None:
-    """Weights and statistics that vanish or have rank 1: refused by a ValueError, or a start that can train."""
+    """Weights and statistics that vanish or have rank 1: refused by a ValueError, or a start that
+    can train."""
     W, parts = trial.W, tensors(trial.stats)
     thin = lambda F: torch.outer(F[:, 0], F[0]) if F.ndim == 2 else F
     for what, change in (("zero", torch.zeros_like), ("of rank 1", thin)):
         poor = replace(trial.stats, **{key: change(value) for key, value in parts.items()})
         for where, weight, stats in (("weight", change(W), trial.stats), ("statistics", W, poor)):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # to say what is lacking is as it should be
+                # to say what is lacking is as it should be
+                warnings.simplefilter("ignore", UserWarning)
                 try:
                     B, A = trial.start(weight, stats)
                 except ValueError:
                     continue
             alive = (B.norm(dim=0) + A.norm(dim=1) > 0) & (B.isfinite().all() & A.isfinite().all())
-            trial.law(alive.all(), f"{where} {what}: a direction is dead (B_i = A_i = 0) or not finite")
+            trial.law(
+                alive.all(), f"{where} {what}: a direction is dead (B_i = A_i = 0) or not finite"
+            )
 
 
 def _refusals(trial: Trial) -> None:

@@ -22,7 +22,9 @@ def declared(trial: Trial, laws: Laws) -> None:
             trial.law(rank == trial.rank, f"{name} must have full rank, got {rank}")
         if name in laws.orthonormal:
             even = gram.trace() / trial.rank * torch.eye(trial.rank, dtype=F.dtype)
-            trial.law(even.any() and close(gram, even), f"{name} is not orthonormal up to its length")
+            trial.law(
+                even.any() and close(gram, even), f"{name} is not orthonormal up to its length"
+            )
     if laws.zero_product:
         trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if laws.balanced:
@@ -39,12 +41,16 @@ def _least(trial: Trial, objective: Objective, own: Factors, s: float) -> None:
     found = objective(own, trial.W, trial.stats, s)
     for rival in _rivals(trial, own, s):
         other = objective(rival, trial.W, trial.stats, s)
-        trial.law(found <= other + TOLERANCE, f"has {objective.__name__} {found:.12g}, where a rival has {other:.12g}")
+        trial.law(
+            found <= other + TOLERANCE,
+            f"has {objective.__name__} {found:.12g}, where a rival has {other:.12g}",
+        )
 
 
 def _rivals(trial: Trial, own: Factors, s: float) -> Iterator[Factors]:
-    """Other starts of the same rank: the best approximation of W, random range finders of W with 0 to 3 power
-    iterations, random orthonormal rows, and the start itself turned by angles of 1e-4 to 1 in random planes.
+    """Other starts of the same rank: the best approximation of W, random range finders of W with 0
+    to 3 power iterations, random orthonormal rows, and the start itself turned by angles of 1e-4 to
+    1 in random planes.
 
     A start that is no stationary point of its objective loses against one turn in two.
     """
@@ -60,7 +66,9 @@ def _rivals(trial: Trial, own: Factors, s: float) -> Iterator[Factors]:
         rows = torch.linalg.qr(normal(W.shape[1], rank)).Q.mT
         yield Factors(W @ rows.mT / s, rows)
         angle = 10 ** -(index % 5)
-        turns = [torch.linalg.matrix_exp(angle * (K - K.mT)) for K in (normal(n, n) / n for n in W.shape)]
+        turns = [
+            torch.linalg.matrix_exp(angle * (K - K.mT)) for K in (normal(n, n) / n for n in W.shape)
+        ]
         yield Factors(turns[0] @ own.B, own.A @ turns[1])
 
 
@@ -68,14 +76,19 @@ def _exponents(trial: Trial, laws: Laws) -> None:
     c, S, F = 4.0, trial.stats, trial.start()
     assert S.gradient is not None
     assert S.weighted_second_moment is not None
-    louder = replace(S, gradient=c * S.gradient, weighted_second_moment=c**2 * S.weighted_second_moment)
+    louder = replace(
+        S, gradient=c * S.gradient, weighted_second_moment=c**2 * S.weighted_second_moment
+    )
     for what, exponents, found in (
         ("W", laws.weight, lambda: trial.start(c * trial.W)),
         ("G", laws.gradient, lambda: trial.start(stats=louder)),
         ("s", laws.scale, lambda: trial.start(scale=c)),
     ):
         for name, before, after, p in zip("BA", F, found(), exponents or (), strict=False):
-            trial.law(close(after, c**p * before), f"{what} -> c {what} does not take {name} to c^{p:g} {name}")
+            trial.law(
+                close(after, c**p * before),
+                f"{what} -> c {what} does not take {name} to c^{p:g} {name}",
+            )
 
 
 def _rotations(trial: Trial, claimed: str) -> None:
@@ -84,7 +97,10 @@ def _rotations(trial: Trial, claimed: str) -> None:
         if claimed in (side, "both"):
             trial.law(not broken, f"{broken} does not follow a rotation on the {side}")
         elif trial.rank < min(trial.W.shape):  # at the largest rank a span may be the whole space
-            trial.law(bool(broken), f"follows a rotation on the {side} too, where only the other is declared")
+            trial.law(
+                bool(broken),
+                f"follows a rotation on the {side} too, where only the other is declared",
+            )
 
 
 def _broken_by_turning(trial: Trial, side: str) -> str:
@@ -110,7 +126,8 @@ def _broken_by_turning(trial: Trial, side: str) -> str:
 
 
 def _spans(trial: Trial, laws: Laws) -> None:
-    """At a weight and a gradient of rank 2 r or the largest, so that most directions are outside of their spans."""
+    """At a weight and a gradient of rank 2 r or the largest, so that most directions are outside of
+    their spans."""
     assert trial.stats.gradient is not None
     W, G = (_truncated(F, 2 * trial.rank) for F in (trial.W, trial.stats.gradient))
     for what, F, letters, start in (
@@ -119,8 +136,12 @@ def _spans(trial: Trial, laws: Laws) -> None:
     ):
         for letter, X, span in zip("BA", start(), (F, F.mT), strict=True) if letters else ():
             X = X.mT if letter == "A" else X
-            inside = letter not in letters or close(span @ torch.linalg.pinv(span, rtol=TOLERANCE) @ X, X)
-            trial.law(inside, f"{letter} leaves the {'range' if letter == 'B' else 'row space'} of {what}")
+            inside = letter not in letters or close(
+                span @ torch.linalg.pinv(span, rtol=TOLERANCE) @ X, X
+            )
+            trial.law(
+                inside, f"{letter} leaves the {'range' if letter == 'B' else 'row space'} of {what}"
+            )
 
 
 def _truncated(F: Tensor, rank: int) -> Tensor:
@@ -135,6 +156,12 @@ def _sketch(trial: Trial, factor: str) -> None:
     side = trial.W.shape[0] if factor == "A" else trial.W.shape[1]
     at_identity, at_weight = trial.start(torch.eye(side, dtype=torch.float64)), trial.start()
     if factor == "A":
-        trial.law(close(at_weight.A, at_identity.A @ trial.W), "A is not N W with an N of the generator alone")
+        trial.law(
+            close(at_weight.A, at_identity.A @ trial.W),
+            "A is not N W with an N of the generator alone",
+        )
     else:
-        trial.law(close(at_weight.B, trial.W @ at_identity.B), "B is not W N with an N of the generator alone")
+        trial.law(
+            close(at_weight.B, trial.W @ at_identity.B),
+            "B is not W N with an N of the generator alone",
+        )

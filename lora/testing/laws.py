@@ -1,4 +1,5 @@
-"""What each initialisation scheme claims beyond the contract, as data for `lora.testing.check_scheme`."""
+"""What each initialisation scheme claims beyond the contract, as data for
+`lora.testing.check_scheme`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,19 +18,18 @@ Objective = Callable[[Factors, Tensor, Statistics, float], Tensor]
 class Laws:
     """What a scheme claims beyond the contract, with s the scale; None and False claim nothing.
 
-    full_rank      a factor that is not zero has rank r
-    zero_product   B A = 0
-    orthonormal    of "A", "B" or "AB": the rows of A, the columns of B, up to one common length each
-    balanced       B^T B = A A^T
-    least          a quantity (factors, W, stats, s), of the size of 1, that no other start of rank r makes smaller
-    weight         (b, a): W -> c W takes (B, A) to (c^b B, c^a A)
-    gradient       the same for G -> c G with Q -> c^2 Q
-    scale          the same for s -> c s
-    rotations      W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A to R A^T A R^T: for
-                   "both", or for "left" (R = I) or "right" (L = I) and, below the largest rank, not for the other
-    in_weight      of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in its range
-    in_gradient    the same for G
-    sketch         of "A": A = N W with an N of the generator alone, so that turning N with W turns nothing; of "B":
+    full_rank      a factor that is not zero has rank r zero_product   B A = 0 orthonormal    of
+    "A", "B" or "AB": the rows of A, the columns of B, up to one common length each balanced
+    B^T B = A A^T least          a quantity (factors, W, stats, s), of the size of 1, that no other
+    start of rank r makes smaller weight         (b, a): W -> c W takes (B, A) to (c^b B, c^a A)
+    gradient       the same for G -> c G with Q -> c^2 Q scale          the same for s -> c s
+    rotations      W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A
+    to R A^T A R^T: for
+                   "both", or for "left" (R = I) or "right" (L = I) and, below the largest rank, not
+                       for the other
+    in_weight      of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
+    its range in_gradient    the same for G sketch         of "A": A = N W with an N of the
+    generator alone, so that turning N with W turns nothing; of "B":
                    B = W N
     """
 
@@ -52,7 +52,9 @@ def error(F: Factors, W: Tensor, stats: Statistics, s: float) -> Tensor:
     return torch.linalg.matrix_norm(W - s * F.B @ F.A) / torch.linalg.matrix_norm(W)
 
 
-def error_by_inputs(F: Factors, W: Tensor, stats: Statistics, s: float, damping: float = 0.01) -> Tensor:
+def error_by_inputs(
+    F: Factors, W: Tensor, stats: Statistics, s: float, damping: float = 0.01
+) -> Tensor:
     """|(W - s B A) P| / |W P| with P = M / (Tr M / in) + damping I (arXiv:2406.05223)."""
     M = stats.second_moment
     P = M / M.diagonal().mean() + damping * torch.eye(len(M), dtype=M.dtype)
@@ -76,7 +78,9 @@ def _missed(A: Tensor, moment: Tensor) -> Tensor:
 
 
 BLIND = Laws(weight=(0, 0), gradient=(0, 0), scale=(0, 0))
-SPECTRAL = Laws(balanced=True, weight=(0.5, 0.5), gradient=(0, 0), scale=(-0.5, -0.5), rotations="both")
+SPECTRAL = Laws(
+    balanced=True, weight=(0.5, 0.5), gradient=(0, 0), scale=(-0.5, -0.5), rotations="both"
+)
 LAWS = {
     "init_a": replace(BLIND, zero_product=True),
     "init_b": replace(BLIND, zero_product=True),
@@ -87,13 +91,23 @@ LAWS = {
     "olora": replace(BLIND, orthonormal="B", weight=(0, 1), rotations="left", in_weight="AB"),
     "mica": replace(BLIND, zero_product=True, orthonormal="B", rotations="both"),
     "nystrom": replace(
-        BLIND, zero_product=True, weight=(0, 1), scale=(0, -1), rotations="right", in_weight="A", sketch="A"
+        BLIND,
+        zero_product=True,
+        weight=(0, 1),
+        scale=(0, -1),
+        rotations="right",
+        in_weight="A",
+        sketch="A",
     ),
-    "eva": replace(BLIND, zero_product=True, orthonormal="A", rotations="both", least=variance_missed),
+    "eva": replace(
+        BLIND, zero_product=True, orthonormal="A", rotations="both", least=variance_missed
+    ),
     "corda": replace(SPECTRAL, balanced=False, least=error_by_inputs, in_weight="AB"),
     "lora_ga": replace(BLIND, orthonormal="AB", rotations="both", in_gradient="AB"),
     "lora_one": replace(BLIND, balanced=True, rotations="both", in_gradient="AB"),
     "nystrom_grad": replace(BLIND, zero_product=True, rotations="right", in_gradient="A"),
-    "gradient_signal": replace(BLIND, zero_product=True, orthonormal="A", rotations="both", least=signal_missed),
+    "gradient_signal": replace(
+        BLIND, zero_product=True, orthonormal="A", rotations="both", least=signal_missed
+    ),
     "tsd_init": replace(SPECTRAL, in_weight="AB"),
 }

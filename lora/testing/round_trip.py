@@ -1,4 +1,5 @@
-"""A scheme on a whole small model, and from there to stock PEFT: see `lora.testing.check_round_trip`."""
+"""A scheme on a whole small model, and from there to stock PEFT: see
+`lora.testing.check_round_trip`."""
 
 import tempfile
 from typing import Any
@@ -20,19 +21,27 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 def model(dtype: torch.dtype) -> nn.Module:
     """Two linear layers, of a tall and of a wide weight."""
-    made, rng = nn.Sequential(nn.Linear(*WIDTHS[:2]), nn.ReLU(), nn.Linear(*WIDTHS[1:])), Generator().manual_seed(3)
+    made, rng = (
+        nn.Sequential(nn.Linear(*WIDTHS[:2]), nn.ReLU(), nn.Linear(*WIDTHS[1:])),
+        Generator().manual_seed(3),
+    )
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=rng) / parameter.shape[-1] ** 0.5)
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=rng) / parameter.shape[-1] ** 0.5
+            )
     return made.to(dtype)
 
 
 def inputs(dtype: torch.dtype) -> Tensor:
-    return torch.randn(64, WIDTHS[0], generator=Generator().manual_seed(4), dtype=torch.float64).to(dtype)
+    return torch.randn(64, WIDTHS[0], generator=Generator().manual_seed(4), dtype=torch.float64).to(
+        dtype
+    )
 
 
 def start(scheme: Scheme, rank: int, dtype: torch.dtype, options: dict[str, Any]) -> nn.Module:
-    """The model with this scheme's adapters on it, as `lora.attach` puts those of a named scheme."""
+    """The model with this scheme's adapters on it, as `lora.attach` puts those of a named
+    scheme."""
     base, config, x = model(dtype), Config(rank=rank), inputs(dtype)
     found, skipped = targets(base, config)
     stats = {}
@@ -43,7 +52,14 @@ def start(scheme: Scheme, rank: int, dtype: torch.dtype, options: dict[str, Any]
         W, s = weight_of(module).detach(), config.scale_of(name, rank)
         W = W.to(torch.promote_types(W.dtype, torch.float32))
         factors = scheme(W, rank, generator(0, name), stats.get(name), s, **options)
-        return adapter(module, factors, factors if factors.B.any() and factors.A.any() else None, s, config, name)
+        return adapter(
+            module,
+            factors,
+            factors if factors.B.any() and factors.A.any() else None,
+            s,
+            config,
+            name,
+        )
 
     install(base, config, found, skipped, build)
     return base
@@ -61,7 +77,10 @@ def check(name: str, scheme: Scheme, rank: int, options: dict[str, Any]) -> None
 
     for dtype in DTYPES:
         x, adapted = inputs(dtype), start(scheme, rank, dtype, options)
-        law(torch.equal(adapted(x), model(dtype)(x)), f"the function at step 0 is another in {dtype}")
+        law(
+            torch.equal(adapted(x), model(dtype)(x)),
+            f"the function at step 0 is another in {dtype}",
+        )
     x, adapted = inputs(torch.float32), start(scheme, rank, torch.float32, options)
     rng = Generator().manual_seed(5)
     with torch.no_grad():
@@ -76,11 +95,18 @@ def check(name: str, scheme: Scheme, rank: int, options: dict[str, Any]) -> None
     law(torch.equal(ours(x), wanted), "saved and loaded, it computes another function")
     for key, layer in adapters(adapted).items():
         pair = adapters(ours)[key].factors()
-        law(all(map(torch.equal, pair, layer.factors())), f"saved and loaded, {key} has other factors")
-    # float32 sums in another order: eps for each of their terms, 2 r of them through the pair of a frozen start
+        law(
+            all(map(torch.equal, pair, layer.factors())),
+            f"saved and loaded, {key} has other factors",
+        )
+    # float32 sums in another order: eps for each of their terms, 2 r of them through the pair of a
+    # frozen start
     terms = sum(WIDTHS) + 4 * rank
     bar = terms * torch.finfo(torch.float32).eps * _size(adapted, x)
-    law(bool((theirs(x) - wanted).abs().max() <= bar), "stock PEFT computes another function from what is saved")
+    law(
+        bool((theirs(x) - wanted).abs().max() <= bar),
+        "stock PEFT computes another function from what is saved",
+    )
 
 
 def _size(adapted: nn.Module, x: Tensor) -> Tensor:

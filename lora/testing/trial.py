@@ -10,14 +10,15 @@ from torch import Generator, Tensor
 from lora.schemes import Factors, Scheme
 from lora.statistics import Statistics
 
-# Laws are checked in float64 on matrices whose singular values are spread evenly: rounding reaches some 1e-13 of the
-# factors there, while a broken law is off by parts of 1.
+# Laws are checked in float64 on matrices whose singular values are spread evenly: rounding reaches
+# some 1e-13 of the factors there, while a broken law is off by parts of 1.
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A scheme with its rank and options, a weight W (out, in), and tokens x (n, in) with gradients g (n, out)."""
+    """A scheme with its rank and options, a weight W (out, in), and tokens x (n, in) with gradients
+    g (n, out)."""
 
     name: str
     scheme: Scheme
@@ -28,15 +29,20 @@ class Trial:
     g: Tensor
     stats: Statistics
 
-    def start(self, W: Tensor | None = None, stats: Statistics | None = None, scale: float = 1.0) -> Factors:
-        """The factors by a fixed generator; for the trial's own weight and statistics where none are given."""
+    def start(
+        self, W: Tensor | None = None, stats: Statistics | None = None, scale: float = 1.0
+    ) -> Factors:
+        """The factors by a fixed generator; for the trial's own weight and statistics where none
+        are given."""
         rng = Generator().manual_seed(7)
         W = self.W if W is None else W
         return self.scheme(W, self.rank, rng, stats or self.stats, scale, **self.options)
 
     def law(self, holds: bool | Tensor, sentence: str) -> None:
         if not bool(holds):
-            raise AssertionError(f"{self.name} at W {tuple(self.W.shape)}, rank {self.rank}: {sentence}")
+            raise AssertionError(
+                f"{self.name} at W {tuple(self.W.shape)}, rank {self.rank}: {sentence}"
+            )
 
     def refuses(self, what: str, call: Callable[[], object]) -> None:
         try:
@@ -44,14 +50,17 @@ class Trial:
         except ValueError:
             return
         except Exception as error:
-            raise AssertionError(f"{self.name} must refuse {what} with a ValueError, but fails: {error!r}") from error
+            raise AssertionError(
+                f"{self.name} must refuse {what} with a ValueError, but fails: {error!r}"
+            ) from error
         self.law(False, f"must refuse {what} with a ValueError, but accepts it")
 
 
 def tokens(shape: tuple[int, int], seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """A weight W (out, in), and x (n, in) and g (n, out) of n = 4 max(out, in) tokens, in float64.
 
-    W and E[g x^T] have evenly spread singular values: x = M^1/2 z with E[z z^T] = I exactly, and g = G M^-1 x.
+    W and E[g x^T] have evenly spread singular values: x = M^1/2 z with E[z z^T] = I exactly, and g
+    = G M^-1 x.
     """
     out, in_ = shape
     rng = Generator().manual_seed(seed)
@@ -67,14 +76,17 @@ def tokens(shape: tuple[int, int], seed: int = 0) -> tuple[Tensor, Tensor, Tenso
 
 
 def statistics_of(x: Tensor, g: Tensor) -> Statistics:
-    """The statistics of a layer that reads x (n, in) and whose output has the gradients g (n, out)."""
+    """The statistics of a layer that reads x (n, in) and whose output has the gradients g (n,
+    out)."""
     n = len(x)
     weighted = (x * g.square().sum(dim=1, keepdim=True)).mT @ x / n
     return Statistics(float(n), x.mean(dim=0), x.mT @ x / n, g.mT @ x / n, weighted)
 
 
 def tensors(stats: Statistics) -> dict[str, Tensor]:
-    return {f.name: value for f in fields(stats) if isinstance(value := getattr(stats, f.name), Tensor)}
+    return {
+        f.name: value for f in fields(stats) if isinstance(value := getattr(stats, f.name), Tensor)
+    }
 
 
 def same(first: Any, second: Any) -> bool:

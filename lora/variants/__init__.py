@@ -1,7 +1,8 @@
 """Variants: where the numbers of a low-rank update live while it is trained.
 
-Each is a class on the layer of `lora.layer`, begins at the pretrained function exactly, and is saved as an adapter that
-stock PEFT loads with equal outputs. Its `Options` are what `Config.variant_options` may hold.
+Each is a class on the layer of `lora.layer`, begins at the pretrained function exactly, and is
+saved as an adapter that stock PEFT loads with equal outputs. Its `Options` are what
+`Config.variant_options` may hold.
 """
 
 from lora.layer import LoRALinear

@@ -1,16 +1,20 @@
-"""LoRA-Dash: after some plain training, scale the singular directions of W that it changes most (arXiv:2409.01035).
+"""LoRA-Dash: after some plain training, scale the singular directions of W that it changes most
+(arXiv:2409.01035).
 
-With W = sum_i sigma_i u_i v_i^T, the update dW = s (B A - B0 A0) has changed direction i at the rate
+With W = sum_i sigma_i u_i v_i^T, the update dW = s (B A - B0 A0) has changed direction i at the
+rate
 
-    delta_i = |u_i^T dW v_i| / (sigma_i + eps sigma_1),    eps = 1e-6 (the paper's is unknown),                  (1)
+    delta_i = |u_i^T dW v_i| / (sigma_i + eps sigma_1),    eps = 1e-6 (the paper's is unknown),  (1)
 
 and from the launch on the layer is
 
-    y = W x + b + dW x + sum over the chosen k of d_k u_k v_k^T x,    d = 0 at the launch, without the scale s.  (2)
+    y = W x + b + dW x + sum over the chosen k of d_k u_k v_k^T x,    d = 0 at the launch,
+        without the scale s.                                                                     (2)
 
-The training loop launches, once; nothing counts steps or forwards. The choice is never made again. d is a parameter
-from the beginning, so optimisers built before the launch hold it, and the directions are buffers, so a checkpoint has
-them. Before the launch they are zero, which leaves d without effect and with a gradient of zero.
+The training loop launches, once; nothing counts steps or forwards. The choice is never made again.
+d is a parameter from the beginning, so optimisers built before the launch hold it, and the
+directions are buffers, so a checkpoint has them. Before the launch they are zero, which leaves d
+without effect and with a gradient of zero.
 """
 
 from collections.abc import Iterator
@@ -39,8 +43,9 @@ class DashOptions:
 
 
 class DashLinear(FactoredLinear):
-    """The common base. Attributes besides those of every layer: `d` (k,), trained; `U` (out, k), `Vt` (k, in) and
-    `chosen` (k,), the indices into W's singular values in falling order, -1 before the launch."""
+    """The common base. Attributes besides those of every layer: `d` (k,), trained; `U` (out, k),
+    `Vt` (k, in) and `chosen` (k,), the indices into W's singular values in falling order, -1 before
+    the launch."""
 
     Options = DashOptions
     U: Tensor
@@ -48,7 +53,11 @@ class DashLinear(FactoredLinear):
     chosen: Tensor
 
     def __init__(
-        self, base_layer: nn.Module, *settings: Any, options: DashOptions = DashOptions(), **more: Any
+        self,
+        base_layer: nn.Module,
+        *settings: Any,
+        options: DashOptions = DashOptions(),
+        **more: Any,
     ) -> None:
         super().__init__(base_layer, *settings, **more)
         k, most = options.directions, min(self.out_features, self.in_features)
@@ -68,7 +77,8 @@ class DashLinear(FactoredLinear):
 
     @torch.no_grad()
     def choice(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, Vt, indices) of the directions with the highest rates (1), highest first; the layer is not changed.
+        """(U, Vt, indices) of the directions with the highest rates (1), highest first; the layer
+        is not changed.
 
         Raises ValueError where there is nothing to choose by, or the choice was made.
         """
@@ -100,12 +110,15 @@ class Dash(DashLinear):
 
 @final
 class Tsd(DashLinear):
-    """LoRA-TSD: (2) with factors that start in task-specific directions themselves, by the scheme `tsd_init`."""
+    """LoRA-TSD: (2) with factors that start in task-specific directions themselves, by the scheme
+    `tsd_init`."""
 
     @classmethod
     def check(cls, options: DashOptions, scheme: str, train_a: bool, train_b: bool) -> None:
         if scheme != "tsd_init":
-            raise ValueError(f"variant 'tsd' is 'dash' on the scheme 'tsd_init', got scheme {scheme!r}")
+            raise ValueError(
+                f"variant 'tsd' is 'dash' on the scheme 'tsd_init', got scheme {scheme!r}"
+            )
 
 
 def change_rates(U: Tensor, S: Tensor, Vt: Tensor, L: Tensor, R: Tensor) -> Tensor:
@@ -115,13 +128,17 @@ def change_rates(U: Tensor, S: Tensor, Vt: Tensor, L: Tensor, R: Tensor) -> Tens
 
 
 def launch(model: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
-    """Choose the directions of every `dash` or `tsd` layer and begin to train their scales, in place.
+    """Choose the directions of every `dash` or `tsd` layer and begin to train their scales, in
+    place.
 
-    Call it once, after the steps of plain training that the choice shall rest on (the paper's 100). With `optimizer`
-    what that has gathered of the scales, moments and a count of steps, begins anew. Gives, by layer name, the chosen
-    indices into the weight's singular values. Raises ValueError naming the layer, before any change.
+    Call it once, after the steps of plain training that the choice shall rest on (the paper's 100).
+    With `optimizer` what that has gathered of the scales, moments and a count of steps, begins
+    anew. Gives, by layer name, the chosen indices into the weight's singular values. Raises
+    ValueError naming the layer, before any change.
     """
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, DashLinear)}
+    layers = {
+        name: module for name, module in model.named_modules() if isinstance(module, DashLinear)
+    }
     if not layers:
         raise ValueError("the model has no layer to launch; attach variant 'dash' or 'tsd' first")
     choices = {}

@@ -2,9 +2,10 @@
 
     h = relu(W1 z + b1),    theta_k = W2_k h + b2_k    for each head k
 
-z (width k), W1, b1 and every head (W2_k, b2_k) are trained. The values are kept while no parameter has changed, which
-torch's version counters tell, so all forward passes of one optimiser step share one evaluation; a write through
-`.data` is not counted, and needs `forget`. Backward is the exact gradient, of which each head's is of rank one,
+z (width k), W1, b1 and every head (W2_k, b2_k) are trained. The values are kept while no parameter
+has changed, which torch's version counters tell, so all forward passes of one optimiser step share
+one evaluation; a write through `.data` is not counted, and needs `forget`. Backward is the exact
+gradient, of which each head's is of rank one,
 
     dW2_k = g_k h^T,  db2_k = g_k,  dh = sum_k W2_k^T g_k,  dp = dh where h > 0,
     dW1 = dp z^T,  db1 = dp,  dz = W1^T dp,
@@ -25,7 +26,9 @@ class _Generate(torch.autograd.Function):
     """The values, already known, with the generator's backward."""
 
     @staticmethod
-    def forward(ctx: Any, values: list[Tensor], z: Tensor, W1: Tensor, b1: Tensor, *heads: Tensor) -> Any:
+    def forward(
+        ctx: Any, values: list[Tensor], z: Tensor, W1: Tensor, b1: Tensor, *heads: Tensor
+    ) -> Any:
         ctx.set_materialize_grads(False)  # a value that was not used costs nothing
         ctx.save_for_backward(z, W1, b1, *heads[::2])
         return tuple(value.detach() for value in values)
@@ -36,7 +39,9 @@ class _Generate(torch.autograd.Function):
         z, W1, b1, *W2 = ctx.saved_tensors
         h = torch.addmv(b1, W1, z).relu()
         g = [None if grad is None else grad.reshape(-1) for grad in grads]
-        dh = sum((W.mT @ gk for W, gk in zip(W2, g, strict=True) if gk is not None), torch.zeros_like(h))
+        dh = sum(
+            (W.mT @ gk for W, gk in zip(W2, g, strict=True) if gk is not None), torch.zeros_like(h)
+        )
         dp = torch.where(h > 0, dh, 0)
         heads = [part for gk in g for part in ((None, None) if gk is None else (gk.outer(h), gk))]
         return None, W1.mT @ dp, dp.outer(z), dp, *heads
@@ -53,19 +58,30 @@ class Head(nn.Module):
 
 
 class Generator(nn.Module):
-    def __init__(self, values: dict[str, Tensor], width: int, embedding: int, rng: torch.Generator) -> None:
-        """Heads that give `values` at the start, W2 = 0 and b2 the value: the rest is drawn from `rng`.
+    def __init__(
+        self, values: dict[str, Tensor], width: int, embedding: int, rng: torch.Generator
+    ) -> None:
+        """Heads that give `values` at the start, W2 = 0 and b2 the value: the rest is drawn from
+        `rng`.
 
-        z is standard normal, W1 and b1 are uniform on +-1/sqrt(embedding) as torch draws a linear layer.
+        z is standard normal, W1 and b1 are uniform on +-1/sqrt(embedding) as torch draws a linear
+        layer.
         """
         super().__init__()
         like = next(iter(values.values()))
-        draw = lambda *shape: (2 * torch.rand(*shape, generator=rng, dtype=like.dtype) - 1).to(like.device)
-        self.z = nn.Parameter(torch.randn(embedding, generator=rng, dtype=like.dtype).to(like.device))
+        draw = lambda *shape: (2 * torch.rand(*shape, generator=rng, dtype=like.dtype) - 1).to(
+            like.device
+        )
+        self.z = nn.Parameter(
+            torch.randn(embedding, generator=rng, dtype=like.dtype).to(like.device)
+        )
         self.W1 = nn.Parameter(draw(width, embedding) / math.sqrt(embedding))
         self.b1 = nn.Parameter(draw(width) / math.sqrt(embedding))
         self.heads = nn.ModuleDict(
-            {name: Head(value.detach(), value.new_zeros(value.numel(), width)) for name, value in values.items()}
+            {
+                name: Head(value.detach(), value.new_zeros(value.numel(), width))
+                for name, value in values.items()
+            }
         )
         self.forget()
 
@@ -80,7 +96,8 @@ class Generator(nn.Module):
         self._leaves: dict[str, Tensor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy has parameters of its own, whose counters begin anew: it must not inherit what was kept.
+        # A copy has parameters of its own, whose counters begin anew: it must not inherit what was
+        # kept.
         return {**self.__dict__, "_known": None, "_leaves": None}
 
     @torch.no_grad()
@@ -94,17 +111,22 @@ class Generator(nn.Module):
         parameters = list(self.parameters())
         if any(p.is_inference() for p in parameters):  # these have no counters
             return self._evaluate()
-        # The parameters themselves are part of the key, and so kept alive: an address alone can come back.
+        # The parameters themselves are part of the key, and so kept alive: an address alone can
+        # come back.
         key = [(id(p), p._version, p.data_ptr(), p) for p in parameters]
         if self._known is None or [k[:3] for k in self._known[0]] != [k[:3] for k in key]:
-            with torch.inference_mode(False), torch.no_grad():  # what is kept must serve training too
+            # what is kept must serve training too
+            with torch.inference_mode(False), torch.no_grad():
                 self._known = key, self._evaluate()
         return self._known[1]
 
     def _evaluate(self) -> dict[str, Tensor]:
         with torch.autocast(self.z.device.type, enabled=False):
             h, heads = self.hidden(), {name: self.head(name) for name in self.heads}
-            return {name: torch.addmv(head.bias, head.weight, h).view(head.shape) for name, head in heads.items()}
+            return {
+                name: torch.addmv(head.bias, head.weight, h).view(head.shape)
+                for name, head in heads.items()
+            }
 
     def forward(self) -> dict[str, Tensor]:
         """theta by head, differentiable."""
@@ -120,17 +142,23 @@ class Generator(nn.Module):
 
     def begin(self) -> None:
         """From here on, backward passes stop at the values and add up there."""
-        self._leaves = {name: value.detach().requires_grad_() for name, value in self.values().items()}
+        self._leaves = {
+            name: value.detach().requires_grad_() for name, value in self.values().items()
+        }
 
     def end(self) -> None:
-        """One backward through the generator with all that was added up; ValueError if the parameters changed."""
+        """One backward through the generator with all that was added up; ValueError if the
+        parameters changed."""
         leaves, known = self._leaves, self._known
         self._leaves = None
         if leaves is None:
             return
         values = self.values()
         if self._known is not known:
-            raise ValueError("the generator was changed while its gradients were gathered: step after, not within")
+            raise ValueError(
+                "the generator was changed while its gradients were gathered: step after, not "
+                "within"
+            )
         reached = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
         if reached:
             outputs = self._with_backward(values)

@@ -1,12 +1,16 @@
-"""OP-LoRA: the factors of each layer come from a small generator of its own, and only it is trained (arXiv:2412.10362).
+"""OP-LoRA: the factors of each layer come from a small generator of its own, and only it is trained
+(arXiv:2412.10362).
 
     [B, A] = W2 relu(W1 z + b1) + b2,    y = W x + b + s (B A - B0 A0) x
 
 What is saved is B and A. The start of the heads (the paper leaves it open) is an option:
 
-    "bias"     W2 = 0 and b2 the scheme's factors: step 0 is plain LoRA's with the same seed and scheme
-    "default"  A's head as torch draws a linear layer. Its entries have variance (1 + |h|^2) / (3 width) whatever the
-               width of the model: far larger than LoRA's 1 / (3 in), which is a confound of any comparison
+    "bias"     W2 = 0 and b2 the scheme's factors: step 0 is plain LoRA's with the same seed and
+               scheme
+    "default"  A's head as torch draws a linear layer. Its entries have variance (1 + |h|^2) / (3
+        width) whatever the
+               width of the model: far larger than LoRA's 1 / (3 in), which is a confound of any
+                   comparison
     "match"    the same, rescaled to LoRA's variance for the h that was drawn
 """
 
@@ -28,7 +32,8 @@ STARTS = ("bias", "match", "default")
 
 @dataclass(frozen=True)
 class GeneratorOptions:
-    """`width` is that of the hidden layer, `embedding` that of z (None: the same); `start` as told above."""
+    """`width` is that of the hidden layer, `embedding` that of z (None: the same); `start` as told
+    above."""
 
     width: int = 32
     embedding: int | None = None
@@ -37,7 +42,9 @@ class GeneratorOptions:
     def __post_init__(self) -> None:
         for name in ("width", "embedding"):
             value = getattr(self, name)
-            if not (name == "embedding" and value is None) and (type(value) is not int or value < 1):
+            if not (name == "embedding" and value is None) and (
+                type(value) is not int or value < 1
+            ):
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         if self.start not in STARTS:
             raise ValueError(f"start must be one of {', '.join(STARTS)}, got {self.start!r}")
@@ -51,10 +58,13 @@ class GeneratedLinear(LoRALinear):
     @classmethod
     def check(cls, options: GeneratorOptions, scheme: str, train_a: bool, train_b: bool) -> None:
         if not (train_a and train_b):
-            raise ValueError("a generated factor cannot be frozen: train_a and train_b must be True")
+            raise ValueError(
+                "a generated factor cannot be frozen: train_a and train_b must be True"
+            )
         if options.start != "bias" and scheme != "init_a":
             raise ValueError(
-                f"start = {options.start!r} draws A itself and keeps B = 0: it needs scheme 'init_a', got {scheme!r}"
+                f"start = {options.start!r} draws A itself and keeps B = 0: it needs scheme "
+                f"'init_a', got {scheme!r}"
             )
 
     def __init__(
@@ -75,7 +85,9 @@ class GeneratedLinear(LoRALinear):
         values = factors._asdict() | self.more_values(factors.B)
         self.generator = Generator(values, options.width, options.embedding or options.width, rng)
         if options.start != "bias":
-            _redraw(self.generator, "A", factors.A.shape[1] if options.start == "match" else None, rng)
+            _redraw(
+                self.generator, "A", factors.A.shape[1] if options.start == "match" else None, rng
+            )
 
     def more_values(self, like: Tensor) -> dict[str, Tensor]:
         """Values besides B and A that the generator makes, at their start."""
@@ -101,7 +113,8 @@ class GeneratedLinear(LoRALinear):
 
 @final
 class Overparam(GeneratedLinear):
-    """Attributes besides those of every layer: `generator`. `B` and `A` are its values, not parameters."""
+    """Attributes besides those of every layer: `generator`. `B` and `A` are its values, not
+    parameters."""
 
 
 @torch.no_grad()
@@ -118,15 +131,16 @@ def _redraw(generator: Generator, name: str, fan_in: int | None, rng: torch.Gene
 
 @contextmanager
 def accumulate(model: nn.Module) -> Iterator[None]:
-    """Gather the gradients of several backward passes at B and A, and go through each generator once, on leaving.
+    """Gather the gradients of several backward passes at B and A, and go through each generator
+    once, on leaving.
 
         with lora.accumulate(model):
             for batch in micro_batches:
                 loss(model, batch).backward()
         optimizer.step()
 
-    The gradients are those of the same loop without it. Other variants are not touched; after an exception nothing is
-    propagated. Raises ValueError where the parameters changed within.
+    The gradients are those of the same loop without it. Other variants are not touched; after an
+    exception nothing is propagated. Raises ValueError where the parameters changed within.
     """
     generators = [module for module in model.modules() if isinstance(module, Generator)]
     try:

@@ -1,1 +1,2 @@
-"""The rooms of every claim family: claims, trials (what is run), evidence (trials to named checks) and tables."""
+"""The rooms of every claim family: claims, trials (what is run), evidence (trials to named checks)
+and tables."""

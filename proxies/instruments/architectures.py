@@ -1,11 +1,13 @@
-"""Any transformers architecture at several widths, with activations that start at one size whatever the width.
+"""Any transformers architecture at several widths, with activations that start at one size whatever
+the width.
 
-A width n is the model's hidden size. Everything proportional to it in the given configuration stays so: the inner size
-of the MLP and the number of heads, whose own size is fixed. Weights are drawn anew, W_ij ~ N(0, 1/fan_in) and
-embeddings ~ N(0, 1), so that the input of every linear layer has entries Theta(1) in n (muP, arXiv:2203.03466): a
-released initialisation of fixed standard deviation has not. Blocks and vocabulary are cut down; no width depends on
-them. The loss is linear in the last hidden state, a probe: what comes back to a layer neither vanishes nor turns
-because the task has been learned.
+A width n is the model's hidden size. Everything proportional to it in the given configuration stays
+so: the inner size of the MLP and the number of heads, whose own size is fixed. Weights are drawn
+anew, W_ij ~ N(0, 1/fan_in) and embeddings ~ N(0, 1), so that the input of every linear layer has
+entries Theta(1) in n (muP, arXiv:2203.03466): a released initialisation of fixed standard deviation
+has not. Blocks and vocabulary are cut down; no width depends on them. The loss is linear in the
+last hidden state, a probe: what comes back to a layer neither vanishes nor turns because the task
+has been learned.
 """
 
 import importlib.util
@@ -17,28 +19,46 @@ from torch import Generator, Tensor, nn
 
 from lora.bases import is_dense_linear, weight_of
 
-# What grows in proportion to the width, by the names that transformers uses before its attribute maps.
+# What grows in proportion to the width, by the names that transformers uses before its attribute
+# maps.
 PROPORTIONAL = (
-    "hidden_size", "num_attention_heads", "num_key_value_heads", "num_kv_heads", "intermediate_size", "n_inner",
-    "ffn_dim", "ffn_hidden_size", "hidden_dim", "word_embed_proj_dim", "embedding_size",
-)  # fmt: skip
+    "hidden_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "num_kv_heads",
+    "intermediate_size",
+    "n_inner",
+    "ffn_dim",
+    "ffn_hidden_size",
+    "hidden_dim",
+    "word_embed_proj_dim",
+    "embedding_size",
+)
 VOCABULARY = 256
-SEQUENCES, TOKENS = 2, 4  # of the one batch; few, because what aligned gradients add up to falls like 1/sqrt(tokens)
+# of the one batch; few, because what aligned gradients add up to falls like 1/sqrt(tokens)
+SEQUENCES, TOKENS = 2, 4
 SMALL_LLAMA: dict[str, Any] = {
-    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4,
-    "num_key_value_heads": 4, "num_hidden_layers": 2, "vocab_size": VOCABULARY,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "num_hidden_layers": 2,
+    "vocab_size": VOCABULARY,
+}
 
 
 class Setting(NamedTuple):
-    """A model, one batch of token ids (sequences, tokens), and the direction (sequences, tokens, n) of the probe."""
+    """A model, one batch of token ids (sequences, tokens), and the direction (sequences, tokens, n)
+    of the probe."""
 
     model: nn.Module
     ids: Tensor
     direction: Tensor
 
     def loss(self, model: nn.Module, ids: Tensor) -> Tensor:
-        """Linear in the last hidden state h (sequences, tokens, n): the mean of h times the direction."""
+        """Linear in the last hidden state h (sequences, tokens, n): the mean of h times the
+        direction."""
         return (model(input_ids=ids).last_hidden_state * self.direction).mean()
 
 
@@ -47,16 +67,27 @@ def available() -> bool:
 
 
 def unit(config: dict[str, Any]) -> int:
-    """The smallest width at which every proportional field is a whole number; all others are its multiples.
+    """The smallest width at which every proportional field is a whole number; all others are its
+    multiples.
 
-    Raises ValueError for an architecture that has no width, or is not one stack of blocks that reads words.
+    Raises ValueError for an architecture that has no width, or is not one stack of blocks that
+    reads words.
     """
     base, fields = _parsed(config), _proportional(config)
     present = {**fields, "vocab_size": getattr(base, "vocab_size", None)}
-    if missing := [name for name in ("hidden_size", "num_attention_heads", "vocab_size") if not present.get(name)]:
-        raise ValueError(f"a {config['model_type']} configuration has no {missing[0]}, which the check needs.")
+    if missing := [
+        name
+        for name in ("hidden_size", "num_attention_heads", "vocab_size")
+        if not present.get(name)
+    ]:
+        raise ValueError(
+            f"a {config['model_type']} configuration has no {missing[0]}, which the check needs."
+        )
     if base.is_encoder_decoder:
-        raise ValueError(f"{config['model_type']} is an encoder with a decoder; the check is for one stack of blocks.")
+        raise ValueError(
+            f"{config['model_type']} is an encoder with a decoder; the check is for one stack of "
+            "blocks."
+        )
     return fields["hidden_size"] // math.gcd(*fields.values())
 
 
@@ -68,20 +99,30 @@ def check(config: dict[str, Any], blocks: int) -> None:
         with torch.device("meta"):
             model = _bare(config, width, blocks)
         if model.main_input_name != "input_ids":
-            raise ValueError(f"{config['model_type']} reads {model.main_input_name}; the check needs input_ids.")
+            raise ValueError(
+                f"{config['model_type']} reads {model.main_input_name}; the check needs input_ids."
+            )
         for name, module in model.named_modules():
             matrices = any(p.ndim > 1 for p in module.parameters(recurse=False))
             if matrices and not (is_dense_linear(module) or isinstance(module, nn.Embedding)):
                 where = f"{name or 'the model itself'} of {config['model_type']}"
-                raise ValueError(f"{where} is a {type(module).__name__}; the check knows linear layers and embeddings.")
-        shapes.append({name: weight_of(m).shape for name, m in model.named_modules() if is_dense_linear(m)})
+                raise ValueError(
+                    f"{where} is a {type(module).__name__}; the check knows linear layers and "
+                    "embeddings."
+                )
+        shapes.append(
+            {name: weight_of(m).shape for name, m in model.named_modules() if is_dense_linear(m)}
+        )
     for name, (out, in_) in shapes[0].items():
         if name not in shapes[1]:
-            raise ValueError(f"{name} of {config['model_type']} is there at width {small} and not at twice that.")
+            raise ValueError(
+                f"{name} of {config['model_type']} is there at width {small} and not at twice that."
+            )
         if shapes[1][name] != (2 * out, 2 * in_):
             raise ValueError(
                 f"{name} of {config['model_type']} is {out} x {in_} at width {small} and "
-                f"{' x '.join(map(str, shapes[1][name]))} at twice that: a size is not among the fields known to grow, "
+                f"{' x '.join(map(str, shapes[1][name]))} at twice that: a size is not among the "
+                "fields known to grow, "
                 f"which are {', '.join(PROPORTIONAL)}."
             )
 
@@ -95,17 +136,21 @@ def default_widths(config: dict[str, Any]) -> tuple[int, ...]:
 def check_width(config: dict[str, Any], width: int) -> None:
     """Raises ValueError for a width that is no multiple of `unit`."""
     if width < 1 or width % (step := unit(config)):
-        raise ValueError(f"a width of this {config['model_type']} must be a multiple of {step}, got {width}.")
+        raise ValueError(
+            f"a width of this {config['model_type']} must be a multiple of {step}, got {width}."
+        )
 
 
 def at_width(config: dict[str, Any], width: int, blocks: int, seed: int) -> Setting:
-    """The model of this configuration at a width, with its batch and probe, all drawn from the seed.
+    """The model of this configuration at a width, with its batch and probe, all drawn from the
+    seed.
 
     The batch is one for all widths. Raises ValueError for a width that is no multiple of `unit`.
     """
     rng = Generator().manual_seed(seed)
     words = _vocabulary(config)
-    ids = torch.randint(words // 2, words, (SEQUENCES, TOKENS), generator=rng)  # special tokens come first
+    # special tokens come first
+    ids = torch.randint(words // 2, words, (SEQUENCES, TOKENS), generator=rng)
     model = _bare(config, width, blocks).eval().requires_grad_(False)  # eval: without dropout
     with torch.no_grad():
         for module in model.modules():
@@ -126,7 +171,9 @@ def _normalise_embeddings(model: nn.Module, ids: Tensor) -> None:
         module.weight.div_(size)
         return output / size
 
-    hooks = [m.register_forward_hook(divide) for m in model.modules() if isinstance(m, nn.Embedding)]
+    hooks = [
+        m.register_forward_hook(divide) for m in model.modules() if isinstance(m, nn.Embedding)
+    ]
     model(input_ids=ids)
     for hook in hooks:
         hook.remove()
@@ -141,20 +188,30 @@ def _bare(config: dict[str, Any], width: int, blocks: int) -> Any:
     fields = _proportional(config)
     names = base.attribute_map
     depth = base.num_hidden_layers
-    changed = {names.get(field, field): value * width // fields["hidden_size"] for field, value in fields.items()}
+    changed = {
+        names.get(field, field): value * width // fields["hidden_size"]
+        for field, value in fields.items()
+    }
     changed |= {names.get("num_hidden_layers", "num_hidden_layers"): min(blocks, depth)}
     changed |= {"vocab_size": _vocabulary(config)}
-    kept = range(_vocabulary(config))  # words; a special one beyond them, or a list of such, would be refused
+    # words; a special one beyond them, or a list of such, would be refused
+    kept = range(_vocabulary(config))
     special = ("pad_token_id", "bos_token_id", "eos_token_id")
     changed |= {word: None for word in special if getattr(base, word, None) not in kept}
     # What is listed block by block is cut with the blocks.
-    lists = {k: v[:blocks] for k, v in base.to_dict().items() if isinstance(v, list) and len(v) == depth}
+    lists = {
+        k: v[:blocks] for k, v in base.to_dict().items() if isinstance(v, list) and len(v) == depth
+    }
     try:
         with torch.random.fork_rng():  # it draws weights of its own from the global generator
-            return AutoModel.from_config(type(base).from_dict(base.to_dict() | lists | changed)).float()
+            return AutoModel.from_config(
+                type(base).from_dict(base.to_dict() | lists | changed)
+            ).float()
     except (NotImplementedError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"transformers cannot build {config['model_type']} at width {width}: {reason}") from error
+        raise ValueError(
+            f"transformers cannot build {config['model_type']} at width {width}: {reason}"
+        ) from error
 
 
 def _parsed(config: dict[str, Any]) -> Any:

@@ -1,14 +1,16 @@
-"""The coordinate check: how the features of LoRA layers inside a transformers model grow with its width.
+"""The coordinate check: how the features of LoRA layers inside a transformers model grow with its
+width.
 
 For a layer with input x, at step t,
-    Z_A = A x,    Z_B = s (B A - B0 A0) x,                                         (1)
-    Z_A' - Z_A = (A' - A) x where x stays,  delta1 = s B (Z_A' - Z_A),             (2)
-    delta2 = s (B' - B) Z_A,  delta3 = s (B' - B)(Z_A' - Z_A),                     (3)
-where a prime is the step's new value; delta1 + delta2 + delta3 is the change of s B Z_A (arXiv:2406.08447). Each is
-recorded as its root mean square over tokens and coordinates. The learning rates are k n^c_A and k n^c_B.
+    Z_A = A x,    Z_B = s (B A - B0 A0) x,                                                       (1)
+    Z_A' - Z_A = (A' - A) x where x stays,  delta1 = s B (Z_A' - Z_A),                           (2)
+    delta2 = s (B' - B) Z_A,  delta3 = s (B' - B)(Z_A' - Z_A),                                   (3)
+where a prime is the step's new value; delta1 + delta2 + delta3 is the change of s B Z_A
+(arXiv:2406.08447). Each is recorded as its root mean square over tokens and coordinates. The
+learning rates are k n^c_A and k n^c_B.
 
-The theory is of one adapted layer that is trained while all else is frozen. So each layer is trained alone, from the
-same start, one after the other; `together` trains all at once.
+The theory is of one adapted layer that is trained while all else is frozen. So each layer is
+trained alone, from the same start, one after the other; `together` trains all at once.
 """
 
 import math
@@ -42,11 +44,13 @@ def coordinates(
     blocks: int,
     together: bool,
 ) -> dict[str, Series]:
-    """Root mean squares of QUANTITIES after steps 1, ..., `steps` of Adam, by layer; `rate` is k, `exponents` are c_A
-    and c_B."""
+    """Root mean squares of QUANTITIES after steps 1, ..., `steps` of Adam, by layer; `rate` is k,
+    `exponents` are c_A and c_B."""
     setting = at_width(config, width, blocks, seed)
     model = setting.model
-    lora.attach(model, lora.Config(rank, rank, scheme=scheme, seed=seed), [setting.ids], setting.loss)
+    lora.attach(
+        model, lora.Config(rank, rank, scheme=scheme, seed=seed), [setting.ids], setting.loss
+    )
     rates = [rate * width**c for c in exponents]
     names = [name for name, layer in lora.adapters(model).items() if _reaches(setting, layer)]
     found: dict[str, Series] = {}
@@ -61,13 +65,17 @@ def _reaches(setting: Setting, layer: LoRALinear) -> bool:
     return torch.autograd.grad(loss, list(layer.factors()), allow_unused=True)[0] is not None
 
 
-def trajectory(setting: Setting, trained: Sequence[str], rates: Sequence[float], steps: int) -> dict[str, Series]:
+def trajectory(
+    setting: Setting, trained: Sequence[str], rates: Sequence[float], steps: int
+) -> dict[str, Series]:
     """Train these layers at the rates of A and B, record them, and put their factors back."""
     model, layers = setting.model, lora.adapters(setting.model)
     for name, layer in layers.items():
         for _, parameter in layer.trained():
             parameter.requires_grad_(name in trained)
-    start = {name: [factor.detach().clone() for factor in layers[name].factors()] for name in trained}
+    start = {
+        name: [factor.detach().clone() for factor in layers[name].factors()] for name in trained
+    }
     groups = lora.param_groups(model, rates[0], rates[1] / rates[0])
     optimiser = torch.optim.Adam(groups, eps=EPS)
     inputs: dict[str, Tensor] = {}
@@ -123,14 +131,18 @@ def _changes(before: Features, after: Features, scale: float) -> Features:
 
 
 def growth(widths: Sequence[int], sizes: np.ndarray) -> np.ndarray:
-    """Exponents in the width of sizes (widths, ...): -inf for what is zero at every width, inf for what is beyond all
-    numbers at one, nan for what is zero at some widths only."""
+    """Exponents in the width of sizes (widths, ...): -inf for what is zero at every width, inf for
+    what is beyond all numbers at one, nan for what is zero at some widths only."""
     zero, finite = sizes == 0, np.isfinite(sizes).all(0)
     fits = slopes(widths, np.log2(np.where(zero | ~finite, 1.0, sizes)))
     return np.select([~finite, zero.all(0), zero.any(0)], [np.inf, -np.inf, np.nan], fits)
 
 
 def fitted(widths: Sequence[int], cells: Sequence[Sequence[dict[str, Series]]]) -> np.ndarray:
-    """Slopes (seeds, layers, quantities, steps) of what `coordinates` gave, by width and then seed."""
-    sizes = [[[[layer[q] for q in QUANTITIES] for layer in cell.values()] for cell in row] for row in cells]
+    """Slopes (seeds, layers, quantities, steps) of what `coordinates` gave, by width and then
+    seed."""
+    sizes = [
+        [[[layer[q] for q in QUANTITIES] for layer in cell.values()] for cell in row]
+        for row in cells
+    ]
     return growth(widths, np.array(sizes, float))

@@ -1,4 +1,5 @@
-"""The two networks that are trained once and kept: the base, and the classifier that images are judged by.
+"""The two networks that are trained once and kept: the base, and the classifier that images are
+judged by.
 
 Both come back as lists of numbers, for the run store, and are read again by `Base` and `Judge`.
 """
@@ -38,7 +39,8 @@ def read(layers: list[dict[str, Any]]) -> list[Linear]:
 
 
 def base(steps: int, seed: int) -> dict[str, Any]:
-    """The base's layers, trained on the seen digits by Adam under one cycle of rates; its loss at the end."""
+    """The base's layers, trained on the seen digits by Adam under one cycle of rates; its loss at
+    the end."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # torch draws a module's start from the global generator alone
         net = flow_matching.Flow()
@@ -55,11 +57,15 @@ def base(steps: int, seed: int) -> dict[str, Any]:
         cycle.step()
         losses.append(value.item())
     tail = losses[-TAIL:]
-    return {"layers": _listed([m for m in net.layers if isinstance(m, nn.Linear)]), "loss": sum(tail) / len(tail)}
+    return {
+        "layers": _listed([m for m in net.layers if isinstance(m, nn.Linear)]),
+        "loss": sum(tail) / len(tail),
+    }
 
 
 def judge(seed: int) -> dict[str, Any]:
-    """A classifier of all images in both styles; its share of right labels. It measures, so it may see them all."""
+    """A classifier of all images in both styles; its share of right labels. It measures, so it may
+    see them all."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = [nn.Linear(in_, out) for in_, out in pairwise(JUDGE_WIDTHS)]

@@ -1,6 +1,8 @@
-"""scikit-learn's 8 x 8 digits as images to generate: what the base has seen, and the two targets it is adapted to.
+"""scikit-learn's 8 x 8 digits as images to generate: what the base has seen, and the two targets it
+is adapted to.
 
-Pixels lie in [-1, 1]. A label is the digit, plus 10 where the image is inverted. A seed is a split of the target.
+Pixels lie in [-1, 1]. A label is the digit, plus 10 where the image is inverted. A seed is a split
+of the target.
 """
 
 from functools import cache

@@ -2,11 +2,12 @@
 
 With x_0 standard normal, x_1 an image and t uniform on [0, 1], the network v learns from
 
-    x_t = (1 - t) x_0 + t x_1,    loss = |v(x_t, t) - (x_1 - x_0)|^2 / 64,                                       (1)
+    x_t = (1 - t) x_0 + t x_1,    loss = |v(x_t, t) - (x_1 - x_0)|^2 / 64,                       (1)
 
-and an image is drawn by integrating dx/dt = v(x, t) from noise at t = 0 to t = 1 (arXiv:2210.02747, the case of
-optimal-transport paths with sigma_min = 0). The network is a residual one of four linear layers; how a layer is
-computed is left to the caller, so a module that `lora` has adapted and a batch of runs share these lines.
+and an image is drawn by integrating dx/dt = v(x, t) from noise at t = 0 to t = 1 (arXiv:2210.02747,
+the case of optimal-transport paths with sigma_min = 0). The network is a residual one of four
+linear layers; how a layer is computed is left to the caller, so a module that `lora` has adapted
+and a batch of runs share these lines.
 """
 
 import math
@@ -38,7 +39,9 @@ class Draws(NamedTuple):
 def velocity(layers: Sequence[Layer], x: Tensor, t: Tensor) -> Tensor:
     """v(x, t) for x (..., 64) and t (...)."""
     first, *middle, last = layers
-    angle = t[..., None] * torch.exp(torch.linspace(0, math.log(FASTEST), TIMES // 2, dtype=x.dtype))
+    angle = t[..., None] * torch.exp(
+        torch.linspace(0, math.log(FASTEST), TIMES // 2, dtype=x.dtype)
+    )
     h = F.silu(first(torch.cat([x, angle.sin(), angle.cos()], -1)))
     for layer in middle:
         h = h + F.silu(layer(h))
@@ -71,7 +74,8 @@ def loss(v: Tensor, wanted: Tensor) -> Tensor:
 
 @torch.no_grad()
 def integrate(v: Velocity, x: Tensor, steps: int) -> Tensor:
-    """x (..., 64) at t = 0 carried to t = 1 by the midpoint rule, whose error is of order 1/steps^2."""
+    """x (..., 64) at t = 0 carried to t = 1 by the midpoint rule, whose error is of order
+    1/steps^2."""
     for i in range(steps):
         middle = x + v(x, x.new_full(x.shape[:-1], i / steps)) / (2 * steps)
         x = x + v(middle, x.new_full(x.shape[:-1], (i + 0.5) / steps)) / steps

@@ -1,4 +1,5 @@
-"""Distances between two sets of embedded images, as `theory.overparam_generation` defines them; in double precision."""
+"""Distances between two sets of embedded images, as `theory.overparam_generation` defines them; in
+double precision."""
 
 from typing import NamedTuple
 
@@ -9,14 +10,16 @@ from theory.overparam_generation import SCALE, SIGMA
 
 
 class Distance(NamedTuple):
-    """`biased` has the pairs of an image with itself in it, as CMMD is defined; `unbiased` has not."""
+    """`biased` has the pairs of an image with itself in it, as CMMD is defined; `unbiased` has
+    not."""
 
     biased: float
     unbiased: float
 
 
 def mmd(x: Tensor, y: Tensor, sigma: float = SIGMA, scale: float = SCALE) -> Distance:
-    """scale * MMD^2 of x (n, d) and y (m, d) under exp(-|a - b|^2 / (2 sigma^2)), n and m at least 2."""
+    """scale * MMD^2 of x (n, d) and y (m, d) under exp(-|a - b|^2 / (2 sigma^2)), n and m at least
+    2."""
     xx, yy, xy = (kernel(a, b, sigma) for a, b in ((x, x), (y, y), (x, y)))
     off = lambda k: (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1))
     both = [scale * float(one(xx) + one(yy) - 2 * xy.mean()) for one in (torch.mean, off)]

@@ -1,4 +1,5 @@
-"""Exponents from widths: least-squares slopes of log2 against log2, and the best rate of a noisy curve."""
+"""Exponents from widths: least-squares slopes of log2 against log2, and the best rate of a noisy
+curve."""
 
 from collections.abc import Sequence
 
@@ -6,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, 1.0]) / 25  # over rates half an octave apart
+# over rates half an octave apart
+WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, 1.0]) / 25
 WORST = 3.0  # log of the loss that counts for everything worse, what diverged included
 
 
@@ -18,11 +20,12 @@ def slopes(sizes: Sequence[float], logs: Array) -> Array:
 
 
 def best_rate(log2_rates: Sequence[float], losses: Array) -> float:
-    """log2 of the best rate, from losses (rates,) at rates half an octave apart, NaN where a run diverged.
+    """log2 of the best rate, from losses (rates,) at rates half an octave apart, NaN where a run
+    diverged.
 
-    A single curve is ragged near its edge of stability, so its logarithm is smoothed over two octaves to either side
-    before a parabola is laid through the least value and its neighbours: that halves the spread over seeds. ValueError
-    where the least is the first or last.
+    A single curve is ragged near its edge of stability, so its logarithm is smoothed over two
+    octaves to either side before a parabola is laid through the least value and its neighbours:
+    that halves the spread over seeds. ValueError where the least is the first or last.
     """
     smooth = np.convolve(_clipped(losses), WEIGHTS, "valid")
     at, i = np.asarray(log2_rates)[4:-4], int(smooth.argmin())
@@ -33,7 +36,8 @@ def best_rate(log2_rates: Sequence[float], losses: Array) -> float:
 
 
 def regrets(losses: Array) -> Array:
-    """Nats by which the losses (rates, ...) lie above those at the last rate; what diverged counts as e^3."""
+    """Nats by which the losses (rates, ...) lie above those at the last rate; what diverged counts
+    as e^3."""
     logs = _clipped(losses)
     return logs[:-1] - logs[-1]
 

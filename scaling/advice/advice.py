@@ -23,13 +23,15 @@ from scaling.training.preparation import Ready, shown
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that a start is timed on
-SIZED = 4  # micro-batches of the run that are measured, and not run: a larger one is padded to a longer text
+# micro-batches of the run that are measured, and not run: a larger one is padded to a longer text
+SIZED = 4
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Every number that is foretold, and the recommendation; by scheme what each start was seen to do. `training` is
-    the seconds that the run's steps will take, `width` the commonest width of a layer's input."""
+    """Every number that is foretold, and the recommendation; by scheme what each start was seen to
+    do. `training` is the seconds that the run's steps will take, `width` the commonest width of a
+    layer's input."""
 
     task: str
     scheme: str
@@ -48,7 +50,9 @@ def advised(config: Config, job: Ready, count: int) -> Advice:
     """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
     sizes = shown(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return shown(config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes))
+    return shown(
+        config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes)
+    )
 
 
 def size(batch: Mapping[str, Any]) -> int:
@@ -57,8 +61,9 @@ def size(batch: Mapping[str, Any]) -> int:
 
 
 def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> Advice:
-    """Advice on the run of this config from batches of its examples, which may be smaller than the run's micro-batches,
-    of which some have these sizes. The model is left as it was, on an error too."""
+    """Advice on the run of this config from batches of its examples, which may be smaller than the
+    run's micro-batches, of which some have these sizes. The model is left as it was, on an error
+    too."""
     if len(batches) < 2:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
@@ -71,7 +76,9 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
     for scheme, config_of in candidates(config, found).items():
         given = config_of.adapter(job.loaded.fresh)
         try:
-            starts[scheme] = costs.start(model, given, batches[:PASS], own, in_run, mean(sizes) / passed)
+            starts[scheme] = costs.start(
+                model, given, batches[:PASS], own, in_run, mean(sizes) / passed
+            )
             bounds[scheme] = _bound(config_of, model, batches[0], loss)
             memory = memory or costs.memory(model, batches[0], loss, max(sizes) / first)
         finally:
@@ -101,10 +108,16 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
 
 def candidates(config: Config, layers: Mapping[str, nn.Module]) -> dict[str, Config]:
     """The start asked for, the default and EVA's, unless a layer reads indices."""
-    others = ["init_a"] if any(base_of(module).reads_ids for module in layers.values()) else ["init_a", "eva"]
+    others = (
+        ["init_a"]
+        if any(base_of(module).reads_ids for module in layers.values())
+        else ["init_a", "eva"]
+    )
     found = {config.scheme: config}
     for scheme in others:
-        found.setdefault(scheme, replace(config, scheme=scheme, scheme_options={}, train_a=True, train_b=True))
+        found.setdefault(
+            scheme, replace(config, scheme=scheme, scheme_options={}, train_a=True, train_b=True)
+        )
     return found
 
 

@@ -1,12 +1,19 @@
-"""Numbers of a layer that foretell something, from moments of its inputs x and of its output gradients g.
+"""Numbers of a layer that foretell something, from moments of its inputs x and of its output
+gradients g.
 
-What is fitted to some batches and judged by the same ones flatters itself. So a start's rows are taken from the even
-batches and judged by the odd ones, then the other way round, and the mean of the two is given:
-    explained    Tr(A C A^T) / Tr C, the share of the inputs' variance that EVA's r rows span (theory.gradient_signal)
-    signal       Tr(A Q A^T) over that of the gradient optimum's rows, the top r eigenvectors of Q = E[|g|^2 x x^T]: the
-                 share of E|dL/dB|^2 at B = 0, whatever the rows' length, that EVA's rows get and random ones expect
-    outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: what of the inputs centring loses
-    tune_b, _a   the shares of the wanted change that tuning B, or A, explains beside a random frozen partner
+What is fitted to some batches and judged by the same ones flatters itself. So a start's rows are
+taken from the even batches and judged by the odd ones, then the other way round, and the mean of
+the two is given:
+    explained    Tr(A C A^T) / Tr C, the share of the inputs' variance that EVA's r rows span
+                 (theory.gradient_signal)
+    signal       Tr(A Q A^T) over that of the gradient optimum's rows, the top r eigenvectors of Q =
+                 E[|g|^2 x x^T]: the
+                 share of E|dL/dB|^2 at B = 0, whatever the rows' length, that EVA's rows get and
+                     random ones expect
+    outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: what of the
+                 inputs centring loses
+    tune_b, _a   the shares of the wanted change that tuning B, or A, explains beside a random
+                 frozen partner
                  (theory.asymmetry.freezing); sign is the same at low rank, above 1 for freezing A
 All are dimensionless; d and r are the width of the input and the rank.
 """
@@ -28,8 +35,9 @@ RHO = 2.0  # what EVA's authors redistribute ranks with
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One layer. `signal` and `signal_uncentred` are of EVA's rows as the code takes them and as the theorem does;
-    `rank_shared` is the rank that EVA with rho = 2 would give it among the layers looked at."""
+    """One layer. `signal` and `signal_uncentred` are of EVA's rows as the code takes them and as
+    the theorem does; `rank_shared` is the rank that EVA with rho = 2 would give it among the layers
+    looked at."""
 
     layer: str
     shape: tuple[int, int]
@@ -52,7 +60,10 @@ class Diagnosis:
 
 def diagnose(layers: Sequence[Layer], config: lora.Config) -> list[Diagnosis]:
     """One row a layer, at the ranks of this config."""
-    ranks, shared = {layer.name: config.rank_of(layer.name) for layer in layers}, ranks_shared(layers, config)
+    ranks, shared = (
+        {layer.name: config.rank_of(layer.name) for layer in layers},
+        ranks_shared(layers, config),
+    )
     inputs: dict[int, tuple[float, float]] = {}  # layers that read the same need it once
     found = []
     for layer in layers:
@@ -90,8 +101,13 @@ def diagnose(layers: Sequence[Layer], config: lora.Config) -> list[Diagnosis]:
 
 def ranks_shared(layers: Sequence[Layer], config: lora.Config) -> dict[str, int]:
     """The ranks of EVA with rho = 2, the budget that of these layers."""
-    stats, shapes = {layer.name: layer.inputs for layer in layers}, {layer.name: layer.shape for layer in layers}
-    sharing = redistributed(replace(config, scheme="eva", scheme_options={"rho": RHO}), stats, shapes)
+    stats, shapes = (
+        {layer.name: layer.inputs for layer in layers},
+        {layer.name: layer.shape for layer in layers},
+    )
+    sharing = redistributed(
+        replace(config, scheme="eva", scheme_options={"rho": RHO}), stats, shapes
+    )
     return {layer.name: sharing.rank_of(layer.name) for layer in layers}
 
 
@@ -117,9 +133,11 @@ def outside(stats: lora.Statistics, rank: int) -> float:
 
 
 def signal(layer: Layer, rank: int) -> tuple[float, float, float]:
-    """The share of the optimum's signal that EVA's centred and uncentred rows get, and random orthonormal ones expect.
+    """The share of the optimum's signal that EVA's centred and uncentred rows get, and random
+    orthonormal ones expect.
 
-    Above 1 where what was fitted to Q does worse on other batches. All 0 where no gradient reaches the layer.
+    Above 1 where what was fitted to Q does worse on other batches. All 0 where no gradient reaches
+    the layer.
     """
     shares = []
     for fitted, judge in both_ways(layer):
@@ -141,4 +159,9 @@ def _along(V: Tensor, Q: Tensor) -> float:
 def spread(found: Sequence[Diagnosis], name: str) -> Mapping[str, float]:
     """Least, median and greatest of one of the numbers over the layers."""
     values = [getattr(row, name) for row in found]
-    return {"least": min(values), "median": median(values), "mean": mean(values), "greatest": max(values)}
+    return {
+        "least": min(values),
+        "median": median(values),
+        "mean": mean(values),
+        "greatest": max(values),
+    }

@@ -1,21 +1,23 @@
-"""Where the learning rate may lie: what the first update of the run does at other rates, and what width foretells.
+"""Where the learning rate may lie: what the first update of the run does at other rates, and what
+width foretells.
 
-The bound. The run's own optimiser takes one step on one batch from the start of the adapter. With theta the trained
-parameters, d the step divided by the rate (of AdamW: minus the sign of the gradient, entry by entry), L the loss of
-that batch and c = d^T H d its curvature along d,
-    L(theta + eta d) = L - eta slope + eta^2 c / 2 + ...,    slope = -grad L . d,                            (1)
-    eta* = 2 slope / c:                                                                                      (2)
-to second order one step at more than eta* raises the loss of the very batch that it was made of. That bounds what the
-beginning of a run bears without warm-up, as far as the quadratic does: the loss itself is looked at beside it. It is
-not the best rate, which is smaller as a rule, and says nothing of later steps.
-c is the central difference [L(e) + L(-e) - 2 L] / e^2, whose error is of the order e^2, with e so small that the first
-term of (1) is a REACH of L, and at most a quarter of eta*. Along some batches the loss bends downwards at first, and
-(2) says nothing. So the loss itself is looked at too: `crossing` is the largest rate found, to a factor sqrt(2), whose
-step lowers it. For a quadratic that is never below zero it is at most 4 L / slope, where the search begins. Cost: one
-forward and backward, and some eight forwards.
+The bound. The run's own optimiser takes one step on one batch from the start of the adapter. With
+theta the trained parameters, d the step divided by the rate (of AdamW: minus the sign of the
+gradient, entry by entry), L the loss of that batch and c = d^T H d its curvature along d,
+    L(theta + eta d) = L - eta slope + eta^2 c / 2 + ...,    slope = -grad L . d,                (1)
+    eta* = 2 slope / c:                                                                          (2)
+to second order one step at more than eta* raises the loss of the very batch that it was made of.
+That bounds what the beginning of a run bears without warm-up, as far as the quadratic does: the
+loss itself is looked at beside it. It is not the best rate, which is smaller as a rule, and says
+nothing of later steps. c is the central difference [L(e) + L(-e) - 2 L] / e^2, whose error is of
+the order e^2, with e so small that the first term of (1) is a REACH of L, and at most a quarter of
+eta*. Along some batches the loss bends downwards at first, and (2) says nothing. So the loss itself
+is looked at too: `crossing` is the largest rate found, to a factor sqrt(2), whose step lowers it.
+For a quadratic that is never below zero it is at most 4 L / slope, where the search begins. Cost:
+one forward and backward, and some eight forwards.
 
-The prediction. The default rate is taken on to this model's width and rank by `scaling.advice.width_transfer`: powers,
-no constants, and a task has constants of its own.
+The prediction. The default rate is taken on to this model's width and rank by
+`scaling.advice.width_transfer`: powers, no constants, and a task has constants of its own.
 """
 
 import math
@@ -39,8 +41,9 @@ HALVINGS = 16
 
 @dataclass(frozen=True)
 class Bound:
-    """(1) and (2) at one batch: `bound` is None where the loss does not bend upwards along the update, to rounding, and
-    `crossing` where no rate was found that lowers it. `seconds` are of the forward and backward alone."""
+    """(1) and (2) at one batch: `bound` is None where the loss does not bend upwards along the
+    update, to rounding, and `crossing` where no rate was found that lowers it. `seconds` are of the
+    forward and backward alone."""
 
     loss: float
     slope: float
@@ -53,8 +56,8 @@ class Bound:
 class Line:
     """The loss along the first update of a model's trained parameters: callable as line(rate).
 
-    `leave` puts every parameter back and forgets the gradients. Random numbers that the loss draws are the same at
-    every rate. Raises ValueError where no gradient reaches what is trained.
+    `leave` puts every parameter back and forgets the gradients. Random numbers that the loss draws
+    are the same at every rate. Raises ValueError where no gradient reaches what is trained.
     """
 
     def __init__(self, config: Config, model: nn.Module, batch: Any, loss: Loss) -> None:
@@ -66,7 +69,9 @@ class Line:
         value.backward()
         self.at_start = value.item()
         self.seconds = perf_counter() - start
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.parameters]
+        gradients = [
+            torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.parameters
+        ]
         torch.nn.utils.clip_grad_norm_(self.parameters, config.clip)
         self.start = [p.detach().clone() for p in self.parameters]
         optimizer.step()
@@ -77,8 +82,10 @@ class Line:
         if not (math.isfinite(self.slope) and self.slope > 0):
             self.leave()
             raise ValueError(
-                f"the first update of scheme {config.scheme!r} would not lower the loss of {self.at_start:g}: it must "
-                f"fall along it, and its slope is {self.slope:g}; is the one factor frozen that has a gradient?"
+                f"the first update of scheme {config.scheme!r} would not lower the loss of "
+                f"{self.at_start:g}: it must "
+                f"fall along it, and its slope is {self.slope:g}; is the one factor frozen that "
+                "has a gradient?"
             )
 
     def __call__(self, rate: float) -> float:
@@ -112,12 +119,14 @@ def bound_on(line: Line) -> Bound:
     # Three losses, each rounded to eps; a curvature below that is none.
     seen = c * e**2 > 4 * torch.finfo(torch.float32).eps * abs(line.at_start)
     bound = 2 * line.slope / c if seen else None
-    return Bound(line.at_start, line.slope, c, bound, crossing(line, line.at_start, line.slope), line.seconds)
+    return Bound(
+        line.at_start, line.slope, c, bound, crossing(line, line.at_start, line.slope), line.seconds
+    )
 
 
 def crossing(along: Callable[[float], float], at_start: float, slope: float) -> float | None:
-    """The largest rate, of those half as large again and again and one sqrt(2) above, at which the function is lower
-    than at 0."""
+    """The largest rate, of those half as large again and again and one sqrt(2) above, at which the
+    function is lower than at 0."""
     rate = 4 * abs(at_start) / slope
     for _ in range(HALVINGS):
         if along(rate) < at_start:
@@ -133,4 +142,8 @@ def curvature(along: Callable[[float], float], at_start: float, e: float) -> flo
 
 def predicted(config: Config, scheme: str, width: int) -> float | None:
     """The default rate at this width and rank; None for an optimiser that it was not tuned with."""
-    return moved(replace(config, lr=DEFAULT.lr), scheme, width) if config.optimizer == "adamw" else None
+    return (
+        moved(replace(config, lr=DEFAULT.lr), scheme, width)
+        if config.optimizer == "adamw"
+        else None
+    )

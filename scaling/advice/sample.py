@@ -1,8 +1,9 @@
-"""The layers that are looked at, and what one forward and backward over a few batches shows of them.
+"""The layers that are looked at, and what one forward and backward over a few batches shows of
+them.
 
-Whole second moments cost memory and time by the cube of the width, so not every layer of a large model is looked at: of
-each kind of layer (the name without its numbers) DEPTHS of them, evenly spaced through the model, and one in the middle
-where it is wider than WIDE.
+Whole second moments cost memory and time by the cube of the width, so not every layer of a large
+model is looked at: of each kind of layer (the name without its numbers) DEPTHS of them, evenly
+spaced through the model, and one in the middle where it is wider than WIDE.
 """
 
 import re
@@ -23,15 +24,21 @@ Loss = Callable[[nn.Module, Any], Tensor]
 
 
 def sampled(layers: Mapping[str, nn.Module]) -> list[str]:
-    """Names of the layers to look at. Raises ValueError where all read indices or are wider than WIDEST."""
+    """Names of the layers to look at. Raises ValueError where all read indices or are wider than
+    WIDEST."""
     kinds: dict[str, list[str]] = {}
     for name, module in layers.items():
         if not base_of(module).reads_ids and max(shape_of(module)) <= WIDEST:
             kinds.setdefault(re.sub(r"\d+", "*", name), []).append(name)
     if not kinds:
         raise ValueError(f"no layer can be looked at: all are embeddings, or wider than {WIDEST}")
-    wide = {kind: max(max(shape_of(layers[name])) for name in names) > WIDE for kind, names in kinds.items()}
-    chosen = {name for kind, names in kinds.items() for name in spaced(names, 1 if wide[kind] else DEPTHS)}
+    wide = {
+        kind: max(max(shape_of(layers[name])) for name in names) > WIDE
+        for kind, names in kinds.items()
+    }
+    chosen = {
+        name for kind, names in kinds.items() for name in spaced(names, 1 if wide[kind] else DEPTHS)
+    }
     return [name for name in layers if name in chosen]
 
 
@@ -41,9 +48,9 @@ def spaced(names: Sequence[str], count: int) -> list[str]:
 
 
 class Layer(NamedTuple):
-    """What the batches show of one layer: G and Q of the even and of the odd ones, and H (out, out), proportional to
-    E[g g^T], of all. `inputs` are the statistics of what it reads in all of them, one object for layers that read the
-    same."""
+    """What the batches show of one layer: G and Q of the even and of the odd ones, and H (out,
+    out), proportional to E[g g^T], of all. `inputs` are the statistics of what it reads in all of
+    them, one object for layers that read the same."""
 
     name: str
     shape: tuple[int, int]
@@ -53,9 +60,11 @@ class Layer(NamedTuple):
 
 
 class Errors:
-    """Sums of n^2 g g^T, g the gradient of a batch's loss at a layer's output and n the batch's tokens.
+    """Sums of n^2 g g^T, g the gradient of a batch's loss at a layer's output and n the batch's
+    tokens.
 
-    Rows that a mask hides are not left out, as in `lora.collect`: no loss that heeds the mask sends them a gradient.
+    Rows that a mask hides are not left out, as in `lora.collect`: no loss that heeds the mask sends
+    them a gradient.
     """
 
     def __init__(self, model: nn.Module, names: Sequence[str], loss: Loss) -> None:
@@ -72,7 +81,9 @@ class Errors:
 
             return see
 
-        handles = [module.register_forward_hook(watch(name)) for name, module in self.modules.items()]
+        handles = [
+            module.register_forward_hook(watch(name)) for name, module in self.modules.items()
+        ]
         try:
             return self.loss(model, batch)
         finally:
@@ -94,16 +105,22 @@ def _tokens(batch: Any) -> int | None:
 
 
 def look(model: nn.Module, names: Sequence[str], batches: Sequence[Any], loss: Loss) -> list[Layer]:
-    """The layers on these batches, at least two of them; the model is untouched, as by `lora.collect`."""
+    """The layers on these batches, at least two of them; the model is untouched, as by
+    `lora.collect`."""
     errors = Errors(model, names, loss)
     first, second = (
-        lora.collect(model, names, batches[k::2], ("inputs", "gradient"), errors, max_width=WIDEST) for k in range(2)
+        lora.collect(model, names, batches[k::2], ("inputs", "gradient"), errors, max_width=WIDEST)
+        for k in range(2)
     )
     inputs: dict[int, lora.Statistics] = {}
     layers = []
     for name in names:
         halves, read = (first[name], second[name]), id(first[name].moment)
         if read not in inputs:
-            inputs[read] = lora.merged(*(replace(h, gradient=None, weighted_second_moment=None) for h in halves))
-        layers.append(Layer(name, shape_of(errors.modules[name]), halves, inputs[read], errors.sums[name]))
+            inputs[read] = lora.merged(
+                *(replace(h, gradient=None, weighted_second_moment=None) for h in halves)
+            )
+        layers.append(
+            Layer(name, shape_of(errors.modules[name]), halves, inputs[read], errors.sums[name])
+        )
     return layers

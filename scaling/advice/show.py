@@ -22,13 +22,30 @@ MEANINGS = {
 
 def tell(advice: Advice) -> None:
     rows = advice.layers
-    table = [{"share": what, **spread(rows, name), "foretells": that} for name, (what, that) in MEANINGS.items()]
+    table = [
+        {"share": what, **spread(rows, name), "foretells": that}
+        for name, (what, that) in MEANINGS.items()
+    ]
     show(records_table(f"{len(rows)} layers looked at, on {advice.batches} batches", table))
     lines = [line_of(advice, scheme) for scheme in advice.bounds]
-    show(records_table("learning rates that the first step bears, and the time that the start takes", lines))
-    show(records_table("memory", [{"": text, "MiB": f"{size / 2**20:.1f}"} for text, size in sizes(advice.memory)]))
+    show(
+        records_table(
+            "learning rates that the first step bears, and the time that the start takes", lines
+        )
+    )
+    show(
+        records_table(
+            "memory",
+            [{"": text, "MiB": f"{size / 2**20:.1f}"} for text, size in sizes(advice.memory)],
+        )
+    )
     chosen = [
-        {"choice": c.choice, "advice": value(c.value), "because": c.reason, "claims": " ".join(c.claims)}
+        {
+            "choice": c.choice,
+            "advice": value(c.value),
+            "because": c.reason,
+            "claims": " ".join(c.claims),
+        }
         for c in advice.recommendation
     ]
     show(records_table("recommendation", chosen))

@@ -1,14 +1,17 @@
-"""A learning rate tuned on one model at the width and rank of another: powers that theory tells, no constants."""
+"""A learning rate tuned on one model at the width and rank of another: powers that theory tells, no
+constants."""
 
 from scaling.core.config import Config
 from theory.lr_stability import lr_rule
 from theory.lr_stability.initializations import start_of
 
-WIDTH, RANK = 384, 8  # where the default rate was tuned: MiniLM and the default adapter, s = alpha / r
+# where the default rate was tuned: MiniLM and the default adapter, s = alpha / r
+WIDTH, RANK = 384, 8
 
 
 def moved(config: Config, scheme: str, width: int) -> float:
-    """The config's own rate, taken as one for `WIDTH` and `RANK`, at this width and its rank from the start `scheme`.
+    """The config's own rate, taken as one for `WIDTH` and `RANK`, at this width and its rank from
+    the start `scheme`.
 
     The powers of the rank are left out for starts whose dependence on it is none.
     """

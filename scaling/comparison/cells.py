@@ -1,7 +1,7 @@
 """One cell of a sweep: a fine-tuning run as a pure function of its settings.
 
-A cell that was killed goes on from its last checkpoint; its folder is beside the run store and holds the adapter in the
-end, as the folder of any run.
+A cell that was killed goes on from its last checkpoint; its folder is beside the run store and
+holds the adapter in the end, as the folder of any run.
 """
 
 import io
@@ -39,30 +39,34 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 def unlisted(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The fields again: what JSON has as a list is a tuple."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
 
 
 def arguments(config: Config) -> dict[str, Any]:
-    """Those of `fine_tuned` for this config: with what a file of a PEFT configuration holds, as another content makes
-    another cell."""
+    """Those of `fine_tuned` for this config: with what a file of a PEFT configuration holds, as
+    another content makes another cell."""
     return {"settings": settings_of(config), "peft": peft_settings(config) if config.peft else None}
 
 
 def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
     """Of a cell's run, named as the cell is in the run store."""
-    key = run_key(FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"]))
+    key = run_key(
+        FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"])
+    )
     return home() / "runs" / FAMILY / key
 
 
 def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
     """What a run of these settings, the fields of a `scaling.core.config.Config`, comes to.
 
-    metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any run
-    scores                 of each test example, the higher the better; where only all together can be judged, one
+    metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any
+    run scores                 of each test example, the higher the better; where only all together
+    can be judged, one
                            number: the first metric, negated
-    inference_parameters   of the saved adapter
-    file_size              of its file, in bytes
-    memory                 peak bytes, of the device or, on a CPU, of the process; None where the system does not tell
+    inference_parameters   of the saved adapter file_size              of its file, in bytes memory
+    peak bytes, of the device or, on a CPU, of the process; None where the system does not tell
     device                 what it ran on
 
     or {"diverged": why}. Raises what the run raises for wrong input.
@@ -72,7 +76,8 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
 
     config, folder = Config(**unlisted(settings)), folder_of(settings, peft)
     _forget_peak()
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # of cells side by side no bar can be read
+    # of cells side by side no bar can be read
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
             result = train(config, folder, lambda: claim(folder, settings), judge_base=False)
         except RuntimeError as error:

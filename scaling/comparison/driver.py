@@ -1,8 +1,8 @@
 """Which cells of a grid to run, round by round: the grid, then what its first results ask for.
 
-First every method at each of its rates with every seed. Then, as often as `widen` says, one more rate for each method
-whose best is at the edge of its rates, so that in the end it lies inside. Last, with fresh seeds, each method at its
-best rate alone.
+First every method at each of its rates with every seed. Then, as often as `widen` says, one more
+rate for each method whose best is at the edge of its rates, so that in the end it lies inside.
+Last, with fresh seeds, each method at its best rate alone.
 """
 
 import inspect
@@ -22,17 +22,21 @@ Cell = tuple[str, float, int]  # method, learning rate, seed
 
 
 def outcomes_of(methods: Mapping[str, Method], grid: Grid, memo: Memo) -> Outcomes:
-    """`swept` by cells that every sweep on the memo's store shares; the methods are all of one task."""
+    """`swept` by cells that every sweep on the memo's store shares; the methods are all of one
+    task."""
     with memo.store.lock(cells.FAMILY):
         return swept(methods, grid, lambda some: beside(cells.fine_tuned, some, memo))
 
 
 def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> list[Any]:
-    """What a cell of these configs' arguments gives, kept with those of the sweeps; the configs are all of one task."""
+    """What a cell of these configs' arguments gives, kept with those of the sweeps; the configs are
+    all of one task."""
     if not configs:
         return []
     own = "" if cell is cells.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
-    kept = Memo(memo.store, cells.FAMILY, own + cells.code(configs[0].task), memo.force, memo.compute)
+    kept = Memo(
+        memo.store, cells.FAMILY, own + cells.code(configs[0].task), memo.force, memo.compute
+    )
     return kept.map(cell, map(cells.arguments, configs))
 
 
@@ -45,9 +49,18 @@ def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:
         for (label, rate, seed), outcome in zip(cells, outcomes, strict=True):
             found[label].setdefault(rate, {})[seed] = outcome
 
-    go([(label, rate, seed) for seed in grid.seeds for label, method in methods.items() for rate in method.rates])
+    go(
+        [
+            (label, rate, seed)
+            for seed in grid.seeds
+            for label, method in methods.items()
+            for rate in method.rates
+        ]
+    )
     for _ in range(grid.widen):
-        more = {label: rate for label, rates in found.items() if (rate := beyond(rates)) is not None}
+        more = {
+            label: rate for label, rates in found.items() if (rate := beyond(rates)) is not None
+        }
         if not more:
             break
         go([(label, rate, seed) for seed in grid.seeds for label, rate in more.items()])
@@ -62,8 +75,8 @@ def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:
 
 
 def beyond(rates: Mapping[float, Any]) -> float | None:
-    """The next rate to try of a method: beyond its best where that is at an edge, below them all where a run diverged
-    at each; None where the best lies inside."""
+    """The next rate to try of a method: beyond its best where that is at an edge, below them all
+    where a run diverged at each; None where the best lies inside."""
     best = chosen(rates, shared_seeds(rates))
     if best is None:
         best = min(rates)

@@ -1,4 +1,5 @@
-"""A sweep as one YAML file: the names of the flags, and under `methods` those that flags cannot tell."""
+"""A sweep as one YAML file: the names of the flags, and under `methods` those that flags cannot
+tell."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ _Loader.add_implicit_resolver(
 
 
 def read(file: Path, defaults: Mapping[str, Any]) -> tuple[list[str], Named]:
-    """The flags that say the same as the file, and its methods by label; `defaults` has all that flags may set.
+    """The flags that say the same as the file, and its methods by label; `defaults` has all that
+    flags may set.
 
     Raises ValueError for a file that is missing, no YAML, or holds what it may not.
     """
@@ -37,12 +39,16 @@ def read(file: Path, defaults: Mapping[str, Any]) -> tuple[list[str], Named]:
         raise ValueError(f"{file} must hold settings by name, got {type(content).__name__}")
     methods = content.pop(METHODS, None) or {}
     if not isinstance(methods, dict) or not all(isinstance(own, dict) for own in methods.values()):
-        raise ValueError(f"{file}: methods must hold, by a name, the settings in which each differs")
+        raise ValueError(
+            f"{file}: methods must hold, by a name, the settings in which each differs"
+        )
     arguments: list[str] = []
     for key, value in content.items():
         name = str(key).replace("-", "_")
         if name not in defaults:
-            raise ValueError(f"{file}: there is no setting {key!r}{suggestion(name, (*defaults, METHODS))}")
+            raise ValueError(
+                f"{file}: there is no setting {key!r}{suggestion(name, (*defaults, METHODS))}"
+            )
         arguments += _flag(name.replace("_", "-"), value, defaults[name])
     return arguments, {str(label): own for label, own in methods.items()}
 

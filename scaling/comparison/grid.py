@@ -1,8 +1,8 @@
 """The grid of a sweep: methods x learning rates x seeds.
 
-A method is a run's config in which all is decided but the learning rate and the seed. By default its five rates are
-half a decade apart around the run's own --lr, moved from the width and rank at which that was tuned to those at hand by
-`scaling.advice.width_transfer`.
+A method is a run's config in which all is decided but the learning rate and the seed. By default
+its five rates are half a decade apart around the run's own --lr, moved from the width and rank at
+which that was tuned to those at hand by `scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.cells import unlisted
 from scaling.core.config import Config
 
-STEP, STEPS = 10**0.5, range(-2, 3)  # a rate over the next lower one, and where the five lie around the centre
+# a rate over the next lower one, and where the five lie around the centre
+STEP, STEPS = 10**0.5, range(-2, 3)
 DEFAULT = Config()
 PEFT = "peft:"  # opens a scheme that is a PEFT configuration in a JSON file
 
@@ -26,13 +27,14 @@ class Grid:
     """What is compared; raises ValueError for a grid without a run."""
 
     schemes: tuple[str, ...] = ("init_a", "init_b", "eva", "pissa")
-    """Starts; peft:FILE.json stands for a PEFT configuration, which has its own variant and rank."""
+    """Starts; peft:FILE.json stands for a PEFT configuration, which has its own variant and
+    rank."""
     variants: tuple[str, ...] = ("plain",)
     ranks: tuple[int, ...] | None = None
     """By default the one --rank."""
     rates: tuple[float, ...] | None = None
-    """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to the model's width and
-    each rank."""
+    """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to
+    the model's width and each rank."""
     seeds: tuple[int, ...] = (0, 1, 2)
     widen: int = 3
     """How many rates may be added to a method whose best one lies at the edge of its rates."""
@@ -68,11 +70,14 @@ class Method(NamedTuple):
         return replace(self.config, lr=rate, seed=seed)
 
 
-def methods(config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
-    """The methods of a grid by label: schemes x variants x ranks, and those that are `named`, each by what it has
-    other than the config.
+def methods(
+    config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Method]:
+    """The methods of a grid by label: schemes x variants x ranks, and those that are `named`, each
+    by what it has other than the config.
 
-    Raises ValueError for a method that cannot be run, a label twice, or a reference that is not among them.
+    Raises ValueError for a method that cannot be run, a label twice, or a reference that is not
+    among them.
     """
     found: dict[str, Method] = {}
     for label, own in [*_product(config, grid), *named.items()]:
@@ -81,7 +86,8 @@ def methods(config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]) 
         try:
             whole = _with(config, own)
             if whole.peft is not None:
-                from scaling.training.peft_methods import starter  # PEFT, which takes seconds to load
+                # PEFT, which takes seconds to load
+                from scaling.training.peft_methods import starter
 
                 starter(whole)
             found[label] = Method(label, whole, tuple(sorted(grid.rates or centred(whole))))
@@ -92,7 +98,9 @@ def methods(config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]) 
     if not found:
         raise ValueError("the grid is empty: name schemes or methods")
     if grid.reference is not None and grid.reference not in found:
-        raise ValueError(f"the reference {grid.reference!r} is not in the grid, which has {', '.join(found)}")
+        raise ValueError(
+            f"the reference {grid.reference!r} is not in the grid, which has {', '.join(found)}"
+        )
     return found
 
 
@@ -108,7 +116,9 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
             for rank in ranks:
                 parts = [scheme, *[variant] * (len(grid.variants) > 1 or variant != "plain")]
                 parts += [f"rank {rank}"] * (len(ranks) > 1)
-                found.append((", ".join(parts), {"scheme": scheme, "variant": variant, "rank": rank}))
+                found.append(
+                    (", ".join(parts), {"scheme": scheme, "variant": variant, "rank": rank})
+                )
     return found
 
 
@@ -126,7 +136,8 @@ def _with(config: Config, own: Mapping[str, Any]) -> Config:
 
 
 def centred(config: Config) -> tuple[float, ...]:
-    """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the model's own."""
+    """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the
+    model's own."""
     centre = moved(config, config.scheme, width(config) or WIDTH)
     return tuple(rounded(centre * STEP**k) for k in STEPS)
 
@@ -141,7 +152,8 @@ def next_rate(rates: tuple[float, ...], best: float) -> float:
 
 
 def width(config: Config) -> int | None:
-    """The width of a transformers model that the config names; None for a task's own, or where its files do not say."""
+    """The width of a transformers model that the config names; None for a task's own, or where its
+    files do not say."""
     if config.model is None:
         return None
     from transformers import AutoConfig

@@ -1,8 +1,10 @@
-"""The runs of a sweep in the schema of PEFT's method_comparison results, for the tools that read those.
+"""The runs of a sweep in the schema of PEFT's method_comparison results, for the tools that read
+those.
 
-One file for each method and seed at the method's best rate. What is not known is null. PEFT's own table turns memory,
-sizes, times and tokens into integers, so it takes a file only when its outcome brought them all (`EXTRA`, and memory,
-which a run without an accelerator does not have); rows of runs that failed it leaves out.
+One file for each method and seed at the method's best rate. What is not known is null. PEFT's own
+table turns memory, sizes, times and tokens into integers, so it takes a file only when its outcome
+brought them all (`EXTRA`, and memory, which a run without an accelerator does not have); rows of
+runs that failed it leaves out.
 """
 
 import platform
@@ -15,18 +17,30 @@ from typing import Any
 from scaling.comparison.summary import Outcome, Outcomes, Row, diverged, finite
 from scaling.core.outputs import write_json
 
-# What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on, bytes of the
-# adapter's file, parameters of the model with its adapter, bytes reserved (mean, 99th percentile), and when it began.
-EXTRA = ("total_seconds", "tokens", "file_size", "total_parameters", "memory_mean", "memory_99th", "created_at")
+# What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on,
+# bytes of the adapter's file, parameters of the model with its adapter, bytes reserved (mean, 99th
+# percentile), and when it began.
+EXTRA = (
+    "total_seconds",
+    "tokens",
+    "file_size",
+    "total_parameters",
+    "memory_mean",
+    "memory_99th",
+    "created_at",
+)
 PACKAGES = ("transformers", "peft", "datasets", "diffusers", "bitsandbytes", "torch")
 LONGEST = 80  # characters of a method in a file name
 
 
-def export(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> list[Path]:
+def export(
+    folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
+) -> list[Path]:
     """Write a file <method>--<rate and seed>.json for each run, and give their paths.
 
-    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in "methods", those of each
-    method by its label; there "peft_config" stands for an adapter of PEFT's.
+    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in
+    "methods", those of each method by its label; there "peft_config" stands for an adapter of
+    PEFT's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names(row.method for row in rows)
@@ -44,7 +58,8 @@ def export(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapp
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """A name for each label that every file system takes, no two equal even where case does not count."""
+    """A name for each label that every file system takes, no two equal even where case does not
+    count."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for label in labels:
@@ -85,7 +100,10 @@ def record(name: str, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str
         "meta_info": {
             "model_info": {"sha": None, "created_at": None},
             "dataset_info": {
-                settings.get("train") or settings.get("task") or "data": {"sha": None, "created_at": None}
+                settings.get("train") or settings.get("task") or "data": {
+                    "sha": None,
+                    "created_at": None,
+                }
             },
             "package_info": _packages(),
             "system_info": _system(outcome.get("device")),
@@ -120,7 +138,8 @@ def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Never null, which means full fine-tuning there. Of ours: its fields under PEFT's names, and its scheme."""
+    """Never null, which means full fine-tuning there. Of ours: its fields under PEFT's names, and
+    its scheme."""
     get = settings.get
     if get("peft_config") or get("peft"):
         return dict(get("peft_config") or {"peft_type": None})
@@ -138,13 +157,18 @@ def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         "modules_to_save": get("modules_to_save"),
         "rank_pattern": get("rank_pattern"),
         "alpha_pattern": get("alpha_pattern"),
-        "init_lora_weights": True if scheme == "init_a" else scheme,  # PEFT's default, or a name that is ours
-        "loralab": {key: get(key) for key in ("scheme", "scheme_options", "variant", "variant_options", "ratio")},
+        # PEFT's default, or a name that is ours
+        "init_lora_weights": True if scheme == "init_a" else scheme,
+        "loralab": {
+            key: get(key)
+            for key in ("scheme", "scheme_options", "variant", "variant_options", "ratio")
+        },
     }
 
 
 def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
-    """A row for each validation, with the mean training loss since the one before, and a last one for the test."""
+    """A row for each validation, with the mean training loss since the one before, and a last one
+    for the test."""
     rows, begun = [], 0
     for step, loss in outcome["validation"]:
         since = [value for t, value in outcome["losses"] if begun < t <= step]
@@ -166,8 +190,20 @@ def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
         begun = step
     step, loss = outcome["losses"][-1]
     test = {f"test {name}": value for name, value in outcome["metrics"].items()}
-    last = {"step": step, "test accuracy": None, **test, "train loss": rows[-1]["train loss"] or loss}
-    return [*rows, {**last, "train samples": batch and batch * step, "train total tokens": outcome.get("tokens")}]
+    last = {
+        "step": step,
+        "test accuracy": None,
+        **test,
+        "train loss": rows[-1]["train loss"] or loss,
+    }
+    return [
+        *rows,
+        {
+            **last,
+            "train samples": batch and batch * step,
+            "train total tokens": outcome.get("tokens"),
+        },
+    ]
 
 
 def _packages() -> dict[str, str | None]:
@@ -183,7 +219,10 @@ def _packages() -> dict[str, str | None]:
 
 
 def _system(device: str | None) -> dict[str, str | None]:
-    system = {name: getattr(platform, name)() for name in ("system", "release", "version", "machine", "processor")}
+    system = {
+        name: getattr(platform, name)()
+        for name in ("system", "release", "version", "machine", "processor")
+    }
     return {**system, "accelerator": device}
 
 

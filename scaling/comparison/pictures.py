@@ -1,4 +1,5 @@
-"""Two pictures of a sweep: how each method depends on its learning rate, and how far each is from the reference."""
+"""Two pictures of a sweep: how each method depends on its learning rate, and how far each is from
+the reference."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ LINES = ("-", "--", "-.", ":")
 
 
 def draw_rates(file: Path, rows: Sequence[Row], outcomes: Outcomes) -> None:
-    """Lowest validation loss and score against learning rate: a dot for each run, a line through the means over seeds,
-    a large filled marker at the chosen rate, a cross on top for a run that diverged."""
+    """Lowest validation loss and score against learning rate: a dot for each run, a line through
+    the means over seeds, a large filled marker at the chosen rate, a cross on top for a run that
+    diverged."""
     metric = next((row.metric for row in rows if row.metric), "score")
     panels: dict[str, Callable[[Outcome], float]] = {
         "lowest validation loss": lowest_loss,
@@ -32,13 +34,19 @@ def draw_rates(file: Path, rows: Sequence[Row], outcomes: Outcomes) -> None:
             panel.set(xscale="log", xlabel="learning rate", ylabel=name)
             _mark(panel, rows, outcomes, found)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-        figure.suptitle("filled: the rate that validation chose; dots: runs; x: a run that diverged", fontsize="medium")
+        figure.suptitle(
+            "filled: the rate that validation chose; dots: runs; x: a run that diverged",
+            fontsize="medium",
+        )
         _save(figure, file)
 
 
 def _found(rates: Rates, value: Callable[[Outcome], float]) -> dict[float, list[float]]:
     """The value of every run that finished, by rate."""
-    found = {rate: [value(run) for run in runs.values() if not diverged(run)] for rate, runs in sorted(rates.items())}
+    found = {
+        rate: [value(run) for run in runs.values() if not diverged(run)]
+        for rate, runs in sorted(rates.items())
+    }
     return {rate: values for rate, values in found.items() if values}
 
 
@@ -51,7 +59,9 @@ def _line(panel: Any, row: Row, found: dict[float, list[float]], look: dict[str,
         panel.plot(row.rate, means[row.rate], look["marker"], color=look["color"], ms=8, zorder=3)
 
 
-def _mark(panel: Any, rows: Sequence[Row], outcomes: Outcomes, found: dict[str, dict[float, list[float]]]) -> None:
+def _mark(
+    panel: Any, rows: Sequence[Row], outcomes: Outcomes, found: dict[str, dict[float, list[float]]]
+) -> None:
     """A logarithmic axis where values need one, and crosses."""
     values = [value for rates in found.values() for runs in rates.values() for value in runs]
     if values and 10 * min(values) < max(values) and min(values) > 0:
@@ -61,12 +71,18 @@ def _mark(panel: Any, rows: Sequence[Row], outcomes: Outcomes, found: dict[str, 
             if any(map(diverged, runs.values())):
                 shift = 1 + 0.03 * i  # crosses of several methods stand above each other
                 panel.plot(
-                    rate, shift, "x", color=_look(i)["color"], clip_on=False, transform=panel.get_xaxis_transform()
+                    rate,
+                    shift,
+                    "x",
+                    color=_look(i)["color"],
+                    clip_on=False,
+                    transform=panel.get_xaxis_transform(),
                 )
 
 
 def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
-    """The difference of each method from the reference with its interval, the margin shaded, void ones hollow."""
+    """The difference of each method from the reference with its interval, the margin shaded, void
+    ones hollow."""
     shown = [(row, row.difference) for row in rows if row.difference is not None]
     plt = _plt()
     with plt.rc_context(STYLE):
@@ -78,17 +94,34 @@ def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
             void = row.verdict == VOID
             colour = "0.6" if void else _colour(row.verdict or "")
             axes.errorbar(
-                found.value, y, xerr=ends, fmt="o", ms=5, capsize=3, color=colour, mfc="white" if void else colour
+                found.value,
+                y,
+                xerr=ends,
+                fmt="o",
+                ms=5,
+                capsize=3,
+                color=colour,
+                mfc="white" if void else colour,
             )
-            axes.text(1.02, y, row.verdict, color=colour, va="center", transform=axes.get_yaxis_transform())
+            axes.text(
+                1.02,
+                y,
+                row.verdict,
+                color=colour,
+                va="center",
+                transform=axes.get_yaxis_transform(),
+            )
         axes.set_yticks(range(len(shown)), [row.method for row, _ in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel(f"score of a test example minus that of {rows[0].method} (shaded: margin of {margin:g})")
+        axes.set_xlabel(
+            f"score of a test example minus that of {rows[0].method} (shaded: margin of {margin:g})"
+        )
         _save(figure, file)
 
 
 def _look(i: int) -> dict[str, Any]:
-    """Colour, marker and line of method i, which tell 12 apart without colour and 11 without markers."""
+    """Colour, marker and line of method i, which tell 12 apart without colour and 11 without
+    markers."""
     colour = "black" if i == 0 else f"C{(i - 1) % 10}"
     return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "ls": LINES[i % len(LINES)]}
 

@@ -17,8 +17,11 @@ from scaling.core.outputs import write_json, write_text
 REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "differences.png"
 
 
-def write(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> None:
-    """Fill the folder, which is made where it is not there. Of the settings, all JSON, the `margin` is used here."""
+def write(
+    folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
+) -> None:
+    """Fill the folder, which is made where it is not there. Of the settings, all JSON, the `margin`
+    is used here."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / REPORT, numbers(rows, outcomes, settings))
     draw_rates(folder / RATES, rows, outcomes)
@@ -27,7 +30,8 @@ def write(folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mappi
 
 
 def numbers(rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All of it as JSON: the settings, what was said, a record for each method and one for each run."""
+    """All of it as JSON: the settings, what was said, a record for each method and one for each
+    run."""
     runs = [
         {
             "method": method,
@@ -54,9 +58,16 @@ def page(rows: Sequence[Row], said: Sequence[str]) -> str:
     """Markdown: the table, the pictures and the notes."""
     lines = [list(records(rows)[0]), ["---"] * len(records(rows)[0])]
     lines += [list(record.values()) for record in records(rows)]
-    grid = "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
-    pictures = f"![Differences from {rows[0].method}]({DIFFERENCES})\n\n![Dependence on the learning rate]({RATES})\n"
-    return f"# Each method at its best rate\n\n{grid}\n{pictures}\n" + "".join(f"- {note}\n" for note in said)
+    grid = "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+    pictures = (
+        f"![Differences from {rows[0].method}]({DIFFERENCES})\n\n"
+        f"![Dependence on the learning rate]({RATES})\n"
+    )
+    return f"# Each method at its best rate\n\n{grid}\n{pictures}\n" + "".join(
+        f"- {note}\n" for note in said
+    )
 
 
 def records(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -65,7 +76,9 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
     return [
         {
             "method": row.method,
-            "best rate": "-" if row.rate is None else f"{row.rate:g}" + (f" ({row.edge})" if row.edge else ""),
+            "best rate": "-"
+            if row.rate is None
+            else f"{row.rate:g}" + (f" ({row.edge})" if row.edge else ""),
             "seeds": str(len(row.seeds)),
             metric: _interval(row.score, ""),
             "difference": "reference" if row.verdict is None else _interval(row.difference, "+"),
@@ -85,7 +98,8 @@ def _interval(found: Measured | None, sign: str) -> str:
         return "-"
     if not (math.isfinite(found.high) and found.low < found.high):
         return f"{found.value:{sign}.3g}"
-    digits = max(0, 1 - math.floor(math.log10(found.high - found.low)))  # two of the interval's width
+    # two of the interval's width
+    digits = max(0, 1 - math.floor(math.log10(found.high - found.low)))
     value, low, high = (f"{x:{sign}.{digits}f}" for x in (found.value, found.low, found.high))
     return f"{value} [{low}, {high}]"
 
@@ -102,28 +116,44 @@ def _parameters(row: Row) -> str:
     if row.trained_parameters is None or row.inference_parameters is None:
         return "-"
     both = f"{row.trained_parameters:,} / {row.inference_parameters:,}"
-    return f"{row.trained_parameters:,}" if row.trained_parameters == row.inference_parameters else both
+    return (
+        f"{row.trained_parameters:,}"
+        if row.trained_parameters == row.inference_parameters
+        else both
+    )
 
 
 def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
-    """What a reader must know: first what is void and what to run next, then how to read the numbers."""
+    """What a reader must know: first what is void and what to run next, then how to read the
+    numbers."""
     reference = rows[0]
     said = [note for row in rows for note in _of_method(row, outcomes)]
     if reference.verdict is None and (reference.edge or reference.lost or reference.rate is None):
-        said.insert(0, f"Every comparison is void, because the reference {reference.method} cannot be judged.")
+        said.insert(
+            0,
+            f"Every comparison is void, because the reference {reference.method} cannot be judged.",
+        )
     if any(len(row.seeds) == 1 for row in rows):
-        said.append("One seed alone: the interval is over test examples, and another seed may give another order.")
+        said.append(
+            "One seed alone: the interval is over test examples, and another seed may give "
+            "another order."
+        )
     compared = len(rows) - 1
     return [
         *said,
-        f"A difference is of the mean score of a test example, higher is better; within {margin:g} it is of no use.",
-        f"Each interval covers 95 %, uncorrected for the {compared} comparisons: of {compared} equal methods about "
+        "A difference is of the mean score of a test example, higher is better; within "
+        f"{margin:g} it is of no use.",
+        f"Each interval covers 95 %, uncorrected for the {compared} comparisons: of {compared} "
+        "equal methods about "
         f"{0.05 * compared:.2g} would be called better or worse by chance.",
-        f"Steps: to the training loss at which {reference.method} ends, over its own; never: the share of seeds that "
+        f"Steps: to the training loss at which {reference.method} ends, over its own; never: the "
+        "share of seeds that "
         "did not get there.",
-        "Decades: of the learning rates tried, those whose score is within the margin of the method's best.",
+        "Decades: of the learning rates tried, those whose score is within the margin of the "
+        "method's best.",
         "Min: of training alone; what a start looks at before it comes on top.",
-        "Parameters: trained, and behind the slash those that inference needs where they are others.",
+        "Parameters: trained, and behind the slash those that inference needs where they are "
+        "others.",
     ]
 
 
@@ -139,13 +169,23 @@ def _of_method(row: Row, outcomes: Outcomes) -> list[str]:
     if row.edge:
         said.append(f"{row.method}: its best rate {row.rate:g} {GROW[row.edge]}.")
     if row.rate is None:
-        said.append(f"{row.method}: at each of its rates a run diverged, so it has no best one: try lower rates.")
+        said.append(
+            f"{row.method}: at each of its rates a run diverged, so it has no best one: try lower "
+            "rates."
+        )
     if row.lost:
-        said.append(f"{row.method}: {row.lost} of its runs at the best rate diverged, so its comparison is void.")
-    cells = [(rate, run) for rate, runs in sorted(outcomes[row.method].items()) for run in runs.values()]
+        said.append(
+            f"{row.method}: {row.lost} of its runs at the best rate diverged, so its comparison "
+            "is void."
+        )
+    cells = [
+        (rate, run) for rate, runs in sorted(outcomes[row.method].items()) for run in runs.values()
+    ]
     bad = Counter(rate for rate, run in cells if diverged(run))
     if bad:
         where = ", ".join(f"{count} at {rate:g}" for rate, count in bad.items())
         reason = next(run["diverged"] for _, run in cells if diverged(run)).rstrip(".")
-        said.append(f"{row.method}: {sum(bad.values())} of {len(cells)} runs diverged ({where}; {reason}).")
+        said.append(
+            f"{row.method}: {sum(bad.values())} of {len(cells)} runs diverged ({where}; {reason})."
+        )
     return said

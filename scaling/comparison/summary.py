@@ -1,7 +1,9 @@
-"""From the outcomes of a sweep to one row a method: each method at its own best rate, against the reference.
+"""From the outcomes of a sweep to one row a method: each method at its own best rate, against the
+reference.
 
-The rate is chosen by validation loss, so the test data stay fresh. A method whose best rate is at the edge of its grid
-might be better beyond it: what is compared with it is void until the grid has grown.
+The rate is chosen by validation loss, so the test data stay fresh. A method whose best rate is at
+the edge of its grid might be better beyond it: what is compared with it is void until the grid has
+grown.
 """
 
 import math
@@ -26,7 +28,8 @@ SMOOTHED = 10  # a training loss is averaged over this part of the reference's s
 
 @dataclass(frozen=True)
 class Convergence:
-    """Steps to the loss at which the reference ends, over its own; no ratio when a seed never got there."""
+    """Steps to the loss at which the reference ends, over its own; no ratio when a seed never got
+    there."""
 
     ratio: Measured | None
     censored: float
@@ -41,12 +44,14 @@ class Row:
     rate: float | None
     """None where at every rate a run diverged."""
     edge: str | None
-    """Where in its grid the best rate is when a better one could be beyond: "lowest", "highest" or "only"."""
+    """Where in its grid the best rate is when a better one could be beyond: "lowest", "highest" or
+    "only"."""
     seeds: tuple[int, ...]
     """Whose runs finished at the best rate."""
     metric: str
     score: Measured | None
-    """Mean of the metric over seeds with Student's interval, infinite for one seed; None where it is not finite."""
+    """Mean of the metric over seeds with Student's interval, infinite for one seed; None where it
+    is not finite."""
     difference: Measured | None
     """Of the scores of test examples, higher is better, from those of the reference."""
     verdict: str | None
@@ -99,16 +104,19 @@ def shared_seeds(rates: Rates) -> list[int]:
 
 
 def chosen(rates: Rates, seeds: Sequence[int]) -> float | None:
-    """The rate of the lowest mean over these seeds of a run's lowest validation loss, the lowest such rate at a tie;
-    None where at each rate a run diverged."""
-    losses = {rate: float(np.mean([lowest_loss(rates[rate][seed]) for seed in seeds])) for rate in sorted(rates)}
+    """The rate of the lowest mean over these seeds of a run's lowest validation loss, the lowest
+    such rate at a tie; None where at each rate a run diverged."""
+    losses = {
+        rate: float(np.mean([lowest_loss(rates[rate][seed]) for seed in seeds]))
+        for rate in sorted(rates)
+    }
     best = min(losses, key=losses.__getitem__)
     return best if math.isfinite(losses[best]) else None
 
 
 def at_edge(rates: Rates, rate: float) -> str | None:
-    """Where in the grid this rate is, when at an end: "lowest", "highest", or "only". A rate at which a run diverged
-    is an end beyond which nothing is looked for."""
+    """Where in the grid this rate is, when at an end: "lowest", "highest", or "only". A rate at
+    which a run diverged is an end beyond which nothing is looked for."""
     if len(rates) == 1:
         return "only"
     return {min(rates): "lowest", max(rates): "highest"}.get(rate)
@@ -123,14 +131,16 @@ def smoothed(losses: Sequence[Sequence[float]], window: int) -> list[tuple[float
 
 
 def steps_to(losses: Sequence[Sequence[float]], target: float, window: int) -> float | None:
-    """The first step at which the smoothed training loss is at or below the target; None where it never is."""
+    """The first step at which the smoothed training loss is at or below the target; None where it
+    never is."""
     return next((step for step, loss in smoothed(losses, window) if loss <= target), None)
 
 
 def steps_needed(run: Outcome, reference: Outcome) -> tuple[float | None, float]:
-    """Steps to the training loss that the reference ends at, of a run and of the reference; None where the run never
-    gets there. Both saw the same batches, so most of their noise is the same. The loss is the mean of the reference's
-    last window and the standard error of that mean, lest of two equal methods one does not get there half of the times.
+    """Steps to the training loss that the reference ends at, of a run and of the reference; None
+    where the run never gets there. Both saw the same batches, so most of their noise is the same.
+    The loss is the mean of the reference's last window and the standard error of that mean, lest of
+    two equal methods one does not get there half of the times.
     """
     window = max(1, len(reference["losses"]) // SMOOTHED)
     last = [loss for _, loss in reference["losses"][-window:]]
@@ -150,8 +160,8 @@ def convergence(pairs: Mapping[int, tuple[Outcome, Outcome]]) -> Convergence | N
 
 
 def width_of_good_rates(scores: Mapping[float, float], margin: float) -> float:
-    """Decades of learning rate at which the score, linear in the logarithm between the rates tried, is within the
-    margin of the best."""
+    """Decades of learning rate at which the score, linear in the logarithm between the rates tried,
+    is within the margin of the best."""
     points = sorted((math.log10(rate), score) for rate, score in scores.items())
     level = max(scores.values()) - margin
     width = 0.0
@@ -164,20 +174,34 @@ def width_of_good_rates(scores: Mapping[float, float], margin: float) -> float:
     return width
 
 
-def summarise(outcomes: Outcomes, reference: str, margin: float, rng: np.random.Generator) -> list[Row]:
-    """A row for each method, the reference first; the margin is in units of a test example's score."""
+def summarise(
+    outcomes: Outcomes, reference: str, margin: float, rng: np.random.Generator
+) -> list[Row]:
+    """A row for each method, the reference first; the margin is in units of a test example's
+    score."""
     if reference not in outcomes:
-        raise ValueError(f"the reference must be one of the methods {', '.join(outcomes)}, got {reference!r}")
+        raise ValueError(
+            f"the reference must be one of the methods {', '.join(outcomes)}, got {reference!r}"
+        )
     first = _row(reference, outcomes, None, margin, rng)
-    return [first, *(_row(method, outcomes, first, margin, rng) for method in outcomes if method != reference)]
+    return [
+        first,
+        *(_row(method, outcomes, first, margin, rng) for method in outcomes if method != reference),
+    ]
 
 
 def runs_of(outcomes: Outcomes, row: Row) -> dict[int, Outcome]:
     """The runs of a row that finished at its best rate, by seed."""
-    return {} if row.rate is None else {seed: outcomes[row.method][row.rate][seed] for seed in row.seeds}
+    return (
+        {}
+        if row.rate is None
+        else {seed: outcomes[row.method][row.rate][seed] for seed in row.seeds}
+    )
 
 
-def _row(method: str, outcomes: Outcomes, reference: Row | None, margin: float, rng: np.random.Generator) -> Row:
+def _row(
+    method: str, outcomes: Outcomes, reference: Row | None, margin: float, rng: np.random.Generator
+) -> Row:
     rates = outcomes[method]
     seeds = shared_seeds(rates)
     if not seeds:
@@ -191,7 +215,9 @@ def _row(method: str, outcomes: Outcomes, reference: Row | None, margin: float, 
     others = {} if reference is None else runs_of(outcomes, reference)
     pairs = {seed: (run, others[seed]) for seed, run in runs.items() if seed in others}
     difference = _difference(list(pairs.values()), rng)
-    void = difference is None or edge or lost or reference is None or reference.edge or reference.lost
+    void = (
+        difference is None or edge or lost or reference is None or reference.edge or reference.lost
+    )
     means = {r: float(np.mean([example_score(rates[r][seed]) for seed in seeds])) for r in rates}
     metric = next((next(iter(cell["metrics"])) for cell in cells if not diverged(cell)), "")
     return Row(
@@ -202,19 +228,27 @@ def _row(method: str, outcomes: Outcomes, reference: Row | None, margin: float, 
         metric=metric,
         score=_over_seeds([run["metrics"][metric] for run in runs.values()]),
         difference=difference,
-        verdict=None if reference is None else VOID if void or difference is None else verdict(difference, margin),
+        verdict=None
+        if reference is None
+        else VOID
+        if void or difference is None
+        else verdict(difference, margin),
         convergence=convergence(pairs),
         diverged=sum(map(diverged, cells)) / len(cells),
         lost=lost,
         width_of_good_rates=width_of_good_rates(means, margin) if runs else 0.0,
         trained_parameters=next((run["trained_parameters"] for run in runs.values()), None),
         inference_parameters=next((run["inference_parameters"] for run in runs.values()), None),
-        memory=max((run["memory"] for run in runs.values() if run["memory"] is not None), default=None),
+        memory=max(
+            (run["memory"] for run in runs.values() if run["memory"] is not None), default=None
+        ),
         seconds=float(np.mean([run["seconds"] for run in runs.values()])) if runs else None,
     )
 
 
-def _difference(pairs: Sequence[tuple[Outcome, Outcome]], rng: np.random.Generator) -> Measured | None:
+def _difference(
+    pairs: Sequence[tuple[Outcome, Outcome]], rng: np.random.Generator
+) -> Measured | None:
     if not pairs:
         return None
     first, second = ([run["scores"] for run in runs] for runs in zip(*pairs, strict=True))

@@ -19,10 +19,17 @@ def device_of(loaded: Loaded) -> torch.device:
 
 
 def stream(
-    loaded: Loaded, examples: Sequence[Record], micro: int, collate: Collate, seed: int, process: int = 0, of: int = 1
+    loaded: Loaded,
+    examples: Sequence[Record],
+    micro: int,
+    collate: Collate,
+    seed: int,
+    process: int = 0,
+    of: int = 1,
 ) -> Iterator[Any]:
-    """The first epoch's micro-batches in the order in which the Trainer will draw them, on the model's device, dealt
-    out to the processes: as many to each, and the same ones in all whatever their number."""
+    """The first epoch's micro-batches in the order in which the Trainer will draw them, on the
+    model's device, dealt out to the processes: as many to each, and the same ones in all whatever
+    their number."""
     order = RandomSampler(examples, generator=torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
     loader = DataLoader(
         examples,  # type: ignore[arg-type]
@@ -37,7 +44,9 @@ def stream(
         yield {name: value.to(device_of(loaded)) for name, value in item.items()}
 
 
-def split(loaded: Loaded, examples: Sequence[Record], batch: int, collate: Collate) -> Iterator[dict[str, Tensor]]:
+def split(
+    loaded: Loaded, examples: Sequence[Record], batch: int, collate: Collate
+) -> Iterator[dict[str, Tensor]]:
     """The examples in order, on the model's device."""
     for start in range(0, len(examples), batch):
         collated = collate(list(examples[start : start + batch]))

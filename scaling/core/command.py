@@ -1,4 +1,5 @@
-"""What the commands on a model have in common: flags that are a config and options, and one sentence for an error."""
+"""What the commands on a model have in common: flags that are a config and options, and one
+sentence for an error."""
 
 import os
 import sys
@@ -36,8 +37,8 @@ def answer(
     description: str | None,
     arguments: Iterable[str],
 ) -> int:
-    """The exit code of `act` on what `form` makes of the flags: 0 when done, 2 for wrong input (a ValueError), 1 for a
-    failure (a RuntimeError)."""
+    """The exit code of `act` on what `form` makes of the flags: 0 when done, 2 for wrong input (a
+    ValueError), 1 for a failure (a RuntimeError)."""
     try:
         config, options = flags.read(form, program, description, arguments)
         stay_offline(config)
@@ -53,8 +54,8 @@ def answer(
 
 
 def stay_offline(config: Config) -> None:
-    """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this machine; said before
-    any library that would is imported."""
+    """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this
+    machine; said before any library that would is imported."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     named = [source for source in (config.model, config.train) if source is not None]
     if all(Path(source).exists() for source in named):

@@ -34,7 +34,10 @@ def whole(file: Path) -> Iterator[Path]:
 
 
 def draw_curves(
-    file: Path, losses: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]], title: str
+    file: Path,
+    losses: Sequence[tuple[int, float]],
+    validation: Sequence[tuple[int, float]],
+    title: str,
 ) -> None:
     """The training loss by step and, where there is any, the validation loss."""
     import matplotlib.pyplot as plt  # takes longer to load than all of the rest here

@@ -1,8 +1,9 @@
 """The processes of a run: one, or those that torchrun started, with one device each.
 
-The base is the same on all of them, or with `sharded` each holds a part of every block (fully_shard, FSDP2) and gathers
-a block when it runs. The adapters, which are small, are whole on every process either way: DistributedDataParallel
-averages their gradients, so optimisers, checkpoints and saving are those of one process.
+The base is the same on all of them, or with `sharded` each holds a part of every block
+(fully_shard, FSDP2) and gathers a block when it runs. The adapters, which are small, are whole on
+every process either way: DistributedDataParallel averages their gradients, so optimisers,
+checkpoints and saving are those of one process.
 """
 
 import os
@@ -36,7 +37,8 @@ def join() -> Any:
 
 
 def by_first(act: Callable[[], Value]) -> Value:
-    """What the first process alone does, known to all: its value, or the ValueError that it raises."""
+    """What the first process alone does, known to all: its value, or the ValueError that it
+    raises."""
     if launched() == 1:
         return act()
     join()
@@ -53,12 +55,15 @@ def by_first(act: Callable[[], Value]) -> Value:
 
 
 def place(model: nn.Module, sharded: bool, kept: Collection[str]) -> None:
-    """Move the model to this process's device, in place; where it is sharded, block by block and all but the modules
-    `kept`, which are trained whole. Raises ValueError for a sharded model in a single process."""
+    """Move the model to this process's device, in place; where it is sharded, block by block and
+    all but the modules `kept`, which are trained whole. Raises ValueError for a sharded model in a
+    single process."""
     state = join()
     if sharded:
         if state.num_processes == 1:
-            raise ValueError("sharded needs several processes: start them by torchrun --nproc-per-node N")
+            raise ValueError(
+                "sharded needs several processes: start them by torchrun --nproc-per-node N"
+            )
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
@@ -84,7 +89,8 @@ def share(model: nn.Module) -> None:
 
 
 def replicated(model: nn.Module) -> nn.Module:
-    """The model with the gradients of what is trained averaged over the processes; the base is left to itself."""
+    """The model with the gradients of what is trained averaged over the processes; the base is left
+    to itself."""
     own = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     others = {name for name, _ in (*model.named_parameters(), *model.named_buffers())} - own
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, others)

@@ -1,8 +1,9 @@
-"""What training changes in a model, as one safetensors file: enough to rebuild the adapted model from its base.
+"""What training changes in a model, as one safetensors file: enough to rebuild the adapted model
+from its base.
 
-`lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the directions of Dash
-with whether they are chosen, the frozen start. Ranks come from the config as `attach` resolved it, so a data-driven
-start is read back and never computed again.
+`lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the
+directions of Dash with whether they are chosen, the frozen start. Ranks come from the config as
+`attach` resolved it, so a data-driven start is read back and never computed again.
 """
 
 from pathlib import Path
@@ -19,33 +20,40 @@ from lora.model import adapter, attached, install
 from lora.schemes import Factors
 from lora.targets import saved_modules, targets
 
-NAMED = "_scaling_trained"  # on a model whose adapters are not ours, the names of their tensors and whatever is trained
+# on a model whose adapters are not ours, the names of their tensors and whatever is trained
+NAMED = "_scaling_trained"
 FILE, BEST = "training_state.safetensors", "best_state.safetensors"
 Layer = tuple[nn.Module, Factors, Factors | None, float]
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Every tensor of the adapters but their bases', and of the modules_to_save, by its name in the model."""
+    """Every tensor of the adapters but their bases', and of the modules_to_save, by its name in the
+    model."""
     if (names := vars(model).get(NAMED)) is not None:
         every = dict(model.named_buffers()) | dict(model.named_parameters())
         return {name: every[name].detach() for name in names}
     found: dict[str, Tensor] = {}
     for name, layer in lora.adapters(model).items():
         own = layer.state_dict(prefix=f"{name}.")
-        found |= {key: value for key, value in own.items() if not key.startswith(f"{name}.base_layer.")}
+        found |= {
+            key: value for key, value in own.items() if not key.startswith(f"{name}.base_layer.")
+        }
     for name, module in saved_modules(model, attached(model).config).items():
         found |= module.state_dict(prefix=f"{name}.")
     return found
 
 
 def put(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """The inverse of `trained_state` on a model of the same adapters; raises ValueError where the names differ."""
+    """The inverse of `trained_state` on a model of the same adapters; raises ValueError where the
+    names differ."""
     if wrong := sorted(trained_state(model).keys() ^ state.keys()):
         raise ValueError(
-            f"the checkpoint belongs to another adapter: they differ in {wrong[0]} and {len(wrong) - 1} more"
+            f"the checkpoint belongs to another adapter: they differ in {wrong[0]} and "
+            f"{len(wrong) - 1} more"
         )
     model.load_state_dict(state, strict=False)
-    with torch.no_grad():  # a module that keeps what it made of its parameters sees a new version of them
+    # a module that keeps what it made of its parameters sees a new version of them
+    with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0)
@@ -53,7 +61,9 @@ def put(model: nn.Module, state: dict[str, Tensor]) -> None:
 
 def first_bad(model: nn.Module) -> str | None:
     """The first tensor of `trained_state` that holds NaN or infinity."""
-    return next((key for key, value in trained_state(model).items() if not value.isfinite().all()), None)
+    return next(
+        (key for key, value in trained_state(model).items() if not value.isfinite().all()), None
+    )
 
 
 def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None) -> None:
@@ -66,10 +76,12 @@ def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None)
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
-    """The resolved config and the tensors; raises ValueError for a file that is missing or damaged."""
+    """The resolved config and the tensors; raises ValueError for a file that is missing or
+    damaged."""
     try:
         with safe_open(folder / name, "pt") as file:
-            return lora.Config.from_json(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return lora.Config.from_json(file.metadata()["config"]), tensors
     except (OSError, SafetensorError) as error:
         raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
 

@@ -1,4 +1,5 @@
-"""What a task is: a record of functions, from which `scaling.finetune` makes a run. One file of scaling/tasks each."""
+"""What a task is: a record of functions, from which `scaling.finetune` makes a run. One file of
+scaling/tasks each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -12,7 +13,8 @@ Record = dict[str, Any]
 
 
 class Data(NamedTuple):
-    """Records as they were read, and what all of them say of the task (the classes, say), JSON-like."""
+    """Records as they were read, and what all of them say of the task (the classes, say),
+    JSON-like."""
 
     train: list[Record]
     test: list[Record]
@@ -20,8 +22,8 @@ class Data(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A frozen base with its tokenizer (or other processor); the modules named in `fresh` are trained whole: those that
-    the weights lacked, or that are too thin for an adapter."""
+    """A frozen base with its tokenizer (or other processor); the modules named in `fresh` are
+    trained whole: those that the weights lacked, or that are too thin for an adapter."""
 
     model: nn.Module
     processor: Any
@@ -35,19 +37,23 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Task:
-    """The functions that make a task, in the order in which they run. Wrong input is a ValueError of one sentence.
+    """The functions that make a task, in the order in which they run. Wrong input is a ValueError
+    of one sentence.
 
     data(config)                              the records, embedded or read from the config's files
-    load(config, data)                        the model and its processor
-    examples(config, loaded, data, records)   a model input for each record, which `collate` can batch
-    collate(loaded)                           the function from a list of examples to a batch of tensors
-    predict(config, loaded, data, records, examples, batch_size)    a JSON-like row for each record
-    metrics(rows, data)                       numbers that tell how good the rows are, by name, best known first
-    score(row)                                how good one row is, the higher the better, to compare methods example by
-                                              example; without it only all rows together are judged, and the first
+    load(config, data)                        the model and its processor examples(config, loaded,
+    data, records)   a model input for each record, which `collate` can batch collate(loaded)
+    the function from a list of examples to a batch of tensors predict(config, loaded, data,
+    records, examples, batch_size)    a JSON-like row for each record metrics(rows, data)
+    numbers that tell how good the rows are, by name, best known first score(row)
+    how good one row is, the higher the better, to compare methods example by
+                                              example; without it only all rows together are judged,
+                                                  and the first
                                               metric is a distance
-    loss(loaded)                              the function from the model and a batch to what is minimised, a mean over
-                                              the batch, which may draw from the global generator; by default what the
+    loss(loaded)                              the function from the model and a batch to what is
+    minimised, a mean over
+                                              the batch, which may draw from the global generator;
+                                                  by default what the
                                               model gives
     """
 
@@ -60,9 +66,11 @@ class Task:
     loss: Callable[[Loaded], Callable[[nn.Module, dict[str, Tensor]], Tensor]] | None = None
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
-    """The model's loss is a mean over the tokens that have labels, and can take their number in a whole step."""
+    """The model's loss is a mean over the tokens that have labels, and can take their number in a
+    whole step."""
     Options: type = NoOptions
-    """A frozen dataclass of what `task_options` may hold; it raises ValueError on impossible values."""
+    """A frozen dataclass of what `task_options` may hold; it raises ValueError on impossible
+    values."""
 
     def options(self, config: Config) -> Any:
         """The `Options` of this config; raises ValueError for an unknown one."""

@@ -23,7 +23,9 @@ def tokenizer(texts: Sequence[str], length: int, *, ends: bool) -> Any:
     )
     made.train_from_iterator(texts, trainer)
     if ends:
-        made.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 0)])
+        made.post_processor = processors.TemplateProcessing(
+            single=f"$A {END}", special_tokens=[(END, 0)]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         model_max_length=length,

@@ -1,4 +1,5 @@
-"""Data files as lists of records, and models from folders or the hub; whatever is wrong is one sentence."""
+"""Data files as lists of records, and models from folders or the hub; whatever is wrong is one
+sentence."""
 
 import importlib.util
 import json
@@ -22,9 +23,10 @@ PART = 10  # of the training data that comes without test data one part is held 
 def read(source: str) -> dict[str, list[Record]]:
     """The records of a source by split: those of a file are all "train".
 
-    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a paragraph. A folder, and a name
-    on the hub (name:subset), is read by the library datasets, its classes by their names and its images as
-    {"bytes", "path"}. Raises ValueError for what is missing, empty or not what its name says.
+    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a paragraph.
+    A folder, and a name on the hub (name:subset), is read by the library datasets, its classes by
+    their names and its images as {"bytes", "path"}. Raises ValueError for what is missing, empty or
+    not what its name says.
     """
     file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
     if not file.exists() and (file.suffix in known or file.is_absolute()):
@@ -32,8 +34,14 @@ def read(source: str) -> dict[str, list[Record]]:
     try:
         splits = {"train": _records(file)} if file.is_file() else _data_set(source)
     except Exception as error:  # of many libraries, each with errors of its own
-        where = "" if file.exists() else " (no such file or folder, and not on the hub or it is unreachable)"
-        raise ValueError(f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}") from error
+        where = (
+            ""
+            if file.exists()
+            else " (no such file or folder, and not on the hub or it is unreachable)"
+        )
+        raise ValueError(
+            f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}"
+        ) from error
     for records in splits.values():
         if not records:
             raise ValueError(f"{source} holds no records")
@@ -50,7 +58,8 @@ def _records(file: Path) -> list[Any]:
         return table.to_dict("records")
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".jsonl":
-        return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON may hold other line ends
+        # JSON may hold other line ends
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
     return [{"text": part.strip()} for part in text.split("\n\n") if part.strip()]
 
 
@@ -78,7 +87,8 @@ def _data_set(source: str) -> dict[str, list[Any]]:
 def parts(
     config: Config, embedded: Callable[[], tuple[list[Record], list[Record]]]
 ) -> tuple[list[Record], list[Record]]:
-    """Training and test records: of the config's sources or, where it names none, the task's own."""
+    """Training and test records: of the config's sources or, where it names none, the task's
+    own."""
     if config.train is None:
         if config.test is not None:
             raise ValueError("test data need training data: pass --train too")
@@ -103,17 +113,22 @@ def parts(
 
 
 def held_out(config: Config, records: Sequence[Record]) -> Parts:
-    """The records without and those with one of the held-out values; raises ValueError where either are none."""
+    """The records without and those with one of the held-out values; raises ValueError where either
+    are none."""
     column, *values = config.hold_out
     check_columns(records, [column])
     train, test = [], []
     for record in records:
         (test if str(record[column]) in values else train).append(record)
-    if absent := [value for value in values if not any(str(record[column]) == value for record in test)]:
+    if absent := [
+        value for value in values if not any(str(record[column]) == value for record in test)
+    ]:
         known = ", ".join(sorted({str(record[column]) for record in records})[:20])
         raise ValueError(f"hold_out: no record has {absent[0]!r} in {column!r}; there are {known}")
     if not train:
-        raise ValueError(f"hold_out: every record has one of {', '.join(values)} in {column!r}, and none is left")
+        raise ValueError(
+            f"hold_out: every record has one of {', '.join(values)} in {column!r}, and none is left"
+        )
     return train, test
 
 
@@ -122,7 +137,10 @@ def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
     for number, record in enumerate(records, 1):
         for column in columns:
             if record.get(column) is None:
-                raise ValueError(f"record {number} has no column {column!r}; it has {', '.join(map(repr, record))}")
+                raise ValueError(
+                    f"record {number} has no column {column!r}; it has "
+                    f"{', '.join(map(repr, record))}"
+                )
 
 
 def limited(config: Config, data: Data) -> Data:
@@ -130,16 +148,21 @@ def limited(config: Config, data: Data) -> Data:
 
 
 def embedded_model() -> str:
-    """The folder of the model that needs no network; raises ValueError where its package is not installed."""
+    """The folder of the model that needs no network; raises ValueError where its package is not
+    installed."""
     spec = importlib.util.find_spec(EMBEDDED)
     if spec is None or spec.origin is None:
-        raise ValueError("the default model is not installed: pip install 'loralab[llm]', or name one by --model")
+        raise ValueError(
+            "the default model is not installed: pip install 'loralab[llm]', or name one by --model"
+        )
     return str(Path(spec.origin).parent / "model")
 
 
-def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **options: Any) -> Loaded:
-    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its tokenizer). What the
-    model's weights lack is drawn from the config's seed.
+def pretrained(
+    config: Config, kind: Any, source: str, processor: Any = None, **options: Any
+) -> Loaded:
+    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its
+    tokenizer). What the model's weights lack is drawn from the config's seed.
 
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
@@ -153,11 +176,15 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
         torch.manual_seed(config.seed)
         try:
             reader = (processor or AutoTokenizer).from_pretrained(source, **common)
-            model, info = kind.from_pretrained(source, output_loading_info=True, **common, **options)
+            model, info = kind.from_pretrained(
+                source, output_loading_info=True, **common, **options
+            )
         except (OSError, ValueError) as error:
             why = " ".join(str(error).split())
             where = (
-                "" if local or os.path.sep in source else " (no such folder, and not on the hub or it is unreachable)"
+                ""
+                if local or os.path.sep in source
+                else " (no such folder, and not on the hub or it is unreachable)"
             )
             raise ValueError(f"cannot load the model {source}{where}: {why[:300]}") from error
     missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
@@ -167,8 +194,8 @@ def pretrained(config: Config, kind: Any, source: str, processor: Any = None, **
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a model is reported
-    with the adapter, and a hub out of reach with the error."""
+    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a
+    model is reported with the adapter, and a hub out of reach with the error."""
     from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 

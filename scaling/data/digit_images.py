@@ -1,7 +1,8 @@
 """Pictures that are on every machine with this project: scikit-learn's digits, in several domains.
 
-The 1797 digits are parted once, whatever the seed: those of the test are trained on by no task, in no domain, and no
-model of scaling.pretrained has seen them. A domain is a way to draw a digit, and draws the same one alike each time.
+The 1797 digits are parted once, whatever the seed: those of the test are trained on by no task, in
+no domain, and no model of scaling.pretrained has seen them. A domain is a way to draw a digit, and
+draws the same one alike each time.
 """
 
 from functools import cache
@@ -58,7 +59,9 @@ def thick(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 def striped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """On a ground of grey stripes from corner to corner."""
     stripes = (np.indices((SIZE, SIZE)).sum(0) + rng.integers(4)) % 4 < 2
-    return Image.fromarray(np.maximum(np.asarray(picture), stripes.astype(np.uint8) * np.uint8(160)))
+    return Image.fromarray(
+        np.maximum(np.asarray(picture), stripes.astype(np.uint8) * np.uint8(160))
+    )
 
 
 DOMAINS = {draw.__name__: draw for draw in (plain, inverted, rotated, noisy, thick, striped)}
@@ -84,8 +87,9 @@ def in_domains(config: Config) -> Parts:
 
 
 def apart(config: Config, train: list[Record], test: list[Record]) -> Parts:
-    """What the parts keep where the config holds values of a column out: the training digits without these values, the
-    test digits with them. To hold out all records of a domain would train on the tested digits in the other ones."""
+    """What the parts keep where the config holds values of a column out: the training digits
+    without these values, the test digits with them. To hold out all records of a domain would train
+    on the tested digits in the other ones."""
     if not config.hold_out:
         return train, test
     column, *values = config.hold_out

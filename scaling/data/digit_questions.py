@@ -1,5 +1,5 @@
-"""Questions about the digits of scaling.data.digit_images, and their answers: some that scaling.pretrained.llava knows,
-and some that it does not.
+"""Questions about the digits of scaling.data.digit_images, and their answers: some that
+scaling.pretrained.llava knows, and some that it does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,6 +46,7 @@ def asked(kinds: dict[str, Question], numbers: Sequence[int]) -> list[Record]:
 
 
 def new(config: Config) -> Parts:
-    """Those that the model does not know, about the digits for training and about those for the test."""
+    """Those that the model does not know, about the digits for training and about those for the
+    test."""
     train, test = parted()
     return apart(config, asked(NEW, train), asked(NEW, test))

@@ -1,4 +1,5 @@
-"""Real text that is on every machine with this project: docstrings of Python files, read and never imported."""
+"""Real text that is on every machine with this project: docstrings of Python files, read and never
+imported."""
 
 import ast
 import importlib.util
@@ -11,10 +12,12 @@ from functools import cache
 from pathlib import Path
 
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
-OTHERS = {"site-packages", "dist-packages", "test", "tests"}  # folders in the standard library's that are not of it
+# folders in the standard library's that are not of it
+OTHERS = {"site-packages", "dist-packages", "test", "tests"}
 SHORTEST, LONGEST = 40, 400  # letters of the opening paragraph that is taken as a text
 BRIEFEST, BROADEST = 10, 160  # and as a summary
-BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # of statements, in the order of their fields
+# of statements, in the order of their fields
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 LARGEST = 60_000  # bytes of a package's file: larger ones take long to parse
 
 Record = dict[str, str]
@@ -22,7 +25,8 @@ Parts = tuple[list[Record], list[Record]]
 Found = list[tuple[str, str]]  # names and texts
 
 
-@cache  # parsing takes longer than all of the rest, and every run of a sweep asks for the same files
+# parsing takes longer than all of the rest, and every run of a sweep asks for the same files
+@cache
 def docstrings(file: Path) -> tuple[tuple[str, str], ...]:
     """The name, "" for the module itself, and the docstring of all that has one in a file."""
     return tuple(_documented(file))
@@ -33,10 +37,13 @@ def _documented(file: Path) -> Iterator[tuple[str, str]]:
         warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
         tree = ast.parse(file.read_bytes())
     todo: deque[ast.AST] = deque([tree])
-    while todo:  # as ast.walk, but past the expressions, which make up most of a tree and hold no docstring
+    # as ast.walk, but past the expressions, which make up most of a tree and hold no docstring
+    while todo:
         node = todo.popleft()
         todo += [inner for block in BLOCKS for inner in getattr(node, block, ())]
-        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        documented = isinstance(
+            node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        )
         if documented and (text := ast.get_docstring(node)):
             yield getattr(node, "name", ""), text
 
@@ -62,18 +69,27 @@ def sources(package: str, seed: int) -> list[Path]:
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
     if not folders:
-        raise ValueError(f"the package {package!r} is not installed, whose docstrings are the default data")
-    found = sorted(file for file in Path(folders[0]).rglob("*.py") if file.stat().st_size <= LARGEST)
+        raise ValueError(
+            f"the package {package!r} is not installed, whose docstrings are the default data"
+        )
+    found = sorted(
+        file for file in Path(folders[0]).rglob("*.py") if file.stat().st_size <= LARGEST
+    )
     random.Random(f"{seed}:{package}").shuffle(found)
     return found
 
 
 def standard_library() -> list[str]:
-    """The docstrings of each file of the running Python's own library, a paragraph a line, in a fixed order."""
+    """The docstrings of each file of the running Python's own library, a paragraph a line, in a
+    fixed order."""
     root = Path(sysconfig.get_path("stdlib"))
     files = [file for file in root.rglob("*.py") if not OTHERS & set(file.relative_to(root).parts)]
     random.Random(0).shuffle(files := sorted(files))
-    return [text for file in files if (text := "\n".join(on_lines(text) for _, text in docstrings(file)))]
+    return [
+        text
+        for file in files
+        if (text := "\n".join(on_lines(text) for _, text in docstrings(file)))
+    ]
 
 
 def labelled(train: int, test: int, seed: int) -> Parts:
@@ -86,12 +102,20 @@ def labelled(train: int, test: int, seed: int) -> Parts:
 
 
 def summarised(train: int, test: int, seed: int) -> Parts:
-    """{"text", "summary"}: docstrings of several paragraphs, all on one line, and the opening ones, which sum them up
-    by the convention of PEP 257; this many of each package."""
+    """{"text", "summary"}: docstrings of several paragraphs, all on one line, and the opening ones,
+    which sum them up by the convention of PEP 257; this many of each package."""
 
     def of(package: str, file: Path, found: Found) -> list[Record]:
-        pairs = [(text.replace("\n", " "), text.partition("\n")[0]) for name, text in found if name and "\n" in text]
-        return [{"text": text, "summary": first} for text, first in pairs if BRIEFEST <= len(first) <= BROADEST]
+        pairs = [
+            (text.replace("\n", " "), text.partition("\n")[0])
+            for name, text in found
+            if name and "\n" in text
+        ]
+        return [
+            {"text": text, "summary": first}
+            for text, first in pairs
+            if BRIEFEST <= len(first) <= BROADEST
+        ]
 
     return _parts(train, test, seed, on_lines, of)
 
@@ -100,16 +124,24 @@ def documents(train: int, test: int, seed: int) -> Parts:
     """{"text", "file"}: the docstrings of this many files of each package, a paragraph a line."""
 
     def of(package: str, file: Path, found: Found) -> list[Record]:
-        return [{"text": "\n".join(text for _, text in found), "file": f"{package}/{file.name}"}] if found else []
+        return (
+            [{"text": "\n".join(text for _, text in found), "file": f"{package}/{file.name}"}]
+            if found
+            else []
+        )
 
     return _parts(train, test, seed, on_lines, of)
 
 
 def _parts(
-    train: int, test: int, seed: int, form: Callable[[str], str], of: Callable[[str, Path, Found], list[Record]]
+    train: int,
+    test: int,
+    seed: int,
+    form: Callable[[str], str],
+    of: Callable[[str, Path, Found], list[Record]],
 ) -> Parts:
-    """For training and for the test; no file and no first line is in both. `of` makes the records of a file from the
-    names and texts that are new, in this form."""
+    """For training and for the test; no file and no first line is in both. `of` makes the records
+    of a file from the names and texts that are new, in this form."""
     parts: Parts = ([], [])
     seen = set[str]()
     for package in PACKAGES:

@@ -1,7 +1,10 @@
-"""Gymnasium environments: how they are made with other physics, what they take, and scripted policies for two of them.
+"""Gymnasium environments: how they are made with other physics, what they take, and scripted
+policies for two of them.
 
-Pendulum-v1    theta'' = 3g/(2l) sin(theta) + 3u/(m l^2), theta = 0 upright. Far from the top the torque u pumps the
-               energy E = theta'^2/2 + 3g/(2l) cos(theta) up to that of rest at the top; near it, where the torque is
+Pendulum-v1    theta'' = 3g/(2l) sin(theta) + 3u/(m l^2), theta = 0 upright. Far from the top the
+torque u pumps the
+               energy E = theta'^2/2 + 3g/(2l) cos(theta) up to that of rest at the top; near it,
+                   where the torque is
                enough, u cancels gravity and adds critically damped PD control.
 CartPole-v1    the cart is pushed to the side to which a weighted sum of the state leans.
 
@@ -19,7 +22,8 @@ Policy = Callable[[np.ndarray], Any]  # an observation to an action
 
 
 class Spaces(NamedTuple):
-    """What a policy reads and writes: `actions` numbers within bounds or, without bounds, one of so many choices."""
+    """What a policy reads and writes: `actions` numbers within bounds or, without bounds, one of so
+    many choices."""
 
     observation: int
     actions: int
@@ -42,8 +46,8 @@ class Spaces(NamedTuple):
 
 @dataclass(frozen=True)
 class Script:
-    """What is known of an environment: a policy, the attributes of its physics, and a change that asks for another
-    policy."""
+    """What is known of an environment: a policy, the attributes of its physics, and a change that
+    asks for another policy."""
 
     policy: Callable[[Any, np.ndarray], Any]
     physics: dict[str, str]
@@ -53,7 +57,8 @@ class Script:
 def make(name: str, change: Mapping[str, float]) -> Any:
     """The environment with its physics multiplied by the factors of `change`.
 
-    Raises ValueError where it, or Gymnasium, is not installed, or it has no such physics, or episodes without end.
+    Raises ValueError where it, or Gymnasium, is not installed, or it has no such physics, or
+    episodes without end.
     """
     try:
         import gymnasium
@@ -62,23 +67,33 @@ def make(name: str, change: Mapping[str, float]) -> Any:
     try:
         environment = gymnasium.make(name, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(f"cannot make the environment {name!r}: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(
+            f"cannot make the environment {name!r}: {' '.join(str(error).split())[:300]}"
+        ) from error
     if environment.spec is None or environment.spec.max_episode_steps is None:
         raise ValueError(f"episodes of {name!r} need not end: register it with max_episode_steps")
     inner: Any = environment.unwrapped
     known = SCRIPTS[name].physics if name in SCRIPTS else {}
     for factor, value in change.items():
         if factor not in known:
-            has = f"it has {', '.join(known)}" if known else f"only that of {', '.join(SCRIPTS)} can be"
+            has = (
+                f"it has {', '.join(known)}"
+                if known
+                else f"only that of {', '.join(SCRIPTS)} can be"
+            )
             raise ValueError(f"{factor} of {name!r} cannot be changed; {has}")
         setattr(inner, known[factor], value * getattr(inner, known[factor]))
     if name == "CartPole-v1":  # which keeps these two products of its masses and length
-        inner.total_mass, inner.polemass_length = inner.masspole + inner.masscart, inner.masspole * inner.length
+        inner.total_mass, inner.polemass_length = (
+            inner.masspole + inner.masscart,
+            inner.masspole * inner.length,
+        )
     return environment
 
 
 def spaces(environment: Any) -> Spaces:
-    """Raises ValueError for spaces other than a vector of numbers, and one within bounds or a few choices."""
+    """Raises ValueError for spaces other than a vector of numbers, and one within bounds or a few
+    choices."""
     from gymnasium.spaces import Box, Discrete
 
     seen, done = environment.observation_space, environment.action_space
@@ -88,7 +103,9 @@ def spaces(environment: Any) -> Spaces:
         return Spaces(seen.shape[0], int(done.n), None)
     if isinstance(done, Box) and len(done.shape) == 1 and done.is_bounded():
         return Spaces(seen.shape[0], done.shape[0], (done.low, done.high))
-    raise ValueError(f"actions must be vectors within bounds (a Box) or choices from 0 on (Discrete), got {done}")
+    raise ValueError(
+        f"actions must be vectors within bounds (a Box) or choices from 0 on (Discrete), got {done}"
+    )
 
 
 def seeds(count: int, *of: int) -> list[int]:
@@ -98,7 +115,11 @@ def seeds(count: int, *of: int) -> list[int]:
 
 def scripted(name: str, environment: Any) -> Policy | None:
     """The policy that knows the environment's physics; None where there is no script for it."""
-    return (lambda seen: SCRIPTS[name].policy(environment.unwrapped, seen)) if name in SCRIPTS else None
+    return (
+        (lambda seen: SCRIPTS[name].policy(environment.unwrapped, seen))
+        if name in SCRIPTS
+        else None
+    )
 
 
 def random_policy(environment: Any, seed: int) -> Policy:
@@ -113,7 +134,8 @@ def disturbed(environment: Any, policy: Policy, noise: float, seed: int) -> Poli
 
 
 def episode(environment: Any, policy: Policy, seed: int) -> dict[str, np.ndarray]:
-    """Observations, actions and rewards, a row each a step, of one episode from its start to its end."""
+    """Observations, actions and rewards, a row each a step, of one episode from its start to its
+    end."""
     seen, _ = environment.reset(seed=seed)
     steps, over = [], False
     while not over:
@@ -122,14 +144,22 @@ def episode(environment: Any, policy: Policy, seed: int) -> dict[str, np.ndarray
         steps.append((seen, action, reward))
         seen, over = after, terminated or truncated
     observations, actions, rewards = zip(*steps, strict=True)
-    return {"observations": np.stack(observations), "actions": np.stack(actions), "rewards": np.array(rewards)}
+    return {
+        "observations": np.stack(observations),
+        "actions": np.stack(actions),
+        "rewards": np.array(rewards),
+    }
 
 
-def recorded(name: str, environment: Any, seeds: Sequence[int], noise: float) -> Iterator[dict[str, np.ndarray]]:
+def recorded(
+    name: str, environment: Any, seeds: Sequence[int], noise: float
+) -> Iterator[dict[str, np.ndarray]]:
     """Episodes of the scripted policy, each with a noise of its own between 0 and `noise`."""
     policy = scripted(name, environment)
     if policy is None:
-        raise ValueError(f"there is no scripted policy for {name!r}, only for {', '.join(SCRIPTS)}: pass --train")
+        raise ValueError(
+            f"there is no scripted policy for {name!r}, only for {', '.join(SCRIPTS)}: pass --train"
+        )
     for number, seed in enumerate(seeds):
         level = noise * number / max(1, len(seeds) - 1)
         yield episode(environment, disturbed(environment, policy, level, seed), seed)
@@ -137,7 +167,11 @@ def recorded(name: str, environment: Any, seeds: Sequence[int], noise: float) ->
 
 def _pendulum(physics: Any, seen: np.ndarray) -> np.ndarray:
     cosine, sine, speed = map(float, seen)
-    angle, gravity, inertia = math.atan2(sine, cosine), 1.5 * physics.g / physics.l, physics.m * physics.l**2 / 3
+    angle, gravity, inertia = (
+        math.atan2(sine, cosine),
+        1.5 * physics.g / physics.l,
+        physics.m * physics.l**2 / 3,
+    )
     rate = math.sqrt(2 * gravity)
     torque = -inertia * ((rate**2 + gravity) * angle + 2 * rate * speed)
     if abs(angle) > 0.5 or abs(torque) > 2 * physics.max_torque:
@@ -147,11 +181,15 @@ def _pendulum(physics: Any, seen: np.ndarray) -> np.ndarray:
 
 def _cart_pole(physics: Any, seen: np.ndarray) -> int:
     position, speed, angle, rotation = map(float, seen)
-    return int(0.1 * position + 0.2 * speed + 3 * angle + math.sqrt(2 * physics.length) * rotation > 0)
+    return int(
+        0.1 * position + 0.2 * speed + 3 * angle + math.sqrt(2 * physics.length) * rotation > 0
+    )
 
 
 SCRIPTS = {
-    "Pendulum-v1": Script(_pendulum, {"gravity": "g", "mass": "m", "length": "l"}, {"gravity": 1.5}),
+    "Pendulum-v1": Script(
+        _pendulum, {"gravity": "g", "mass": "m", "length": "l"}, {"gravity": 1.5}
+    ),
     "CartPole-v1": Script(
         _cart_pole,
         {"gravity": "gravity", "mass": "masspole", "length": "length", "force": "force_mag"},

@@ -1,4 +1,5 @@
-"""Episodes from a data file, checked: a record an episode, with a list each of observations, actions and rewards."""
+"""Episodes from a data file, checked: a record an episode, with a list each of observations,
+actions and rewards."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,8 @@ Episode = dict[str, np.ndarray]
 
 
 def read_episodes(config: Config, spaces: Spaces) -> list[Episode]:
-    """Those of the config's training data; raises ValueError where one does not fit the environment."""
+    """Those of the config's training data; raises ValueError where one does not fit the
+    environment."""
     columns = config.columns or COLUMNS
     if len(columns) != len(COLUMNS):
         raise ValueError(f"columns must be {' '.join(COLUMNS)}, got {len(columns)} of them")
@@ -22,25 +24,36 @@ def read_episodes(config: Config, spaces: Spaces) -> list[Episode]:
     splits = read(config.train)
     records = splits.get("train") or next(iter(splits.values()))
     check_columns(records, columns)
-    return [_episode(record, columns, spaces, f"record {number}") for number, record in enumerate(records, 1)]
+    return [
+        _episode(record, columns, spaces, f"record {number}")
+        for number, record in enumerate(records, 1)
+    ]
 
 
 def _episode(record: Record, columns: Sequence[str], spaces: Spaces, where: str) -> Episode:
     action = () if spaces.bounds is None else (spaces.actions,)
     found: Episode = {}
-    for name, column, shape in zip(COLUMNS, columns, ((spaces.observation,), action, ()), strict=True):
+    for name, column, shape in zip(
+        COLUMNS, columns, ((spaces.observation,), action, ()), strict=True
+    ):
         try:
             rows = [np.asarray(row, dtype=np.float64) for row in record[column]]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {column!r} must be a list of numbers, or of lists of them") from error
+            raise ValueError(
+                f"{where}: {column!r} must be a list of numbers, or of lists of them"
+            ) from error
         if not rows or any(row.shape != shape for row in rows):
             each = f"a list of {shape[0]}" if shape else "a number"
-            raise ValueError(f"{where}: {column!r} must have {each} for every step, as the environment has")
+            raise ValueError(
+                f"{where}: {column!r} must have {each} for every step, as the environment has"
+            )
         if not all(np.isfinite(row).all() for row in rows):
             raise ValueError(f"{where}: {column!r} holds a value that is not finite")
         found[name] = np.stack(rows)
         if len(rows) != (steps := len(found["observations"])):
-            raise ValueError(f"{where}: {column!r} has {len(rows)} steps, but {columns[0]!r} has {steps}")
+            raise ValueError(
+                f"{where}: {column!r} has {len(rows)} steps, but {columns[0]!r} has {steps}"
+            )
     found["actions"] = _actions(found["actions"], spaces, f"{where}: {columns[1]!r}")
     return found
 

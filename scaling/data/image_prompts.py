@@ -1,7 +1,9 @@
-"""A question about an image as a processor of images and text wants it, and batches of them with their answers.
+"""A question about an image as a processor of images and text wants it, and batches of them with
+their answers.
 
-The processor alone knows how many tokens stand for an image, so it is called on each batch; what it gives for the
-prompts is joined with the answers' tokens, which are thus the same when they are learnt as when they are written.
+The processor alone knows how many tokens stand for an image, so it is called on each batch; what it
+gives for the prompts is joined with the answers' tokens, which are thus the same when they are
+learnt as when they are written.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,8 @@ from scaling.evaluation.token_loss import IGNORED
 
 
 def prompt_of(processor: Any, question: str) -> str:
-    """A user's message by the chat template, else the image's token and the question on a line each."""
+    """A user's message by the chat template, else the image's token and the question on a line
+    each."""
     if processor.chat_template:
         content = [{"type": "image"}, {"type": "text", "text": question}]
         message = [{"role": "user", "content": content}]
@@ -33,8 +36,8 @@ def special(processor: Any, prompt: str) -> bool:
 
 
 def batch_of(processor: Any, examples: Sequence[Record], answered: bool) -> dict[str, Tensor]:
-    """{"prompt", "image", "answer"} as what a model takes: with the answers and labels, padded on the right, or
-    without them, padded on the left, from where a model writes on."""
+    """{"prompt", "image", "answer"} as what a model takes: with the answers and labels, padded on
+    the right, or without them, padded on the left, from where a model writes on."""
     prompts = [example["prompt"] for example in examples]
     encoded = processor(
         images=[[decoded(example["image"])] for example in examples],
@@ -44,11 +47,16 @@ def batch_of(processor: Any, examples: Sequence[Record], answered: bool) -> dict
         add_special_tokens=special(processor, prompts[0]),
     )
     shown = encoded["attention_mask"].bool()
-    answers = [torch.tensor(example["answer"] if answered else [], dtype=torch.long) for example in examples]
+    answers = [
+        torch.tensor(example["answer"] if answered else [], dtype=torch.long)
+        for example in examples
+    ]
 
     def joined(parts: Tensor | Sequence[Tensor], ends: Sequence[Tensor], fill: int) -> Tensor:
         rows = [torch.cat((part, end)) for part, end in zip(parts, ends, strict=True)]
-        return pad_sequence(rows, batch_first=True, padding_value=fill, padding_side="right" if answered else "left")
+        return pad_sequence(
+            rows, batch_first=True, padding_value=fill, padding_side="right" if answered else "left"
+        )
 
     batch = dict(encoded)
     for name in (name for name, value in encoded.items() if value.shape == shown.shape):
@@ -56,7 +64,9 @@ def batch_of(processor: Any, examples: Sequence[Record], answered: bool) -> dict
         if name == "input_ids":
             batch[name] = joined(prompt, answers, processor.tokenizer.pad_token_id)
         else:
-            batch[name] = joined(prompt, [torch.full_like(a, name == "attention_mask") for a in answers], 0)
+            batch[name] = joined(
+                prompt, [torch.full_like(a, name == "attention_mask") for a in answers], 0
+            )
     if answered:
         unlearnt = [torch.full((int(count),), IGNORED) for count in shown.sum(1)]
         batch["labels"] = joined(unlearnt, answers, IGNORED)

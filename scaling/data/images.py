@@ -16,15 +16,21 @@ from scaling.data.data_files import Parts, check_columns
 
 
 def located(config: Config, parts: Parts, column: str) -> Parts:
-    """The records, with a path relative to the data's file or folder made whole; raises ValueError naming the first
-    image that is missing or is none."""
+    """The records, with a path relative to the data's file or folder made whole; raises ValueError
+    naming the first image that is missing or is none."""
     own = config.test if config.test is not None and Path(config.test).exists() else config.train
     return _located(parts[0], column, config.train), _located(parts[1], column, own)
 
 
 def _located(records: Sequence[Record], column: str, source: str | None) -> list[Record]:
     check_columns(records, [column])
-    folder = Path() if source is None else Path(source).parent if Path(source).is_file() else Path(source)
+    folder = (
+        Path()
+        if source is None
+        else Path(source).parent
+        if Path(source).is_file()
+        else Path(source)
+    )
     found = []
     for number, record in enumerate(records, 1):
         image = str(folder / record[column]) if isinstance(record[column], str) else record[column]
@@ -32,12 +38,15 @@ def _located(records: Sequence[Record], column: str, source: str | None) -> list
             with _opened(image):  # reads what kind of image it is, and nothing of the picture
                 found.append(record | {column: image})
         except (OSError, TypeError) as error:
-            raise ValueError(f"record {number}: {column!r} is not an image that can be read: {error}") from error
+            raise ValueError(
+                f"record {number}: {column!r} is not an image that can be read: {error}"
+            ) from error
     return found
 
 
 def decoded(image: Any) -> Image.Image:
-    """The picture in red, green and blue, the way up that a camera noted; raises ValueError for a damaged one."""
+    """The picture in red, green and blue, the way up that a camera noted; raises ValueError for a
+    damaged one."""
     try:
         with _opened(image) as picture:
             return ImageOps.exif_transpose(picture).convert("RGB")

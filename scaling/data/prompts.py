@@ -8,12 +8,15 @@ from typing import Any
 def tokens(processor: Any, prompt: str, answer: str) -> tuple[list[int], list[int]]:
     """Of the prompt, and of the answer with its end.
 
-    A chat template makes the prompt a user's message and the answer the assistant's, with all the special tokens that
-    there shall be; without one the prompt is a line of its own, and the tokenizer sets its own tokens at its beginning.
+    A chat template makes the prompt a user's message and the answer the assistant's, with all the
+    special tokens that there shall be; without one the prompt is a line of its own, and the
+    tokenizer sets its own tokens at its beginning.
     """
     if processor.chat_template:
         opened, said = _turns(processor, prompt, answer)
-        before, learnt = (processor(text, add_special_tokens=False)["input_ids"] for text in (opened, said))
+        before, learnt = (
+            processor(text, add_special_tokens=False)["input_ids"] for text in (opened, said)
+        )
         return before, learnt if processor.eos_token_id in learnt else [*learnt, *_end(processor)]
     before = _read(processor, prompt + "\n")
     return before, [*processor(answer, add_special_tokens=False)["input_ids"], *_end(processor)]
@@ -24,12 +27,14 @@ def _turns(processor: Any, prompt: str, answer: str) -> tuple[str, str]:
     opened = processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
     turn.append({"role": "assistant", "content": answer})
     whole = processor.apply_chat_template(turn, tokenize=False)
-    # Some templates open the assistant's turn in another way than they write it down, with a place to think, say.
+    # Some templates open the assistant's turn in another way than they write it down, with a place
+    # to think, say.
     return opened, whole.removeprefix(opened) if whole.startswith(opened) else answer
 
 
 def _read(processor: Any, text: str) -> list[int]:
-    """With the tokenizer's special tokens at the beginning alone: what follows is still the same text."""
+    """With the tokenizer's special tokens at the beginning alone: what follows is still the same
+    text."""
     ids = processor(text, verbose=False)["input_ids"]
     return ids[:-1] if ids[-1:] == _end(processor) else ids
 
@@ -38,15 +43,20 @@ def _end(processor: Any) -> list[int]:
     return [] if processor.eos_token_id is None else [processor.eos_token_id]
 
 
-def fitted(prompt: Sequence[int], answer: Sequence[int], length: int) -> tuple[Sequence[int], Sequence[int]]:
-    """Both within this many tokens: the prompt loses its beginning, down to half of them, the answer then its end."""
+def fitted(
+    prompt: Sequence[int], answer: Sequence[int], length: int
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Both within this many tokens: the prompt loses its beginning, down to half of them, the
+    answer then its end."""
     room = max(length - len(answer), length // 2)
     kept = prompt[max(0, len(prompt) - room) :]
     return kept, answer[: length - len(kept)]
 
 
 def blocks(processor: Any, texts: Sequence[str], length: int) -> list[list[int]]:
-    """The texts one after the other, each with its end, in pieces of this many tokens; the last may be shorter."""
+    """The texts one after the other, each with its end, in pieces of this many tokens; the last may
+    be shorter."""
     ids = list(chain.from_iterable([*_read(processor, text), *_end(processor)] for text in texts))
     pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
-    return [piece for piece in pieces if len(piece) > 1]  # a token alone has none before it to be told from
+    # a token alone has none before it to be told from
+    return [piece for piece in pieces if len(piece) > 1]

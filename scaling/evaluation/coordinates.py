@@ -1,4 +1,5 @@
-"""What a coordinate check found: a table of slopes beside exponents, a picture, the numbers, and the verdict."""
+"""What a coordinate check found: a table of slopes beside exponents, a picture, the numbers, and
+the verdict."""
 
 import json
 import math
@@ -13,12 +14,18 @@ from loralab.ledger import show
 from proxies.instruments.coordinates import QUANTITIES, Series
 
 TOLERANCE = 0.15  # as wide as the worst of 608 slopes of single layers, at ties of two terms
-LABELS = {"Z_A": "$Z_A$", "Z_B": "$Z_B$", "delta1": r"$\delta^1$", "delta2": r"$\delta^2$", "delta3": r"$\delta^3$"}
+LABELS = {
+    "Z_A": "$Z_A$",
+    "Z_B": "$Z_B$",
+    "delta1": r"$\delta^1$",
+    "delta2": r"$\delta^2$",
+    "delta3": r"$\delta^3$",
+}
 
 
 class Result(NamedTuple):
-    """`cells[width][seed]` maps a layer to its series; slopes (seeds, layers, quantities, steps); the exponents by
-    step and then quantity."""
+    """`cells[width][seed]` maps a layer to its series; slopes (seeds, layers, quantities, steps);
+    the exponents by step and then quantity."""
 
     settings: dict[str, Any]
     cells: list[list[dict[str, Series]]]
@@ -56,7 +63,9 @@ def report(result: Result, folder: Path) -> int:
     for line in wrong:
         print(line)
     if not wrong:
-        print(f"every slope is within {TOLERANCE} of its exponent, and Z_B does not grow with width")
+        print(
+            f"every slope is within {TOLERANCE} of its exponent, and Z_B does not grow with width"
+        )
     for kind in ("json", "png"):
         print(f"{folder / f'coord_check.{kind}'}")
     return 1 if wrong else 0
@@ -67,17 +76,30 @@ def table(result: Result) -> Table:
     s = result.settings
     steps = range(1, s["steps"] + 1)
     rates = " and ".join(f"n^{c:g}" for c in s["lr_exponents"])
-    title = f"Slopes in width (theory): {s['model_config']['model_type']}, {s['scheme']}, rates {rates}"
-    made = Table("", *(f"step {t}" for t in steps), "layers", title=title, title_justify="left", pad_edge=False)
+    title = (
+        f"Slopes in width (theory): {s['model_config']['model_type']}, {s['scheme']}, rates {rates}"
+    )
+    made = Table(
+        "",
+        *(f"step {t}" for t in steps),
+        "layers",
+        title=title,
+        title_justify="left",
+        pad_edge=False,
+    )
     for i, quantity in enumerate(QUANTITIES):
-        entries = [f"{_slope(result.found[i, t - 1])} ({_exponent(result.predicted[t - 1][i])})" for t in steps]
+        entries = [
+            f"{_slope(result.found[i, t - 1])} ({_exponent(result.predicted[t - 1][i])})"
+            for t in steps
+        ]
         layers = result.slopes[:, :, i, -1].mean(0)
         made.add_row(quantity, *entries, f"{_slope(layers.min())} to {_slope(layers.max())}")
     return made
 
 
 def numbers(result: Result, wrong: list[str]) -> dict[str, Any]:
-    """All of it as JSON, with null for the slope of what is zero and for a size beyond all numbers."""
+    """All of it as JSON, with null for the slope of what is zero and for a size beyond all
+    numbers."""
     return {
         "settings": result.settings,
         "agrees": not wrong,
@@ -96,17 +118,20 @@ def _finite(values: Any) -> Any:
 
 
 def draw(result: Result, path: Path) -> None:
-    """A panel for each feature: its size against width after every step, and the theory's slope dashed. All panels
-    span as many decades, so that equal slopes look equal."""
+    """A panel for each feature: its size against width after every step, and the theory's slope
+    dashed. All panels span as many decades, so that equal slopes look equal."""
     import matplotlib.pyplot as plt
 
     plt.switch_backend("agg")
     widths, steps = result.settings["widths"], result.settings["steps"]
     sizes = {
-        q: np.array([[[layer[q] for layer in cell.values()] for cell in row] for row in result.cells], float)
+        q: np.array(
+            [[[layer[q] for layer in cell.values()] for cell in row] for row in result.cells], float
+        )
         for q in QUANTITIES
     }
-    # geometric means (widths, steps) over seeds and layers; nothing is drawn of a step that has a zero or an infinity
+    # geometric means (widths, steps) over seeds and layers; nothing is drawn of a step that has a
+    # zero or an infinity
     with np.errstate(divide="ignore", invalid="ignore"):
         curves = {q: np.log10(values).mean((1, 2)) for q, values in sizes.items()}
     drawn = {q: values[:, np.isfinite(values).all(0)] for q, values in curves.items()}
@@ -126,7 +151,10 @@ def draw(result: Result, path: Path) -> None:
                     last = 10 ** (drawn[q][0, -1] + 0.15)
                     axes.loglog(widths, last * (np.array(widths) / widths[0]) ** c, "k--", lw=1)
             found = _slope(result.found[i, -1])
-            axes.set(title=f"{LABELS[q]}: slope {found}, theory {_exponent(result.predicted[-1][i])}", xscale="log")
+            axes.set(
+                title=f"{LABELS[q]}: slope {found}, theory {_exponent(result.predicted[-1][i])}",
+                xscale="log",
+            )
             axes.set_xticks(widths, [str(width) for width in widths])
             axes.minorticks_off()
         for axes in panels[:, 0]:
@@ -135,7 +163,10 @@ def draw(result: Result, path: Path) -> None:
             axes.set_xlabel("width $n$")
         key = panels[1, 2]
         key.axis("off")
-        lines = [key.plot([], [], "o-", ms=3, lw=1, color=colours[t], label=f"step {t + 1}")[0] for t in range(steps)]
+        lines = [
+            key.plot([], [], "o-", ms=3, lw=1, color=colours[t], label=f"step {t + 1}")[0]
+            for t in range(steps)
+        ]
         lines += key.plot([], [], "k--", lw=1, label="theory's slope, last step")
         key.legend(handles=lines, loc="center")
         figure.savefig(path, dpi=150)

@@ -1,7 +1,9 @@
-"""What sets of images are compared by: an embedding of unit length for each, and distances between the sets.
+"""What sets of images are compared by: an embedding of unit length for each, and distances between
+the sets.
 
-The standard is CMMD (arXiv:2401.09603), whose embedding is that of CLIP, ViT-L/14 at 336 pixels, each image resized
-without a crop. The digits of 8 x 8 pixels, of which CLIP knows little, have a small classifier of their own.
+The standard is CMMD (arXiv:2401.09603), whose embedding is that of CLIP, ViT-L/14 at 336 pixels,
+each image resized without a crop. The digits of 8 x 8 pixels, of which CLIP knows little, have a
+small classifier of their own.
 """
 
 import json
@@ -40,28 +42,42 @@ def clip(config: Config, source: str) -> Embed:
     from transformers import AutoImageProcessor, CLIPVisionModelWithProjection
 
     try:
-        model, processor, fresh = pretrained(config, CLIPVisionModelWithProjection, source, AutoImageProcessor)
+        model, processor, fresh = pretrained(
+            config, CLIPVisionModelWithProjection, source, AutoImageProcessor
+        )
     except ValueError as error:
-        raise ValueError(f"{error}; name the folder of a CLIP model by --task-options judge FOLDER") from error
+        raise ValueError(
+            f"{error}; name the folder of a CLIP model by --task-options judge FOLDER"
+        ) from error
     if fresh:
-        raise ValueError(f"the judge {source} must be a CLIP model, but has no weights of {fresh[0]}")
+        raise ValueError(
+            f"the judge {source} must be a CLIP model, but has no weights of {fresh[0]}"
+        )
     side: int = model.eval().config.image_size  # type: ignore[union-attr]
 
     def embed(images: Sequence[Image.Image], device: torch.device) -> Tensor:
         size = {"size": {"height": side, "width": side}, "do_center_crop": False}
-        pixels = processor([image.convert("RGB") for image in images], return_tensors="pt", **size)["pixel_values"]
+        pixels = processor([image.convert("RGB") for image in images], return_tensors="pt", **size)[
+            "pixel_values"
+        ]
         with torch.no_grad():
-            return F.normalize(model.to(device)(pixels.to(device)).image_embeds.float(), dim=-1).cpu()
+            return F.normalize(
+                model.to(device)(pixels.to(device)).image_embeds.float(), dim=-1
+            ).cpu()
 
     return embed
 
 
 def distances(drawn: Tensor, real: Tensor) -> dict[str, float]:
-    """CMMD, and the MMD whose bandwidth is the median distance of real images, which sees lost diversity too; in
-    thousandths, and each beside what two sets of real images would have in the mean (`theory.overparam_generation`,
-    equation 6): below that no generator need come."""
+    """CMMD, and the MMD whose bandwidth is the median distance of real images, which sees lost
+    diversity too; in thousandths, and each beside what two sets of real images would have in the
+    mean (`theory.overparam_generation`, equation 6): below that no generator need come."""
     found, sigma = mmd(drawn, real), median_distance(real)
-    scores = {"cmmd": found.biased, "cmmd_floor": floor(drawn, real, SIGMA), "cmmd_unbiased": found.unbiased}
+    scores = {
+        "cmmd": found.biased,
+        "cmmd_floor": floor(drawn, real, SIGMA),
+        "cmmd_unbiased": found.unbiased,
+    }
     if sigma > 0:
         scores |= {"mmd": mmd(drawn, real, sigma).biased, "mmd_floor": floor(drawn, real, sigma)}
     return scores
@@ -76,5 +92,7 @@ def floor(drawn: Tensor, real: Tensor, sigma: float) -> float:
 def nearest(drawn: Tensor, real: Tensor, labels: Sequence[str]) -> list[str]:
     """For each drawn image the class whose real images have the nearest mean."""
     names = sorted(set(labels))
-    means = torch.stack([real[torch.tensor([label == name for label in labels])].mean(0) for name in names])
+    means = torch.stack(
+        [real[torch.tensor([label == name for label in labels])].mean(0) for name in names]
+    )
     return [names[i] for i in torch.cdist(drawn, means).argmin(1).tolist()]

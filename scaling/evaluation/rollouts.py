@@ -23,10 +23,12 @@ def rollouts(
     length: int,
     longest: int,
 ) -> list[Record]:
-    """An episode in each environment from its seed, all at once: return, length and whether the environment ended it.
+    """An episode in each environment from its seed, all at once: return, length and whether the
+    environment ended it.
 
-    The model sees the last `length` timesteps, and as return-to-go what of `target` is still to come; it takes the
-    action that it holds for best. An episode ends after `longest` steps at the latest.
+    The model sees the last `length` timesteps, and as return-to-go what of `target` is still to
+    come; it takes the action that it holds for best. An episode ends after `longest` steps at the
+    latest.
     """
     count, device = len(seeds), next(model.parameters()).device
     states = np.zeros((count, longest, spaces.observation), np.float32)
@@ -34,7 +36,10 @@ def rollouts(
     to_go = np.full((count, longest, 1), target / scales.return_scale, np.float32)
     returns = np.zeros(count)
     rows: list[Record] = [{} for _ in seeds]
-    seen = {i: env.reset(seed=seed)[0] for i, (env, seed) in enumerate(zip(environments, seeds, strict=True))}
+    seen = {
+        i: env.reset(seed=seed)[0]
+        for i, (env, seed) in enumerate(zip(environments, seeds, strict=True))
+    }
     for step in range(longest):
         active = list(seen)
         states[active, step] = scales.states(np.stack([seen[i] for i in active]))
@@ -45,7 +50,9 @@ def rollouts(
             actions=torch.from_numpy(actions[active, past]).to(device),
             returns_to_go=torch.from_numpy(to_go[active, past]).to(device),
             timesteps=torch.arange(past.start, past.stop, device=device).expand(len(active), -1),
-            attention_mask=torch.ones((len(active), past.stop - past.start), dtype=torch.long, device=device),
+            attention_mask=torch.ones(
+                (len(active), past.stop - past.start), dtype=torch.long, device=device
+            ),
         ).action_preds[:, -1]
         for i, output in zip(active, outputs.float().cpu().numpy(), strict=True):
             action = spaces.decoded(output)
@@ -53,7 +60,11 @@ def rollouts(
             seen[i], reward, terminated, truncated, _ = environments[i].step(action)
             returns[i] += reward
             if terminated or truncated or step + 1 == longest:
-                rows[i] |= {"return": float(returns[i]), "length": step + 1, "terminated": bool(terminated)}
+                rows[i] |= {
+                    "return": float(returns[i]),
+                    "length": step + 1,
+                    "terminated": bool(terminated),
+                }
                 del seen[i]
         if not seen:
             break

@@ -12,9 +12,11 @@ IGNORED = -100  # the label that the loss skips
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> list[Record]:
-    """{"loss", "tokens"} of each text of a batch, the sum over its labels and their number: of logits (batch, tokens,
-    vocabulary) that foretell labels (batch, tokens) place by place."""
-    losses = F.cross_entropy(logits.float().mT, labels, ignore_index=IGNORED, reduction="none").sum(1)
+    """{"loss", "tokens"} of each text of a batch, the sum over its labels and their number: of
+    logits (batch, tokens, vocabulary) that foretell labels (batch, tokens) place by place."""
+    losses = F.cross_entropy(logits.float().mT, labels, ignore_index=IGNORED, reduction="none").sum(
+        1
+    )
     counts = (labels != IGNORED).sum(1)
     return [{"loss": a, "tokens": b} for a, b in zip(losses.tolist(), counts.tolist(), strict=True)]
 

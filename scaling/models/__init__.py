@@ -1,1 +1,2 @@
-"""Models that are not transformers' alone: diffusion networks and pipelines, classification heads."""
+"""Models that are not transformers' alone: diffusion networks and pipelines, classification
+heads."""

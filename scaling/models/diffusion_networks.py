@@ -1,9 +1,11 @@
-"""What an image generator is made of, as the library diffusers has it: a pipeline of networks and a scheduler.
+"""What an image generator is made of, as the library diffusers has it: a pipeline of networks and a
+scheduler.
 
-Adapted is the network that removes noise, `unet` or `transformer`. The rest is frozen: an autoencoder where the network
-works on latents, a tokenizer and a text encoder where texts say what to draw. Three networks are known: UNet2DModel,
-with or without classes, DiTTransformer2DModel, and UNet2DConditionModel with one text encoder, as in Stable Diffusion 1
-and 2. A pipeline that was saved without its autoencoder works on pixels.
+Adapted is the network that removes noise, `unet` or `transformer`. The rest is frozen: an
+autoencoder where the network works on latents, a tokenizer and a text encoder where texts say what
+to draw. Three networks are known: UNet2DModel, with or without classes, DiTTransformer2DModel, and
+UNet2DConditionModel with one text encoder, as in Stable Diffusion 1 and 2. A pipeline that was
+saved without its autoencoder works on pixels.
 """
 
 from collections.abc import Sequence
@@ -37,8 +39,9 @@ def classes(pipe: Any) -> int:
 
 
 def numbers(pipe: Any, labels: Sequence[Any]) -> dict[Any, int]:
-    """The class of each label: by the pipeline's own names, or the label itself where all are whole numbers, or by
-    the order in which they come. Raises ValueError where the network has no such class."""
+    """The class of each label: by the pipeline's own names, or the label itself where all are whole
+    numbers, or by the order in which they come. Raises ValueError where the network has no such
+    class."""
     from diffusers import DiTPipeline
 
     if isinstance(pipe, DiTPipeline) and all(label in pipe.labels for label in labels):
@@ -47,13 +50,21 @@ def numbers(pipe: Any, labels: Sequence[Any]) -> dict[Any, int]:
     found = {label: label if whole else i for i, label in enumerate(labels)}
     for label, number in found.items():
         if not 0 <= number < (count := classes(pipe)):
-            raise ValueError(f"label {label!r} would be class {number}, and the network has {count}, from 0 on")
+            raise ValueError(
+                f"label {label!r} would be class {number}, and the network has {count}, from 0 on"
+            )
     return found
 
 
 def asked_by(pipe: Any) -> str | None:
     """What tells the pipeline what to draw: "text", "label" or nothing."""
-    return "text" if pipe.components.get("text_encoder") is not None else "label" if classes(pipe) else None
+    return (
+        "text"
+        if pipe.components.get("text_encoder") is not None
+        else "label"
+        if classes(pipe)
+        else None
+    )
 
 
 def resolution(pipe: Any) -> tuple[int, int]:
@@ -61,11 +72,14 @@ def resolution(pipe: Any) -> tuple[int, int]:
     config = network(pipe).config
     if (vae := vae_of(pipe)) is None:
         return config["in_channels"], config["sample_size"]
-    return vae.config["in_channels"], config["sample_size"] * 2 ** (len(vae.config["block_out_channels"]) - 1)
+    return vae.config["in_channels"], config["sample_size"] * 2 ** (
+        len(vae.config["block_out_channels"]) - 1
+    )
 
 
 def encode(pipe: Any, pixels: Tensor) -> Tensor:
-    """Pixels in [-1, 1] to what the network works on; an autoencoder's latents are drawn, from the global generator."""
+    """Pixels in [-1, 1] to what the network works on; an autoencoder's latents are drawn, from the
+    global generator."""
     if (vae := vae_of(pipe)) is None:
         return pixels
     return (vae.encode(pixels).latent_dist.sample() - _shift(vae)) * vae.config["scaling_factor"]
@@ -85,7 +99,9 @@ def _shift(vae: Any) -> float:
 def tokens(pipe: Any, texts: Sequence[str]) -> list[list[int]]:
     """Padded to the length that the text encoder takes, as the pipeline does."""
     longest = pipe.tokenizer.model_max_length
-    return pipe.tokenizer(list(texts), padding="max_length", max_length=longest, truncation=True)["input_ids"]
+    return pipe.tokenizer(list(texts), padding="max_length", max_length=longest, truncation=True)[
+        "input_ids"
+    ]
 
 
 def condition(pipe: Any, batch: Batch) -> Batch:
@@ -96,13 +112,17 @@ def condition(pipe: Any, batch: Batch) -> Batch:
 
 
 def can_be_guided(pipe: Any) -> bool:
-    """Whether the network was trained to draw unasked too: from the empty text, or from the class that a
-    DiTTransformer2DModel has besides its own."""
+    """Whether the network was trained to draw unasked too: from the empty text, or from the class
+    that a DiTTransformer2DModel has besides its own."""
     return asked_by(pipe) == "text" or "num_embeds_ada_norm" in network(pipe).config
 
 
 def unasked(pipe: Any, batch: Batch) -> Batch:
     """The batch with nothing asked for, of a pipeline that can be guided."""
     if "input_ids" in batch:
-        return {"input_ids": torch.tensor(tokens(pipe, [""] * len(batch["input_ids"]))).to(batch["input_ids"])}
+        return {
+            "input_ids": torch.tensor(tokens(pipe, [""] * len(batch["input_ids"]))).to(
+                batch["input_ids"]
+            )
+        }
     return {"class_labels": torch.full_like(batch["class_labels"], classes(pipe))}

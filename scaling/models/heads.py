@@ -1,7 +1,7 @@
 """Classifiers and their heads.
 
-A head is trained whole, as few ranks fit so few outputs: from where it stands in a model that knows exactly these
-classes, else anew.
+A head is trained whole, as few ranks fit so few outputs: from where it stands in a model that knows
+exactly these classes, else anew.
 """
 
 import copy
@@ -14,8 +14,11 @@ from scaling.core.task import Loaded
 from scaling.data.data_files import pretrained
 
 
-def classifier(config: Config, kind: Any, source: str, classes: list[str] | None, processor: Any = None) -> Loaded:
-    """A model of an Auto class for these classes, numbered as its `config.label2id` says, or for a number (None)."""
+def classifier(
+    config: Config, kind: Any, source: str, classes: list[str] | None, processor: Any = None
+) -> Loaded:
+    """A model of an Auto class for these classes, numbered as its `config.label2id` says, or for a
+    number (None)."""
     loaded = pretrained(
         config,
         kind,
@@ -43,6 +46,11 @@ def _head(kind: Any, settings: Any, trust_remote_code: bool) -> set[str]:
     larger = copy.deepcopy(settings)
     larger.num_labels += 1
     with torch.device("meta"):
-        models = [kind.from_config(each, trust_remote_code=trust_remote_code) for each in (settings, larger)]
+        models = [
+            kind.from_config(each, trust_remote_code=trust_remote_code)
+            for each in (settings, larger)
+        ]
     shapes = [{name: value.shape for name, value in model.named_parameters()} for model in models]
-    return {name.rpartition(".")[0] for name, shape in shapes[0].items() if shape != shapes[1][name]}
+    return {
+        name.rpartition(".")[0] for name, shape in shapes[0].items() if shape != shapes[1][name]
+    }

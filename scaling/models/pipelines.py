@@ -1,4 +1,5 @@
-"""Pipelines of the library diffusers, read from a folder or the hub; one that cannot be trained is refused."""
+"""Pipelines of the library diffusers, read from a folder or the hub; one that cannot be trained is
+refused."""
 
 import importlib.util
 from pathlib import Path
@@ -16,17 +17,22 @@ PREDICTS = ("epsilon", "sample", "v_prediction")
 
 def need_diffusers() -> None:
     if importlib.util.find_spec("diffusers") is None:
-        raise ValueError("generating images needs the library diffusers: pip install 'loralab[diffusion]'")
+        raise ValueError(
+            "generating images needs the library diffusers: pip install 'loralab[diffusion]'"
+        )
 
 
 def read(config: Config, source: str) -> Loaded:
-    """The network, frozen, with its pipeline as the processor. Raises ValueError for a pipeline that is not there,
-    whose weights may not be read, or of a kind that is not known."""
+    """The network, frozen, with its pipeline as the processor. Raises ValueError for a pipeline
+    that is not there, whose weights may not be read, or of a kind that is not known."""
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
 
     local = Path(source).exists()
-    common: dict[str, Any] = {"local_files_only": local, "trust_remote_code": config.trust_remote_code}
+    common: dict[str, Any] = {
+        "local_files_only": local,
+        "trust_remote_code": config.trust_remote_code,
+    }
     if not config.allow_pickle:
         common["use_safetensors"] = True
     logging.set_verbosity_error()
@@ -54,11 +60,16 @@ def check(pipe: Any, source: str) -> None:
     from diffusers import DiTTransformer2DModel, UNet2DConditionModel, UNet2DModel
 
     def refuse(why: str) -> None:
-        raise ValueError(f"the pipeline {source}, a {type(pipe).__name__}, cannot be trained: {why}")
+        raise ValueError(
+            f"the pipeline {source}, a {type(pipe).__name__}, cannot be trained: {why}"
+        )
 
     net = network(pipe)
     if not isinstance(net, DiTTransformer2DModel | UNet2DConditionModel | UNet2DModel):
-        refuse(f"its network is a {type(net).__name__}, not UNet2DModel, DiTTransformer2DModel or UNet2DConditionModel")
+        refuse(
+            f"its network is a {type(net).__name__}, not UNet2DModel, DiTTransformer2DModel or "
+            "UNet2DConditionModel"
+        )
     if isinstance(net, UNet2DConditionModel):
         if pipe.components.get("tokenizer") is None or pipe.components.get("text_encoder") is None:
             refuse("it has no tokenizer and text_encoder")
@@ -68,7 +79,11 @@ def check(pipe: Any, source: str) -> None:
         refuse(f"its class_embed_type is {net.config['class_embed_type']!r}, not classes by number")
     if not isinstance(net.config["sample_size"], int):
         refuse(f"its network's sample_size must be a whole number, got {net.config['sample_size']}")
-    given = net.config["in_channels"] if vae_of(pipe) is None else vae_of(pipe).config["latent_channels"]
+    given = (
+        net.config["in_channels"]
+        if vae_of(pipe) is None
+        else vae_of(pipe).config["latent_channels"]
+    )
     if net.config["in_channels"] != given or "vqvae" in pipe.components:
         refuse("its network does not work on the latents of an AutoencoderKL alone")
     config = pipe.scheduler.config

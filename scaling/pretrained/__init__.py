@@ -1,8 +1,10 @@
-"""Small models that are pretrained on this machine once, from data that are on it: every file of this folder is one.
+"""Small models that are pretrained on this machine once, from data that are on it: every file of
+this folder is one.
 
-A file defines make(folder), which trains the model and saves it there as transformers or diffusers would. It runs in a
-process of its own, so that neither the generators nor the distributed state of the caller take part, and the result is
-kept in runs/pretrained under a name that holds the code it was made by.
+A file defines make(folder), which trains the model and saves it there as transformers or diffusers
+would. It runs in a process of its own, so that neither the generators nor the distributed state of
+the caller take part, and the result is kept in runs/pretrained under a name that holds the code it
+was made by.
 """
 
 import importlib
@@ -21,7 +23,15 @@ from torch import Tensor, nn
 from loralab.code import ROOT, fingerprint, home
 
 Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
-OF_A_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
+OF_A_LAUNCHER = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 
 def folder_of(name: str) -> str:
@@ -33,10 +43,14 @@ def folder_of(name: str) -> str:
         if not folder.exists():
             print(f"making a small {name} on this machine, once, in {folder}", flush=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-                environment = {key: value for key, value in os.environ.items() if key not in OF_A_LAUNCHER}
+                environment = {
+                    key: value for key, value in os.environ.items() if key not in OF_A_LAUNCHER
+                }
                 command = [sys.executable, "-m", __name__, name, str(Path(partial) / name)]
                 if subprocess.run(command, env=environment, cwd=ROOT).returncode:
-                    raise RuntimeError(f"the small {name} could not be made; what went wrong stands above")
+                    raise RuntimeError(
+                        f"the small {name} could not be made; what went wrong stands above"
+                    )
                 shutil.move(Path(partial) / name, folder)
     return str(folder)
 
@@ -56,14 +70,21 @@ def fit(
     batch: int = 64,
     loss: Loss | None = None,
 ) -> float:
-    """Train the whole model by transformers' Trainer with AdamW and a linearly falling rate, in place; gives the mean
-    loss of the last tenth of the steps. `loss` is by default what the model gives."""
+    """Train the whole model by transformers' Trainer with AdamW and a linearly falling rate, in
+    place; gives the mean loss of the last tenth of the steps. `loss` is by default what the model
+    gives."""
     import torch
     from transformers import PrinterCallback, Trainer, TrainingArguments
 
     class Own(Trainer):
-        def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
-            return super().compute_loss(model, inputs, *rest, **named) if loss is None else loss(model, inputs)
+        def compute_loss(
+            self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any
+        ) -> Any:
+            return (
+                super().compute_loss(model, inputs, *rest, **named)
+                if loss is None
+                else loss(model, inputs)
+            )
 
     with tempfile.TemporaryDirectory() as scratch:
         arguments = TrainingArguments(

@@ -1,5 +1,6 @@
-"""A small BART that has repaired the docstrings of Python's standard library: every span of tokens that is hidden, of
-a Poisson length, is one mask, and the whole text is to be written (text infilling; Lewis et al., 1910.13461)."""
+"""A small BART that has repaired the docstrings of Python's standard library: every span of tokens
+that is hidden, of a Poisson length, is one mask, and the whole text is to be written (text
+infilling; Lewis et al., 1910.13461)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,11 @@ from scaling.data.docstrings import standard_library
 from scaling.pretrained import fit
 
 CONTEXT, WIDTH, LAYERS, HEADS = 128, 128, 2, 4
-INIT = 0.05  # at the default of 0.02 all attention of so narrow a model is even, and nothing is learnt in a minute
-STAGES = ((32, 650, 3e-3), (64, 200, 2e-3))  # tokens of a text, steps, learning rate: to copy is learnt on short texts
+# at the default of 0.02 all attention of so narrow a model is even, and nothing is learnt in a
+# minute
+INIT = 0.05
+# tokens of a text, steps, learning rate: to copy is learnt on short texts
+STAGES = ((32, 650, 3e-3), (64, 200, 2e-3))
 BATCH = 16
 HIDDEN, SPAN = 0.3, 3.0  # the share of the tokens that are hidden, and the mean length of a span
 FEWEST = 8  # tokens of a paragraph
@@ -46,23 +50,34 @@ def make(folder: Path, stages: Sequence[tuple[int, int, float]] = STAGES) -> Non
     )
     torch.manual_seed(0)
     model = BartForConditionalGeneration(config)
-    with torch.no_grad():  # so that the same place in what is read and in what is written look alike from the start
+    # so that the same place in what is read and in what is written look alike from the start
+    with torch.no_grad():
         model.model.decoder.embed_positions.weight.copy_(model.model.encoder.embed_positions.weight)
     pad, rng = DataCollatorForSeq2Seq(words, model), np.random.default_rng(0)
 
     def collate(chosen: list[list[int]]) -> Any:
-        return pad([{"input_ids": hidden(ids, words.mask_token_id, rng), "labels": ids} for ids in chosen])
+        return pad(
+            [{"input_ids": hidden(ids, words.mask_token_id, rng), "labels": ids} for ids in chosen]
+        )
 
     for length, steps, lr in stages:
         read = words(paragraphs, truncation=True, max_length=length)["input_ids"]
-        fit(model, [ids for ids in read if len(ids) >= FEWEST], collate, steps=steps, lr=lr, batch=BATCH)
+        fit(
+            model,
+            [ids for ids in read if len(ids) >= FEWEST],
+            collate,
+            steps=steps,
+            lr=lr,
+            batch=BATCH,
+        )
     model.save_pretrained(folder)
     words.save_pretrained(folder)
 
 
 def hidden(ids: Sequence[int], mask: int, rng: np.random.Generator) -> list[int]:
     """The text with spans of it hidden, but for its last token, the end."""
-    start = HIDDEN / (SPAN - HIDDEN * (SPAN - 1))  # the chance of a span at a token, for that share of them
+    # the chance of a span at a token, for that share of them
+    start = HIDDEN / (SPAN - HIDDEN * (SPAN - 1))
     seen, at = [], 0
     while at < len(ids) - 1:
         if rng.random() < start:

@@ -1,4 +1,5 @@
-"""A diffusion transformer that draws scikit-learn's digits 0 to 4, by class, on 8 x 8 pixels, by flow matching."""
+"""A diffusion transformer that draws scikit-learn's digits 0 to 4, by class, on 8 x 8 pixels, by
+flow matching."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def make(folder: Path) -> None:
         )
     pipe = DiTPipeline(net, None, FlowMatchEulerDiscreteScheduler())  # type: ignore[arg-type]
     images, labels = digits()
-    examples = [(x, y) for x, y in zip(images.view(-1, 1, 8, 8), labels, strict=True) if int(y) in SEEN]
+    examples = [
+        (x, y) for x, y in zip(images.view(-1, 1, 8, 8), labels, strict=True) if int(y) in SEEN
+    ]
     fit(net, examples, _batch, steps=STEPS, lr=2e-3, batch=128, loss=loss(pipe))
     pipe.save_pretrained(str(folder))
 

@@ -1,4 +1,5 @@
-"""The classifier of scikit-learn's digits, as they are and inverted, whose features images of digits are judged by."""
+"""The classifier of scikit-learn's digits, as they are and inverted, whose features images of
+digits are judged by."""
 
 import json
 from pathlib import Path

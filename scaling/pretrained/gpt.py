@@ -10,7 +10,9 @@ from scaling.data.prompts import blocks
 from scaling.pretrained import fit
 
 CONTEXT, WIDTH, LAYERS, HEADS = 256, 128, 2, 4
-INIT = 0.06  # at the default of 0.02 all attention of so narrow a model is even, and little is learnt in a minute
+# at the default of 0.02 all attention of so narrow a model is even, and little is learnt in a
+# minute
+INIT = 0.06
 STEPS, BATCH, LR = 650, 4, 4e-3  # many small steps: of so little text each teaches something
 
 

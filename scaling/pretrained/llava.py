@@ -1,7 +1,8 @@
-"""A small LLaVA, which answers a few kinds of questions about plain digits: the base of the task vision_language.
+"""A small LLaVA, which answers a few kinds of questions about plain digits: the base of the task
+vision_language.
 
-A CLIP vision tower, LLaVA's projector and a Llama, trained together. It has seen none of the test's digits, and answers
-0.97 of the questions it knows about them right.
+A CLIP vision tower, LLaVA's projector and a Llama, trained together. It has seen none of the test's
+digits, and answers 0.97 of the questions it knows about them right.
 """
 
 from pathlib import Path
@@ -17,7 +18,8 @@ PATCH = 4
 IMAGE, END, PAD = "<image>", "<end>", "<pad>"
 TEMPLATE = (
     "{% for message in messages %}{{ message.role }} :{% for part in message.content %}"
-    "{{ ' <image>' if part.type == 'image' else ' ' + part.text }}{% endfor %}{{ '\\n' }}{% endfor %}"
+    "{{ ' <image>' if part.type == 'image' else ' ' + part.text }}{% endfor %}{{ '\\n' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}assistant :{% endif %}"
 )
 
@@ -82,8 +84,12 @@ def architecture(tokenizer: Any, width: int = 128) -> Any:
     sizes: Any = {"hidden_size": width, "intermediate_size": 2 * width}
     sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4}
     return LlavaConfig(
-        vision_config=CLIPVisionConfig(**sizes, image_size=SIZE, patch_size=PATCH, projection_dim=width),
-        text_config=LlamaConfig(**sizes, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id),
+        vision_config=CLIPVisionConfig(
+            **sizes, image_size=SIZE, patch_size=PATCH, projection_dim=width
+        ),
+        text_config=LlamaConfig(
+            **sizes, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id
+        ),
         vision_feature_layer=-1,
         tie_word_embeddings=False,
         **{"image_token_id": tokenizer.convert_tokens_to_ids(IMAGE)},

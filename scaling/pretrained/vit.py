@@ -1,7 +1,8 @@
-"""A small vision transformer (ViT) that knows plain digits: the base of the task image_classification.
+"""A small vision transformer (ViT) that knows plain digits: the base of the task
+image_classification.
 
-It has seen none of the test's digits, and of no digit more than the plain picture. It reads 0.99 of the test's plain
-pictures right.
+It has seen none of the test's digits, and of no digit more than the plain picture. It reads 0.99 of
+the test's plain pictures right.
 """
 
 from pathlib import Path
@@ -33,7 +34,9 @@ def make(folder: Path) -> None:
             label2id={name: number for number, name in enumerate(CLASSES)},
         )
     )
-    pictures = processor([decoded(drawn(number, "plain")) for number in parted()[0]], return_tensors="pt")
+    pictures = processor(
+        [decoded(drawn(number, "plain")) for number in parted()[0]], return_tensors="pt"
+    )
     labels = [digits()[1][number] for number in parted()[0]]
     examples = [
         {"pixel_values": values, "labels": label}

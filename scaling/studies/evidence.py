@@ -1,4 +1,5 @@
-"""What a sweep measures of a claim about two methods: each quantity with its interval over seeds."""
+"""What a sweep measures of a claim about two methods: each quantity with its interval over
+seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,23 +29,31 @@ def difference(first: Runs, second: Runs, rng: np.random.Generator) -> Measured:
 
 
 def steps_ratio(first: Runs, second: Runs) -> Measured:
-    """Steps of the first method to the training loss that the second ends at, over the second's, on the same batches.
+    """Steps of the first method to the training loss that the second ends at, over the second's, on
+    the same batches.
 
     A run that never gets there counts with all its steps, the least that it may need.
     """
     pairs = [steps_needed(first[seed], second[seed]) for seed in first if seed in second]
     steps = [len(second[seed]["losses"]) for seed in first if seed in second]
-    return ratio([own or all_ for (own, _), all_ in zip(pairs, steps, strict=True)], [wanted for _, wanted in pairs])
+    return ratio(
+        [own or all_ for (own, _), all_ in zip(pairs, steps, strict=True)],
+        [wanted for _, wanted in pairs],
+    )
 
 
 def rate_ratio(first: Rates, second: Rates, seeds: Sequence[int]) -> Measured:
-    """Best learning rate of the first method over that of the second, found for each seed by `optimum`."""
-    return ratio([optimum(first, seed) for seed in seeds], [optimum(second, seed) for seed in seeds])
+    """Best learning rate of the first method over that of the second, found for each seed by
+    `optimum`."""
+    return ratio(
+        [optimum(first, seed) for seed in seeds], [optimum(second, seed) for seed in seeds]
+    )
 
 
 def optimum(rates: Rates, seed: int) -> float:
-    """The learning rate of the lowest validation loss: the vertex of the parabola, in the logarithm of the rate,
-    through the best rate tried and its neighbours; the best rate itself at an edge or beside a run that diverged."""
+    """The learning rate of the lowest validation loss: the vertex of the parabola, in the logarithm
+    of the rate, through the best rate tried and its neighbours; the best rate itself at an edge or
+    beside a run that diverged."""
     tried = sorted(rate for rate in rates if seed in rates[rate])
     losses = [lowest_loss(rates[rate][seed]) for rate in tried]
     best = int(np.argmin(losses))
@@ -57,11 +66,13 @@ def optimum(rates: Rates, seed: int) -> float:
 
 
 def width_difference(first: Rates, second: Rates, seeds: Sequence[int], margin: float) -> Measured:
-    """Decades of rates whose score is within the margin of the method's best, of the first minus the second; over the
-    seeds."""
+    """Decades of rates whose score is within the margin of the method's best, of the first minus
+    the second; over the seeds."""
 
     def width(rates: Rates, seed: int) -> float:
-        return width_of_good_rates({rate: example_score(runs[seed]) for rate, runs in rates.items()}, margin)
+        return width_of_good_rates(
+            {rate: example_score(runs[seed]) for rate, runs in rates.items()}, margin
+        )
 
     return mean([width(first, seed) - width(second, seed) for seed in seeds])
 

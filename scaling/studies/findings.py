@@ -1,9 +1,10 @@
 """Published findings on real models, checked by a sweep: `python -m scaling.studies.findings`.
 
-MiniLM learns to which package a docstring belongs. Every method has its own best learning rate, chosen by validation
-loss from five rates and more where the best is at an edge; differences are paired by test example and seed. Where a
-start has another size than the default's, a control has the size without the directions: the rows of `orthogonal` are
-as long as EVA's. The budget of two adapters is the number of values that they train.
+MiniLM learns to which package a docstring belongs. Every method has its own best learning rate,
+chosen by validation loss from five rates and more where the best is at an edge; differences are
+paired by test example and seed. Where a start has another size than the default's, a control has
+the size without the directions: the rows of `orthogonal` are as long as EVA's. The budget of two
+adapters is the number of values that they train.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,13 @@ from scaling.comparison.report import records
 from scaling.comparison.summary import Outcomes, Row, diverged, example_score, runs_of, summarise
 from scaling.core.config import Config as Run
 from scaling.studies.claims.findings import CLAIMS, MARGIN
-from scaling.studies.evidence import difference, rate_ratio, size_ratio, steps_ratio, width_difference
+from scaling.studies.evidence import (
+    difference,
+    rate_ratio,
+    size_ratio,
+    steps_ratio,
+    width_difference,
+)
 from scaling.studies.trials.features import inner_features
 
 RATES = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
@@ -63,11 +70,14 @@ class Config:
 
 
 def grid_of(config: Config) -> tuple[Run, Grid]:
-    """The run that all methods share, and the grid; `loralab sweep` on them finds the same cells."""
+    """The run that all methods share, and the grid; `loralab sweep` on them finds the same
+    cells."""
     run = Run(steps=config.steps, batch=16, length=32, validate_every=config.steps, launch_step=10)
     if config.reduced:
         return replace(run, limit=12), Grid((), rates=RATES[2:3], seeds=(0,), widen=0)
-    return run, Grid((), rates=RATES, seeds=tuple(range(config.seeds)), confirm=config.confirm, margin=MARGIN)
+    return run, Grid(
+        (), rates=RATES, seeds=tuple(range(config.seeds)), confirm=config.confirm, margin=MARGIN
+    )
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
@@ -75,19 +85,28 @@ def measure(config: Config, memo: Memo) -> Evidence:
     named = {name: METHODS[name] for name in (BUDGET if config.reduced else METHODS)}
     compared = methods(run, grid, named)
     outcomes = outcomes_of(compared, grid, memo)
-    rows = {row.method: row for row in summarise(outcomes, next(iter(named)), MARGIN, np.random.default_rng(0))}
+    rows = {
+        row.method: row
+        for row in summarise(outcomes, next(iter(named)), MARGIN, np.random.default_rng(0))
+    }
     budget = [rows[name].trained_parameters or 0 for name in BUDGET]
     equal = Measured(*(budget[1] / budget[0],) * 3)
     tables = {"each method at its best rate": records(list(rows.values()))}
     if config.reduced:
-        measured: dict[str, Sequence[Measured | None]] = {claim.id: [None] * len(claim.checks) for claim in CLAIMS}
+        measured: dict[str, Sequence[Measured | None]] = {
+            claim.id: [None] * len(claim.checks) for claim in CLAIMS
+        }
         return Evidence(measured | {"S3": [equal, None]}, {}, tables)
     best_rate = {name: row.rate for name, row in rows.items() if row.rate is not None}
     sizes = [
-        beside(inner_features, [compared[name].at(best_rate[name], seed) for seed in grid.seeds], memo)
+        beside(
+            inner_features, [compared[name].at(best_rate[name], seed) for seed in grid.seeds], memo
+        )
         for name in ("LoRA", "Init[B]")
     ]
-    return Evidence(_measured(outcomes, rows, best_rate, grid, sizes, equal), _drawn(outcomes, rows), tables)
+    return Evidence(
+        _measured(outcomes, rows, best_rate, grid, sizes, equal), _drawn(outcomes, rows), tables
+    )
 
 
 def _measured(
@@ -100,7 +119,9 @@ def _measured(
 ) -> dict[str, Sequence[Measured | None]]:
     best = {name: runs_of(outcomes, row) for name, row in rows.items()}
     lower = max(rate for rate in outcomes["LoRA"] if rate < best_rate["LoRA"])
-    at_one_rate = [{seed: outcomes[name][lower][seed] for seed in grid.seeds} for name in ("EVA", "LoRA")]
+    at_one_rate = [
+        {seed: outcomes[name][lower][seed] for seed in grid.seeds} for name in ("EVA", "LoRA")
+    ]
     rng = np.random.default_rng(0)
 
     def gain(name: str, over: str = "LoRA") -> Measured:
@@ -126,7 +147,8 @@ def _measured(
 
 
 def _drawn(outcomes: Outcomes, rows: Mapping[str, Row]) -> dict[str, Any]:
-    """By method: rate and mean score where no run diverged, the best rate, the difference from LoRA."""
+    """By method: rate and mean score where no run diverged, the best rate, the difference from
+    LoRA."""
     return {
         name: {
             "rates": [
@@ -135,13 +157,21 @@ def _drawn(outcomes: Outcomes, rows: Mapping[str, Row]) -> dict[str, Any]:
                 if not any(map(diverged, runs.values()))
             ],
             "best": row.rate,
-            "difference": row.difference and [row.difference.value, row.difference.low, row.difference.high],
+            "difference": row.difference
+            and [row.difference.value, row.difference.low, row.difference.high],
         }
         for name, row in rows.items()
     }
 
 
-PROXY = Proxy("findings", Config, CLAIMS, measure, quick=Config(steps=1, seeds=1, confirm=0), package="scaling.studies")
+PROXY = Proxy(
+    "findings",
+    Config,
+    CLAIMS,
+    measure,
+    quick=Config(steps=1, seeds=1, confirm=0),
+    package="scaling.studies",
+)
 
 if __name__ == "__main__":
     PROXY.main()

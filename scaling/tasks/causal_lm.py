@@ -1,15 +1,21 @@
 """Text from text: a causal language model on plain text, or on the answers to prompts.
 
-Columns: text, or prompt answer; by default "prompt" and "answer" where the first record has both, else "text". Without
-files a small GPT-2 that has read Python's standard library (scaling/pretrained/gpt.py) goes on to the docstrings of
-scientific packages, and is examined on files that it has not seen.
+Columns: text, or prompt answer; by default "prompt" and "answer" where the first record has both,
+else "text". Without files a small GPT-2 that has read Python's standard library
+(scaling/pretrained/gpt.py) goes on to the docstrings of scientific packages, and is examined on
+files that it has not seen.
 
-text            All texts are one row of tokens, each followed by the end token, which is cut into blocks of `length`:
+text            All texts are one row of tokens, each followed by the end token, which is cut into
+blocks of `length`:
                 nothing is thrown away. A file of plain text counts as one text a paragraph.
-prompt answer   Only the answer's tokens count in the loss. A tokenizer with a chat template makes them a user's and an
-                assistant's message. An example longer than `length` loses the beginning of its prompt, down to half of
-                `length`, and then the end of its answer; how many do is printed. Where every answer ends in "#### n",
-                as those of school arithmetic do, the model also writes answers, greedily, of at most `new_tokens`, and
+prompt answer   Only the answer's tokens count in the loss. A tokenizer with a chat template makes
+them a user's and an
+                assistant's message. An example longer than `length` loses the beginning of its
+                    prompt, down to half of
+                `length`, and then the end of its answer; how many do is printed. Where every answer
+                    ends in "#### n",
+                as those of school arithmetic do, the model also writes answers, greedily, of at
+                    most `new_tokens`, and
                 n is compared.
 """
 
@@ -41,16 +47,22 @@ class Options:
 
     def __post_init__(self) -> None:
         if type(self.new_tokens) is not int or self.new_tokens < 1:
-            raise ValueError(f"new_tokens must be a number of tokens, at least 1, got {self.new_tokens!r}")
+            raise ValueError(
+                f"new_tokens must be a number of tokens, at least 1, got {self.new_tokens!r}"
+            )
 
 
 def data(config: Config) -> Data:
     train, test = parts(config, lambda: documents(TRAIN, TEST, config.seed))
-    columns = config.columns or (("prompt", "answer") if {"prompt", "answer"} <= train[0].keys() else ("text",))
+    columns = config.columns or (
+        ("prompt", "answer") if {"prompt", "answer"} <= train[0].keys() else ("text",)
+    )
     if len(columns) > 2:
         raise ValueError(f"columns must be text, or prompt answer, got {len(columns)} of them")
     check_columns([*train, *test], columns)
-    numbered = len(columns) == 2 and all(final(str(record[columns[1]])) is not None for record in test)
+    numbered = len(columns) == 2 and all(
+        final(str(record[columns[1]])) is not None for record in test
+    )
     return limited(config, Data(train, test, {"columns": columns, "numbered": numbered}))
 
 
@@ -76,20 +88,30 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
     limit = context(loaded)
     if config.length < 2 or (limit is not None and config.length > limit):
         most = "" if limit is None else f", and the model reads {limit} at most"
-        raise ValueError(f"length must be at least 2 tokens to tell one from those before{most}; got {config.length}")
+        raise ValueError(
+            f"length must be at least 2 tokens to tell one from those before{most}; got "
+            f"{config.length}"
+        )
     if len(data.facts["columns"]) == 1:
         texts = [str(record[data.facts["columns"][0]]) for record in records]
         cut = blocks(loaded.processor, texts, config.length)
         if not cut:
-            raise ValueError(f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}")
+            raise ValueError(
+                f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}"
+            )
         return [{"input_ids": ids, "labels": ids} for ids in cut]
     pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
     longer = sum(len(prompt) + len(answer) > config.length for prompt, answer in pairs)
     if longer and is_first():
-        print(f"{longer} of {len(pairs)} examples are longer than {config.length} tokens (length) and are cut")
+        print(
+            f"{longer} of {len(pairs)} examples are longer than {config.length} tokens (length) "
+            "and are cut"
+        )
     found = []
     for prompt, answer in (fitted(*pair, config.length) for pair in pairs):
-        found.append({"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]})
+        found.append(
+            {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]}
+        )
     return found
 
 
@@ -103,13 +125,19 @@ def _tokens(loaded: Loaded, data: Data, number: int, record: Record) -> tuple[li
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
-    from transformers import DataCollatorForSeq2Seq  # pads labels with IGNORED; nothing in it needs an encoder
+    # pads labels with IGNORED; nothing in it needs an encoder
+    from transformers import DataCollatorForSeq2Seq
 
     return DataCollatorForSeq2Seq(loaded.processor, label_pad_token_id=IGNORED)
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     rows: list[Record] = []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
@@ -121,7 +149,10 @@ def predict(
         texts = written(loaded, [prompt for prompt, _ in pairs], new_tokens, batch_size)
         for row, record, text in zip(rows, records, texts, strict=True):
             row["written"] = text
-            row["answer"], row["prediction"] = final(str(record[data.facts["columns"][1]])), final(text)
+            row["answer"], row["prediction"] = (
+                final(str(record[data.facts["columns"][1]])),
+                final(text),
+            )
     return rows
 
 
@@ -140,4 +171,6 @@ def score(row: Record) -> float:
     return -row["loss"] / row["tokens"]
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, score=score, by_tokens=True, Options=Options)
+TASK = Task(
+    data, load, examples, collate, predict, metrics, score=score, by_tokens=True, Options=Options
+)

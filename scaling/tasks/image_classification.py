@@ -1,14 +1,16 @@
 """An image to a class.
 
-Columns: image label, which are the defaults; an image is whatever scaling.data.images reads, a folder with a folder of
-images for each class included. Every different label of the training data is a class. The head is trained whole, as few
-ranks fit so few outputs: from where it stands in a model that knows exactly these classes, else anew. Where the records
-have a column "domain", the accuracy in each is told too: `--hold-out domain NAME` trains on the other domains and tests
-on this one.
+Columns: image label, which are the defaults; an image is whatever scaling.data.images reads, a
+folder with a folder of images for each class included. Every different label of the training data
+is a class. The head is trained whole, as few ranks fit so few outputs: from where it stands in a
+model that knows exactly these classes, else anew. Where the records have a column "domain", the
+accuracy in each is told too: `--hold-out domain NAME` trains on the other domains and tests on this
+one.
 
-Without files: a small transformer that knows plain digits learns to read them inverted, rotated, noisy, thick and on
-stripes. No digit is in both parts, in whatever domain, with --hold-out domain neither: it trains on the training digits
-in the other domains and tests on the test digits in this one. In data of your own --hold-out goes by the column alone.
+Without files: a small transformer that knows plain digits learns to read them inverted, rotated,
+noisy, thick and on stripes. No digit is in both parts, in whatever domain, with --hold-out domain
+neither: it trains on the training digits in the other domains and tests on the test digits in this
+one. In data of your own --hold-out goes by the column alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +43,9 @@ def data(config: Config) -> Data:
     if len(classes) < 2:
         raise ValueError(f"the training data have only one class, {classes[0]!r}")
     if unknown := {str(record[label]) for record in test} - set(classes):
-        raise ValueError(f"the test data have a class that the training data lack: {min(unknown)!r}")
+        raise ValueError(
+            f"the test data have a class that the training data lack: {min(unknown)!r}"
+        )
     domains = all(record.get(DOMAIN) is not None for record in test)
     facts = {"columns": columns, "classes": classes, "domains": domains}
     return limited(config, Data(*located(config, (train, test), image), facts))
@@ -51,25 +55,37 @@ def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     source = config.model or folder_of("vit")
-    return classifier(config, AutoModelForImageClassification, source, data.facts["classes"], AutoImageProcessor)
+    return classifier(
+        config, AutoModelForImageClassification, source, data.facts["classes"], AutoImageProcessor
+    )
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     image, label = data.facts["columns"]
     settings: Any = loaded.model.config
-    return [{"image": record[image], "labels": settings.label2id[str(record[label])]} for record in records]
+    return [
+        {"image": record[image], "labels": settings.label2id[str(record[label])]}
+        for record in records
+    ]
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
     def batch_of(examples: list[Record]) -> dict[str, Tensor]:
-        images = loaded.processor([decoded(example["image"]) for example in examples], return_tensors="pt")
+        images = loaded.processor(
+            [decoded(example["image"]) for example in examples], return_tensors="pt"
+        )
         return {**images, "labels": torch.tensor([example["labels"] for example in examples])}
 
     return batch_of
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     _, label = data.facts["columns"]
     settings: Any = loaded.model.config
@@ -78,7 +94,10 @@ def predict(
         batch.pop("labels")
         for logits in loaded.model(**batch).logits.float().cpu():
             record = records[len(rows)]
-            row = {"label": str(record[label]), "prediction": settings.id2label[int(logits.argmax())]}
+            row = {
+                "label": str(record[label]),
+                "prediction": settings.id2label[int(logits.argmax())],
+            }
             where = {DOMAIN: str(record[DOMAIN])} if data.facts["domains"] else {}
             rows.append(row | where | {"logits": logits.tolist()})
     return rows

@@ -1,13 +1,16 @@
-"""Images from classes or texts: the network of a diffusers pipeline learns to draw images like the training data's.
+"""Images from classes or texts: the network of a diffusers pipeline learns to draw images like the
+training data's.
 
-Columns: image, image label, or image text, as the pipeline asks; by default "image" with "text" or "label", whichever
-the first record has. An image is one of the library datasets, or a path, which counts from the folder of the training
-data. It is cut to a square, the largest in its middle, and resized. Labels that the pipeline names have its numbers,
-whole numbers are classes as they are, other labels are numbered in their order. Without files: a small diffusion
-transformer that draws the digits 0 to 4 learns 5 to 9.
+Columns: image, image label, or image text, as the pipeline asks; by default "image" with "text" or
+"label", whichever the first record has. An image is one of the library datasets, or a path, which
+counts from the folder of the training data. It is cut to a square, the largest in its middle, and
+resized. Labels that the pipeline names have its numbers, whole numbers are classes as they are,
+other labels are numbered in their order. Without files: a small diffusion transformer that draws
+the digits 0 to 4 learns 5 to 9.
 
-After training an image is drawn for each test record, from its label or text and a seed of its own, and all of them are
-compared with the test images, brought to the same size (scaling/evaluation/judges.py).
+After training an image is drawn for each test record, from its label or text and a seed of its own,
+and all of them are compared with the test images, brought to the same size
+(scaling/evaluation/judges.py).
 """
 
 import base64
@@ -37,8 +40,8 @@ FEATURES = ("embedding", "real")  # of the image that was drawn, and of the test
 @dataclass(frozen=True)
 class Options:
     judge: str | None = None
-    """A CLIP model that images are embedded by: a folder, or a name on the hub; by default that of CMMD's definition,
-    and for the default data a classifier of digits."""
+    """A CLIP model that images are embedded by: a folder, or a name on the hub; by default that of
+    CMMD's definition, and for the default data a classifier of digits."""
     inference_steps: int = 20
     """Steps in which an image is drawn."""
     guidance: float = 1.0
@@ -66,14 +69,21 @@ def data(config: Config) -> Data:
         *[name for name in ("text", "label") if name in train[0]][:1],
     )
     if len(columns) > 2:
-        raise ValueError(f"columns must be image, image label, or image text, got {len(columns)} of them")
+        raise ValueError(
+            f"columns must be image, image label, or image text, got {len(columns)} of them"
+        )
     check_columns([*train, *test], columns)
     image, *asked = list(columns)
     labels = {label_of(record, name) for name in asked for record in (*train, *test)}
-    facts = {"columns": columns, "labels": sorted(labels, key=lambda label: (isinstance(label, str), label))}
+    facts = {
+        "columns": columns,
+        "labels": sorted(labels, key=lambda label: (isinstance(label, str), label)),
+    }
     found = limited(config, Data(*located(config, (train, test), image), facts))
     if len(found.test) < 2:
-        raise ValueError("the test data have one image, and sets of images are compared: at least 2 are needed")
+        raise ValueError(
+            "the test data have one image, and sets of images are compared: at least 2 are needed"
+        )
     return found
 
 
@@ -87,7 +97,9 @@ def _digits(seed: int) -> tuple[list[Record], list[Record]]:
     images, labels = digits()
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed)).tolist()
     found = [
-        {"image": pillow(images[i].view(1, 8, 8)), "label": int(labels[i])} for i in order if int(labels[i]) not in SEEN
+        {"image": pillow(images[i].view(1, 8, 8)), "label": int(labels[i])}
+        for i in order
+        if int(labels[i]) not in SEEN
     ]
     return found[:TRAIN], found[TRAIN:]
 
@@ -99,11 +111,17 @@ def load(config: Config, data: Data) -> Loaded:
     model, pipe, fresh = loaded
     wanted = diffusion_networks.asked_by(pipe)
     if wanted and len(data.facts["columns"]) < 2:
-        raise ValueError(f"the pipeline is asked by {wanted}: name the columns image and {wanted} by --columns")
+        raise ValueError(
+            f"the pipeline is asked by {wanted}: name the columns image and {wanted} by --columns"
+        )
     if options.inference_steps > (most := pipe.scheduler.config["num_train_timesteps"]):
-        raise ValueError(f"inference_steps must be at most the scheduler's {most}, got {options.inference_steps}")
+        raise ValueError(
+            f"inference_steps must be at most the scheduler's {most}, got {options.inference_steps}"
+        )
     if options.guidance != 1 and not diffusion_networks.can_be_guided(pipe):
-        raise ValueError(f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked")
+        raise ValueError(
+            f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked"
+        )
     if config.gradient_checkpointing:  # the Trainer knows it by transformers' name
         model.gradient_checkpointing_enable = lambda **_: model.enable_gradient_checkpointing()
     if options.judge is None and config.train is None:
@@ -117,11 +135,15 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
     if diffusion_networks.asked_by(pipe) == "text":
         texts = [str(record[asked[0]]) for record in records]
         return [
-            one | {"input_ids": ids} for one, ids in zip(found, diffusion_networks.tokens(pipe, texts), strict=True)
+            one | {"input_ids": ids}
+            for one, ids in zip(found, diffusion_networks.tokens(pipe, texts), strict=True)
         ]
     if diffusion_networks.asked_by(pipe) == "label":
         number = diffusion_networks.numbers(pipe, data.facts["labels"])
-        return [one | {"class_labels": number[label_of(r, asked[0])]} for one, r in zip(found, records, strict=True)]
+        return [
+            one | {"class_labels": number[label_of(r, asked[0])]}
+            for one, r in zip(found, records, strict=True)
+        ]
     return found
 
 
@@ -132,14 +154,18 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
         images = [decoded(example["image"]) for example in examples]
         found = {"pixel_values": torch.stack([pixels(image, channels, side) for image in images])}
         names = [name for name in ("class_labels", "input_ids") if name in examples[0]]
-        return found | {name: torch.tensor([example[name] for example in examples]) for name in names}
+        return found | {
+            name: torch.tensor([example[name] for example in examples]) for name in names
+        }
 
     return batch
 
 
 def pixels(image: Image.Image, channels: int, side: int) -> Tensor:
     """(channels, side, side) in [-1, 1]."""
-    square = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.BICUBIC)
+    square = ImageOps.fit(
+        image.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.BICUBIC
+    )
     values = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
     return values.view(side, side, channels).movedim(-1, 0) / 127.5 - 1
 
@@ -155,7 +181,12 @@ def loss(loaded: Loaded) -> Callable[[nn.Module, dict[str, Tensor]], Tensor]:
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     options: Options = TASK.options(config)
     pipe, embed = loaded.processor
@@ -168,9 +199,17 @@ def predict(
         if not drawn.isfinite().all():
             raise RuntimeError("an image that was drawn is not finite; a lower --lr may help")
         images, real = ([pillow(x) for x in part] for part in (drawn, batch["pixel_values"]))
-        for seed, image, *found in zip(seeds, images, embed(images, device), embed(real, device), strict=True):
+        for seed, image, *found in zip(
+            seeds, images, embed(images, device), embed(real, device), strict=True
+        ):
             features = ([round(value, DIGITS) for value in one.tolist()] for one in found)
-            rows.append({"seed": seed, "image": _written(image), **dict(zip(FEATURES, features, strict=True))})
+            rows.append(
+                {
+                    "seed": seed,
+                    "image": _written(image),
+                    **dict(zip(FEATURES, features, strict=True)),
+                }
+            )
     if told := diffusion_networks.asked_by(pipe):
         for row, record in zip(rows, records, strict=True):
             row[told] = str(record[data.facts["columns"][1]])

@@ -1,10 +1,12 @@
-"""Actions from episodes that others have played: a Decision Transformer, and how it does in the environment.
+"""Actions from episodes that others have played: a Decision Transformer, and how it does in the
+environment.
 
-Data: a record an episode, with columns observations actions rewards (or those named, in this order), a list of each a
-row a step. Without files a scripted policy, disturbed by noise, plays Pendulum-v1 under heavier gravity (CartPole-v1
-with a longer pole), and the model is one that was trained at the environment's own physics. A timestep is three tokens
-of --length. The return is compared with that of random actions, score 0, and of the reference, score 100: the
-scripted policy without noise or, where the environment has none, the data.
+Data: a record an episode, with columns observations actions rewards (or those named, in this
+order), a list of each a row a step. Without files a scripted policy, disturbed by noise, plays
+Pendulum-v1 under heavier gravity (CartPole-v1 with a longer pole), and the model is one that was
+trained at the environment's own physics. A timestep is three tokens of --length. The return is
+compared with that of random actions, score 0, and of the reference, score 100: the scripted policy
+without noise or, where the environment has none, the data.
 """
 
 import math
@@ -32,7 +34,8 @@ THIN = ("embed_return", "embed_state", "embed_action", "predict_action")
 
 @dataclass(frozen=True)
 class Options:
-    """Physics are factors of the environment's own. The default data have a change of their own where none is named."""
+    """Physics are factors of the environment's own. The default data have a change of their own
+    where none is named."""
 
     environment: str = "Pendulum-v1"
     gravity: float | None = None
@@ -69,9 +72,14 @@ def _finite(value: object) -> bool:
 def data(config: Config) -> Data:
     options = TASK.options(config)
     if config.test is not None or config.hold_out:
-        raise ValueError("offline_rl is evaluated by playing in the environment: it takes neither test nor hold_out")
+        raise ValueError(
+            "offline_rl is evaluated by playing in the environment: it takes neither test nor "
+            "hold_out"
+        )
     if (steps := config.length // trajectories.TOKENS) < 1:
-        raise ValueError(f"length must be at least {trajectories.TOKENS} tokens, a timestep, got {config.length}")
+        raise ValueError(
+            f"length must be at least {trajectories.TOKENS} tokens, a timestep, got {config.length}"
+        )
     name, change = options.environment, _change(config, options)
     environment = environments.make(name, change)
     spaces = environments.spaces(environment)
@@ -81,7 +89,11 @@ def data(config: Config) -> Data:
     else:
         episodes = read_episodes(config, spaces)
     returns = [float(episode["rewards"].sum()) for episode in episodes]
-    target = float(np.quantile(returns, HIGH)) if options.target_return is None else float(options.target_return)
+    target = (
+        float(np.quantile(returns, HIGH))
+        if options.target_return is None
+        else float(options.target_return)
+    )
     seeds = environments.seeds(options.rollouts, 0, PLAYED)[: config.limit]
     aimless = environments.random_policy(environment, seeds[0])
     policy = environments.scripted(name, environment)
@@ -98,26 +110,33 @@ def data(config: Config) -> Data:
 
 
 def _change(config: Config, options: Options) -> dict[str, float]:
-    named = {name: float(value) for name in PHYSICS if (value := getattr(options, name)) is not None}
+    named = {
+        name: float(value) for name in PHYSICS if (value := getattr(options, name)) is not None
+    }
     if named or config.train is not None or options.environment not in environments.SCRIPTS:
         return named
     return environments.SCRIPTS[options.environment].change
 
 
 def _played(environment: Any, policy: environments.Policy, seeds: Sequence[int]) -> list[float]:
-    return [float(environments.episode(environment, policy, seed)["rewards"].sum()) for seed in seeds]
+    return [
+        float(environments.episode(environment, policy, seed)["rewards"].sum()) for seed in seeds
+    ]
 
 
 def load(config: Config, data: Data) -> Loaded:
-    """The four layers next to the environment's few numbers are narrower than a rank, and are trained whole; the heads
-    for states and returns, which no loss reaches, are taken away."""
+    """The four layers next to the environment's few numbers are narrower than a rank, and are
+    trained whole; the heads for states and returns, which no loss reaches, are taken away."""
     from transformers import DecisionTransformerModel
 
     from scaling.pretrained import folder_of
 
     name = data.facts["environment"]
     if config.model is None and name not in EMBEDDED:
-        raise ValueError(f"there is no model for {name!r} by default, only for {', '.join(EMBEDDED)}: pass --model")
+        raise ValueError(
+            f"there is no model for {name!r} by default, only for {', '.join(EMBEDDED)}: pass "
+            "--model"
+        )
     source = config.model or folder_of(EMBEDDED[name])
     loaded = pretrained(config, DecisionTransformerModel, source, trajectories.Scales)
     model: Any = loaded.model
@@ -125,23 +144,37 @@ def load(config: Config, data: Data) -> Loaded:
     spaces = environments.spaces(environment)
     for field, here, what in (
         ("state_dim", spaces.observation, "numbers of an observation"),
-        ("act_dim", spaces.actions, "numbers of an action" if spaces.bounds is not None else "actions"),
+        (
+            "act_dim",
+            spaces.actions,
+            "numbers of an action" if spaces.bounds is not None else "actions",
+        ),
     ):
         if (there := getattr(model.config, field)) != here:
-            raise ValueError(f"the model {source} has {field} {there}, but {name} has {here} {what}")
+            raise ValueError(
+                f"the model {source} has {field} {there}, but {name} has {here} {what}"
+            )
     if spaces.bounds is None and model.config.action_tanh:
-        raise ValueError(f"the model {source} has action_tanh, which bounds the logits of choices: set it false")
+        raise ValueError(
+            f"the model {source} has action_tanh, which bounds the logits of choices: set it false"
+        )
     last = max(window["start"] + len(window["actions"]) for window in data.train)
     longest = max(environment.spec.max_episode_steps, last)
     if longest > model.config.max_ep_len:
-        raise ValueError(f"the model {source} has max_ep_len {model.config.max_ep_len}, but an episode {longest} steps")
+        raise ValueError(
+            f"the model {source} has max_ep_len {model.config.max_ep_len}, but an episode "
+            f"{longest} steps"
+        )
     model.predict_state = model.predict_return = nn.Identity()
     settled = ("predict_state", "predict_return", *THIN)
-    return loaded._replace(fresh=(*(name for name in loaded.fresh if not name.startswith(settled)), *THIN))
+    return loaded._replace(
+        fresh=(*(name for name in loaded.fresh if not name.startswith(settled)), *THIN)
+    )
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
-    if records and "seed" in records[0]:  # of the test: an episode has its input only once it is played
+    # of the test: an episode has its input only once it is played
+    if records and "seed" in records[0]:
         return list(records)
     spaces = environments.spaces(environments.make(data.facts["environment"], {}))
     return [trajectories.encoded(record, loaded.processor, spaces) for record in records]
@@ -152,7 +185,12 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     model: Any = loaded.model
     rows: list[Record] = []

@@ -1,11 +1,14 @@
-"""Text to text: an encoder and a decoder (BART, T5 and their like), as for summaries and translations.
+"""Text to text: an encoder and a decoder (BART, T5 and their like), as for summaries and
+translations.
 
-Columns: source target; by default "text" and "summary". Both are cut off at `length` tokens. Without files a small BART
-that has repaired the text of Python's standard library (scaling/pretrained/bart.py) learns to sum up docstrings of
-scientific packages by their first paragraphs, and is examined on files that it has not seen.
+Columns: source target; by default "text" and "summary". Both are cut off at `length` tokens.
+Without files a small BART that has repaired the text of Python's standard library
+(scaling/pretrained/bart.py) learns to sum up docstrings of scientific packages by their first
+paragraphs, and is examined on files that it has not seen.
 
-What the model writes is scored by ROUGE, and so is, to compare with, the lead: the first words of the source, as many
-as the training targets have on average. The search is greedy or has `beams`; the rest is the model's own settings.
+What the model writes is scored by ROUGE, and so is, to compare with, the lead: the first words of
+the source, as many as the training targets have on average. The search is greedy or has `beams`;
+the rest is the model's own settings.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +49,9 @@ def data(config: Config) -> Data:
         raise ValueError(f"columns must be source target, got {len(columns)} of them")
     check_columns([*train, *test], columns)
     words = sum(len(str(record[columns[1]]).split()) for record in train)
-    return limited(config, Data(train, test, {"columns": columns, "words": max(1, round(words / len(train)))}))
+    return limited(
+        config, Data(train, test, {"columns": columns, "words": max(1, round(words / len(train)))})
+    )
 
 
 def load(config: Config, data: Data) -> Loaded:
@@ -58,12 +63,20 @@ def load(config: Config, data: Data) -> Loaded:
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     limit = _context(loaded)
     if limit is not None and config.length > limit:
-        raise ValueError(f"length must be at most the {limit} tokens that the model reads, got {config.length}")
+        raise ValueError(
+            f"length must be at most the {limit} tokens that the model reads, got {config.length}"
+        )
     source, target = ([str(record[name]) for record in records] for name in data.facts["columns"])
-    encoded = loaded.processor(source, text_target=target, truncation=True, max_length=config.length)
-    for number, (ids, labels) in enumerate(zip(encoded["input_ids"], encoded["labels"], strict=True), 1):
+    encoded = loaded.processor(
+        source, text_target=target, truncation=True, max_length=config.length
+    )
+    for number, (ids, labels) in enumerate(
+        zip(encoded["input_ids"], encoded["labels"], strict=True), 1
+    ):
         if not ids or not labels:
-            raise ValueError(f"record {number} has no token in {data.facts['columns'][bool(ids)]!r}")
+            raise ValueError(
+                f"record {number} has no token in {data.facts['columns'][bool(ids)]!r}"
+            )
     return [{name: encoded[name][i] for name in encoded} for i in range(len(records))]
 
 
@@ -79,13 +92,19 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     model: Any = loaded.model
     source, target = data.facts["columns"]
     options, rows = TASK.options(config), []
     limit = _context(loaded)
-    most = options.new_tokens if limit is None else min(options.new_tokens, limit - 1)  # one place is the start's
+    # one place is the start's
+    most = options.new_tokens if limit is None else min(options.new_tokens, limit - 1)
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         labels = batch.pop("labels")
         losses = token_losses(model(**batch).logits, labels)

@@ -1,8 +1,8 @@
 """One or two sentences to a class, or to a number (GLUE's kinds).
 
-Columns: text label, or text text label; by default "text" and "label". Labels that are all numbers, at
-least one with a decimal point, make a regression; else every different label of the training data is a class. Without
-files: which installed package does this docstring belong to?
+Columns: text label, or text text label; by default "text" and "label". Labels that are all numbers,
+at least one with a decimal point, make a regression; else every different label of the training
+data is a class. Without files: which installed package does this docstring belong to?
 """
 
 import math
@@ -25,24 +25,34 @@ TRAIN, TEST = 300, 50  # docstrings of each package
 def data(config: Config) -> Data:
     columns = config.columns or ("text", "label")
     if not 2 <= len(columns) <= 3:
-        raise ValueError(f"columns must be text label, or text text label, got {len(columns)} of them")
+        raise ValueError(
+            f"columns must be text label, or text text label, got {len(columns)} of them"
+        )
     train, test = parts(config, lambda: labelled(TRAIN, TEST, config.seed))
     check_columns([*train, *test], columns)
     for number, record in enumerate([*train, *test], 1):
         if isinstance(label := record[columns[-1]], float) and not math.isfinite(label):
-            raise ValueError(f"record {number} has {label} in {columns[-1]!r}, which is neither a class nor a number")
+            raise ValueError(
+                f"record {number} has {label} in {columns[-1]!r}, which is neither a class nor a "
+                "number"
+            )
     labels = [record[columns[-1]] for record in train]
     if all(map(_is_number, labels)) and any(isinstance(label, float) for label in labels):
         for number, record in enumerate(test, 1):
             if not _is_number(record[columns[-1]]):
-                raise ValueError(f"test record {number} has no number in {columns[-1]!r}, as the training data have")
+                raise ValueError(
+                    f"test record {number} has no number in {columns[-1]!r}, as the training data "
+                    "have"
+                )
         return limited(config, Data(train, test, {"columns": columns, "classes": None}))
     classes = sorted(set(map(str, labels)))
     if len(classes) < 2:
         raise ValueError(f"the training data have only one class, {classes[0]!r}")
     unknown = {str(record[columns[-1]]) for record in test} - set(classes)
     if unknown:
-        raise ValueError(f"the test data have a class that the training data lack: {min(unknown)!r}")
+        raise ValueError(
+            f"the test data have a class that the training data lack: {min(unknown)!r}"
+        )
     return limited(config, Data(train, test, {"columns": columns, "classes": classes}))
 
 
@@ -76,7 +86,12 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     *_, label = data.facts["columns"]
     settings: Any = loaded.model.config
@@ -85,9 +100,16 @@ def predict(
         batch.pop("labels")
         outputs += loaded.model(**batch).logits.float().cpu()
     if data.facts["classes"] is None:
-        return [{"label": r[label], "prediction": o.item()} for r, o in zip(records, outputs, strict=True)]
+        return [
+            {"label": r[label], "prediction": o.item()}
+            for r, o in zip(records, outputs, strict=True)
+        ]
     return [
-        {"label": str(r[label]), "prediction": settings.id2label[int(o.argmax())], "logits": o.tolist()}
+        {
+            "label": str(r[label]),
+            "prediction": settings.id2label[int(o.argmax())],
+            "logits": o.tolist(),
+        }
         for r, o in zip(records, outputs, strict=True)
     ]
 
@@ -101,7 +123,9 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
 
     varies = len(set(truth)) > 1 and len(set(guess)) > 1
     error = float(sklearn.mean_squared_error(truth, guess))
-    return {"mean_squared_error": error} | ({"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {})
+    return {"mean_squared_error": error} | (
+        {"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {}
+    )
 
 
 def score(row: Record) -> float:

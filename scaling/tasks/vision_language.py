@@ -1,16 +1,19 @@
 """Answers to questions about images, by any model that transformers calls image-text-to-text.
 
-Columns: image question answer, which are the defaults; an image is whatever scaling.data.images reads. The question is
-a user's message in the processor's chat template where it has one, else it follows the image's token. Only the answer's
-tokens, and the end, are learnt. `length` counts the text's tokens, and not those that stand for the image; a longer
-answer is cut. The answers are also written, greedily, and compared: exact_match regardless of case and of space around,
-token_f1 by their words.
+Columns: image question answer, which are the defaults; an image is whatever scaling.data.images
+reads. The question is a user's message in the processor's chat template where it has one, else it
+follows the image's token. Only the answer's tokens, and the end, are learnt. `length` counts the
+text's tokens, and not those that stand for the image; a longer answer is cut. The answers are also
+written, greedily, and compared: exact_match regardless of case and of space around, token_f1 by
+their words.
 
-"all-linear" adapts the vision tower, the projector and the language model alike, without the output head, embeddings
-and the convolution that reads patches; `--exclude-modules` leaves parts out, by the names of their layers.
+"all-linear" adapts the vision tower, the projector and the language model alike, without the output
+head, embeddings and the convolution that reads patches; `--exclude-modules` leaves parts out, by
+the names of their layers.
 
-Without files: a small LLaVA that can say which digit it sees, whether it is even and whether it is more than four,
-learns to say which digit comes after it and whether it is less than four. No digit is in both parts.
+Without files: a small LLaVA that can say which digit it sees, whether it is even and whether it is
+more than four, learns to say which digit comes after it and whether it is less than four. No digit
+is in both parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,11 +51,12 @@ def load(config: Config, data: Data) -> Loaded:
 
 
 def check(source: str, settings: Any, processor: Any) -> None:
-    """Raise ValueError for a model that does not go on with its prompt, one token from those before it; give its
-    tokenizer a padding token where it has none."""
+    """Raise ValueError for a model that does not go on with its prompt, one token from those before
+    it; give its tokenizer a padding token where it has none."""
     if settings.is_encoder_decoder or settings.model_type == "paligemma":
         raise ValueError(
-            f"{source} is a {settings.model_type}, which does not read a question and its answer from left to right as "
+            f"{source} is a {settings.model_type}, which does not read a question and its answer "
+            "from left to right as "
             "one text; vision_language needs a model that does"
         )
     tokenizer = getattr(processor, "tokenizer", None)
@@ -70,13 +74,18 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for number, record in enumerate(records, 1):
         prompt = prompt_of(loaded.processor, str(record[question]))
-        taken = len(tokenizer(prompt, add_special_tokens=special(loaded.processor, prompt))["input_ids"])
+        taken = len(
+            tokenizer(prompt, add_special_tokens=special(loaded.processor, prompt))["input_ids"]
+        )
         learnt = tokenizer(str(record[answer]), add_special_tokens=False)["input_ids"] + end
         if taken >= config.length or not learnt:
             raise ValueError(
-                f"record {number} has no token to learn: its question takes {taken} of {config.length}; raise --length"
+                f"record {number} has no token to learn: its question takes {taken} of "
+                f"{config.length}; raise --length"
             )
-        found.append({"prompt": prompt, "image": record[image], "answer": learnt[: config.length - taken]})
+        found.append(
+            {"prompt": prompt, "image": record[image], "answer": learnt[: config.length - taken]}
+        )
     return found
 
 
@@ -85,14 +94,21 @@ def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
 
 
 def predict(
-    config: Config, loaded: Loaded, data: Data, records: Sequence[Record], examples: Sequence[Record], batch_size: int
+    config: Config,
+    loaded: Loaded,
+    data: Data,
+    records: Sequence[Record],
+    examples: Sequence[Record],
+    batch_size: int,
 ) -> list[Record]:
     _, question, answer = data.facts["columns"]
     model, processor, losses, written = loaded.model, loaded.processor, [], []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         labels = batch.pop("labels")
         losses += token_losses(model(**batch).logits[:, :-1], labels[:, 1:])
-    for batch in split(loaded, examples, batch_size, lambda some: batch_of(processor, some, answered=False)):
+    for batch in split(
+        loaded, examples, batch_size, lambda some: batch_of(processor, some, answered=False)
+    ):
         output = model.generate(  # type: ignore[operator]
             **batch,
             max_new_tokens=config.length,
@@ -102,7 +118,8 @@ def predict(
         new = output[:, batch["input_ids"].shape[1] :]
         written += processor.tokenizer.batch_decode(new, skip_special_tokens=True)
     return [
-        {"question": str(record[question]), "answer": str(record[answer]), "prediction": text} | loss
+        {"question": str(record[question]), "answer": str(record[answer]), "prediction": text}
+        | loss
         for record, text, loss in zip(records, written, losses, strict=True)
     ]
 

@@ -1,4 +1,5 @@
-"""What training has to know of a model's adapters, whoever made them: this library's here, PEFT's in comparators."""
+"""What training has to know of a model's adapters, whoever made them: this library's here, PEFT's
+in comparators."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +41,11 @@ def start(config: Config, ready: Ready) -> Adapted:
     """`lora.attach`, which may see the task's data."""
     model, loss = ready.loaded.model, ready.task.loss and ready.task.loss(ready.loaded)
     adapter = config.adapter(ready.loaded.fresh)
-    return own(config, model, shown(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)))
+    return own(
+        config,
+        model,
+        shown(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
+    )
 
 
 def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
@@ -61,7 +66,9 @@ def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """Raises ValueError for a variant that the optimiser does not fit."""
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(lora.param_groups(model, config.lr, config.ratio, config.weight_decay))
+        return torch.optim.AdamW(
+            lora.param_groups(model, config.lr, config.ratio, config.weight_decay)
+        )
     return lora.OPTIMIZERS[config.optimizer](model, config.lr, config.ratio, config.weight_decay)
 
 

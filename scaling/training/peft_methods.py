@@ -1,9 +1,9 @@
 """Methods of PEFT, trained in place of an adapter of this library by the same protocol.
 
-PEFT changes the layers inside the task's model, which stays what is trained and evaluated; PEFT's own wrapper is kept
-to save the adapter. So what PEFT does beside its layers is done here: AdaLoRA's penalty and the budgets that are
-updated after every step. A method that is no change of layers (prompts, mixtures with a forward pass of their own) is
-refused.
+PEFT changes the layers inside the task's model, which stays what is trained and evaluated; PEFT's
+own wrapper is kept to save the adapter. So what PEFT does beside its layers is done here: AdaLoRA's
+penalty and the budgets that are updated after every step. A method that is no change of layers
+(prompts, mixtures with a forward pass of their own) is refused.
 """
 
 import os
@@ -30,13 +30,22 @@ from scaling.training.adapting import Adapted
 from scaling.training.preparation import Ready
 
 NAME = "default"  # PEFT's for an adapter that is given none
-OWN_TARGETS = ("IA3", "LN_TUNING", "TRAINABLE_TOKENS")  # methods of certain layers: PEFT chooses them
-REFUSALS = (ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, AssertionError)
+# methods of certain layers: PEFT chooses them
+OWN_TARGETS = ("IA3", "LN_TUNING", "TRAINABLE_TOKENS")
+REFUSALS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    AssertionError,
+)
 
 
 def starter(config: Config) -> Callable[[Config, Ready], Adapted]:
-    """The function that puts the adapter of `config.peft` on a model; raises ValueError for a file that is no
-    configuration of a PEFT method of layers."""
+    """The function that puts the adapter of `config.peft` on a model; raises ValueError for a file
+    that is no configuration of a PEFT method of layers."""
     if processes.launched() > 1:
         raise ValueError("peft is trained in a single process: start it without torchrun")
     made = _configuration(config)
@@ -58,16 +67,23 @@ def _configuration(config: Config) -> Any:
     made, tuner = CONFIGS[kinds[named]], TUNERS.get(kinds[named])
     layered = isinstance(tuner, type) and issubclass(tuner, BaseTuner)
     if not layered or ("forward" in vars(tuner) and tuner is not peft.AdaLoraModel):
-        raise ValueError(f"{file}: {named} does not change layers alone; peft must be an adapter of layers")
+        raise ValueError(
+            f"{file}: {named} does not change layers alone; peft must be an adapter of layers"
+        )
     known = tuple(f.name for f in fields(made) if f.init)
     for key in values:
         if key not in known:
             raise ValueError(f"{file}: {named} has no setting {key!r}{suggestion(key, known)}")
     if values.get("alora_invocation_tokens") or values.get("init_lora_weights") == "eva":
-        raise ValueError(f"{file}: activated LoRA and EVA's start need passes of PEFT's own, which are not made here")
+        raise ValueError(
+            f"{file}: activated LoRA and EVA's start need passes of PEFT's own, which are not "
+            "made here"
+        )
     # What a file that PEFT wrote says of another model, and of use instead of training.
     values |= {"task_type": None, "base_model_name_or_path": None, "inference_mode": False}
-    values |= {name: None for name in ("auto_mapping", "revision", "peft_version") if name in values}
+    values |= {
+        name: None for name in ("auto_mapping", "revision", "peft_version") if name in values
+    }
     if "total_step" in known and values.get("total_step") is None:
         values["total_step"] = config.steps
     with _sentence(file):
@@ -86,7 +102,9 @@ class _sentence:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, REFUSALS):
             said = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-            raise ValueError(f"{self.file}: PEFT refuses it: {said or type(error).__name__}") from error
+            raise ValueError(
+                f"{self.file}: PEFT refuses it: {said or type(error).__name__}"
+            ) from error
 
 
 def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
@@ -98,32 +116,42 @@ def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
     with _sentence(config.peft), quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         wrapped = get_peft_model(model, made)  # type: ignore[arg-type]
-    named = tuple(name for name, tensor in _tensors(model) if id(tensor) not in before or tensor.requires_grad)
+    named = tuple(
+        name for name, tensor in _tensors(model) if id(tensor) not in before or tensor.requires_grad
+    )
     setattr(model, state.NAMED, named)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
-        raise ValueError(f"{config.peft}: {made.peft_type.value} leaves nothing of the model to train")
+        raise ValueError(
+            f"{config.peft}: {made.peft_type.value} leaves nothing of the model to train"
+        )
     count, total = (sum(p.numel() for p in some) for some in (trained, model.parameters()))
     tuner: Any = wrapped.base_model
     allocate: Any = getattr(tuner, "update_and_allocate", None)
     return Adapted(
-        summary=f"PEFT's {made.peft_type.value}: {count:,} of {total:,} parameters are trained ({count / total:.2%})",
+        summary=f"PEFT's {made.peft_type.value}: {count:,} of {total:,} parameters are trained "
+        f"({count / total:.2%})",
         trainable=count,
         optimizer=lambda: _optimizer(config, trained),
         callbacks=lambda optimizer: [] if allocate is None else [Allocate(allocate)],
         save=partial(_save, wrapped),
-        penalty=partial(penalty, tuner) if made.peft_type == "ADALORA" and made.orth_reg_weight else None,
+        penalty=partial(penalty, tuner)
+        if made.peft_type == "ADALORA" and made.orth_reg_weight
+        else None,
         resumable=False,
     )
 
 
 def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, ...]) -> None:
-    """Have it adapt the layers that this library would where the file does not say which, and train the fresh ones
-    whole."""
+    """Have it adapt the layers that this library would where the file does not say which, and train
+    the fresh ones whole."""
     known = {f.name for f in fields(made)}
     if fresh:
         if "modules_to_save" not in known:
-            raise ValueError(f"{config.peft}: {made.peft_type.value} cannot train the fresh {fresh[0]} of the model")
+            raise ValueError(
+                f"{config.peft}: {made.peft_type.value} cannot train the fresh {fresh[0]} of the "
+                "model"
+            )
         made.modules_to_save = list(dict.fromkeys((*(made.modules_to_save or ()), *fresh)))
     given = made.target_modules
     if given == ALL_LINEAR or (given is None and made.peft_type not in OWN_TARGETS):
@@ -150,8 +178,8 @@ def _optimizer(config: Config, trained: list[nn.Parameter]) -> Optimizer:
 
 
 class Allocate(TrainerCallback):
-    """Has a method with a budget of ranks share it out anew, after the optimiser's step and before the gradients, which
-    it looks at, are gone. Steps count from 0, as PEFT's do."""
+    """Has a method with a budget of ranks share it out anew, after the optimiser's step and before
+    the gradients, which it looks at, are gone. Steps count from 0, as PEFT's do."""
 
     def __init__(self, allocate: Callable[[int], None]) -> None:
         self.allocate = allocate
@@ -161,13 +189,17 @@ class Allocate(TrainerCallback):
 
 
 def penalty(tuner: Any) -> Tensor:
-    """AdaLoRA's on factors that are not orthogonal, weight * mean of |A A^T - I|_F and |B^T B - I|_F over all layers
-    (arXiv:2303.10512, (4), with norms that PEFT does not square)."""
+    """AdaLoRA's on factors that are not orthogonal, weight * mean of |A A^T - I|_F and |B^T B -
+    I|_F over all layers (arXiv:2303.10512, (4), with norms that PEFT does not square)."""
     norms = []
     for layer in tuner.modules():
         if isinstance(layer, _adalora_layer()):
             for P in (layer.lora_A[NAME], layer.lora_B[NAME].mT):
-                norms.append(torch.linalg.matrix_norm(P @ P.mT - torch.eye(len(P), dtype=P.dtype, device=P.device)))
+                norms.append(
+                    torch.linalg.matrix_norm(
+                        P @ P.mT - torch.eye(len(P), dtype=P.dtype, device=P.device)
+                    )
+                )
     return tuner.peft_config[NAME].orth_reg_weight * torch.stack(norms).mean()
 
 
@@ -183,15 +215,16 @@ def _save(wrapped: Any, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     _record_ranks(wrapped)
     with quiet(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*have invalid shape")  # layers to which AdaLoRA has left no rank
+        # layers to which AdaLoRA has left no rank
+        warnings.filterwarnings("ignore", ".*have invalid shape")
         wrapped.save_pretrained(str(partial), save_embedding_layers=False)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 
 
 def _record_ranks(wrapped: Any) -> None:
-    """AdaLoRA drops the ranks that its config says are masked: those of the state that is saved, which may be the best
-    of an earlier step."""
+    """AdaLoRA drops the ranks that its config says are masked: those of the state that is saved,
+    which may be the best of an earlier step."""
     settings = wrapped.peft_config[NAME]
     if settings.peft_type == "ADALORA" and settings.rank_pattern:
         settings.rank_pattern = {

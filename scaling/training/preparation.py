@@ -1,4 +1,5 @@
-"""What comes before training: the records, the model, the examples, and what a start may see of them."""
+"""What comes before training: the records, the model, the examples, and what a start may see of
+them."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ Result = TypeVar("Result")
 
 
 class Ready(NamedTuple):
-    """A model on its device with what it would be trained on, `micro` examples at once on a device."""
+    """A model on its device with what it would be trained on, `micro` examples at once on a
+    device."""
 
     task: Task
     loaded: Loaded
@@ -27,8 +29,8 @@ class Ready(NamedTuple):
 
 
 def ready(config: Config) -> Ready:
-    """All that a run of this config has before its adapters; every process calls it. Raises ValueError for wrong
-    input."""
+    """All that a run of this config has before its adapters; every process calls it. Raises
+    ValueError for wrong input."""
     job, task = processes.join(), find(config.task)
     task.options(config)
     data = task.data(config)
@@ -42,8 +44,8 @@ def ready(config: Config) -> Ready:
 
 
 def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
-    """What `act` makes of this process's part of the training stream: with fewer examples at once where memory is
-    short."""
+    """What `act` makes of this process's part of the training stream: with fewer examples at once
+    where memory is short."""
     job, collate = processes.join(), ready.task.collate(ready.loaded)
 
     def at(size: int) -> Result:
@@ -55,13 +57,16 @@ def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) 
 
 
 def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
-    """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit each other."""
+    """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit
+    each other."""
     batch = min(config.batch, examples)
     if count > 1 and batch % count:
         raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
     micro = config.micro_batch or batch // count
     if batch % (micro * count):
-        raise ValueError(f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}")
+        raise ValueError(
+            f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}"
+        )
     return batch, micro
 
 
@@ -70,7 +75,9 @@ def apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
     if config.validate_every is None:
         return data.train, []
     if len(data.train) < 2:
-        raise ValueError("validate_every holds out a tenth of the training data, and there is one record")
+        raise ValueError(
+            "validate_every holds out a tenth of the training data, and there is one record"
+        )
     records = list(data.train)
     random.Random(config.seed).shuffle(records)
     held = max(1, len(records) // PART)

@@ -27,15 +27,21 @@ from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, ch
 from scaling.training.validation import Best
 
 
-def train(config: Config, folder: Path, begin: Callable[[], None], judge_base: bool = True) -> dict[str, Any]:
-    """The result of the run, with the folder filled; every process calls it. `begin` is called when the input has
-    proved right; `judge_base` says whether the metrics are wanted before training too.
+def train(
+    config: Config, folder: Path, begin: Callable[[], None], judge_base: bool = True
+) -> dict[str, Any]:
+    """The result of the run, with the folder filled; every process calls it. `begin` is called when
+    the input has proved right; `judge_base` says whether the metrics are wanted before training
+    too.
 
-    Goes on from the folder's last checkpoint where it has one. Raises ValueError, before any training, for wrong input,
-    and RuntimeError where training fails.
+    Goes on from the folder's last checkpoint where it has one. Raises ValueError, before any
+    training, for wrong input, and RuntimeError where training fails.
     """
     job = processes.join()
-    task, start = find(config.task), adapting.start if config.peft is None else peft_methods.starter(config)
+    task, start = (
+        find(config.task),
+        adapting.start if config.peft is None else peft_methods.starter(config),
+    )
     data = task.data(config)
     records, validated = apart(config, data)
     loaded = task.load(config, data)
@@ -87,8 +93,8 @@ def train(config: Config, folder: Path, begin: Callable[[], None], judge_base: b
 def _evaluated(
     task: Task, config: Config, loaded: Loaded, data: Data, held: Sequence[Record]
 ) -> tuple[list[Record], dict[str, float]]:
-    """A row for each test record, and the metrics. Processes share the records out, but for a sharded base, which
-    runs on all of them at once."""
+    """A row for each test record, and the metrics. Processes share the records out, but for a
+    sharded base, which runs on all of them at once."""
     job = processes.join()
     of, process = (1, 0) if config.sharded else (job.num_processes, job.process_index)
     loaded.model.eval()
@@ -115,11 +121,15 @@ def _trained(
     micro: int,
     folder: Path,
 ) -> list[dict[str, Any]]:
-    """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's log.
+    """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's
+    log.
 
     Of several processes one alone may run out, while the others wait for it: then all end.
     """
-    make, first = partial(_trainer, config, task, loaded, adapted, inputs, valid, batch, folder), None
+    make, first = (
+        partial(_trainer, config, task, loaded, adapted, inputs, valid, batch, folder),
+        None,
+    )
     count = processes.join().num_processes
     while True:
         last = checkpoints(folder)[-1:]
@@ -139,19 +149,30 @@ def _trained(
             return trainer.state.log_history
         except Diverged as error:
             kept = checkpoints(folder)[-1:]
-            where = f"the checkpoint before is kept in {kept[0]}" if kept else "there was no checkpoint yet"
-            raise RuntimeError(f"training stopped: {error}; {where}; a lower --lr may help") from error
+            where = (
+                f"the checkpoint before is kept in {kept[0]}"
+                if kept
+                else "there was no checkpoint yet"
+            )
+            raise RuntimeError(
+                f"training stopped: {error}; {where}; a lower --lr may help"
+            ) from error
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
             if micro == 1:
                 raise RuntimeError("out of memory with a micro-batch of one example") from error
-            if count > 1 or not adapted.resumable:  # of which one alone, or a part, would begin anew
+            # of which one alone, or a part, would begin anew
+            if count > 1 or not adapted.resumable:
                 raise RuntimeError(
-                    f"out of memory with a micro-batch of {micro}; go on by --resume --micro-batch {micro // 2}"
+                    f"out of memory with a micro-batch of {micro}; go on by --resume "
+                    f"--micro-batch {micro // 2}"
                 ) from error
         smaller = next(size for size in range(micro // 2, 0, -1) if batch % size == 0)
-        print(f"out of memory: micro-batch {micro} -> {smaller}, the batch stays at {batch}", flush=True)
+        print(
+            f"out of memory: micro-batch {micro} -> {smaller}, the batch stays at {batch}",
+            flush=True,
+        )
         micro = smaller
         del trainer
         free()
@@ -176,12 +197,19 @@ def _trainer(
     set_seed(config.seed)
     loaded.model.zero_grad()
     more: dict[str, Any] = {}
-    if config.gradient_checkpointing:  # transformers 6 knows the new name alone, and earlier releases the old one
+    # transformers 6 knows the new name alone, and earlier releases the old one
+    if config.gradient_checkpointing:
         known = TrainingArguments.__dataclass_fields__
-        name = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known)
+        name = next(
+            name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known
+        )
         more |= {name: True, f"{name}_kwargs": {"use_reentrant": False}}
     if config.validate_every is not None:
-        more |= {"eval_strategy": "steps", "eval_steps": config.validate_every, "metric_for_best_model": "loss"}
+        more |= {
+            "eval_strategy": "steps",
+            "eval_steps": config.validate_every,
+            "metric_for_best_model": "loss",
+        }
         more |= {"greater_is_better": False, "per_device_eval_batch_size": micro}
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -217,7 +245,8 @@ def _trainer(
         loss=task.loss and task.loss(loaded),
         best=best,
     )
-    # Many models take the number of items and ignore it; then the mean is over micro-batches, all of one size.
+    # Many models take the number of items and ignore it; then the mean is over micro-batches, all
+    # of one size.
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and task.by_tokens
     trainer.pop_callback(ProgressCallback)
     trainer.add_callback(Bar)

@@ -26,22 +26,32 @@ class Diverged(Exception):
 
 
 class AdapterTrainer(Trainer):
-    """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the last one is kept."""
+    """Checkpoints hold the trained state alone, appear whole or not at all, and are finite; the
+    last one is kept."""
 
     def __init__(
-        self, *given: Any, adapted: Adapted, loss: Loss | None = None, best: Best | None = None, **named: Any
+        self,
+        *given: Any,
+        adapted: Adapted,
+        loss: Loss | None = None,
+        best: Best | None = None,
+        **named: Any,
     ) -> None:
-        """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps the best so far."""
+        """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps
+        the best so far."""
         self.adapted, self.own_loss, self.best = adapted, loss, best
         super().__init__(*given, **named)
 
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any
+    ) -> Any:
         if self.own_loss is None:
             return super().compute_loss(model, inputs, *rest, **named)
         return self.own_loss(model, inputs)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
-        """Every example: it is in training only that what does not fill a batch waits for the next epoch."""
+        """Every example: it is in training only that what does not fill a batch waits for the next
+        epoch."""
         examples: Any = self.eval_dataset
         loader = DataLoader(examples, self.args.eval_batch_size, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
@@ -58,11 +68,16 @@ class AdapterTrainer(Trainer):
             torch.manual_seed(self.args.seed)
             return super().evaluate(*given, **named)
 
-    def _wrap_model(self, model: nn.Module, training: bool = True, dataloader: Any = None) -> nn.Module:
+    def _wrap_model(
+        self, model: nn.Module, training: bool = True, dataloader: Any = None
+    ) -> nn.Module:
         if not training or self.args.world_size == 1 or self._bare() is not model:
             return super()._wrap_model(model, training, dataloader)
-        # accelerate would hand the sharded base to DistributedDataParallel too; only its mixed precision is wanted
-        return processes.replicated(self.accelerator.prepare_model(model, False, evaluation_mode=True))
+        # accelerate would hand the sharded base to DistributedDataParallel too; only its mixed
+        # precision is wanted
+        return processes.replicated(
+            self.accelerator.prepare_model(model, False, evaluation_mode=True)
+        )
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None
@@ -74,7 +89,9 @@ class AdapterTrainer(Trainer):
         if bad := state.first_bad(self._bare()):
             raise Diverged(f"{bad} holds NaN or infinity after step {self.state.global_step}")
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
         """Nothing: the model was rebuilt from the checkpoint before its optimiser was made."""
 
     def _bare(self) -> nn.Module:
@@ -96,21 +113,28 @@ class AdapterTrainer(Trainer):
         if self.args.should_save:
             done = partial / NAME.format(self.state.global_step)
             final = partial.parent / done.name
-            shutil.rmtree(final, ignore_errors=True)  # an earlier one of the same step, after memory ran out
+            # an earlier one of the same step, after memory ran out
+            shutil.rmtree(final, ignore_errors=True)
             earlier = checkpoints(partial.parent)
             done.replace(final)
             for folder in earlier:
                 shutil.rmtree(folder)
             partial.rmdir()
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not loss.isfinite():
             with torch.no_grad(), _watched(self._bare()) as seen:
                 self.compute_loss(model, self._prepare_inputs(inputs))
             where = f"the output of {seen[0]}" if seen else "the loss itself"
-            raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}: {where} is not finite")
-        if self.adapted.penalty is not None and self.accelerator.sync_gradients:  # once a step of many micro-batches
+            raise Diverged(
+                f"the loss is {loss.item()} in step {self.state.global_step + 1}: {where} is not "
+                "finite"
+            )
+        # once a step of many micro-batches
+        if self.adapted.penalty is not None and self.accelerator.sync_gradients:
             self.accelerator.backward(self.adapted.penalty())
         return loss
 
@@ -122,12 +146,18 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
 
     def look(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.is_floating_point() and not output.isfinite().all():
+            if (
+                isinstance(output, Tensor)
+                and output.is_floating_point()
+                and not output.isfinite().all()
+            ):
                 seen.append(name)
 
         return hook
 
-    handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules() if name]
+    handles = [
+        module.register_forward_hook(look(name)) for name, module in model.named_modules() if name
+    ]
     try:
         yield seen
     finally:

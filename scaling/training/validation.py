@@ -10,17 +10,24 @@ from scaling.core.state import trained_state
 
 
 class Best(TrainerCallback):
-    """Keeps a copy of what is trained at the lowest validation loss, `state`, and ends the training when `patience`
-    validations in a row were no lower."""
+    """Keeps a copy of what is trained at the lowest validation loss, `state`, and ends the training
+    when `patience` validations in a row were no lower."""
 
-    def __init__(self, model: nn.Module, patience: int | None, state: dict[str, Tensor] | None) -> None:
+    def __init__(
+        self, model: nn.Module, patience: int | None, state: dict[str, Tensor] | None
+    ) -> None:
         """`state` is what was the best before, where a run goes on."""
         self.model, self.patience, self.state = model, patience, state
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        """Called before the Trainer compares: its record is still that of the validations before."""
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+    ) -> None:
+        """Called before the Trainer compares: its record is still that of the validations
+        before."""
         if metrics["eval_loss"] < (math.inf if state.best_metric is None else state.best_metric):
-            self.state = {key: value.detach().clone() for key, value in trained_state(self.model).items()}
+            self.state = {
+                key: value.detach().clone() for key, value in trained_state(self.model).items()
+            }
         elif self.patience is not None:
             since = state.global_step - (state.best_global_step or 0)
             control.should_training_stop = since >= self.patience * args.eval_steps

@@ -1,4 +1,5 @@
-"""The kinds of layer that carry an adapter: quantised ones, and every other kind refused or skipped by name."""
+"""The kinds of layer that carry an adapter: quantised ones, and every other kind refused or skipped
+by name."""
 
 import warnings
 from typing import Any
@@ -19,7 +20,8 @@ EPS = torch.finfo(torch.float32).eps
 
 
 class EightBits(nn.Module):
-    """W = diag(scale) Q with Q in int8, held in buffers: nothing here is a parameter but the bias."""
+    """W = diag(scale) Q with Q in int8, held in buffers: nothing here is a parameter but the
+    bias."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -46,7 +48,12 @@ def eight_bits(dtype: torch.dtype = torch.float32) -> Any:
 def config(variant: str = "plain", scheme: str = "init_a", **options: Any) -> Config:
     if variant == "dash":
         options = {"variant_options": {"directions": 2}} | options
-    return Config(**({"rank": 3, "scheme": scheme, "variant": variant, "target_modules": ("up", "down")} | options))
+    return Config(
+        **(
+            {"rank": 3, "scheme": scheme, "variant": variant, "target_modules": ("up", "down")}
+            | options
+        )
+    )
 
 
 def dense(model: Any) -> Any:
@@ -59,7 +66,8 @@ def dense(model: Any) -> Any:
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
-    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below 10."""
+    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below
+    10."""
     assert (ours - theirs).abs().max() <= 10 * 3 * 128 * EPS
 
 
@@ -80,7 +88,9 @@ def test_the_start_on_a_quantised_base_is_exact_and_that_of_its_dequantised_weig
     if SCHEMES[scheme].needs == "weight" and dtype == torch.float32:
         plain = dense(eight_bits())
         lora.attach(plain, config(scheme=scheme))
-        for ours, theirs in zip(lora.adapters(model).values(), lora.adapters(plain).values(), strict=True):
+        for ours, theirs in zip(
+            lora.adapters(model).values(), lora.adapters(plain).values(), strict=True
+        ):
             assert torch.equal(ours.A, theirs.A)
             assert torch.equal(ours.B, theirs.B)
     shake(model)
@@ -106,7 +116,9 @@ def test_a_variant_computes_what_it_computes_on_the_dequantised_weight(tmp_path,
     for one in (model, plain):
         y = one(IDS)
         outputs.append(y)
-        gradients.append(torch.autograd.grad(y.square().sum(), [p for p in one.parameters() if p.requires_grad]))
+        gradients.append(
+            torch.autograd.grad(y.square().sum(), [p for p in one.parameters() if p.requires_grad])
+        )
     close(*outputs)
     for ours, theirs in zip(*gradients, strict=True):
         close(ours / (1 + theirs.abs().max()), theirs / (1 + theirs.abs().max()))
@@ -121,7 +133,9 @@ def test_a_merge_is_refused_with_the_layer_and_the_way_out_and_changes_nothing()
     model.up = small().up  # one layer that could be merged, before one that cannot
     lora.attach(model, config())
     before = photograph(shake(model))
-    with pytest.raises(ValueError, match="down: a quantised weight cannot hold the merged one; save the adapter"):
+    with pytest.raises(
+        ValueError, match="down: a quantised weight cannot hold the merged one; save the adapter"
+    ):
         lora.merge(model)
     assert photograph(model) == before
 
@@ -157,7 +171,8 @@ def bitsandbytes_layer(bits: int) -> Any:
 def test_layers_of_bitsandbytes_are_adapted(tmp_path, bits):
     layer, linear = bitsandbytes_layer(bits)
     W = weight_of(layer)
-    step = linear.weight.abs().max() * (1 / 127 if bits == 8 else 0.2)  # nf4's widest gap is 0.304 of the largest
+    # nf4's widest gap is 0.304 of the largest
+    step = linear.weight.abs().max() * (1 / 127 if bits == 8 else 0.2)
     assert (W - linear.weight).abs().max() <= step
     model = nn.Sequential(layer)
     x = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
@@ -236,17 +251,31 @@ def test_every_other_matrix_is_skipped_with_its_name_and_why():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("conv", "conv is a Conv2d, which is not supported; supported are torch.nn.Linear, transformers' Conv1D, "),
+        (
+            "conv",
+            "conv is a Conv2d, which is not supported; supported are torch.nn.Linear, "
+            "transformers' Conv1D, ",
+        ),
         ("up", "up is a ConvTranspose1d, which is not supported"),
         ("lstm", "lstm is a LSTM, which is not supported"),
         ("attention", "attention is a MultiheadAttention, which is not supported"),
-        ("out_proj", "attention.out_proj is a NonDynamicallyQuantizableLinear, which is not supported"),
+        (
+            "out_proj",
+            "attention.out_proj is a NonDynamicallyQuantizableLinear, which is not supported",
+        ),
         ("experts", "experts is a Experts, which is not supported"),
         ("pairs", "pairs is a Bilinear, which is not supported"),
         ("bag", "bag is a EmbeddingBag, which is not supported"),
         ("normed", "normed cannot be adapted: its weight is computed from other parameters"),
-        ("gate_up_proj", "target_modules: experts.gate_up_proj is a parameter, not a layer, which is not supported"),
-        ("positions", "target_modules: positions is a parameter, not a layer, which is not supported"),
+        (
+            "gate_up_proj",
+            "target_modules: experts.gate_up_proj is a parameter, not a layer, which is not "
+            "supported",
+        ),
+        (
+            "positions",
+            "target_modules: positions is a parameter, not a layer, which is not supported",
+        ),
     ],
 )
 def test_every_other_layer_is_refused_where_it_is_named(name, message):
@@ -259,7 +288,8 @@ def test_every_other_layer_is_refused_where_it_is_named(name, message):
 
 @pytest.mark.parametrize("stacked", [False, True])
 def test_torch_s_encoder_layer_does_not_pass_its_adapters_by_in_eval_mode(stacked):
-    """nn.TransformerEncoderLayer has a fast path for inference, which reads its weights and calls no layer."""
+    """nn.TransformerEncoderLayer has a fast path for inference, which reads its weights and calls
+    no layer."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model: Any = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)

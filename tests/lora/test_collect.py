@@ -51,7 +51,12 @@ def assert_close(ours: Statistics, theirs: Statistics, eps: float) -> None:
             assert (a - b).abs().max() <= eps * b.abs().max(), field
 
 
-@given(st.integers(1, 8), st.integers(1, 300), st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 99))
+@given(
+    st.integers(1, 8),
+    st.integers(1, 300),
+    st.lists(st.integers(1, 20), min_size=1, max_size=5),
+    st.integers(0, 99),
+)
 def test_equal_to_numpy_on_every_moment(out, in_, sizes, seed):
     model = linear(out, in_)
     batches = [normal(n, in_, seed=seed + i) + 2 for i, n in enumerate(sizes)]
@@ -63,7 +68,8 @@ def test_equal_to_numpy_on_every_moment(out, in_, sizes, seed):
     found = [ours.mean, ours.second_moment, ours.gradient, ours.weighted_second_moment]
     assert ours.count == n
     for a, b in zip(found, expected, strict=True):
-        # sums of n products in another order: n eps of the largest sum of magnitudes, here below 8 of the entry
+        # sums of n products in another order: n eps of the largest sum of magnitudes, here below 8
+        # of the entry
         assert np.abs(a.numpy() - b).max() <= 8 * (n + in_) * EPS64 * np.abs(b).max()
 
 
@@ -73,7 +79,9 @@ def test_the_order_of_batches_and_their_split_change_nothing(order, cut):
     batches = [normal(5 + i, 6, seed=i, dtype=torch.float32) + i / 3 for i in range(6)]
     gather = lambda batches: collect(model, ["0"], batches, "gradient", quadratic)["0"]
     straight, shuffled = gather(batches), gather([batches[i] for i in order])
-    shards = merged(gather([batches[i] for i in order[:cut]]), gather([batches[i] for i in order[cut:]]))
+    shards = merged(
+        gather([batches[i] for i in order[:cut]]), gather([batches[i] for i in order[cut:]])
+    )
     whole = gather([torch.cat(batches)])
     for other in (shuffled, shards, whole):
         # float32 products of numbers below 5 summed in float64; measured at most 3 eps
@@ -82,12 +90,14 @@ def test_the_order_of_batches_and_their_split_change_nothing(order, cut):
 
 @pytest.mark.parametrize("offset", [0.0, 1e2, 1e4])
 def test_a_huge_mean_does_not_drown_the_covariance(offset):
-    """The rows are exact in float32, so only the arithmetic is judged: naive float32 moments are off by more than 1."""
+    """The rows are exact in float32, so only the arithmetic is judged: naive float32 moments are
+    off by more than 1."""
     X = (normal(600, 8) * 64).round() / 64 + offset
     model = linear(4, 8, torch.float32)
     ours = collect(model, ["0"], X.float().split(100))["0"].covariance
     expected = torch.from_numpy(np.cov(X.numpy().T, bias=True))
-    # a float32 product of 100 rows is good to some eps32, whatever the offset; float64 loses eps64 offset^2
+    # a float32 product of 100 rows is good to some eps32, whatever the offset; float64 loses eps64
+    # offset^2
     bar = 20 * EPS32 + 10 * EPS64 * offset**2
     assert (ours - expected).abs().max() <= bar * expected.abs().max()
     naive = X.float().mT @ X.float() / len(X) - X.float().mean(0).outer(X.float().mean(0))
@@ -127,7 +137,9 @@ def test_layers_that_read_one_tensor_share_its_statistics():
         assert layer("self_attn.q_proj") is layer("self_attn.k_proj") is layer("self_attn.v_proj")
         assert layer("mlp.gate_proj") is layer("mlp.up_proj")
     assert len({id(stats) for stats in found.values()}) == 8
-    with_gradient = collect(model, targets(model, Config())[0], [{"input_ids": TOKENS, "labels": TOKENS}], "gradient")
+    with_gradient = collect(
+        model, targets(model, Config())[0], [{"input_ids": TOKENS, "labels": TOKENS}], "gradient"
+    )
     q, k = (with_gradient[f"model.layers.0.self_attn.{name}"] for name in ("q_proj", "k_proj"))
     assert q.second_moment is k.second_moment
     assert q.gradient is not None
@@ -165,14 +177,19 @@ def test_inputs_are_what_a_plain_hook_sees_in_both_layouts(build):
     model, seen = build(), {}
     layers = targets(model, Config())[0]
     found = collect(model, layers, [TOKENS])
-    handles = [m.register_forward_hook(lambda m, x, y, n=n: seen.update({n: x[0]})) for n, m in layers.items()]
+    handles = [
+        m.register_forward_hook(lambda m, x, y, n=n: seen.update({n: x[0]}))
+        for n, m in layers.items()
+    ]
     model(TOKENS)
     for handle in handles:
         handle.remove()
     for name, stats in found.items():
         X = seen[name].detach().flatten(0, 1).double()
         expected = X.mT @ X / len(X)
-        assert (stats.second_moment - expected).abs().max() <= 30 * EPS32 * expected.abs().max(), name
+        assert (stats.second_moment - expected).abs().max() <= 30 * EPS32 * expected.abs().max(), (
+            name
+        )
 
 
 def test_masked_tokens_do_not_count():
@@ -183,7 +200,10 @@ def test_masked_tokens_do_not_count():
     labels[0, :3] = -100
     name = "model.layers.0.self_attn.q_proj"
     batch = {"input_ids": TOKENS, "attention_mask": mask, "labels": labels}
-    X = collect(model, [name], [{"input_ids": TOKENS[:1]}]), collect(model, [name], [{"input_ids": TOKENS[1:, :6]}])
+    X = (
+        collect(model, [name], [{"input_ids": TOKENS[:1]}]),
+        collect(model, [name], [{"input_ids": TOKENS[1:, :6]}]),
+    )
     padded = collect(model, [name], [batch])[name]
     assert_close(padded, merged(*(part[name] for part in X)), 30 * EPS32)
     assert collect(model, [name], [batch], label_mask=True)[name].count == 13
@@ -196,7 +216,9 @@ def test_masked_tokens_do_not_count():
     assert photograph(model) == before
 
 
-@pytest.mark.parametrize("arrange", [lambda x: x, lambda x: x.mT, lambda x: x.flatten()], ids=["BT", "TB", "flat"])
+@pytest.mark.parametrize(
+    "arrange", [lambda x: x, lambda x: x.mT, lambda x: x.flatten()], ids=["BT", "TB", "flat"]
+)
 def test_the_mask_follows_the_tokens_into_the_layout_of_the_layer(arrange):
     model: Any = linear(1, 1)
     model.forward = lambda x, attention_mask: model[0](arrange(x)[..., None])
@@ -218,12 +240,21 @@ def test_a_body_only_forward_ends_at_the_last_layer_and_drops_the_labels():
     ran = []
     model.lm_head.register_forward_hook(lambda *_: ran.append("head"))
     model.model.layers[1].mlp.register_forward_hook(lambda *_: ran.append("mlp"))
-    model.register_forward_pre_hook(lambda _, args, kwargs: ran.append(sorted(kwargs)), with_kwargs=True)
-    collect(model, ["model.layers.1.self_attn.o_proj"], [{"input_ids": TOKENS, "labels": TOKENS}] * 3)
+    model.register_forward_pre_hook(
+        lambda _, args, kwargs: ran.append(sorted(kwargs)), with_kwargs=True
+    )
+    collect(
+        model, ["model.layers.1.self_attn.o_proj"], [{"input_ids": TOKENS, "labels": TOKENS}] * 3
+    )
     inputs = ["input_ids"]
     assert ran == [inputs, "mlp", inputs, inputs], "the first finds the order, and needs no logits"
     ran.clear()
-    collect(model, ["model.layers.1.self_attn.o_proj"], [TOKENS], loss_fn=lambda model, ids: model(ids).logits.sum())
+    collect(
+        model,
+        ["model.layers.1.self_attn.o_proj"],
+        [TOKENS],
+        loss_fn=lambda model, ids: model(ids).logits.sum(),
+    )
     assert ran[-1] == "head", "a loss may call the model again"
     ran.clear()
     collect(model, ["model.layers.1.self_attn.o_proj", "lm_head"], [TOKENS])
@@ -240,8 +271,15 @@ def test_a_layer_that_runs_after_the_head_is_waited_for():
 def test_any_iterable_of_tensors_tuples_or_mappings_will_do():
     model = small()
     expected = collect(model, ["up"], [IDS])["up"]
-    for batches in ((IDS for _ in range(1)), iter([(IDS,)]), [[IDS]], ({"ids": IDS} for _ in range(1))):
-        assert torch.equal(collect(model, ["up"], batches)["up"].second_moment, expected.second_moment)
+    for batches in (
+        (IDS for _ in range(1)),
+        iter([(IDS,)]),
+        [[IDS]],
+        ({"ids": IDS} for _ in range(1)),
+    ):
+        assert torch.equal(
+            collect(model, ["up"], batches)["up"].second_moment, expected.second_moment
+        )
     regression = nn.Sequential(nn.Linear(3, 2))
     pairs = [(normal(4, 3, dtype=torch.float32), normal(4, 2, dtype=torch.float32))]
     loss_fn = lambda model, batch: (model(batch[0]) - batch[1]).square().mean()
@@ -256,7 +294,9 @@ def test_an_infinite_loader_ends_at_the_cap_and_no_batch_too_many_is_drawn():
     assert drawn == [0, 1, 2]
     assert collect(small(), ["up"], endless, max_tokens=21)["up"].count == 40
     assert drawn == [0, 1, 2, 3, 4]
-    assert collect(small(), ["up"], itertools.repeat(IDS))["up"].count == 256 * 20, "the default cap"
+    assert collect(small(), ["up"], itertools.repeat(IDS))["up"].count == 256 * 20, (
+        "the default cap"
+    )
 
 
 class Interrupted(Exception):
@@ -318,7 +358,10 @@ def square(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
         ),
         (
             None,
-            {"need": "gradient", "loss_fn": lambda m, ids: (m(ids), m.up(torch.ones(1, 12)).sum())[1]},
+            {
+                "need": "gradient",
+                "loss_fn": lambda m, ids: (m(ids), m.up(torch.ones(1, 12)).sum())[1],
+            },
             ValueError,
             "down: no gradient reached the layer",
         ),
@@ -361,7 +404,9 @@ def test_an_input_changed_in_place_is_read_before_and_refused_for_gradients():
 
     model, X = InPlace().double(), normal(5, 3)
     expected = (X + 1).mT @ (X + 1) / 5
-    assert (collect(model, ["a"], [X])["a"].second_moment - expected).abs().max() <= 20 * EPS64 * expected.abs().max()
+    assert (
+        collect(model, ["a"], [X])["a"].second_moment - expected
+    ).abs().max() <= 20 * EPS64 * expected.abs().max()
     with pytest.raises(ValueError, match="a: its input is changed in place"):
         collect(model, ["a"], [X], "gradient", quadratic)
 
@@ -373,11 +418,14 @@ def test_one_tensor_before_and_after_a_change_in_place_is_two_inputs():
     found = collect(model, ["a", "b"], [X.clone()])
     for name, rows in {"a": X, "b": X.relu()}.items():
         expected = rows.mT @ rows / 9
-        assert (found[name].second_moment - expected).abs().max() <= 20 * EPS64 * expected.abs().max()
+        assert (
+            found[name].second_moment - expected
+        ).abs().max() <= 20 * EPS64 * expected.abs().max()
 
 
 def test_a_layer_that_runs_on_some_batches_only_is_averaged_over_its_own():
-    """As in a mixture of experts: `b` is chosen by the second batch alone, and reaches the loss of neither."""
+    """As in a mixture of experts: `b` is chosen by the second batch alone, and reaches the loss of
+    neither."""
     model: Any = Recycled().double()
     model.forward = lambda x: model.a(x) if x.sum() > 0 else model.a(x) + 0 * model.b(x).detach()
     X = normal(5, 3).abs()
@@ -391,9 +439,12 @@ def test_tokens_that_no_gradient_reaches_count_as_zeros():
     model: Any = Recycled().double()
     model.forward = lambda x: (model.a(x), model.b(x))
     X = normal(5, 3)
-    loss_fn: Any = lambda model, x: sum(y.square().mean() for y in model(x)[: 2 if x[0, 0] == X[0, 0] else 1])
+    loss_fn: Any = lambda model, x: sum(
+        y.square().mean() for y in model(x)[: 2 if x[0, 0] == X[0, 0] else 1]
+    )
     once, twice = (
-        gradient_of(collect(model, ["a", "b"], batches, "gradient", loss_fn)["b"]) for batches in ([X], [X, 2 * X])
+        gradient_of(collect(model, ["a", "b"], batches, "gradient", loss_fn)["b"])
+        for batches in ([X], [X, 2 * X])
     )
     assert (2 * twice - once).abs().max() <= 20 * EPS64 * once.abs().max()
 
@@ -402,7 +453,9 @@ def test_dropout_is_off_during_the_pass():
     names = ["transformer.h.1.mlp.c_fc"]
     trained, state = gpt2().train(), torch.get_rng_state()
     found = collect(trained, names, [TOKENS])[names[0]]
-    assert torch.equal(found.second_moment, collect(gpt2(), names, [TOKENS])[names[0]].second_moment)
+    assert torch.equal(
+        found.second_moment, collect(gpt2(), names, [TOKENS])[names[0]].second_moment
+    )
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -416,7 +469,8 @@ def test_a_layer_that_reads_another_tensor_later_is_noticed():
 
 
 def wide() -> Any:
-    """A layer whose 160 inputs, of which 40 directions vary, are kept as a sketch of 64 columns, and so exactly."""
+    """A layer whose 160 inputs, of which 40 directions vary, are kept as a sketch of 64 columns,
+    and so exactly."""
     model: Any = linear(3, 160)
     mixing = normal(40, 160, seed=7)
     model.forward = lambda x: model[0](x @ mixing)
@@ -424,7 +478,9 @@ def wide() -> Any:
 
 
 def process(rank: int, file: str, queue) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{file}", rank=rank, world_size=2
+    )
     batches = [IDS[:3], IDS[3:]][rank : rank + 1]
     found = collect(small(), ["up", "down"], batches, "gradient", square)["down"]
     part = normal(90, 40).split(60)[rank]
@@ -433,7 +489,14 @@ def process(rank: int, file: str, queue) -> None:
     assert sketched.covariance_sketch is not None
     assert sketched.weighted_sketch is not None
     factors = [sketched.covariance_sketch.factor, sketched.weighted_sketch.factor]
-    tensors = [found.mean, found.second_moment, gradient_of(found), sketched.mean, gradient_of(sketched), *factors]
+    tensors = [
+        found.mean,
+        found.second_moment,
+        gradient_of(found),
+        sketched.mean,
+        gradient_of(sketched),
+        *factors,
+    ]
     queue.put([found.count, sketched.count, *(t.numpy() for t in tensors)])
 
 
@@ -441,7 +504,10 @@ def process(rank: int, file: str, queue) -> None:
 def test_processes_get_the_statistics_of_all(tmp_path):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    children = [context.Process(target=process, args=(rank, str(tmp_path / "meet"), queue)) for rank in range(2)]
+    children = [
+        context.Process(target=process, args=(rank, str(tmp_path / "meet"), queue))
+        for rank in range(2)
+    ]
     for child in children:
         child.start()
     answers = [queue.get(timeout=60) for _ in children]
@@ -451,12 +517,20 @@ def test_processes_get_the_statistics_of_all(tmp_path):
     whole = collect(wide(), ["0"], normal(90, 40).split(60), "gradient", quadratic)["0"]
     for count, wide_count, *values, F, H in answers:
         assert (count, wide_count) == (expected.count, 90)
-        theirs = [expected.mean, expected.second_moment, gradient_of(expected), whole.mean, gradient_of(whole)]
+        theirs = [
+            expected.mean,
+            expected.second_moment,
+            gradient_of(expected),
+            whole.mean,
+            gradient_of(whole),
+        ]
         for value, tensor in zip(values, theirs, strict=True):
             assert np.abs(value - tensor.numpy()).max() <= 30 * EPS32 * tensor.abs().max()
         assert whole.weighted_second_moment is not None
         for factor, tensor in ((F, whole.covariance), (H, whole.weighted_second_moment)):
-            assert np.abs(factor @ factor.T - tensor.numpy()).max() <= 1e4 * EPS64 * tensor.abs().max()
+            assert (
+                np.abs(factor @ factor.T - tensor.numpy()).max() <= 1e4 * EPS64 * tensor.abs().max()
+            )
 
 
 def test_merging_needs_parts_of_one_kind():

@@ -54,7 +54,10 @@ def test_json_round_trip(values):
         ({"target_modules": "q_(proj"}, "not a valid regular expression"),
         ({"modules_to_save": "head"}, "modules_to_save must be a list of names"),
         ({"exclude_modules": ("q_proj", 3)}, "exclude_modules must hold module names, got 3"),
-        ({"rank_pattern": {"q_proj": -1}}, r"rank_pattern\['q_proj'\] must be a non-negative integer, got -1"),
+        (
+            {"rank_pattern": {"q_proj": -1}},
+            r"rank_pattern\['q_proj'\] must be a non-negative integer, got -1",
+        ),
         ({"alpha_pattern": {"q_(": 2.0}}, "alpha_pattern has an invalid regular expression"),
     ],
 )
@@ -90,11 +93,15 @@ def test_the_first_matching_pattern_wins_as_in_peft():
     name = "model.layers.1.self_attn.q_proj"
     assert Config(rank_pattern={"q_proj": 2, "layers.1.self_attn.q_proj": 6}).rank_of(name) == 2
     assert Config(rank_pattern={"layers.1.self_attn.q_proj": 6, "q_proj": 2}).rank_of(name) == 6
-    assert Config(rank_pattern={"xq_proj": 6}).rank_of(name) == 8, "a key means whole parts of a name"
+    assert Config(rank_pattern={"xq_proj": 6}).rank_of(name) == 8, (
+        "a key means whole parts of a name"
+    )
 
 
 @given(st.integers(1, 64), st.floats(0.1, 100))
 def test_scale(rank, alpha):
     assert Config(alpha=alpha).scale_of("any", rank) == alpha / rank
-    assert Config(alpha=alpha, rank_stabilized=True).scale_of("any", rank) == alpha / math.sqrt(rank)
+    assert Config(alpha=alpha, rank_stabilized=True).scale_of("any", rank) == alpha / math.sqrt(
+        rank
+    )
     assert Config(alpha_pattern={"any": 3.0}).scale_of("any", rank) == 3.0 / rank

@@ -24,7 +24,9 @@ SPECTRA = {
 
 def matrix(spectrum: torch.Tensor, seed: int) -> torch.Tensor:
     rng = Generator().manual_seed(seed)
-    Q = torch.linalg.qr(torch.randn(len(spectrum), len(spectrum), generator=rng, dtype=torch.float64)).Q
+    Q = torch.linalg.qr(
+        torch.randn(len(spectrum), len(spectrum), generator=rng, dtype=torch.float64)
+    ).Q
     C = (Q * spectrum.double()) @ Q.mT
     return (C + C.mT) / 2
 
@@ -38,7 +40,9 @@ def test_residuals_and_captured_variance_are_those_of_all(name, count, seed):
     state = torch.get_rng_state()
     values, V = top_axes(C, count)
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(a, b) for a, b in zip(top_axes(C, count), (values, V), strict=True)), "a function of C"
+    assert all(torch.equal(a, b) for a, b in zip(top_axes(C, count), (values, V), strict=True)), (
+        "a function of C"
+    )
     assert (V.mT @ V - torch.eye(count)).abs().max() <= 100 * EPS
     # the accuracy promised, and the rounding of building C, a small multiple of width eps
     bar = (ACCURACY + 10 * WIDTH * EPS) * spectrum[0]

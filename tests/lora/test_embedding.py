@@ -1,4 +1,5 @@
-"""Adapted embeddings: the linear layer on one-hot inputs that they are, without a one-hot input ever made."""
+"""Adapted embeddings: the linear layer on one-hot inputs that they are, without a one-hot input
+ever made."""
 
 from typing import Any
 
@@ -16,8 +17,11 @@ import lora
 from lora import SCHEMES, VARIANTS, Config
 from tests.support.models import IDS, TOKENS, gpt2, llama, photograph, shake, small
 
-SCHEMES_WITHOUT_DATA = [name for name, scheme in SCHEMES.items() if scheme.needs in ("nothing", "weight")]
-FREE_VARIANTS = [name for name in VARIANTS if name != "tsd"]  # tsd is bound to a scheme that needs gradients
+SCHEMES_WITHOUT_DATA = [
+    name for name, scheme in SCHEMES.items() if scheme.needs in ("nothing", "weight")
+]
+# tsd is bound to a scheme that needs gradients
+FREE_VARIANTS = [name for name in VARIANTS if name != "tsd"]
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 every_variant = pytest.mark.parametrize("variant", FREE_VARIANTS)
 starts = pytest.mark.parametrize("scheme", ["init_a", "init_b", "pissa"])
@@ -33,10 +37,17 @@ EPS = torch.finfo(torch.float32).eps
 def config(variant: str = "plain", scheme: str = "init_a", **options: Any) -> Config:
     if variant == "dash":
         options = {"variant_options": {"directions": 2}} | options
-    return Config(**({"rank": 2, "target_modules": ("embed",), "scheme": scheme, "variant": variant} | options))
+    return Config(
+        **(
+            {"rank": 2, "target_modules": ("embed",), "scheme": scheme, "variant": variant}
+            | options
+        )
+    )
 
 
-def adapted(variant: str = "plain", scheme: str = "pissa", build: Any = small, **options: Any) -> Any:
+def adapted(
+    variant: str = "plain", scheme: str = "pissa", build: Any = small, **options: Any
+) -> Any:
     """A model in the middle of its training."""
     model = build()
     lora.attach(model, config(variant, scheme, **options))
@@ -48,7 +59,8 @@ def adapted(variant: str = "plain", scheme: str = "pissa", build: Any = small, *
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
-    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below 10."""
+    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below
+    10."""
     assert (ours - theirs).abs().max() <= 10 * 3 * 128 * EPS
 
 
@@ -56,7 +68,10 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 @starts
 @settings(max_examples=20)
 @given(
-    vocabulary=st.integers(2, 9), dim=st.integers(2, 9), shape=st.sampled_from([(), (0,), (5,), (2, 3)]), data=st.data()
+    vocabulary=st.integers(2, 9),
+    dim=st.integers(2, 9),
+    shape=st.sampled_from([(), (0,), (5,), (2, 3)]),
+    data=st.data(),
 )
 def test_it_is_the_linear_layer_on_one_hot_inputs(variant, scheme, vocabulary, dim, shape, data):
     rank, seed = data.draw(st.integers(1, min(vocabulary, dim))), data.draw(st.integers(0, 2**32))
@@ -80,7 +95,8 @@ def test_it_is_the_linear_layer_on_one_hot_inputs(variant, scheme, vocabulary, d
         y = model["embed"](x)
         results.append([y, *torch.autograd.grad(y, trained, dy), *trained])
     for ours, theirs in zip(*results, strict=True):
-        # the same sums of at most 9 terms with and without zeros, or an SVD of one matrix and of its transpose
+        # the same sums of at most 9 terms with and without zeros, or an SVD of one matrix and of
+        # its transpose
         assert ours.shape == theirs.shape
         size = 1 + theirs.abs().max() if theirs.numel() else 1
         assert ((ours - theirs).abs() <= 1e5 * torch.finfo(torch.float64).eps * size).all()
@@ -103,7 +119,8 @@ def test_the_start_is_exact_and_so_is_the_way_back(scheme, dtype):
         lora.merge(model)
         merged = model(IDS)
         lora.unmerge(model)
-    # one rounding of each entry in dtype, then the rest of the model: sums of at most 16 terms of values below 10
+    # one rounding of each entry in dtype, then the rest of the model: sums of at most 16 terms of
+    # values below 10
     assert (merged - trained).abs().max() <= 10 * 16 * torch.finfo(dtype).eps
     assert not torch.equal(trained, expected)
     lora.detach(model)
@@ -143,7 +160,8 @@ def test_only_the_tokens_that_were_read_are_kept_for_backward():
     sizes = []
     with saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
         layer(torch.arange(tokens))
-    # the largest is the pair's image of the tokens, (2 r, tokens), or L, (dim, 2 r): nothing as long as the vocabulary
+    # the largest is the pair's image of the tokens, (2 r, tokens), or L, (dim, 2 r): nothing as
+    # long as the vocabulary
     assert max(sizes) <= 2 * rank * max(tokens, 5)
 
 
@@ -153,15 +171,21 @@ def test_dropout_of_a_one_hot_input_drops_the_tokens_whole_branch(scheme):
     p = 0.25
     lora.attach(model, config(scheme=scheme, dropout=p))
     layer: Any = lora.adapters(shake(model))["embed"]
-    assert torch.equal(layer.eval()(torch.arange(4)), layer(torch.arange(4))), "not while it does not train"
+    assert torch.equal(layer.eval()(torch.arange(4)), layer(torch.arange(4))), (
+        "not while it does not train"
+    )
     ids = torch.zeros(4000, dtype=torch.long)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         y = layer.train()(ids)
-        frozen = layer.weight[0] - (0 if layer.B0 is None else layer.scale * layer.B0 @ layer.A0[:, 0])
+        frozen = layer.weight[0] - (
+            0 if layer.B0 is None else layer.scale * layer.B0 @ layer.A0[:, 0]
+        )
         whole = frozen + layer.scale * layer.B @ layer.A[:, 0] / (1 - p)
     # a few sums of at most 2 r terms, of values below 10
-    is_frozen, is_whole = ((y - value).abs().max(1).values <= 100 * EPS for value in (frozen, whole))
+    is_frozen, is_whole = (
+        (y - value).abs().max(1).values <= 100 * EPS for value in (frozen, whole)
+    )
     assert (is_frozen ^ is_whole).all()
     share = is_frozen.double().mean().item()
     assert abs(share - p) <= 5 * (p * (1 - p) / len(ids)) ** 0.5, "5 standard errors of a share"
@@ -181,13 +205,17 @@ def test_the_padding_token_gives_no_gradient_as_in_torch(variant):
     y = layer(ids)
     W = y.detach().new_tensor(layer.merged_weight().tolist(), requires_grad=True)
     plain = F.embedding(ids, W, padding_idx=3)
-    torch.testing.assert_close(y, plain, rtol=0, atol=1e-13)  # 12 eps-sized roundings of values below 10
+    # 12 eps-sized roundings of values below 10
+    torch.testing.assert_close(y, plain, rtol=0, atol=1e-13)
     dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ours = torch.autograd.grad(y, trained, dy, retain_graph=True)
     theirs = torch.autograd.grad(layer(ids[ids != 3]), trained, dy[ids != 3])
     for a, b in zip(ours, theirs, strict=True):
         assert (a - b).abs().max() <= 1e-12 * (1 + b.abs().max())
-    assert all(not g.any() for g in torch.autograd.grad(layer(torch.full((4,), 3)), trained, torch.ones(4, 12)))
+    assert all(
+        not g.any()
+        for g in torch.autograd.grad(layer(torch.full((4,), 3)), trained, torch.ones(4, 12))
+    )
 
 
 def test_a_sparse_embedding_is_adapted_its_factors_get_dense_gradients():
@@ -206,9 +234,21 @@ def unread():
 @pytest.mark.parametrize(
     ("options", "change", "message"),
     [
-        ({}, {"max_norm": 1.0}, "embed cannot be adapted: max_norm changes its weight in each forward"),
-        ({}, {"scale_grad_by_freq": True}, "embed cannot be adapted: scale_grad_by_freq divides the gradient"),
-        ({"scheme": "eva"}, {}, "embed is an embedding, whose inputs are indices, not vectors: scheme 'eva'"),
+        (
+            {},
+            {"max_norm": 1.0},
+            "embed cannot be adapted: max_norm changes its weight in each forward",
+        ),
+        (
+            {},
+            {"scale_grad_by_freq": True},
+            "embed cannot be adapted: scale_grad_by_freq divides the gradient",
+        ),
+        (
+            {"scheme": "eva"},
+            {},
+            "embed is an embedding, whose inputs are indices, not vectors: scheme 'eva'",
+        ),
         ({"scheme": "lora_ga"}, {}, "embed is an embedding, whose inputs are indices"),
         ({"rank": 13}, {}, r"embed: rank must be an integer from 1 to min\(out, in\) = 12, got 13"),
     ],
@@ -237,13 +277,17 @@ def test_an_embedding_with_another_forward_is_refused():
 
 @every_variant
 @starts
-@pytest.mark.parametrize("options", [{}, {"rank_stabilized": True, "rank_pattern": {"embed": 3}}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rank_stabilized": True, "rank_pattern": {"embed": 3}}], ids=str
+)
 def test_stock_peft_and_our_load_give_the_saved_function(tmp_path, variant, scheme, options):
     model = adapted(variant, scheme, target_modules=("embed", "up"), **options)
     lora.save(model, tmp_path)
     expected = model(IDS)
     assert (expected - small()(IDS)).abs().max() > 1e-2, "the adapter does something"
-    rank = {"pissa": 2}.get(scheme, 1) * options.get("rank_pattern", {}).get("embed", 2) + 2 * (variant == "dash")
+    rank = {"pissa": 2}.get(scheme, 1) * options.get("rank_pattern", {}).get("embed", 2) + 2 * (
+        variant == "dash"
+    )
     shapes = {
         key.removeprefix("base_model.model.embed."): tuple(value.shape)
         for key, value in load_file(tmp_path / "adapter_model.safetensors").items()
@@ -256,9 +300,13 @@ def test_stock_peft_and_our_load_give_the_saved_function(tmp_path, variant, sche
     close(again(IDS), expected)
 
 
-@pytest.mark.parametrize(("build", "names"), [(llama, ["embed_tokens", "q_proj"]), (gpt2, ["wte", "c_attn"])])
 @pytest.mark.parametrize(
-    "options", [{}, {"use_dora": True}, {"init_lora_weights": "pissa"}, {"use_rslora": True}], ids=str
+    ("build", "names"), [(llama, ["embed_tokens", "q_proj"]), (gpt2, ["wte", "c_attn"])]
+)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_dora": True}, {"init_lora_weights": "pissa"}, {"use_rslora": True}],
+    ids=str,
 )
 def test_we_load_what_peft_saves_and_peft_what_we_save(tmp_path, build, names, options):
     settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=names, **options)
@@ -283,7 +331,8 @@ def test_peft_s_copy_of_another_base_weight_is_refused(tmp_path):
     model = llama()
     before = photograph(model)
     with pytest.raises(
-        ValueError, match=r"embed_tokens\.base_layer\.weight is the weight that the adapter was trained on"
+        ValueError,
+        match=r"embed_tokens\.base_layer\.weight is the weight that the adapter was trained on",
     ):
         lora.load(model, tmp_path)
     assert photograph(model) == before

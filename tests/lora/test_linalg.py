@@ -22,7 +22,10 @@ def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
 def spiked(n: int) -> Tensor:
     """Half a Gaussian bulk and 128 spikes 8 j^-0.7, in float32."""
     U, V = (torch.linalg.qr(normal(n, 128, seed=seed, dtype=torch.float32)).Q for seed in (1, 2))
-    return normal(n, n, dtype=torch.float32) / n**0.5 / 2 + U * (8 * torch.arange(1, 129) ** -0.7) @ V.mT
+    return (
+        normal(n, n, dtype=torch.float32) / n**0.5 / 2
+        + U * (8 * torch.arange(1, 129) ** -0.7) @ V.mT
+    )
 
 
 def cos2(found: Tensor, true: Tensor) -> float:
@@ -39,13 +42,16 @@ def large() -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
 def test_the_drawn_triplets_of_a_spiked_spectrum_are_the_true_ones(large):
     W, (U, S, Vh) = large
     u, s, vh = top_svd(W, 16, rng())
-    # at this size the mean cos^2 is 0.9998 and the worst singular value 0.06 % off; the bars are those of the claim
+    # at this size the mean cos^2 is 0.9998 and the worst singular value 0.06 % off; the bars are
+    # those of the claim
     assert cos2(u, U[:, :16]) >= 0.998
     assert cos2(vh.mT, Vh[:16].mT) >= 0.998
     assert ((s - S[:16]) / S[:16]).abs().max() <= 0.01
     for frame in (u.mT @ u, vh @ vh.mT):
         # 10 eps sqrt(rows * rank), as for the QR that made them
-        assert (frame - torch.eye(16)).abs().max() <= 10 * torch.finfo(torch.float32).eps * (1024 * 16) ** 0.5
+        assert (frame - torch.eye(16)).abs().max() <= 10 * torch.finfo(torch.float32).eps * (
+            1024 * 16
+        ) ** 0.5
 
 
 def test_a_sketch_without_oversampling_is_worse(large):
@@ -81,13 +87,16 @@ def test_drawing_is_by_its_own_generator():
 
 
 @pytest.mark.parametrize(
-    ("shape", "rank", "exact"), [((SMALL, 2000), 4, False), ((2000, SMALL), 4, False), ((600, 600), 4, True)]
+    ("shape", "rank", "exact"),
+    [((SMALL, 2000), 4, False), ((2000, SMALL), 4, False), ((600, 600), 4, True)],
 )
 def test_small_matrices_and_those_asked_for_are_done_in_full(shape, rank, exact):
     W, generator = normal(*shape, dtype=torch.float32), rng()
     U, S, Vh = svd(W)
     found = top_svd(W, rank, generator, exact)
-    assert all(torch.equal(a, b) for a, b in zip(found, (U[:, :rank], S[:rank], Vh[:rank]), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(found, (U[:, :rank], S[:rank], Vh[:rank]), strict=True)
+    )
     assert torch.equal(generator.get_state(), rng().get_state()), "nothing is drawn"
 
 

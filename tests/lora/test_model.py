@@ -24,11 +24,15 @@ def test_d11_the_function_at_step_0_is_bit_equal_in_every_dtype(scheme, dtype):
     """PEFT subtracts a start from a half-precision base, whose rounding changes the function."""
     model = small(dtype)
     before = model(IDS)
-    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model))
+    lora.attach(
+        model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model)
+    )
     assert torch.equal(model(IDS), before)
     for layer in lora.adapters(model).values():
         assert layer.weight.dtype == dtype
-        assert layer.A.dtype == layer.B.dtype == torch.promote_types(dtype, torch.float32), "masters are wide"
+        assert layer.A.dtype == layer.B.dtype == torch.promote_types(dtype, torch.float32), (
+            "masters are wide"
+        )
 
 
 @every_scheme
@@ -63,13 +67,19 @@ def test_conv1d_gets_what_the_equivalent_linear_gets():
 @given(seed=st.integers(0, 2**32))
 def test_every_trained_factor_gets_a_gradient_within_two_steps(scheme, seed):
     model = small()
-    lora.attach(model, Config(rank=3, scheme=scheme, seed=seed, target_modules=("up", "down")), **data_for(model))
+    lora.attach(
+        model,
+        Config(rank=3, scheme=scheme, seed=seed, target_modules=("up", "down")),
+        **data_for(model),
+    )
     optimizer = torch.optim.SGD(lora.param_groups(model, 0.1))
     moved = set()
     for _ in range(2):
         optimizer.zero_grad()
         model(IDS).square().sum().backward()
-        moved |= {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        moved |= {
+            name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+        }
         optimizer.step()
     assert moved == {f"{layer}.{factor}" for layer in ("up", "down") for factor in "AB"}
 
@@ -80,7 +90,9 @@ def test_merge_and_unmerge_restore_the_weight_bit_for_bit(scheme, dtype):
     model: Any = small(dtype)
     weight = model.up.weight
     bits = weight.clone()
-    lora.attach(model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model))
+    lora.attach(
+        model, Config(rank=4, scheme=scheme, target_modules=("up", "down")), **data_for(model)
+    )
     shake(model)
     expected = model(IDS)
     for _ in range(20):
@@ -90,7 +102,8 @@ def test_merge_and_unmerge_restore_the_weight_bit_for_bit(scheme, dtype):
         assert model.up.base_layer.weight is weight
         assert torch.equal(weight, bits)
     assert torch.equal(model(IDS), expected)
-    # merging rounds W + s B A once in W's type: n eps of the sizes that meet, with values below 10 here
+    # merging rounds W + s B A once in W's type: n eps of the sizes that meet, with values below 10
+    # here
     assert (merged - expected).abs().max() <= 10 * 16 * torch.finfo(dtype).eps
 
 
@@ -137,7 +150,10 @@ def test_only_adapters_and_saved_modules_train():
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"up.A", "up.B", "down.A", "down.B", "head.weight", "head.bias"}
     assert report.trainable == 2 * (12 + 16) * 2 + 12 * 3 + 3
-    assert report.skipped == {"embed": "an embedding, adapted only where it is named", "head": "in modules_to_save"}
+    assert report.skipped == {
+        "embed": "an embedding, adapted only where it is named",
+        "head": "in modules_to_save",
+    }
 
 
 @pytest.mark.parametrize(("train_a", "train_b"), [(True, False), (False, True)])
@@ -162,7 +178,11 @@ def nan_weight(model):
         ({"rank": 13}, None, r"up: rank must be an integer from 1 to min\(out, in\) = 12, got 13"),
         ({"rank_pattern": {"down": 99}}, None, "down: rank must be an integer from 1 to min"),
         ({"scheme_options": {"xi": 1.0}}, None, "up: .*xi"),
-        ({"scheme": "nystrom", "scheme_options": {"xi": -1.0}}, None, "up: nystrom: xi must be positive"),
+        (
+            {"scheme": "nystrom", "scheme_options": {"xi": -1.0}},
+            None,
+            "up: nystrom: xi must be positive",
+        ),
         ({"target_modules": ("upp",)}, None, "the model has no module 'upp'; did you mean 'up'"),
         (
             {"target_modules": ("norm",)},
@@ -171,7 +191,11 @@ def nan_weight(model):
         ),
         ({"target_modules": "nothing"}, None, "leaves no layer"),
         ({"exclude_modules": ("dwn",)}, None, "exclude_modules: the model has no module 'dwn'"),
-        ({"modules_to_save": ("haed",)}, None, "modules_to_save: the model has no module 'haed'; did you mean 'head'"),
+        (
+            {"modules_to_save": ("haed",)},
+            None,
+            "modules_to_save: the model has no module 'haed'; did you mean 'head'",
+        ),
         ({"rank_pattern": {"q_proj": 2}}, None, "rank_pattern: 'q_proj' matches no adapted layer"),
     ],
 )
@@ -211,7 +235,9 @@ def test_a_merge_that_would_not_be_finite_changes_nothing():
 def test_tied_modules_to_save_are_refused():
     model = gpt2()
     before = photograph(model)
-    with pytest.raises(ValueError, match=r"lm_head shares its weight with transformer\.wte\.weight"):
+    with pytest.raises(
+        ValueError, match=r"lm_head shares its weight with transformer\.wte\.weight"
+    ):
         lora.attach(model, Config(modules_to_save=("lm_head",)))
     assert photograph(model) == before
 
@@ -236,7 +262,9 @@ def test_a_module_held_twice_is_adapted_once_and_everywhere():
 def test_names_are_matched_as_in_peft():
     model = llama()
     attach = lambda **options: list(lora.adapters(twin_of(model, **options)))
-    assert all(name.endswith(("q_proj", "v_proj")) for name in attach(target_modules=("q_proj", "v_proj")))
+    assert all(
+        name.endswith(("q_proj", "v_proj")) for name in attach(target_modules=("q_proj", "v_proj"))
+    )
     assert len(attach(target_modules=("q_proj", "v_proj"))) == 4
     assert attach(target_modules=r".*\.1\..*k_proj") == ["model.layers.1.self_attn.k_proj"]
     assert not any("mlp" in name for name in attach(exclude_modules=r".*mlp.*"))
@@ -251,7 +279,9 @@ def twin_of(model, **options):
 
 
 def test_a_layer_draws_from_its_own_stream():
-    alone, all_layers = (twin_of(small(), target_modules=names) for names in (("down",), "all-linear"))
+    alone, all_layers = (
+        twin_of(small(), target_modules=names) for names in (("down",), "all-linear")
+    )
     other_seed = twin_of(small(), target_modules=("down",), seed=1)
     factor = lambda model: lora.adapters(model)["down"].A
     assert torch.equal(factor(alone), factor(all_layers))
@@ -314,7 +344,9 @@ def test_hooks_on_the_base_layer_are_still_called():
     model.up.register_forward_hook(lambda *_: seen.append(1))
     expected = model(IDS)
     report = lora.attach(model, Config(rank=2, scheme="pissa"))
-    assert {layer.name: layer.path for layer in report.layers}["up"].startswith("unfused: the base layer has hooks")
+    assert {layer.name: layer.path for layer in report.layers}["up"].startswith(
+        "unfused: the base layer has hooks"
+    )
     seen.clear()
     assert torch.equal(model(IDS), expected)
     assert seen
@@ -325,13 +357,19 @@ def test_fused_and_unfused_paths_agree(scheme):
     model = small(torch.float64)
     lora.attach(model, Config(rank=3, scheme=scheme), **data_for(model))
     shake(model)
-    fused = torch.autograd.grad(model(IDS).square().sum(), [p for p in model.parameters() if p.requires_grad])
+    fused = torch.autograd.grad(
+        model(IDS).square().sum(), [p for p in model.parameters() if p.requires_grad]
+    )
     for layer in lora.adapters(model).values():
         layer.base_layer.register_forward_hook(lambda *_: None)
-    plain = torch.autograd.grad(model(IDS).square().sum(), [p for p in model.parameters() if p.requires_grad])
+    plain = torch.autograd.grad(
+        model(IDS).square().sum(), [p for p in model.parameters() if p.requires_grad]
+    )
     for ours, theirs in zip(fused, plain, strict=True):
         # the same sums in another order: 100 eps relative to the largest entry
-        assert (ours - theirs).abs().max() <= 100 * torch.finfo(torch.float64).eps * theirs.abs().max()
+        assert (ours - theirs).abs().max() <= 100 * torch.finfo(
+            torch.float64
+        ).eps * theirs.abs().max()
 
 
 def test_a_copy_of_an_adapted_model_is_adapted():

@@ -1,4 +1,5 @@
-"""Preconditioned optimisers: the first-order law, the invariances that it buys, and plain optimisers elsewhere."""
+"""Preconditioned optimisers: the first-order law, the invariances that it buys, and plain
+optimisers elsewhere."""
 
 import copy
 from typing import Any
@@ -23,10 +24,14 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def factors(shape: tuple[int, int], rank: int, seed: int) -> tuple[nn.Parameter, nn.Parameter, Tensor]:
+def factors(
+    shape: tuple[int, int], rank: int, seed: int
+) -> tuple[nn.Parameter, nn.Parameter, Tensor]:
     """B, A with the gradients that a weight gradient G gives them at s = 1, and G."""
     out, in_ = shape
-    B, A, G = (draw(*s, seed=seed + i) for i, s in enumerate(((out, rank), (rank, in_), (out, in_))))
+    B, A, G = (
+        draw(*s, seed=seed + i) for i, s in enumerate(((out, rank), (rank, in_), (out, in_)))
+    )
     B, A = nn.Parameter(B), nn.Parameter(A)
     B.grad, A.grad = G @ A.detach().mT, B.detach().mT @ G
     return B, A, G
@@ -61,7 +66,9 @@ def test_to_first_order_the_weight_moves_along_the_projected_gradient(shape, dat
 def test_the_move_does_not_depend_on_how_the_product_is_split(shape, data, seed, ratio):
     rank = data.draw(st.integers(1, min(shape)))
     B, A, G = factors(shape, rank, seed)
-    R = torch.linalg.qr(draw(rank, rank, seed=seed + 7)).Q * torch.linspace(1, ratio, rank, dtype=torch.float64)
+    R = torch.linalg.qr(draw(rank, rank, seed=seed + 7)).Q * torch.linspace(
+        1, ratio, rank, dtype=torch.float64
+    )
     with torch.no_grad():
         B2, A2 = nn.Parameter(B @ R), nn.Parameter(torch.linalg.solve(R, A))
         B2.grad, A2.grad = G @ A2.mT, B2.mT @ G
@@ -136,7 +143,9 @@ def test_gradients_are_as_they_were_after_a_step(name):
     model = shake(adapted())
     optimizer = OPTIMIZERS[name](model, lr=1e-3)
     loss(model).backward()
-    before = {n: (p.grad, p.grad.clone()) for n, p in model.named_parameters() if p.grad is not None}
+    before = {
+        n: (p.grad, p.grad.clone()) for n, p in model.named_parameters() if p.grad is not None
+    }
     optimizer.step()
     for n, p in model.named_parameters():
         if n in before:
@@ -147,7 +156,8 @@ def test_gradients_are_as_they_were_after_a_step(name):
 
 @every_optimizer
 def test_accumulated_gradients_are_preconditioned_once(name):
-    """Four quarter losses, accumulated, give the step of the whole: nothing is preconditioned on the way."""
+    """Four quarter losses, accumulated, give the step of the whole: nothing is preconditioned on
+    the way."""
     whole, parts = shake(adapted()), shake(adapted())
     for model, pieces in ((whole, 1), (parts, 4)):
         optimizer = OPTIMIZERS[name](model, lr=1e-3)
@@ -155,8 +165,8 @@ def test_accumulated_gradients_are_preconditioned_once(name):
             (loss(model) / pieces).backward()
         optimizer.step()
     for one, other in zip(parameters(whole), parameters(parts), strict=True):
-        # four quarters sum to the whole exactly but for rounding, which the solve amplifies; Adam's first step is a
-        # sign, so equality there is equality of signs
+        # four quarters sum to the whole exactly but for rounding, which the solve amplifies; Adam's
+        # first step is a sign, so equality there is equality of signs
         torch.testing.assert_close(one, other, rtol=0, atol=1e6 * EPS)
 
 

@@ -61,14 +61,36 @@ def test_the_saved_adapter_holds_the_start(tmp_path):
         (wrapped, ("orthagonal",), "unknown scheme 'orthagonal'"),
         (wrapped, ("eva",), "scheme 'eva' needs batches"),
         (lambda: wrapped(use_dora=True), ("orthogonal",), "made with use_dora"),
-        (lambda: wrapped(init_lora_weights="pissa"), ("orthogonal",), "made with init_lora_weights='pissa'"),
-        (lambda: wrapped(target_modules=["embed_tokens"]), ("orthogonal",), "adapts a layer of type Embedding"),
-        (lambda: wrapped(init_lora_weights="orthogonal"), ("eva", []), "made with init_lora_weights='orthogonal'"),
-        (lambda: two_adapters(activate=["default", "other"]), ("orthogonal",), "exactly one adapter must be active"),
-        (lambda: merged(wrapped()), ("orthogonal",), r"q_proj is merged; call unmerge_adapter\(\) first"),
+        (
+            lambda: wrapped(init_lora_weights="pissa"),
+            ("orthogonal",),
+            "made with init_lora_weights='pissa'",
+        ),
+        (
+            lambda: wrapped(target_modules=["embed_tokens"]),
+            ("orthogonal",),
+            "adapts a layer of type Embedding",
+        ),
+        (
+            lambda: wrapped(init_lora_weights="orthogonal"),
+            ("eva", []),
+            "made with init_lora_weights='orthogonal'",
+        ),
+        (
+            lambda: two_adapters(activate=["default", "other"]),
+            ("orthogonal",),
+            "exactly one adapter must be active",
+        ),
+        (
+            lambda: merged(wrapped()),
+            ("orthogonal",),
+            r"q_proj is merged; call unmerge_adapter\(\) first",
+        ),
         (wrapped, ("eva", []), "batches is empty"),
         (
-            lambda: peft.get_peft_model(llama(), peft.IA3Config(target_modules=["q_proj"], feedforward_modules=[])),
+            lambda: peft.get_peft_model(
+                llama(), peft.IA3Config(target_modules=["q_proj"], feedforward_modules=[])
+            ),
             ("orthogonal",),
             "the active adapter must be LoRA, got IA3Config",
         ),
@@ -88,13 +110,21 @@ SHARED = [("eva", {}), ("gradient_signal", {}), ("gradient_signal", {"per_parame
 
 @pytest.mark.parametrize("use_rslora", [False, True])
 @pytest.mark.parametrize(("scheme", "options"), SHARED, ids=str)
-def test_ranks_are_shared_out_as_by_attach_and_stock_peft_loads_them(tmp_path, scheme, options, use_rslora):
+def test_ranks_are_shared_out_as_by_attach_and_stock_peft_loads_them(
+    tmp_path, scheme, options, use_rslora
+):
     options = {"rho": 2.0} | options
     asked: Any = {"rank_pattern": {"q_proj": 3}, "alpha_pattern": {"mlp.up_proj": 5}}
     model, ours = wrapped(use_rslora=use_rslora, **asked), llama()
     before = {name: layer.scaling["default"] for name, layer in theirs(model).items()}
     config = Config(
-        rank=4, alpha=8.0, scheme=scheme, scheme_options=options, rank_stabilized=use_rslora, seed=3, **asked
+        rank=4,
+        alpha=8.0,
+        scheme=scheme,
+        scheme_options=options,
+        rank_stabilized=use_rslora,
+        seed=3,
+        **asked,
     )
     expected = lora.attach(ours, config, **data_for(ours))
     output = model(TOKENS).logits
@@ -105,9 +135,15 @@ def test_ranks_are_shared_out_as_by_attach_and_stock_peft_loads_them(tmp_path, s
     assert report.trainable == expected.trainable
     for name, layer in theirs(model).items():
         assert torch.equal(layer.lora_A["default"].weight, lora.adapters(ours)[name].A)
-        assert layer.lora_A["default"].out_features == layer.lora_B["default"].in_features == layer.r["default"]
+        assert (
+            layer.lora_A["default"].out_features
+            == layer.lora_B["default"].in_features
+            == layer.r["default"]
+        )
         # alpha is multiplied and divided by the same rank
-        assert abs(layer.scaling["default"] / before[name] - 1) <= 4 * torch.finfo(torch.float64).eps
+        assert (
+            abs(layer.scaling["default"] / before[name] - 1) <= 4 * torch.finfo(torch.float64).eps
+        )
         root = layer.r["default"] ** (0.5 if use_rslora else 1)
         assert layer.scaling["default"] == layer.lora_alpha["default"] / root
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
@@ -128,8 +164,13 @@ def test_ranks_are_shared_out_as_by_attach_and_stock_peft_loads_them(tmp_path, s
 
 
 def quiet(model: Any, *names: str) -> Any:
-    """The inputs' statistics of a model, and those of these layers as of inputs of equal variance in all directions."""
-    names_of = [name for name, module in model.named_modules() if isinstance(module, peft.tuners.lora.LoraLayer)]
+    """The inputs' statistics of a model, and those of these layers as of inputs of equal variance
+    in all directions."""
+    names_of = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, peft.tuners.lora.LoraLayer)
+    ]
     stats = lora.collect(model, names_of, [TOKENS])
     for name in names:
         width = len(stats[name].mean)
@@ -162,10 +203,13 @@ def test_statistics_are_collected_once_for_several_models():
     stats = lora.collect(base, names, need="gradient", **data_for(base))
     for scheme in ("eva", "gradient_signal", "nystrom_grad"):
         one, two = wrapped(), wrapped()
-        assert lora.initialize_peft(one, scheme, stats=stats) == lora.initialize_peft(two, scheme, **data_for(base))
+        assert lora.initialize_peft(one, scheme, stats=stats) == lora.initialize_peft(
+            two, scheme, **data_for(base)
+        )
         for name in names:
             a, b = (theirs(model)[name].lora_A["default"].weight for model in (one, two))
-            # two passes: sums of one length in another order, and eigenvectors of well separated values
+            # two passes: sums of one length in another order, and eigenvectors of well separated
+            # values
             assert (a - b).abs().max() <= 1e-4, name
     model = wrapped()
     before = photograph(model)
@@ -183,16 +227,23 @@ def test_a_rank_that_fails_on_the_last_layer_leaves_ranks_and_config_as_they_wer
     stats = quiet(model.get_base_model())
     last = list(theirs(model))[-1]
     width = len(stats[last].mean)
-    stats[last] = lora.Statistics(10, torch.zeros(width).double(), torch.full((width, width), torch.nan).double())
+    stats[last] = lora.Statistics(
+        10, torch.zeros(width).double(), torch.full((width, width), torch.nan).double()
+    )
     before, config = photograph(model), model.peft_config["default"].to_dict()
     ranks = {name: (dict(layer.r), dict(layer.scaling)) for name, layer in theirs(model).items()}
     with pytest.raises(ValueError, match=f"{last}: scores must be non-negative and finite"):
         lora.initialize_peft(model, "eva", stats=stats, rho=2.0)
-    with pytest.raises(ValueError, match=f"{last}: eva: the second moment has 2304 entries that are NaN or infinite"):
+    with pytest.raises(
+        ValueError,
+        match=f"{last}: eva: the second moment has 2304 entries that are NaN or infinite",
+    ):
         lora.initialize_peft(model, "eva", stats=stats)
     assert photograph(model) == before
     assert model.peft_config["default"].to_dict() == config
-    assert {name: (dict(layer.r), dict(layer.scaling)) for name, layer in theirs(model).items()} == ranks
+    assert {
+        name: (dict(layer.r), dict(layer.scaling)) for name, layer in theirs(model).items()
+    } == ranks
 
 
 def two_adapters(activate: Any = "default") -> Any:
@@ -225,7 +276,10 @@ def test_the_active_one_of_two_adapters_is_started_and_the_other_left_alone():
     for name, layer in theirs(model).items():
         assert torch.equal(layer.lora_A["default"].weight, others[name])
     before = photograph(model)
-    with pytest.raises(ValueError, match="rho may take layers off, so it needs the model's only adapter; it has def"):
+    with pytest.raises(
+        ValueError,
+        match="rho may take layers off, so it needs the model's only adapter; it has def",
+    ):
         lora.initialize_peft(model, "eva", [TOKENS], rho=2.0)
     assert photograph(model) == before
 
@@ -255,7 +309,10 @@ def test_a_shared_layer_of_rank_0_is_given_back_everywhere():
 
     model: Any = peft.get_peft_model(tied(), peft.LoraConfig(r=1, target_modules=["first", "up"]))
     poor, rich = torch.eye(6).double(), torch.diag(torch.tensor([9.0, 8, 0, 0, 0, 0])).double()
-    stats = {n: lora.Statistics(9, torch.zeros(6).double(), M) for n, M in {"first": poor, "up": rich}.items()}
+    stats = {
+        n: lora.Statistics(9, torch.zeros(6).double(), M)
+        for n, M in {"first": poor, "up": rich}.items()
+    }
     assert lora.initialize_peft(model, "eva", stats=stats, rho=2.0).skipped == {"first": "rank 0"}
     base = model.get_base_model()
     assert type(base["first"]) is nn.Linear
@@ -285,14 +342,19 @@ SAVED_BY_PEFT = [
 
 @pytest.mark.parametrize(("build", "options"), SAVED_BY_PEFT)
 def test_what_peft_saves_of_patterns_and_conv1d_loads_with_its_outputs(tmp_path, build, options):
-    """The reference is PEFT's own reading: its file has the patterns in the order of the alphabet, and the first match
-    wins, so that an ambiguous pattern means another model on disk than in memory."""
+    """The reference is PEFT's own reading: its file has the patterns in the order of the alphabet,
+    and the first match wins, so that an ambiguous pattern means another model on disk than in
+    memory."""
     saved: Any = shake(wrapped(build, **options))
     saved.save_pretrained(str(tmp_path))
     model, ours = peft.PeftModel.from_pretrained(build(), str(tmp_path)), build()
     report = lora.load(ours, tmp_path)
-    assert {layer.name: layer.rank for layer in report.layers} == {n: a.r["default"] for n, a in theirs(model).items()}
+    assert {layer.name: layer.rank for layer in report.layers} == {
+        n: a.r["default"] for n, a in theirs(model).items()
+    }
     # float32 sums of at most 128 terms through two blocks of seven layers, outputs below 10
     bar = 10 * 14 * 128 * torch.finfo(torch.float32).eps
     assert (ours(TOKENS).logits - model(TOKENS).logits).abs().max() <= bar
-    assert (ours(TOKENS).logits - build()(TOKENS).logits).abs().max() > 10 * bar, "the adapter does something"
+    assert (ours(TOKENS).logits - build()(TOKENS).logits).abs().max() > 10 * bar, (
+        "the adapter does something"
+    )

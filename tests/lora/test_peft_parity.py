@@ -1,5 +1,6 @@
-"""Starts that PEFT has too, from the same random numbers and data; those of `pissa`, `olora` and `mica` are compared in
-test_schemes_weight.py, and the options of its files (rsLoRA, patterns, DoRA) in test_storage.py."""
+"""Starts that PEFT has too, from the same random numbers and data; those of `pissa`, `olora` and
+`mica` are compared in test_schemes_weight.py, and the options of its files (rsLoRA, patterns, DoRA)
+in test_storage.py."""
 
 import dataclasses
 import sys
@@ -59,7 +60,8 @@ def test_corda_is_that_of_peft(monkeypatch, mode, shape):
     layer, s = adapted.base_model.model[0], 8 / 4
     theirs = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
     B, A = SCHEMES["corda"](W, 4, stats=statistics_of(x.double(), g.double()), scale=s, mode=mode)
-    # their P is ours up to a factor, which B A does not feel; in float32, and inverted, of condition 4 here
+    # their P is ours up to a factor, which B A does not feel; in float32, and inverted, of
+    # condition 4 here
     bar = 100 * EPS * torch.linalg.matrix_norm(W, 2)
     assert (B @ A - theirs).abs().max() <= bar
     assert (W - s * B @ A - layer.base_layer.weight).abs().max() <= bar

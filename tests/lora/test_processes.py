@@ -1,4 +1,5 @@
-"""`lora` where torch.distributed runs: sharded bases, and adapters that are saved whole or not at all."""
+"""`lora` where torch.distributed runs: sharded bases, and adapters that are saved whole or not at
+all."""
 
 import pytest
 import torch
@@ -33,7 +34,9 @@ def sharded(model):
 
 
 @pytest.mark.parametrize("variant", ["plain", "dora"])
-def test_an_adapter_on_a_sharded_base_computes_saves_and_loads_what_one_on_a_whole_base_does(tmp_path, variant):
+def test_an_adapter_on_a_sharded_base_computes_saves_and_loads_what_one_on_a_whole_base_does(
+    tmp_path, variant
+):
     config = lora.Config(rank=4, scheme="pissa", variant=variant)
 
     def act(rank: int):
@@ -67,7 +70,9 @@ def test_a_sharded_weight_is_not_merged(tmp_path):
     def act(rank: int):
         model = sharded(llama().requires_grad_(False))
         lora.attach(model, lora.Config(rank=4))
-        with pytest.raises(ValueError, match=r"q_proj: a weight that is sharded between processes cannot hold"):
+        with pytest.raises(
+            ValueError, match=r"q_proj: a weight that is sharded between processes cannot hold"
+        ):
             lora.merge(model)
 
     together(2, tmp_path, act_in_a_group(act))
@@ -76,7 +81,9 @@ def test_a_sharded_weight_is_not_merged(tmp_path):
 def test_a_sharded_embedding_is_refused_by_name(tmp_path):
     def act(rank: int):
         model = sharded(llama().requires_grad_(False))
-        with pytest.raises(ValueError, match=r"model.embed_tokens cannot be adapted: its weight is sharded"):
+        with pytest.raises(
+            ValueError, match=r"model.embed_tokens cannot be adapted: its weight is sharded"
+        ):
             lora.attach(model, lora.Config(rank=4, target_modules=("embed_tokens",)))
 
     together(2, tmp_path, act_in_a_group(act))
@@ -95,7 +102,9 @@ def test_sharded_adapters_are_saved_whole(tmp_path):
 
     together(2, tmp_path, act_in_a_group(act))
     for rank in range(2):
-        found, whole = (load_file(tmp_path / name / WEIGHTS) for name in (f"adapter-{rank}", "expected"))
+        found, whole = (
+            load_file(tmp_path / name / WEIGHTS) for name in (f"adapter-{rank}", "expected")
+        )
         assert found.keys() == whole.keys()
         assert all(torch.equal(found[key], value) for key, value in whole.items())
 
@@ -108,7 +117,10 @@ def test_factors_that_are_elsewhere_are_never_saved_empty(tmp_path):
     before = (tmp_path / WEIGHTS).read_bytes()
     layer = next(iter(lora.adapters(model).values()))
     layer.B.data = torch.zeros(0)
-    with pytest.raises(ValueError, match=r"c_attn: a factor has shape \(0,\), so this process holds only a part of it"):
+    with pytest.raises(
+        ValueError,
+        match=r"c_attn: a factor has shape \(0,\), so this process holds only a part of it",
+    ):
         lora.save(model, tmp_path)
     assert (tmp_path / WEIGHTS).read_bytes() == before
 
@@ -124,8 +136,13 @@ def test_all_start_from_the_factors_and_ranks_of_the_first(tmp_path):
 
         lora.model.start_of = other
         model = llama()
-        lora.attach(model, lora.Config(rank=4, scheme="eva"), [{"input_ids": TOKENS[rank : rank + 1]}])
-        return {name: (layer.B.tolist(), layer.A.tolist()) for name, layer in lora.adapters(model).items()}
+        lora.attach(
+            model, lora.Config(rank=4, scheme="eva"), [{"input_ids": TOKENS[rank : rank + 1]}]
+        )
+        return {
+            name: (layer.B.tolist(), layer.A.tolist())
+            for name, layer in lora.adapters(model).items()
+        }
 
     first, second = together(2, tmp_path, act_in_a_group(act))
     assert first == second

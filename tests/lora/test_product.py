@@ -25,7 +25,9 @@ def plain(x, W, b, L, R, s):
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@given(trains=st.tuples(*[st.booleans()] * 4), tokens=st.sampled_from([(4,), (2, 3), (1, 1, 2), (0,)]))
+@given(
+    trains=st.tuples(*[st.booleans()] * 4), tokens=st.sampled_from([(4,), (2, 3), (1, 1, 2), (0,)])
+)
 def test_gradients_agree_with_finite_differences(trains, tokens, bias):
     x, W, b, L, R = problem(tokens=tokens)
     b = b if bias else None
@@ -38,7 +40,13 @@ def test_gradients_agree_with_finite_differences(trains, tokens, bias):
     assert torch.autograd.gradcheck(lambda x, b, L, R: low_rank_linear(x, W, b, L, R, 0.7), inputs)
 
 
-@given(st.integers(1, 20), st.integers(1, 12), st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**32))
+@given(
+    st.integers(1, 20),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(0, 2**32),
+)
 def test_value_and_gradients_agree_with_plain_torch(tokens, out, in_, k, seed):
     x, W, b, L, R = (
         draw(*s, seed=seed + i, dtype=torch.float32)
@@ -52,24 +60,35 @@ def test_value_and_gradients_agree_with_plain_torch(tokens, out, in_, k, seed):
         y = function(x, W, b, L, R, 1.5)
         y.backward(draw(*y.shape, seed=seed + 9, dtype=torch.float32))
         results.append([y.detach(), *(leaf.grad for leaf in leaves)])
-    # both are sums of at most n terms: their rounding differs by at most n eps of the sum of magnitudes
+    # both are sums of at most n terms: their rounding differs by at most n eps of the sum of
+    # magnitudes
     n = tokens + out + in_ + k
     with torch.no_grad():
-        size = plain(x.abs(), W.abs(), b.abs(), L.abs(), R.abs(), 1.5).max() * (1 + x.abs().max()) * n * 5
+        size = (
+            plain(x.abs(), W.abs(), b.abs(), L.abs(), R.abs(), 1.5).max()
+            * (1 + x.abs().max())
+            * n
+            * 5
+        )
     for ours, theirs in zip(*results, strict=True):
         assert (ours - theirs).abs().max() <= n * torch.finfo(torch.float32).eps * size
 
 
 def kept(function) -> list[Tensor]:
-    """Every tensor that autograd keeps for backward while `function` runs, those without a storage of their own too."""
+    """Every tensor that autograd keeps for backward while `function` runs, those without a storage
+    of their own too."""
     found: list[Tensor] = []
     with saved_tensors_hooks(lambda t: found.append(t) or t, lambda t: t):
         function()
     return found
 
 
-@pytest.mark.parametrize(("train_left", "train_right"), [(True, True), (True, False), (False, True)])
-def test_keeps_x_only_while_right_trains_and_its_image_only_while_left_trains(train_left, train_right):
+@pytest.mark.parametrize(
+    ("train_left", "train_right"), [(True, True), (True, False), (False, True)]
+)
+def test_keeps_x_only_while_right_trains_and_its_image_only_while_left_trains(
+    train_left, train_right
+):
     x, W, b, L, R = problem(tokens=(64,))
     x.requires_grad_()
     L.requires_grad_(train_left)
@@ -112,7 +131,11 @@ def test_autocast_gives_what_linear_would():
         assert leaf.grad.dtype == torch.float32
     # one bfloat16 rounding of each operand and of the result, over sums of at most 7 + 2 terms
     with torch.no_grad():
-        bound = 12 * torch.finfo(torch.bfloat16).eps * plain(x.abs(), W.abs(), b.abs(), L.abs(), R.abs(), 1.0)
+        bound = (
+            12
+            * torch.finfo(torch.bfloat16).eps
+            * plain(x.abs(), W.abs(), b.abs(), L.abs(), R.abs(), 1.0)
+        )
         assert ((y.float() - plain(x, W, b, L, R, 1.0)).abs() <= bound).all()
 
 
@@ -120,6 +143,8 @@ def test_a_second_derivative_is_refused_not_wrong():
     x, W, b, L, R = problem()
     x.requires_grad_()
     L.requires_grad_()
-    (gradient,) = torch.autograd.grad(low_rank_linear(x, W, b, L, R, 1.0).square().sum(), L, create_graph=True)
+    (gradient,) = torch.autograd.grad(
+        low_rank_linear(x, W, b, L, R, 1.0).square().sum(), L, create_graph=True
+    )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()

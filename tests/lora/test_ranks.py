@@ -1,4 +1,5 @@
-"""Ranks by score: the budget is spent, the sum of scores is the largest, and every scale stays what was asked for."""
+"""Ranks by score: the budget is spent, the sum of scores is the largest, and every scale stays what
+was asked for."""
 
 import itertools
 import math
@@ -20,8 +21,12 @@ from tests.support.models import TOKENS, data_for, llama, photograph, shake, sma
 EPS64 = torch.finfo(torch.float64).eps
 SPELT = {"rho": 2.0, "per_parameter": "yes"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-descending = st.lists(st.integers(0, 9).map(float), max_size=4).map(lambda values: sorted(values, reverse=True))
-offers = st.lists(descending, min_size=1, max_size=3).map(lambda lists: {f"l{i}": v for i, v in enumerate(lists)})
+descending = st.lists(st.integers(0, 9).map(float), max_size=4).map(
+    lambda values: sorted(values, reverse=True)
+)
+offers = st.lists(descending, min_size=1, max_size=3).map(
+    lambda lists: {f"l{i}": v for i, v in enumerate(lists)}
+)
 
 
 def gain(scores: dict[str, list[float]], ranks: dict[str, int]) -> float:
@@ -32,7 +37,9 @@ def best_gain(scores: dict[str, list[float]], budget: float, cost: dict[str, flo
     """The largest sum of scores within the budget, over every choice of ranks."""
     every = itertools.product(*(range(len(values) + 1) for values in scores.values()))
     choices = (dict(zip(scores, choice, strict=True)) for choice in every)
-    return max(gain(scores, ranks) for ranks in choices if sum(ranks[n] * cost[n] for n in ranks) <= budget)
+    return max(
+        gain(scores, ranks) for ranks in choices if sum(ranks[n] * cost[n] for n in ranks) <= budget
+    )
 
 
 @given(offers, st.integers(0, 12))
@@ -51,9 +58,15 @@ def test_a_budget_of_parameters_is_spent_to_within_one_component_of_the_best(sco
     spent = sum(ranks[name] * cost[name] for name in scores)
     assert spent <= budget
     for name, values in scores.items():
-        assert ranks[name] == len(values) or spent + cost[name] > budget, "nothing that fits is left"
+        assert ranks[name] == len(values) or spent + cost[name] > budget, (
+            "nothing that fits is left"
+        )
     best, got = best_gain(scores, budget, cost), gain(scores, ranks)
-    left = [(values[ranks[name]], cost[name]) for name, values in scores.items() if ranks[name] < len(values)]
+    left = [
+        (values[ranks[name]], cost[name])
+        for name, values in scores.items()
+        if ranks[name] < len(values)
+    ]
     if not left:
         assert got == best
         return
@@ -67,7 +80,9 @@ def test_by_parameters_the_greedy_choice_can_miss_the_best_one():
     """A small component of high density takes the room that a large one would have filled."""
     scores, cost = {"small": [2.0], "large": [9.0]}, {"small": 1.0, "large": 9.0}
     assert distribute(scores, 9, cost) == {"small": 1, "large": 0}
-    assert best_gain(scores, 9, cost) - 2.0 == 7.0 < 9.0, "but by less than the component without room"
+    assert best_gain(scores, 9, cost) - 2.0 == 7.0 < 9.0, (
+        "but by less than the component without room"
+    )
 
 
 def test_equal_layers_differ_by_one_at_most_and_the_first_is_preferred():
@@ -82,7 +97,11 @@ def test_cost_turns_the_choice():
 
 @pytest.mark.parametrize(
     ("scores", "message"),
-    [([1.0, 2.0], "a: scores must be in descending"), ([math.nan], "a: scores must be"), ([-1.0], "a: scores must be")],
+    [
+        ([1.0, 2.0], "a: scores must be in descending"),
+        ([math.nan], "a: scores must be"),
+        ([-1.0], "a: scores must be"),
+    ],
 )
 def test_scores_that_mean_nothing_are_refused(scores, message):
     with pytest.raises(ValueError, match=message):
@@ -92,14 +111,27 @@ def test_scores_that_mean_nothing_are_refused(scores, message):
 
 
 def test_the_signal_takes_both_ranks_where_explained_variance_takes_one_each():
-    """Spectra (10, 9, .1) and (1, .1, .01) under equal E|g|^2: 19 is the most that two ranks can catch."""
+    """Spectra (10, 9, .1) and (1, .1, .01) under equal E|g|^2: 19 is the most that two ranks can
+    catch."""
     zero = torch.zeros(3, dtype=torch.float64)
     layers = {
-        name: Statistics(100, zero, torch.tensor(values).double().diag(), None, torch.tensor(values).double().diag())
+        name: Statistics(
+            100,
+            zero,
+            torch.tensor(values).double().diag(),
+            None,
+            torch.tensor(values).double().diag(),
+        )
         for name, values in {"large": [10, 9, 0.1], "small": [1, 0.1, 0.01]}.items()
     }
-    assert distribute({name: variance_scores(s, 3) for name, s in layers.items()}, 2) == {"large": 1, "small": 1}
-    assert distribute({name: signal_scores(s, 3) for name, s in layers.items()}, 2) == {"large": 2, "small": 0}
+    assert distribute({name: variance_scores(s, 3) for name, s in layers.items()}, 2) == {
+        "large": 1,
+        "small": 1,
+    }
+    assert distribute({name: signal_scores(s, 3) for name, s in layers.items()}, 2) == {
+        "large": 2,
+        "small": 0,
+    }
     with pytest.raises(ValueError, match="needs statistics collected"):
         signal_scores(Statistics(1, zero, zero.diag()), 1)
 
@@ -113,13 +145,17 @@ def test_explained_variance_is_a_share_free_of_the_unit(width, unit, seed):
         # an eigenvalue is good to a small multiple of width eps of the largest
         assert abs(sum(scores) - 1) <= 10 * width * EPS64
         assert max(abs(a - b) for a, b in zip(scores, others, strict=True)) <= 40 * width * EPS64
-    assert variance_scores(Statistics(3, stats.mean * 0, stats.second_moment * 0), 2) == [0.0] * min(2, width)
+    assert variance_scores(Statistics(3, stats.mean * 0, stats.second_moment * 0), 2) == [
+        0.0
+    ] * min(2, width)
 
 
 def test_exactly_the_layers_of_rank_0_are_left_alone():
     layer = lambda: nn.Linear(3, 3)
     model = nn.ModuleDict({"up": layer(), "in": nn.ModuleDict({"up": layer(), "x": layer()})})
-    report = lora.attach(model, with_ranks(Config(rank=2, rank_pattern={"x": 0}), {"up": 0, "in.up": 1}))
+    report = lora.attach(
+        model, with_ranks(Config(rank=2, rank_pattern={"x": 0}), {"up": 0, "in.up": 1})
+    )
     assert {name: a.rank for name, a in lora.adapters(model).items()} == {"in.up": 1}
     assert report.skipped == {"up": "rank 0", "in.x": "rank 0"}
     before = photograph(other := nn.Sequential(layer()))
@@ -133,9 +169,13 @@ def test_exactly_the_layers_of_rank_0_are_left_alone():
     ("scheme", "options"),
     [("eva", {}), ("gradient_signal", {}), ("gradient_signal", {"per_parameter": True})],
 )
-def test_ranks_are_shared_out_and_a_saved_adapter_has_them(tmp_path, scheme, options, rank_stabilized):
+def test_ranks_are_shared_out_and_a_saved_adapter_has_them(
+    tmp_path, scheme, options, rank_stabilized
+):
     model, per_parameter, options = llama(), bool(options), {"rho": 2.0} | options
-    config = Config(rank=3, alpha=6.0, scheme=scheme, scheme_options=options, rank_stabilized=rank_stabilized)
+    config = Config(
+        rank=3, alpha=6.0, scheme=scheme, scheme_options=options, rank_stabilized=rank_stabilized
+    )
     report = lora.attach(model, replace(config, rank_pattern={"q_proj": 4}), **data_for(model))
     ranks = {layer.name: layer.rank for layer in report.layers}
     cost = {layer.name: sum(layer.shape) if per_parameter else 1 for layer in report.layers}
@@ -162,11 +202,14 @@ def test_ranks_are_shared_out_and_a_saved_adapter_has_them(tmp_path, scheme, opt
     assert torch.equal(again(TOKENS).logits, model(TOKENS).logits)
     theirs = peft.PeftModel.from_pretrained(llama(), str(tmp_path))(TOKENS).logits
     # float32 sums of at most 48 terms through two blocks of seven layers, outputs below 10
-    assert (theirs - model(TOKENS).logits).abs().max() <= 10 * 14 * 48 * torch.finfo(torch.float32).eps
+    assert (theirs - model(TOKENS).logits).abs().max() <= 10 * 14 * 48 * torch.finfo(
+        torch.float32
+    ).eps
 
 
 def test_a_layer_of_rank_0_is_not_adapted_and_comes_back_so(tmp_path):
-    """Sixteen inputs of equal variance offer shares near 1/16; two explain all that the other reads."""
+    """Sixteen inputs of equal variance offer shares near 1/16; two explain all that the other
+    reads."""
 
     class Two(nn.Module):
         def __init__(self) -> None:
@@ -179,7 +222,10 @@ def test_a_layer_of_rank_0_is_not_adapted_and_comes_back_so(tmp_path):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = Two()
-    original, X = twin(model), torch.linalg.qr(torch.randn(64, 16, generator=torch.Generator().manual_seed(3))).Q
+    original, X = (
+        twin(model),
+        torch.linalg.qr(torch.randn(64, 16, generator=torch.Generator().manual_seed(3))).Q,
+    )
     X = X - X.mean(0)
     config = Config(rank=1, scheme="eva", scheme_options={"rho": 2.0})
     report = lora.attach(model, config, [X])
@@ -193,7 +239,9 @@ def test_a_layer_of_rank_0_is_not_adapted_and_comes_back_so(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["eva", "gradient_signal"])
-@pytest.mark.parametrize("options", [{"rho": rho} for rho in (0.5, math.nan, math.inf, "2", True)] + [SPELT])
+@pytest.mark.parametrize(
+    "options", [{"rho": rho} for rho in (0.5, math.nan, math.inf, "2", True)] + [SPELT]
+)
 def test_bad_options_are_refused_before_the_pass(scheme, options):
     model = small()
     before = photograph(model)
@@ -202,7 +250,10 @@ def test_bad_options_are_refused_before_the_pass(scheme, options):
         raise AssertionError("the data is not read")
         yield
 
-    with pytest.raises(ValueError, match=r"rho must be a finite number of at least 1|per_parameter must be True or F"):
+    with pytest.raises(
+        ValueError,
+        match=r"rho must be a finite number of at least 1|per_parameter must be True or F",
+    ):
         lora.attach(model, Config(scheme=scheme, scheme_options=options), never())
     assert photograph(model) == before
 
@@ -216,7 +267,8 @@ def test_rho_1_moves_no_rank(scheme):
 
 
 def paired(x: torch.Tensor, g: torch.Tensor) -> Statistics:
-    """Statistics of tokens that are every pair of a row of x and a row of g: |g|^2 is independent of x."""
+    """Statistics of tokens that are every pair of a row of x and a row of g: |g|^2 is independent
+    of x."""
     M, weight = x.mT @ x / len(x), g.square().sum(1).mean()
     X, G = x.repeat_interleave(len(g), 0), g.repeat(len(x), 1)
     Q = (G.square().sum(1, keepdim=True) * X).mT @ X / len(X)
@@ -225,19 +277,28 @@ def paired(x: torch.Tensor, g: torch.Tensor) -> Statistics:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
-def test_where_the_gradients_size_says_nothing_of_the_input_the_signal_is_that_size_times_the_spectrum(seed, budget):
+def test_where_the_gradients_size_ignores_the_input_the_signal_is_that_size_times_the_spectrum(
+    seed, budget
+):
     """E|g|^2 lambda_j, the form that assumes as much, shares the ranks out in the same way."""
     rng = torch.Generator().manual_seed(seed)
     normal = lambda *shape: torch.randn(*shape, generator=rng, dtype=torch.float64)
-    tokens = {name: (size * normal(12, 3), normal(4, 2)) for name, size in {"a": 1.0, "b": 2.0}.items()}
+    tokens = {
+        name: (size * normal(12, 3), normal(4, 2)) for name, size in {"a": 1.0, "b": 2.0}.items()
+    }
     stats = {name: paired(*pair) for name, pair in tokens.items()}
     signal = {name: signal_scores(layer, 3) for name, layer in stats.items()}
     assumed = {
-        name: [(g.square().sum(1).mean() * value).item() for value in layer.axes(3, center=False)[0]]
+        name: [
+            (g.square().sum(1).mean() * value).item() for value in layer.axes(3, center=False)[0]
+        ]
         for (name, layer), (_, g) in zip(stats.items(), tokens.values(), strict=True)
     }
     for name, values in signal.items():
-        assert max(abs(a - b) for a, b in zip(values, assumed[name], strict=True)) <= 1000 * EPS64 * values[0]
+        assert (
+            max(abs(a - b) for a, b in zip(values, assumed[name], strict=True))
+            <= 1000 * EPS64 * values[0]
+        )
     assert distribute(signal, budget) == distribute(assumed, budget)
 
 
@@ -252,10 +313,14 @@ def test_the_ranks_of_the_signal_catch_the_most_that_the_budget_can():
         (layer.A.double() @ Q(stats[name]) @ layer.A.double().mT).trace().item()
         for name, layer in lora.adapters(model).items()
     )
-    spectra = {name: torch.linalg.eigvalsh(Q(layer)).flip(0).tolist() for name, layer in stats.items()}
+    spectra = {
+        name: torch.linalg.eigvalsh(Q(layer)).flip(0).tolist() for name, layer in stats.items()
+    }
     offered = {name: spectra[name][: 3 if name == "head" else 4] for name in spectra}
     best = best_gain(offered, 6, dict.fromkeys(offered, 1))
-    assert abs(got / best - 1) <= 100 * torch.finfo(torch.float32).eps, "the rows are cast to float32"
+    assert abs(got / best - 1) <= 100 * torch.finfo(torch.float32).eps, (
+        "the rows are cast to float32"
+    )
 
 
 def Q(stats: Statistics) -> torch.Tensor:

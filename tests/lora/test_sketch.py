@@ -1,4 +1,5 @@
-"""Inputs too wide to keep whole: the sketch is below the truth, its trace exact, its axes nearly the best."""
+"""Inputs too wide to keep whole: the sketch is below the truth, its trace exact, its axes nearly
+the best."""
 
 from typing import Any
 
@@ -24,10 +25,14 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def rows(n: int, power: float, seed: int, rank: int = WIDTH, mean: float = 3.0) -> Tensor:
-    """Of covariance spectrum j^-power in a random frame (the same for all n), `rank` of them, about a mean."""
+    """Of covariance spectrum j^-power in a random frame (the same for all n), `rank` of them, about
+    a mean."""
     frame = torch.linalg.qr(normal(WIDTH, WIDTH, seed=seed)).Q[:, :rank]
     scales = torch.arange(1, rank + 1, dtype=torch.float64) ** (-power / 2)
-    return normal(n, rank, seed=seed + 1) * scales @ frame.mT + mean * normal(WIDTH, seed=seed + 2) / WIDTH**0.5
+    return (
+        normal(n, rank, seed=seed + 1) * scales @ frame.mT
+        + mean * normal(WIDTH, seed=seed + 2) / WIDTH**0.5
+    )
 
 
 def model_of(width: int = WIDTH) -> Any:
@@ -80,7 +85,8 @@ def test_the_sketch_is_below_and_its_error_is_exactly_what_is_missing(power, see
     for sketch, C in pairs:
         assert sketch is not None
         F, top = sketch.factor, torch.linalg.eigvalsh(C)[-1].item()
-        # products of float64 rows: rounding of C, of Omega^T C Omega and of its inverse root, each about width eps
+        # products of float64 rows: rounding of C, of Omega^T C Omega and of its inverse root, each
+        # about width eps
         slack = 10 * WIDTH * EPS64 * top
         assert torch.linalg.eigvalsh(C - F @ F.mT).min() >= -slack
         assert abs(sketch.trace - C.trace().item()) <= WIDTH * slack
@@ -99,26 +105,32 @@ def test_exact_where_the_data_have_fewer_directions_than_the_sketch(rank, seed, 
     ours, exact = gathered(batches, **SKETCHED), gathered(batches)
     count = min(rank, AXES)
     top = exact.axes(1, center)[0].item()
-    assert (ours.axes(count, center)[0] - exact.axes(count, center)[0]).abs().max() <= 10 * WIDTH * EPS64 * top
+    assert (
+        ours.axes(count, center)[0] - exact.axes(count, center)[0]
+    ).abs().max() <= 10 * WIDTH * EPS64 * top
     assert (dense(ours) - exact.covariance).abs().max() <= 10 * WIDTH * EPS64 * top
 
 
-# What a Nystroem sketch of l columns loses in nuclear norm is at most (1 + j/(l - j - 1)) times the tail after j of the
-# spectrum in expectation over a Gaussian test matrix; half of ours is Gaussian, so l = 32. The best j, and 3 for luck.
+# What a Nystroem sketch of l columns loses in nuclear norm is at most (1 + j/(l - j - 1)) times the
+# tail after j of the spectrum in expectation over a Gaussian test matrix; half of ours is Gaussian,
+# so l = 32. The best j, and 3 for luck.
 def most_lost(C: Tensor) -> float:
     l, tail = columns(AXES) // 2, torch.linalg.eigvalsh(C).flip(0)
     return 3 * min((1 + j / (l - j - 1)) * tail[j:].sum().item() for j in range(l - 1))
 
 
 @pytest.mark.parametrize("power", [1.0, 1.5, 2.0])
-@pytest.mark.parametrize("arrangement", ["mixed", "sorted", "first batch tiny", "first batch elsewhere"])
+@pytest.mark.parametrize(
+    "arrangement", ["mixed", "sorted", "first batch tiny", "first batch elsewhere"]
+)
 def test_the_axes_capture_nearly_the_best_whatever_the_first_batch(power, arrangement):
     X = rows(2000, power, 1234)
     if arrangement == "sorted":
         X = X[X[:, 0].argsort()]
     sizes = [3, 997, 1000] if arrangement == "first batch tiny" else [200] * 10
     batches = list(X.split(sizes))
-    if arrangement == "first batch elsewhere":  # only in the 100 directions that the others vary in least
+    # only in the 100 directions that the others vary in least
+    if arrangement == "first batch elsewhere":
         last = torch.linalg.eigh(torch.cov(X[200:].mT)).eigenvectors[:, :100]
         batches[0] = 1e-3 * normal(200, 100, seed=4321) @ last.mT + X.mean(0)
     ours, exact = gathered(batches, **SKETCHED), gathered(batches).covariance
@@ -138,7 +150,9 @@ def test_order_and_split_change_the_captured_variance_only_within_the_error(orde
     gather = lambda batches: gathered(batches, **SKETCHED)
     straight, exact = gather(batches), gathered(batches).covariance
     shuffled = gather([batches[i] for i in order])
-    shards = merged(gather([batches[i] for i in order[:cut]]), gather([batches[i] for i in order[cut:]]))
+    shards = merged(
+        gather([batches[i] for i in order[:cut]]), gather([batches[i] for i in order[cut:]])
+    )
     best = torch.linalg.eigvalsh(exact)[-AXES:].sum().item()
     slack = 10 * WIDTH * EPS64 * best
     for other in (straight, shuffled, shards):
@@ -146,8 +160,13 @@ def test_order_and_split_change_the_captured_variance_only_within_the_error(orde
         assert (other.mean - straight.mean).abs().max() <= 100 * EPS64 * straight.mean.abs().max()
         assert abs(other.variance() / straight.variance() - 1) <= 100 * EPS64
         assert torch.linalg.eigvalsh(exact - dense(other)).min() >= -slack, "still below"
-        # V is the best for F F^T <= C, which is short of C by `error` in the trace, so of the best by no more
-        assert 0 <= best - captured(other.axes(AXES)[1], exact) * best + slack <= other.covariance_sketch.error + slack
+        # V is the best for F F^T <= C, which is short of C by `error` in the trace, so of the best
+        # by no more
+        assert (
+            0
+            <= best - captured(other.axes(AXES)[1], exact) * best + slack
+            <= other.covariance_sketch.error + slack
+        )
         assert captured(other.axes(AXES)[1], exact) >= 0.98
     assert shards.covariance_sketch is not None
     assert len(shards.covariance_sketch.values) == columns(AXES)
@@ -161,7 +180,10 @@ def test_merging_weighs_the_parts_and_needs_one_kind():
     assert exact.weighted_second_moment is not None
     assert whole.weighted_sketch is not None
     F = whole.weighted_sketch.factor
-    for ours, theirs in ((dense(whole), exact.covariance), (F @ F.mT, exact.weighted_second_moment)):
+    for ours, theirs in (
+        (dense(whole), exact.covariance),
+        (F @ F.mT, exact.weighted_second_moment),
+    ):
         assert (ours - theirs).abs().max() <= 10 * WIDTH * EPS64 * theirs.abs().max()
     with pytest.raises(ValueError, match="moment is missing in some parts"):
         merged(part(X), part(X, **SKETCHED))
@@ -172,10 +194,15 @@ def test_narrow_inputs_and_no_axes_stay_exact():
     assert gathered(X, axes=AXES).covariance_sketch is None, "narrower than sketch_above"
     assert gathered(X, sketch_above=10).covariance_sketch is None, "no axes"
     assert gathered(X, axes=9, sketch_above=10).covariance_sketch is not None
-    assert gathered(X, axes=10, sketch_above=10).covariance_sketch is None, "a sketch of 80 columns is no smaller"
+    assert gathered(X, axes=10, sketch_above=10).covariance_sketch is None, (
+        "a sketch of 80 columns is no smaller"
+    )
     with pytest.raises(ValueError, match=r"0: its input is 160 wide, above max_width = 100.*axes="):
         gathered(X, max_width=100)
-    assert gathered(X, max_width=100, **(SKETCHED | {"sketch_above": 100})).covariance_sketch is not None
+    assert (
+        gathered(X, max_width=100, **(SKETCHED | {"sketch_above": 100})).covariance_sketch
+        is not None
+    )
 
 
 def test_what_needs_the_whole_matrix_says_so():
@@ -195,7 +222,9 @@ def test_what_needs_the_whole_matrix_says_so():
         gathered([rows(4, 1.0, 1000)], axes=0)
 
 
-@pytest.mark.parametrize(("bad", "message"), [(torch.nan, "1 entries of its input are NaN"), (1e200, "too large")])
+@pytest.mark.parametrize(
+    ("bad", "message"), [(torch.nan, "1 entries of its input are NaN"), (1e200, "too large")]
+)
 def test_rows_that_are_not_finite_are_refused(bad, message):
     X = rows(20, 1.0, 1000)
     X[3, 4] = bad
@@ -217,7 +246,10 @@ def test_the_schemes_and_scores_are_those_of_the_whole():
     X = rows(1200, 2.0, 1900).split(300)
     ours, exact = gathered(X, "gradient", **SKETCHED), gathered(X, "gradient")
     W = model_of()[0].weight
-    for scheme, matrix in (("eva", exact.covariance), ("gradient_signal", exact.weighted_second_moment)):
+    for scheme, matrix in (
+        ("eva", exact.covariance),
+        ("gradient_signal", exact.weighted_second_moment),
+    ):
         assert matrix is not None
         A = lora.SCHEMES[scheme](W, OUT, stats=ours).A.detach()
         assert (A @ A.mT - torch.eye(OUT)).abs().max() <= 100 * EPS64
@@ -236,7 +268,13 @@ def test_attach_sketches_for_the_most_axes_that_a_layer_can_need(monkeypatch):
         return collect(*args, **keywords)
 
     monkeypatch.setattr("lora.learn.collect", spy)
-    config = Config(rank=1, scheme="eva", scheme_options={"rho": 1.5}, rank_pattern={"0": 2}, target_modules=("0",))
+    config = Config(
+        rank=1,
+        scheme="eva",
+        scheme_options={"rho": 1.5},
+        rank_pattern={"0": 2},
+        target_modules=("0",),
+    )
     model = model_of()
     lora.attach(model, config, [rows(90, 1.0, 1000)], max_batches=1)
     assert seen["axes"] == round(1.5 * 2)

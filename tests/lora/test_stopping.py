@@ -1,4 +1,5 @@
-"""When a pass has seen enough: the estimate against the true loss of populations that can be computed."""
+"""When a pass has seen enough: the estimate against the true loss of populations that can be
+computed."""
 
 import itertools
 import math
@@ -54,24 +55,29 @@ def test_the_estimate_is_the_true_loss_on_average(power, tokens):
     estimate, true = torch.tensor(pairs, dtype=torch.float64).mean(0).tolist()
     difference = torch.tensor([a - b for a, b in pairs])
     error = (difference.std() / math.sqrt(len(pairs))).item()
-    # (2) holds to leading order; the next one is smaller by about the relative noise of a gap, (2 / N)^1/2 over the gap
+    # (2) holds to leading order; the next one is smaller by about the relative noise of a gap, (2 /
+    # N)^1/2 over the gap
     gap = 1 - (AXES / (AXES + 1)) ** power
     assert abs(estimate - true) <= 4 * error + true * math.sqrt(2 / tokens) / gap
     assert true > 0
 
 
 def test_swapping_the_halves_changes_nothing_and_one_half_is_no_estimate():
-    first, second = (gathered(itertools.islice(batches(1.0, 100, seed), 2)) for seed in (1000, 1001))
+    first, second = (
+        gathered(itertools.islice(batches(1.0, 100, seed), 2)) for seed in (1000, 1001)
+    )
     assert capture_loss([first, second], AXES) == capture_loss([second, first], AXES) > 0
     assert capture_loss([first], AXES) == math.inf
-    # A quarter of 1 minus a ratio of two equal sums over AXES axes, of eigenvalues and of v^T C v. Either way a term is
-    # a sum of WIDTH products, relative to the largest eigenvalue at most 1, and each of them is rounded to eps.
+    # A quarter of 1 minus a ratio of two equal sums over AXES axes, of eigenvalues and of v^T C v.
+    # Either way a term is a sum of WIDTH products, relative to the largest eigenvalue at most 1,
+    # and each of them is rounded to eps.
     assert capture_loss([first, first], AXES) <= AXES * WIDTH * torch.finfo(torch.float64).eps
 
 
 @pytest.mark.parametrize("tolerance", [0.03, 0.01])
 def test_a_slow_power_law_is_not_left_too_early(tolerance):
-    """A half of the spectrum's variance beyond the axes; the first look, after two batches, is far off."""
+    """A half of the spectrum's variance beyond the axes; the first look, after two batches, is far
+    off."""
     losses, drawn = [], []
     for seed in range(1000, 1030):
         stats = gathered(batches(0.5, 40, seed), tolerance=tolerance)
@@ -109,9 +115,13 @@ def test_the_worst_layer_decides():
 
 
 def test_a_layer_that_a_half_has_not_seen_is_not_converged():
-    model: Any = nn.ModuleDict({"always": nn.Linear(WIDTH, 1), "even": nn.Linear(WIDTH, 1)}).double()
+    model: Any = nn.ModuleDict(
+        {"always": nn.Linear(WIDTH, 1), "even": nn.Linear(WIDTH, 1)}
+    ).double()
     calls = itertools.count()
-    model.forward = lambda x: model["always"](x) + (model["even"](2 * x) if next(calls) % 2 == 0 else 0)
+    model.forward = lambda x: (
+        model["always"](x) + (model["even"](2 * x) if next(calls) % 2 == 0 else 0)
+    )
     rows = batches(4.0, 200, 1000)
     found = collect(model, ["always", "even"], rows, axes=AXES, tolerance=0.5, max_batches=8)
     assert (found["always"].count, found["even"].count) == (1600, 800), "all eight"
@@ -130,7 +140,9 @@ def test_sums_of_two_halves_are_those_of_all():
 
 def test_wide_inputs_are_judged_by_their_sketches():
     wide = 160
-    mixing = torch.randn(WIDTH, wide, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mixing = torch.randn(
+        WIDTH, wide, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     model: Any = model_of(wide)
     model.forward = lambda x: model[0](x @ mixing)
     rows = list(itertools.islice(batches(1.0, 100, 1000), 4))
@@ -144,7 +156,14 @@ def test_wide_inputs_are_judged_by_their_sketches():
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"axes": None}, {"tolerance": 0.0}, {"tolerance": math.nan}, {"need": "gradient"}, {"tolerance": -1}]
+    "keywords",
+    [
+        {"axes": None},
+        {"tolerance": 0.0},
+        {"tolerance": math.nan},
+        {"need": "gradient"},
+        {"tolerance": -1},
+    ],
 )
 def test_what_a_tolerance_needs(keywords):
     with pytest.raises(ValueError, match="tolerance must be positive, and needs axes and"):

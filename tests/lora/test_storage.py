@@ -19,29 +19,35 @@ from lora import SCHEMES, Config
 from tests.support.models import IDS, TOKENS, data_for, gpt2, llama, photograph, shake, small, twin
 
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
-# PEFT 0.21 reads a property that transformers 5 deprecates, and tells of Conv1D's layout what it then handles.
+# PEFT 0.21 reads a property that transformers 5 deprecates, and tells of Conv1D's layout what it
+# then handles.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*directions asked for:UserWarning"),  # a little model's gradients
+    # a little model's gradients
+    pytest.mark.filterwarnings("ignore:.*directions asked for:UserWarning"),
 ]
 EPS = torch.finfo(torch.float32).eps
 
 
 def adapted(scheme: str = "pissa", build=small, **options: Any):
     model = build()
-    rank = 1 if scheme == "lora_ga" else 3  # it takes 2 r singular pairs, of which the head's gradient has 3
+    # it takes 2 r singular pairs, of which the head's gradient has 3
+    rank = 1 if scheme == "lora_ga" else 3
     lora.attach(model, Config(rank=rank, scheme=scheme, **options), **data_for(model))
     return shake(model)
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below 10."""
+    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below
+    10."""
     assert (ours - theirs).abs().max() <= 10 * 3 * 128 * EPS
 
 
 @every_scheme
-@pytest.mark.parametrize("options", [{}, {"rank_stabilized": True}, {"modules_to_save": ("head",)}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rank_stabilized": True}, {"modules_to_save": ("head",)}], ids=str
+)
 def test_a_round_trip_is_bit_equal_and_trains_on_the_same(tmp_path, scheme, options):
     model = adapted(scheme, **options)
     lora.save(model, tmp_path)
@@ -53,7 +59,9 @@ def test_a_round_trip_is_bit_equal_and_trains_on_the_same(tmp_path, scheme, opti
     assert before == after
     for one in (model, again):
         one(IDS).square().sum().backward()
-    for (name, ours), (_, theirs) in zip(model.named_parameters(), again.named_parameters(), strict=True):
+    for (name, ours), (_, theirs) in zip(
+        model.named_parameters(), again.named_parameters(), strict=True
+    ):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=0, msg=name)
 
 
@@ -83,7 +91,9 @@ def test_stock_peft_loads_transformers_adapters(tmp_path, scheme, build):
 
 
 def test_a_name_that_ends_another_layers_name_is_kept_apart(tmp_path):
-    build = lambda: torch.nn.ModuleDict({"up": torch.nn.Linear(4, 4), "x": torch.nn.ModuleDict({"up": small().up})})
+    build = lambda: torch.nn.ModuleDict(
+        {"up": torch.nn.Linear(4, 4), "x": torch.nn.ModuleDict({"up": small().up})}
+    )
     model = build()
     lora.attach(model, Config(rank=2, target_modules="up"))
     lora.save(model, tmp_path)
@@ -111,7 +121,8 @@ PEFT_OPTIONS = [
 @pytest.mark.parametrize("options", PEFT_OPTIONS, ids=str)
 def test_we_load_what_peft_saves(tmp_path, options):
     theirs = peft.get_peft_model(
-        llama(), peft.LoraConfig(**({"r": 4, "lora_alpha": 6, "target_modules": "all-linear"} | options))
+        llama(),
+        peft.LoraConfig(**({"r": 4, "lora_alpha": 6, "target_modules": "all-linear"} | options)),
     )
     shake(theirs).eval()
     theirs.save_pretrained(str(tmp_path))
@@ -130,7 +141,9 @@ def test_we_load_what_peft_saves(tmp_path, options):
     ],
 )
 def test_a_peft_adapter_of_another_function_is_refused_by_name(tmp_path, options, message):
-    theirs = peft.get_peft_model(llama(), peft.LoraConfig(**({"r": 4, "target_modules": ["q_proj"]} | options)))
+    theirs = peft.get_peft_model(
+        llama(), peft.LoraConfig(**({"r": 4, "target_modules": ["q_proj"]} | options))
+    )
     theirs.save_pretrained(str(tmp_path))
     model = llama()
     before = photograph(model)
@@ -169,7 +182,11 @@ def without_config(folder: Path) -> None:
         (flip_a_bit, ValueError, "damaged, its checksum does not match"),
         (cut_short, ValueError, "damaged or no safetensors file"),
         (as_a_pickle, ValueError, "damaged or no safetensors file"),
-        (without_weights, FileNotFoundError, r"no adapter_model.safetensors .* \(pickled weights are never read\)"),
+        (
+            without_weights,
+            FileNotFoundError,
+            r"no adapter_model.safetensors .* \(pickled weights are never read\)",
+        ),
         (without_config, FileNotFoundError, "no adapter_config.json"),
     ],
 )
@@ -226,7 +243,8 @@ def poison(tensors):
         (add, "holds base_model.model.embed.lora_embedding_A, which belongs to no adapted layer"),
         (
             reshape,
-            r"up: stored are B \(16, 3\) and A \(5, 12\), but rank 3 on this layer needs \(16, 3\) and \(3, 12\)",
+            r"up: stored are B \(16, 3\) and A \(5, 12\), but rank 3 on this layer needs \(16, "
+            r"3\) and \(3, 12\)",
         ),
         (poison, f"{A_UP} has 1 entries that are NaN or infinite"),
     ],
@@ -246,7 +264,9 @@ def test_saved_modules_of_another_shape_are_refused(tmp_path):
     model = small()
     model.head = torch.nn.Linear(12, 5)
     before = photograph(model)
-    with pytest.raises(ValueError, match=r"head.weight has shape \(3, 12\), the model's is \(5, 12\)"):
+    with pytest.raises(
+        ValueError, match=r"head.weight has shape \(3, 12\), the model's is \(5, 12\)"
+    ):
         lora.load(model, tmp_path)
     assert photograph(model) == before
 
@@ -282,7 +302,9 @@ def test_a_value_that_is_not_finite_is_not_saved(tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == good
 
 
-@pytest.mark.parametrize("values", [[torch.inf, -torch.inf], [torch.inf], [torch.nan, 1.0]], ids=str)
+@pytest.mark.parametrize(
+    "values", [[torch.inf, -torch.inf], [torch.inf], [torch.nan, 1.0]], ids=str
+)
 def test_infinities_are_found_even_where_they_cancel_and_large_numbers_are_none(tmp_path, values):
     lora.save(adapted("init_a"), tmp_path)
     largest = torch.finfo(torch.float32).max
@@ -291,7 +313,9 @@ def test_infinities_are_found_even_where_they_cancel_and_large_numbers_are_none(
     lora.load(model, tmp_path)
     assert lora.adapters(model)["up"].A.eq(largest).all()
     edit(lambda tensors: tensors[A_UP][0, : len(values)].copy_(torch.tensor(values)))(tmp_path)
-    with pytest.raises(ValueError, match=rf"{A_UP} has {sum(abs(v) != 1 for v in values)} entries that are NaN"):
+    with pytest.raises(
+        ValueError, match=rf"{A_UP} has {sum(abs(v) != 1 for v in values)} entries that are NaN"
+    ):
         lora.load(small(), tmp_path)
 
 
@@ -306,7 +330,9 @@ def test_a_full_disk_leaves_the_earlier_adapter(tmp_path, monkeypatch):
     monkeypatch.setattr(lora.storage.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         lora.save(shake(model), tmp_path)
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == good, "and no partial file is left"
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == good, (
+        "and no partial file is left"
+    )
 
 
 def save_for_ever(model: torch.nn.Module, folder: Path) -> None:
@@ -316,11 +342,14 @@ def save_for_ever(model: torch.nn.Module, folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_save_killed_at_any_moment_leaves_a_whole_adapter(tmp_path):
-    """A process that saves over and over is killed at 40 moments, and each time the folder loads."""
+    """A process that saves over and over is killed at 40 moments, and each time the folder
+    loads."""
     model = adapted("pissa")
     lora.save(model, tmp_path)
     for moment in range(40):
-        child = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(model, tmp_path))
+        child = multiprocessing.get_context("fork").Process(
+            target=save_for_ever, args=(model, tmp_path)
+        )
         child.start()
         time.sleep(0.02 + 0.0005 * moment)
         child.kill()

@@ -1,4 +1,5 @@
-"""A weight that two modules hold: adapted in one of them alone, and only where that is asked for."""
+"""A weight that two modules hold: adapted in one of them alone, and only where that is asked
+for."""
 
 import json
 from typing import Any
@@ -21,12 +22,15 @@ pytestmark = [
 ]
 EPS = torch.finfo(torch.float32).eps
 either_end = pytest.mark.parametrize(
-    ("target", "other"), [("lm_head", "transformer.wte"), ("transformer.wte", "lm_head")], ids=["head", "embedding"]
+    ("target", "other"),
+    [("lm_head", "transformer.wte"), ("transformer.wte", "lm_head")],
+    ids=["head", "embedding"],
 )
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below 10."""
+    """Equal up to the order of float32 sums of at most 128 terms in three layers, for outputs below
+    10."""
     assert (ours - theirs).abs().max() <= 10 * 3 * 128 * EPS
 
 
@@ -40,7 +44,9 @@ def adapted(target: str, scheme: str = "pissa", **options: Any) -> Any:
 def test_a_tied_layer_is_refused_with_both_names(target, other):
     model = gpt2()
     before = photograph(model)
-    with pytest.raises(ValueError, match=rf"{target} shares its weight with {other}, .* Config\(tie=True\)"):
+    with pytest.raises(
+        ValueError, match=rf"{target} shares its weight with {other}, .* Config\(tie=True\)"
+    ):
         lora.attach(model, Config(rank=2, target_modules=(target,)))
     assert photograph(model) == before
 
@@ -51,7 +57,9 @@ def test_a_data_driven_start_on_a_tied_layer_is_refused_before_the_data_are_read
         yield
 
     with pytest.raises(ValueError, match="lm_head shares its weight"):
-        lora.attach(gpt2(), Config(rank=2, target_modules=("lm_head",), scheme="eva"), batches=unread())
+        lora.attach(
+            gpt2(), Config(rank=2, target_modules=("lm_head",), scheme="eva"), batches=unread()
+        )
 
 
 def test_a_parameter_that_the_model_itself_holds_too_is_a_tie():
@@ -116,12 +124,16 @@ def test_a_merged_model_is_not_tied_again_by_a_save(tmp_path, target, other, kee
     expected = model(TOKENS).logits
     lora.merge(model, keep_base=keep_base)
     before = photograph(model)
-    with pytest.raises(ValueError, match=f"{target} is merged into a weight of its own, but .*tie_word_embeddings"):
+    with pytest.raises(
+        ValueError, match=f"{target} is merged into a weight of its own, but .*tie_word_embeddings"
+    ):
         lora.detach(model)
     assert photograph(model) == before
     model.config.tie_word_embeddings = False
     lora.detach(model)
-    assert all(p.requires_grad for p in model.parameters()), "as before attach, the split weight too"
+    assert all(p.requires_grad for p in model.parameters()), (
+        "as before attach, the split weight too"
+    )
     model.save_pretrained(tmp_path)
     again: Any = GPT2LMHeadModel.from_pretrained(tmp_path)
     close(again(TOKENS).logits, expected)
@@ -145,7 +157,9 @@ def test_ours_and_peft_s_adapters_of_a_tied_layer_load(tmp_path, target, other):
     assert torch.equal(again(TOKENS).logits, model(TOKENS).logits)
     theirs: Any = peft.PeftModel.from_pretrained(gpt2(), str(tmp_path / "ours"))
     close(theirs(TOKENS).logits, model(TOKENS).logits)
-    theirs = shake(peft.get_peft_model(gpt2(), peft.LoraConfig(r=2, target_modules=[target]))).eval()
+    theirs = shake(
+        peft.get_peft_model(gpt2(), peft.LoraConfig(r=2, target_modules=[target]))
+    ).eval()
     theirs.save_pretrained(str(tmp_path / "theirs"))
     ours = gpt2()
     lora.load(ours, tmp_path / "theirs")
@@ -153,7 +167,9 @@ def test_ours_and_peft_s_adapters_of_a_tied_layer_load(tmp_path, target, other):
 
 
 def test_an_adapter_that_peft_tied_at_both_ends_is_refused(tmp_path):
-    peft.get_peft_model(llama(), peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(str(tmp_path))
+    peft.get_peft_model(llama(), peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(
+        str(tmp_path)
+    )
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"ensure_weight_tying": True}))
     with pytest.raises(ValueError, match="ensure_weight_tying = True is not supported"):

@@ -41,16 +41,21 @@ def gathered(batches: list[dict[str, Tensor]], **keywords: Any) -> Statistics:
 
 def moments(stats: Statistics) -> dict[str, Tensor]:
     sketches = {"C": stats.covariance_sketch, "Q": stats.weighted_sketch}
-    wholes = {"M": stats.moment, "G": stats.gradient, "Q": stats.weighted_second_moment, "mean": stats.mean}
+    wholes = {
+        "M": stats.moment,
+        "G": stats.gradient,
+        "Q": stats.weighted_second_moment,
+        "mean": stats.mean,
+    }
     dense = {name: s.factor @ s.factor.mT for name, s in sketches.items() if s is not None}
     return dense | {name: value for name, value in wholes.items() if value is not None}
 
 
 @settings(max_examples=40)
 @given(
-    counts=st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=2, max_size=4).filter(
-        lambda rows: any(map(any, rows))
-    ),
+    counts=st.lists(
+        st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=2, max_size=4
+    ).filter(lambda rows: any(map(any, rows))),
     masked=st.booleans(),
     wide=st.booleans(),
     seed=st.integers(1000, 2000),
@@ -73,19 +78,26 @@ def test_a_token_of_weight_two_is_the_token_twice(counts, masked, wide, seed):
     a, b = moments(ours), moments(theirs)
     assert a.keys() == b.keys() == ({"C", "Q", "G", "mean"} if wide else {"M", "Q", "G", "mean"})
     for name in a:
-        # the same sums in another order, of at most 36 products; a sketch of them loses some more, as in its own test
-        assert (a[name] - b[name]).abs().max() <= 10 * width * EPS64 * b[name].abs().max().clamp(min=EPS64), name
+        # the same sums in another order, of at most 36 products; a sketch of them loses some more,
+        # as in its own test
+        assert (a[name] - b[name]).abs().max() <= 10 * width * EPS64 * b[name].abs().max().clamp(
+            min=EPS64
+        ), name
 
 
 @given(scale=st.sampled_from([1e-6, 0.5, 1e6]), seed=st.integers(1000, 2000))
 def test_the_unit_of_the_weights_matters_to_the_count_alone(scale, seed):
-    batches = [{"x": normal(2, 6, WIDTH, seed=seed + i), "w": normal(2, 6, seed=-seed - i).abs()} for i in range(3)]
+    batches = [
+        {"x": normal(2, 6, WIDTH, seed=seed + i), "w": normal(2, 6, seed=-seed - i).abs()}
+        for i in range(3)
+    ]
     one = gathered(batches, weights=lambda batch: batch["w"])
     other = gathered(batches, weights=lambda batch: scale * batch["w"])
     assert abs(other.count / one.count / scale - 1) <= 100 * EPS64
     for name, value in moments(one).items():
         assert (moments(other)[name] - value).abs().max() <= 1000 * EPS64 * value.abs().max(), name
-    # the axes of what was seen, whatever the count: not the random ones of "fewer tokens than directions"
+    # the axes of what was seen, whatever the count: not the random ones of "fewer tokens than
+    # directions"
     W = model_of()[0].weight
     A, B = (lora.SCHEMES["eva"](W, 3, stats=stats).A for stats in (one, other))
     assert (A.mT @ A - B.mT @ B).abs().max() <= 1e-6
@@ -105,7 +117,9 @@ def test_float32_rows_keep_their_accuracy_and_a_token_of_weight_zero_may_be_anyt
 
 
 def test_a_pooled_layer_counts_every_row_once():
-    model: Any = nn.ModuleDict({"token": nn.Linear(WIDTH, 2), "pooled": nn.Linear(WIDTH, 2)}).double()
+    model: Any = nn.ModuleDict(
+        {"token": nn.Linear(WIDTH, 2), "pooled": nn.Linear(WIDTH, 2)}
+    ).double()
     model.forward = lambda x, w: (model["token"](x), model["pooled"](x.mean(1)))
     batch = {"x": normal(2, 3, WIDTH), "w": torch.full((2, 3), 2.0)}
     found = collect(model, ["token", "pooled"], [batch], weights=lambda batch: batch["w"])
@@ -115,8 +129,14 @@ def test_a_pooled_layer_counts_every_row_once():
 @pytest.mark.parametrize(
     ("w", "message"),
     [
-        (torch.tensor([[1.0, -1, 1], [1, 1, 1]]), "weights must be finite and not negative, got 1 that are not"),
-        (torch.tensor([[1.0, torch.nan, 1], [torch.inf, 1, 1]]), "not negative, got 2 that are not"),
+        (
+            torch.tensor([[1.0, -1, 1], [1, 1, 1]]),
+            "weights must be finite and not negative, got 1 that are not",
+        ),
+        (
+            torch.tensor([[1.0, torch.nan, 1], [torch.inf, 1, 1]]),
+            "not negative, got 2 that are not",
+        ),
         (torch.ones(3), r"weights must have shape \(2, 3\) like the mask, got \(3,\)"),
         (torch.ones(3, 2), r"weights must have shape \(2, 3\) like the mask, got \(3, 2\)"),
         (torch.zeros(2, 3), "0: no token counts, the masks and weights exclude them all"),

@@ -10,29 +10,49 @@ from hypothesis import strategies as st
 from loralab.claims import Check, Claim, Measured, Verdict, Within, combine, judge
 
 ends = st.integers(-6, 6).map(float)
-points = [x / 2 for x in range(-14, 15)]  # finer than the ends, so that every open piece holds a point
-criteria = st.tuples(ends | st.just(-math.inf), ends | st.just(math.inf)).filter(lambda e: e[0] <= e[1])
+# finer than the ends, so that every open piece holds a point
+points = [x / 2 for x in range(-14, 15)]
+criteria = st.tuples(ends | st.just(-math.inf), ends | st.just(math.inf)).filter(
+    lambda e: e[0] <= e[1]
+)
 withins = criteria.map(lambda e: Within(*e))
-measurements = st.lists(ends, min_size=3, max_size=3).map(sorted).map(lambda e: Measured(e[1], e[0], e[2]))
+measurements = (
+    st.lists(ends, min_size=3, max_size=3).map(sorted).map(lambda e: Measured(e[1], e[0], e[2]))
+)
 verdicts = st.lists(st.sampled_from(Verdict), min_size=1)
 
 
 def accepted(criterion: Within, measured: Measured) -> set[bool]:
-    """Whether each possible truth, a point of the measured interval, is accepted: the definition, point by point."""
-    return {criterion.low <= x <= criterion.high for x in points if measured.low <= x <= measured.high}
+    """Whether each possible truth, a point of the measured interval, is accepted: the definition,
+    point by point."""
+    return {
+        criterion.low <= x <= criterion.high for x in points if measured.low <= x <= measured.high
+    }
 
 
 @given(withins, measurements)
 def test_a_verdict_says_what_is_true_of_every_point_of_the_interval(criterion, measured):
     truths = accepted(criterion, measured)
-    wanted = Verdict.INCONCLUSIVE if len(truths) == 2 else Verdict.HOLDS if True in truths else Verdict.REFUTED
+    wanted = (
+        Verdict.INCONCLUSIVE
+        if len(truths) == 2
+        else Verdict.HOLDS
+        if True in truths
+        else Verdict.REFUTED
+    )
     assert judge(criterion, measured) == wanted
 
 
 @given(withins, measurements, ends, ends)
 def test_a_narrower_interval_never_overturns_a_decided_verdict(criterion, measured, a, b):
-    low, high = max(measured.low, min(a, measured.value)), min(measured.high, max(b, measured.value))
-    before, after = judge(criterion, measured), judge(criterion, Measured(measured.value, low, high))
+    low, high = (
+        max(measured.low, min(a, measured.value)),
+        min(measured.high, max(b, measured.value)),
+    )
+    before, after = (
+        judge(criterion, measured),
+        judge(criterion, Measured(measured.value, low, high)),
+    )
     assert before in (after, Verdict.INCONCLUSIVE)
 
 
@@ -45,13 +65,20 @@ def test_a_wider_criterion_is_never_harder_to_meet(criterion, measured, below, a
 
 @given(withins, measurements)
 def test_a_change_of_sign_changes_no_verdict(criterion, measured):
-    mirrored = judge(Within(-criterion.high, -criterion.low), Measured(-measured.value, -measured.high, -measured.low))
+    mirrored = judge(
+        Within(-criterion.high, -criterion.low),
+        Measured(-measured.value, -measured.high, -measured.low),
+    )
     assert mirrored == judge(criterion, measured)
 
 
 @given(ends)
 def test_a_value_on_the_bound_is_accepted(x):
-    assert judge(Within(high=x), Measured(x, x, x)) == judge(Within(low=x), Measured(x, x, x)) == Verdict.HOLDS
+    assert (
+        judge(Within(high=x), Measured(x, x, x))
+        == judge(Within(low=x), Measured(x, x, x))
+        == Verdict.HOLDS
+    )
 
 
 @given(verdicts, st.randoms(use_true_random=False))

@@ -55,7 +55,9 @@ def test_a_changed_verdict_is_an_error(checkout, run):
 def test_the_reduced_size_may_leave_a_claim_open_but_not_decide_it_otherwise(checkout, run):
     family = checkout / "proxies/fake.py"
     known = family.read_text()
-    straddling = known.replace('"F2": [spread(x)]', '"F2": [Measured(2, 1, 3)]').replace("Check,", "Check, Measured,")
+    straddling = known.replace('"F2": [spread(x)]', '"F2": [Measured(2, 1, 3)]').replace(
+        "Check,", "Check, Measured,"
+    )
     family.write_text(straddling)
     assert run("loralab", "reproduce", "--quick").returncode == 0
     done = run("loralab", "reproduce")
@@ -90,7 +92,8 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     done = run("loralab", "ledger")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: the run store holds no run at the default size for F1, F2; `make reproduce` makes them.\n"
+        "error: the run store holds no run at the default size for F1, F2; `make reproduce` makes "
+        "them.\n"
     )
     run("loralab", "reproduce")
     assert run("loralab", "ledger").returncode == 0
@@ -112,7 +115,9 @@ def test_runs_and_report_go_where_the_user_says(checkout, run, tmp_path_factory)
     assert not (checkout / "runs").exists()
 
 
-@pytest.mark.parametrize("arguments", [["claim"], ["claims", "--jason"], ["reproduce", "--quick", "yes"]])
+@pytest.mark.parametrize(
+    "arguments", [["claim"], ["claims", "--jason"], ["reproduce", "--quick", "yes"]]
+)
 def test_a_wrong_flag_ends_with_code_2(run, arguments):
     done = run("loralab", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -125,22 +130,32 @@ def test_a_store_that_cannot_be_used_is_one_line(checkout, run, command):
     (checkout / "runs/loralab.sqlite").write_text("my thesis " * 100)
     done = run("loralab", command)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: cannot use the run store {checkout}/runs/loralab.sqlite: file is not a database.\n"
+    assert (
+        done.stderr
+        == f"error: cannot use the run store {checkout}/runs/loralab.sqlite: file is not a "
+        "database.\n"
+    )
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("program", [["loralab", "reproduce"], ["fake"]], ids=["reproduce", "proxy"])
+@pytest.mark.parametrize(
+    "program", [["loralab", "reproduce"], ["fake"]], ids=["reproduce", "proxy"]
+)
 def test_an_interrupt_ends_with_one_line_and_code_130(checkout, start, program, jobs):
     family, log = checkout / "proxies/fake.py", checkout / "computed.log"
     family.write_text(family.read_text().replace("draws: int = 4", "draws: int = 400"))
     log.touch()
     child = start(*program, PAUSE="0.1", LORALAB_JOBS=str(jobs))
-    while len({line.split()[-1] for line in log.read_text().splitlines()}) < jobs:  # till every worker is at work
+    # till every worker is at work
+    while len({line.split()[-1] for line in log.read_text().splitlines()}) < jobs:
         time.sleep(0.05)
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the program and all that it started
+    # as a terminal does: to the program and all that it started
+    os.killpg(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert err.splitlines()[-1] == "interrupted: what had finished is kept and will not be run again."
+    assert (
+        err.splitlines()[-1] == "interrupted: what had finished is kept and will not be run again."
+    )
     assert "Traceback" not in err
 
 

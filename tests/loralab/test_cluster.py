@@ -1,4 +1,5 @@
-"""Cells on a Ray cluster of this machine: nothing is lost with a node, a worker or the driver, nothing done twice."""
+"""Cells on a Ray cluster of this machine: nothing is lost with a node, a worker or the driver,
+nothing done twice."""
 
 import os
 import signal
@@ -38,7 +39,9 @@ def nodes() -> Iterator[Cluster]:
     """A head that computes nothing, for the driver, and two nodes of one core."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # where the nodes find tests.support
-        made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+        made = Cluster(
+            initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False}
+        )
         for _ in range(2):
             made.add_node(num_cpus=1, **NODE)
         yield made
@@ -47,7 +50,9 @@ def nodes() -> Iterator[Cluster]:
 
 @pytest.fixture
 def memo(tmp_path: Path, nodes: Cluster) -> Memo:
-    return Memo(Store(tmp_path / "test.sqlite"), "family", "code", compute=cluster.ray(str(nodes.address)))
+    return Memo(
+        Store(tmp_path / "test.sqlite"), "family", "code", compute=cluster.ray(str(nodes.address))
+    )
 
 
 @pytest.fixture
@@ -70,7 +75,9 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
 
 
 def gone(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", f"{pid}"], capture_output=True, text=True, check=False).stdout
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", f"{pid}"], capture_output=True, text=True, check=False
+    ).stdout
     return state.strip()[:1] in ("", "Z")
 
 
@@ -87,19 +94,24 @@ def test_a_node_that_dies_takes_only_its_cell(memo, log, nodes, capfd):
     thread.join()
     assert {i for i, _ in begun(log)} == set(range(8))
     again = len(begun(log)) - 8
-    assert again <= 1, "a node of one core had one cell at work, and what was stored is not done again"
+    assert again <= 1, (
+        "a node of one core had one cell at work, and what was stored is not done again"
+    )
     out, err = capfd.readouterr()
     assert out == ""
     assert [line for line in err.splitlines() if not line.startswith("family: slow:")] == [
         "slow: a worker or its node died, a cell is done again"
     ] * again
     memo.compute = cluster.ray(UNREACHABLE)
-    assert memo.map(slow, cells(log, 8)) == [i * i for i in range(8)], "a second map needs no cluster"
+    assert memo.map(slow, cells(log, 8)) == [i * i for i in range(8)], (
+        "a second map needs no cluster"
+    )
     assert not ray.is_initialized()
 
 
 def test_a_result_that_dies_with_its_node_is_computed_again(nodes, log):
-    """Both cells have run on the one node, and the driver has fetched the first result alone when the node dies."""
+    """Both cells have run on the one node, and the driver has fetched the first result alone when
+    the node dies."""
     while len(nodes.worker_nodes) > 1:
         nodes.remove_node(next(iter(nodes.worker_nodes)))
     results = cluster.ray(nodes.address)(large, dict(enumerate(cells(log, 2))))
@@ -110,7 +122,10 @@ def test_a_result_that_dies_with_its_node_is_computed_again(nodes, log):
     nodes.remove_node(node, allow_graceful=False)
     nodes.add_node(num_cpus=1, **NODE)
     second = next(results)
-    assert sorted((i, value[-1], len(value)) for i, _, value in (first, second)) == [(0, 0, 10**6), (1, 1, 10**6)]
+    assert sorted((i, value[-1], len(value)) for i, _, value in (first, second)) == [
+        (0, 0, 10**6),
+        (1, 1, 10**6),
+    ]
     assert [i for i, _ in begun(log)].count(first[0]) == 1
     assert [i for i, _ in begun(log)].count(second[0]) == 2
     assert list(results) == []
@@ -141,7 +156,8 @@ def test_a_failure_that_cannot_be_sent_is_told_in_words(memo, log):
 
 
 def test_no_more_is_sent_than_there_is_room_for(nodes, log, monkeypatch):
-    """Every core has a cell, and BACKLOG of them wait: the rest is with the driver, which may end at any time."""
+    """Every core has a cell, and BACKLOG of them wait: the rest is with the driver, which may end
+    at any time."""
     sent: list[int] = []
     room: list[int] = []  # at every look, since a node that died before may be counted for a while
     look = cluster._room
@@ -165,9 +181,12 @@ def test_no_more_is_sent_than_there_is_room_for(nodes, log, monkeypatch):
 
 
 def test_a_node_with_other_code_is_refused(memo, log, monkeypatch):
-    monkeypatch.setattr(cluster, "_code", lambda function: ("tests/support/cluster_trials.py", "0" * 16))
+    monkeypatch.setattr(
+        cluster, "_code", lambda function: ("tests/support/cluster_trials.py", "0" * 16)
+    )
     with pytest.raises(
-        ValueError, match=r"the code of tests/support/cluster_trials.py on the node .* is not the driver's"
+        ValueError,
+        match=r"the code of tests/support/cluster_trials.py on the node .* is not the driver's",
     ):
         memo.map(slow, cells(log, 1))
     assert begun(log) == []
@@ -178,17 +197,24 @@ def test_a_node_without_the_code_is_refused(memo, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     from elsewhere import cell  # type: ignore[import-not-found]
 
-    with pytest.raises(ValueError, match=r"the node .* cannot import .* No module named 'elsewhere'"):
+    with pytest.raises(
+        ValueError, match=r"the node .* cannot import .* No module named 'elsewhere'"
+    ):
         memo(cell)
-    monkeypatch.setattr(cluster, "_cell", cell)  # as on a node where this project is not installed at all
-    with pytest.raises(ValueError, match=r"^loralab is not installed on a node .*: .*No module named 'elsewhere'$"):
+    # as on a node where this project is not installed at all
+    monkeypatch.setattr(cluster, "_cell", cell)
+    with pytest.raises(
+        ValueError, match=r"^loralab is not installed on a node .*: .*No module named 'elsewhere'$"
+    ):
         memo(slow, i=0, log=str(tmp_path))
 
 
 def test_what_no_node_can_run_is_refused(memo, nodes, log):
     for cpus, gpus in ((1, 1.0), (2, 0.0)):
         memo.compute = cluster.ray(nodes.address, cpus, gpus)
-        with pytest.raises(ValueError, match=r"no node of the Ray cluster at .* has the room that a cell needs"):
+        with pytest.raises(
+            ValueError, match=r"no node of the Ray cluster at .* has the room that a cell needs"
+        ):
             memo.map(slow, cells(log, 1))
 
 
@@ -221,12 +247,16 @@ def test_a_driver_that_ends_keeps_what_had_finished_and_its_cells_end(memo, log,
         err = child.communicate(timeout=60)[1]
     if end == signal.SIGINT:
         assert child.returncode == 130
-        assert err.splitlines()[-1] == "interrupted: what had finished is kept and will not be run again."
+        assert (
+            err.splitlines()[-1]
+            == "interrupted: what had finished is kept and will not be run again."
+        )
         assert "Traceback" not in err
     wait_for(lambda: all(gone(worker) for _, worker in begun(log)))
     before = begun(log)
     assert len(before) < 40
-    ended = 5 - 2 - 1  # of five that had begun, a core is at work on each of two, and one may be on its way
+    # of five that had begun, a core is at work on each of two, and one may be on its way
+    ended = 5 - 2 - 1
     assert memo.map(slow, cells(log, ended)) == [0, 1]
     assert begun(log) == before, "they were in the store"
 
@@ -240,7 +270,10 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path, log, capfd, mo
         if silent:
             server.listen()
         memo = Memo(Store(tmp_path / "test.sqlite"), "family", "code", compute=cluster.ray(address))
-        with pytest.raises(ValueError, match=f"^no Ray cluster answers at {address}; start one by `ray start --head`"):
+        with pytest.raises(
+            ValueError,
+            match=f"^no Ray cluster answers at {address}; start one by `ray start --head`",
+        ):
             memo.map(slow, cells(log, 1))
     assert capfd.readouterr() == ("", "")
 
@@ -253,7 +286,10 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path, log, capfd, mo
         ({"address": ":6379"}, "host:port, got ':6379'"),
         ({"cpus_per_cell": 0}, "at least one core, got cpus_per_cell 0"),
         ({"gpus_per_cell": -1.0}, "got gpus_per_cell -1.0"),
-        ({"gpus_per_cell": 1.5}, "a share of one GPU or a whole number of them, got gpus_per_cell 1.5"),
+        (
+            {"gpus_per_cell": 1.5},
+            "a share of one GPU or a whole number of them, got gpus_per_cell 1.5",
+        ),
         ({"gpus_per_cell": float("nan")}, "got gpus_per_cell nan"),
     ],
     ids=str,

@@ -1,4 +1,5 @@
-"""The fingerprint of a run's code: it changes when, and only when, code does that the run depends on."""
+"""The fingerprint of a run's code: it changes when, and only when, code does that the run depends
+on."""
 
 import shutil
 from pathlib import Path
@@ -51,7 +52,9 @@ def fingerprint(project: Path) -> str:
 
 
 def test_the_closure_is_what_is_imported_directly_or_not(project):
-    found = {file.relative_to(project).as_posix() for file in code.closure(project / "proxies/one.py")}
+    found = {
+        file.relative_to(project).as_posix() for file in code.closure(project / "proxies/one.py")
+    }
     assert found == NEEDED
 
 
@@ -73,7 +76,9 @@ def test_a_file_that_changes_its_name_counts(project):
     assert len({before, renamed, fingerprint(project)}) == 3
 
 
-def test_the_same_code_in_another_folder_has_the_same_fingerprint(project, tmp_path_factory, monkeypatch):
+def test_the_same_code_in_another_folder_has_the_same_fingerprint(
+    project, tmp_path_factory, monkeypatch
+):
     before, elsewhere = fingerprint(project), tmp_path_factory.mktemp("elsewhere") / "copy"
     shutil.copytree(project, elsewhere)
     monkeypatch.setattr(code, "ROOT", elsewhere)

@@ -10,7 +10,19 @@ from loralab.claims import Check, Claim, Measured, Verdict, Within
 from loralab.ledger import Row, as_markdown, as_table, as_text, cell, inserted, rows_of
 from loralab.store import Run
 
-KEYS = ["id", "statement", "source", "predicted", "measured", "low", "high", "criterion", "verdict", "expected", "run"]
+KEYS = [
+    "id",
+    "statement",
+    "source",
+    "predicted",
+    "measured",
+    "low",
+    "high",
+    "criterion",
+    "verdict",
+    "expected",
+    "run",
+]
 ONE = Claim("X1", "One | holds.", "derived", (Check("0", Within(high=1)),))
 TWO = Claim(
     "X2",
@@ -22,7 +34,9 @@ SMALL, LARGE, UNSURE = Measured(0.5, 0.25, 0.75), Measured(5, 4, 6), Measured(1,
 
 
 def run(evidence: dict) -> Run:
-    return Run("0123456789abcdef", "x", "claims", {}, "code", {}, "now", 1.0, {"measured": evidence})
+    return Run(
+        "0123456789abcdef", "x", "claims", {}, "code", {}, "now", 1.0, {"measured": evidence}
+    )
 
 
 def test_rows_carry_the_evidence_of_a_run():
@@ -42,7 +56,9 @@ def test_rows_carry_the_evidence_of_a_run():
         ((None, None), None, False, 0, False),
     ],
 )
-def test_a_row_knows_its_verdict_and_what_is_not_as_declared(measured, verdict, complete, surprises, contradicted):
+def test_a_row_knows_its_verdict_and_what_is_not_as_declared(
+    measured, verdict, complete, surprises, contradicted
+):
     row = Row(TWO, measured)
     assert (row.verdict, row.complete, len(row.surprises)) == (verdict, complete, surprises)
     assert row.contradicted == contradicted
@@ -54,7 +70,12 @@ def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
     twins = Claim("X3", "Twins.", "derived", (Check("0", Within(high=1)),) * 2)
     assert Row(twins, (SMALL, LARGE)).deciding == (twins.checks[1], LARGE)
     assert Row(twins, (SMALL, SMALL)).deciding == (twins.checks[0], SMALL)
-    unsure = Claim("X4", "Open.", "derived", (ONE.checks[0], Check("0", Within(high=1), "", Verdict.INCONCLUSIVE)))
+    unsure = Claim(
+        "X4",
+        "Open.",
+        "derived",
+        (ONE.checks[0], Check("0", Within(high=1), "", Verdict.INCONCLUSIVE)),
+    )
     assert Row(unsure, (SMALL, UNSURE)).deciding == (unsure.checks[1], UNSURE)
 
 
@@ -62,9 +83,18 @@ def test_json_has_the_promised_keys():
     records = json.loads(as_text([Row(ONE, (SMALL,), "0123"), Row(TWO, (None, None))]))
     assert [list(record) for record in records] == [KEYS, KEYS]
     assert records[0] | {"statement": ""} == {
-        "id": "X1", "statement": "", "source": "derived", "predicted": "0", "measured": 0.5, "low": 0.25, "high": 0.75,
-        "criterion": "<= 1", "verdict": "holds", "expected": "holds", "run": "0123",
-    }  # fmt: skip
+        "id": "X1",
+        "statement": "",
+        "source": "derived",
+        "predicted": "0",
+        "measured": 0.5,
+        "low": 0.25,
+        "high": 0.75,
+        "criterion": "<= 1",
+        "verdict": "holds",
+        "expected": "holds",
+        "run": "0123",
+    }
     assert [records[1][key] for key in ("measured", "low", "high", "verdict", "run")] == [None] * 5
     assert records[1]["expected"] == "holds under conditions"
 
@@ -95,12 +125,21 @@ def test_people_see_every_check_of_every_claim():
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table([Row(ONE, (SMALL,)), Row(TWO, (UNSURE, None))]))
     text = console.export_text()
-    for words in ("One | holds.", "0.5 [0.25, 0.75]", "- narrow", "1 [0, 2]", "inconclusive", "not measured"):
+    for words in (
+        "One | holds.",
+        "0.5 [0.25, 0.75]",
+        "- narrow",
+        "1 [0, 2]",
+        "inconclusive",
+        "not measured",
+    ):
         assert words in text
 
 
 def test_brackets_in_a_claim_are_words_not_colours():
-    claim = Claim("X4", "Start [bold] at [red]A.", "derived", (Check("[0]", Within(high=1), "in [a, b]"),) * 2)
+    claim = Claim(
+        "X4", "Start [bold] at [red]A.", "derived", (Check("[0]", Within(high=1), "in [a, b]"),) * 2
+    )
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table([Row(claim, (SMALL, SMALL))]))
     text = console.export_text()

@@ -47,7 +47,8 @@ def pid(i: int) -> int:
 
 def threads(i: int) -> list[int]:
     del i
-    torch.mm(torch.ones(300, 300), torch.ones(300, 300))  # libraries may choose their threads at first use
+    # libraries may choose their threads at first use
+    torch.mm(torch.ones(300, 300), torch.ones(300, 300))
     return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
 
 
@@ -106,7 +107,9 @@ def test_what_finished_before_a_failure_is_kept(memo, log, monkeypatch):
 
 
 def test_a_result_that_is_no_number_is_refused_by_name(memo, jobs):
-    with pytest.raises(ValueError, match=r"family: undefined with \{'i': 3\} gave a result that cannot be recorded"):
+    with pytest.raises(
+        ValueError, match=r"family: undefined with \{'i': 3\} gave a result that cannot be recorded"
+    ):
         memo.map(undefined, [{"i": i} for i in range(5)])
 
 
@@ -129,7 +132,8 @@ def threads():
     torch.mm(torch.ones(300, 300), torch.ones(300, 300))
     return torch.get_num_threads()
 torch.set_num_threads(2)
-print(Memo(Store(Path({str(tmp_path / "test.sqlite")!r})), "family", "code")(threads), torch.get_num_threads())
+store = Store(Path({str(tmp_path / "test.sqlite")!r}))
+print(Memo(store, "family", "code")(threads), torch.get_num_threads())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 2\n"
@@ -173,7 +177,9 @@ def test_a_lost_worker_is_one_line_for_people(run, checkout):
     family.write_text(family.read_text().replace("    time.sleep(", deadly))
     done = run("fake", LORALAB_JOBS="2")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: a worker was killed while cells of number ran")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: a worker was killed while cells of number ran"
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -187,7 +193,9 @@ def workers(checkout: Path) -> set[str]:
 
 
 def alive(pid: str) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False
+    ).stdout
     return state.strip()[:1] not in ("", "Z")
 
 
@@ -200,7 +208,10 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_killed_run_goes_on_where_it_was_and_its_workers_end(checkout, start, run, jobs):
-    arguments, variables = ("fake", "--draws", "8", "--json"), {"LORALAB_JOBS": jobs, "PAUSE": "0.15"}
+    arguments, variables = (
+        ("fake", "--draws", "8", "--json"),
+        {"LORALAB_JOBS": jobs, "PAUSE": "0.15"},
+    )
     for finished in (2, 4):
         child = start(*arguments, **variables)
         wait_for(lambda: len(logged(checkout)) >= finished)  # noqa: B023
@@ -209,13 +220,16 @@ def test_a_killed_run_goes_on_where_it_was_and_its_workers_end(checkout, start, 
             pass
         wait_for(lambda: not any(map(alive, workers(checkout))), seconds=20)
     assert run(*arguments, **variables).returncode == 0
-    at_work = 2 * int(jobs)  # a kill interrupts as many cells as run at once, and one result may be on its way
+    # a kill interrupts as many cells as run at once, and one result may be on its way
+    at_work = 2 * int(jobs)
     assert set(logged(checkout)) == set(range(8))
     assert len(logged(checkout)) <= 8 + 2 * at_work
 
 
 def test_two_processes_share_one_store(checkout, start):
-    children = [start("fake", "--draws", "6", "--json", PAUSE="0.2", LORALAB_JOBS="2") for _ in range(2)]
+    children = [
+        start("fake", "--draws", "6", "--json", PAUSE="0.2", LORALAB_JOBS="2") for _ in range(2)
+    ]
     (out, err), (other_out, other_err) = (child.communicate(timeout=60) for child in children)
     assert [child.returncode for child in children] == [0, 0]
     assert out == other_out

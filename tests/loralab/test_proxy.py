@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pytest
 
-KEYS = ["id", "statement", "source", "predicted", "measured", "low", "high", "criterion", "verdict", "expected", "run"]
+KEYS = [
+    "id",
+    "statement",
+    "source",
+    "predicted",
+    "measured",
+    "low",
+    "high",
+    "criterion",
+    "verdict",
+    "expected",
+    "run",
+]
 
 
 def computed(checkout: Path) -> int:
@@ -71,7 +83,9 @@ def test_json_is_the_whole_output(run):
 def test_a_second_run_computes_nothing_and_says_the_same(checkout, run):
     first, second = run("fake"), run("fake")
     assert (second.stdout, computed(checkout)) == (first.stdout, 4)
-    (checkout / "proxies/fake.py").write_text((checkout / "proxies/fake.py").read_text() + "# edited\n")
+    (checkout / "proxies/fake.py").write_text(
+        (checkout / "proxies/fake.py").read_text() + "# edited\n"
+    )
     run("fake")
     assert computed(checkout) == 8, "other code runs anew"
 
@@ -90,7 +104,9 @@ def test_quick_is_a_size_from_which_other_flags_depart(checkout, run):
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")
+    }
 
 
 def test_figures_are_the_same_bytes_again_and_stand_beside_another_store(checkout, run):
@@ -131,4 +147,6 @@ def test_missing_evidence_is_refused(checkout, run):
     family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": []'))
     done = run("fake")
     assert done.returncode == 1
-    assert "fake declares the checks {'F1': 1, 'F2': 1} but measured {'F1': 1, 'F2': 0}" in done.stderr
+    assert (
+        "fake declares the checks {'F1': 1, 'F2': 1} but measured {'F1': 1, 'F2': 0}" in done.stderr
+    )

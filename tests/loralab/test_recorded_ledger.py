@@ -16,7 +16,9 @@ def test_the_page_shows_the_ledger():
 
 def test_the_ledger_holds_the_claims_as_declared():
     declared = {
-        claim.id: (claim.statement, claim.source, str(claim.expected)) for proxy in proxies() for claim in proxy.claims
+        claim.id: (claim.statement, claim.source, str(claim.expected))
+        for proxy in proxies()
+        for claim in proxy.claims
     }
     assert {r["id"]: (r["statement"], r["source"], r["expected"]) for r in RECORDS} == declared
 

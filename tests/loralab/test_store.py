@@ -1,4 +1,5 @@
-"""The run store: whole runs or none, whatever kills the writer, and one clear sentence when it cannot be used."""
+"""The run store: whole runs or none, whatever kills the writer, and one clear sentence when it
+cannot be used."""
 
 import json
 import os
@@ -58,12 +59,18 @@ def test_a_writer_killed_at_any_moment_leaves_every_finished_run_and_no_part_of_
         assert writer.stdout.readline() == "open\n"
         time.sleep(rng.uniform(0, 0.2))
         os.kill(writer.pid, signal.SIGKILL)
-        said = [line.strip() for line in writer.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
+        said = [
+            line.strip()
+            for line in writer.communicate()[0].splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
         promised |= set(said)
         moments.add(len(said))
         kept = sound_keys(path)
         assert promised <= kept, "a run that put() gave back is in the store"
-        assert len(kept) <= len(promised) + round + 1, "and at most the one that was being written besides"
+        assert len(kept) <= len(promised) + round + 1, (
+            "and at most the one that was being written besides"
+        )
     assert len(moments) > 2, "the kills fell on different moments"
 
 
@@ -75,17 +82,25 @@ import os, sqlite3
 connect = sqlite3.connect
 def deadly(*arguments, **options):
     connection = connect(*arguments, **options)
-    connection.set_trace_callback(lambda sql: sql.startswith({statement!r}) and os.kill(os.getpid(), 9))
+    connection.set_trace_callback(
+        lambda sql: sql.startswith({statement!r}) and os.kill(os.getpid(), 9)
+    )
     return connection
 sqlite3.connect = deadly
 """
-    writer = subprocess.run([sys.executable, "-c", killer + WRITER, str(path), "0"], capture_output=True, check=False)
+    writer = subprocess.run(
+        [sys.executable, "-c", killer + WRITER, str(path), "0"], capture_output=True, check=False
+    )
     assert (writer.returncode, writer.stdout) == (-signal.SIGKILL, b"open\n")
     assert sound_keys(path) == {kept.key}
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -103,8 +118,14 @@ def test_the_order_of_a_configuration_does_not_matter(config):
 
 
 def test_every_part_of_a_key_counts():
-    parts = [("f", "n", {"a": 1}, "c"), ("g", "n", {"a": 1}, "c"), ("f", "m", {"a": 1}, "c"),
-             ("f", "n", {"a": 2}, "c"), ("f", "n", {"a": 1}, "d"), ("f", "n", {"a": "1"}, "c")]  # fmt: skip
+    parts = [
+        ("f", "n", {"a": 1}, "c"),
+        ("g", "n", {"a": 1}, "c"),
+        ("f", "m", {"a": 1}, "c"),
+        ("f", "n", {"a": 2}, "c"),
+        ("f", "n", {"a": 1}, "d"),
+        ("f", "n", {"a": "1"}, "c"),
+    ]
     assert len({run_key(*part) for part in parts}) == len(parts)
 
 
@@ -125,7 +146,9 @@ def test_a_second_run_under_one_key_replaces_the_first(path):
 
 @pytest.mark.parametrize("result", [float("nan"), {"x": [1.0, float("inf")]}, {"x": object()}])
 def test_what_json_cannot_hold_is_refused_by_name(path, result):
-    with pytest.raises(ValueError, match=r"^f: cell with \{'seed': 3\} gave a result that cannot be recorded"):
+    with pytest.raises(
+        ValueError, match=r"^f: cell with \{'seed': 3\} gave a result that cannot be recorded"
+    ):
         Store(path).put("f", "cell", {"seed": 3}, "c", 0.0, result)
     assert Store(path).get(run_key("f", "cell", {"seed": 3}, "c")) is None
 
@@ -135,7 +158,8 @@ def test_a_locked_store_is_waited_for_and_then_named(path, monkeypatch):
     store, holder = Store(path), sqlite3.connect(path)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(
-        StoreError, match=r"cannot use the run store .*test\.sqlite: another process has kept it locked"
+        StoreError,
+        match=r"cannot use the run store .*test\.sqlite: another process has kept it locked",
     ):
         store.put("f", "n", {}, "c", 0.0, 1)
     holder.rollback()
@@ -158,7 +182,8 @@ def test_a_full_disk_is_said_and_loses_nothing(path, monkeypatch):
 
     def full(*arguments, **options):
         connection = connect(*arguments, **options)
-        connection.execute("PRAGMA max_page_count = 3")  # SQLite then answers as it does on a full disk
+        # SQLite then answers as it does on a full disk
+        connection.execute("PRAGMA max_page_count = 3")
         return connection
 
     with monkeypatch.context() as patch:
@@ -188,21 +213,32 @@ def test_a_lock_that_cannot_be_made_is_said(path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    with pytest.raises(StoreError, match=r"cannot lock the run store .*: Permission denied"), Store(path).lock("f"):
+    with (
+        pytest.raises(StoreError, match=r"cannot lock the run store .*: Permission denied"),
+        Store(path).lock("f"),
+    ):
         pass
 
 
 def test_the_second_to_ask_for_a_family_waits_and_says_so(path, capfd):
-    holder = f"from pathlib import Path; from loralab.store import Store\nwith Store(Path({str(path)!r})).lock('f'):\n"
+    holder = (
+        "from pathlib import Path; from loralab.store import Store\n"
+        f"with Store(Path({str(path)!r})).lock('f'):\n"
+    )
     holder += "    print('held', flush=True); input()"
-    child = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert child.stdout is not None
     child.stdout.readline()
     with Store(path).lock("g"):
         assert capfd.readouterr().err == "", "another family is free"
     os.kill(child.pid, signal.SIGSTOP)
     waiter = subprocess.Popen(
-        [sys.executable, "-c", holder.replace("input()", "")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", holder.replace("input()", "")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert waiter.stderr is not None
     assert waiter.stderr.readline() == f"waiting: another process is running f on {path}.\n"
@@ -212,7 +248,8 @@ def test_the_second_to_ask_for_a_family_waits_and_says_so(path, capfd):
 
 
 def test_processes_that_make_a_store_at_once_wait_for_each_other(tmp_path):
-    """Without a wait of its own one start in hundreds found the new file locked: here six make each of forty."""
+    """Without a wait of its own one start in hundreds found the new file locked: here six make each
+    of forty."""
 
     def make(path: Path, number: int) -> int:
         if (child := os.fork()) == 0:

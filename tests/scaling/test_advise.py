@@ -1,4 +1,5 @@
-"""`loralab advise`: every number against a dense computation of its own, the rules against the ledger, the command."""
+"""`loralab advise`: every number against a dense computation of its own, the rules against the
+ledger, the command."""
 
 import json
 from dataclasses import replace
@@ -36,7 +37,11 @@ class Net(nn.Module):
 
     def __init__(self, bend: bool = True) -> None:
         super().__init__()
-        self.up, self.bend, self.down = nn.Linear(6, 8), nn.Tanh() if bend else nn.Identity(), nn.Linear(8, 3)
+        self.up, self.bend, self.down = (
+            nn.Linear(6, 8),
+            nn.Tanh() if bend else nn.Identity(),
+            nn.Linear(8, 3),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(self.bend(self.up(x)))
@@ -59,12 +64,15 @@ def data(count: int = 4, tokens: int = 40, dtype: torch.dtype = DEEP) -> list[di
     made = []
     for k in range(count):
         x = 0.5 + size * torch.randn(tokens + k, 6, generator=rng, dtype=DEEP)
-        made.append({"x": x.to(dtype), "y": torch.randn(tokens + k, 3, generator=rng, dtype=DEEP).to(dtype)})
+        made.append(
+            {"x": x.to(dtype), "y": torch.randn(tokens + k, 3, generator=rng, dtype=DEEP).to(dtype)}
+        )
     return made
 
 
 class Tokens:
-    """Inputs x (n, in) and gradients g = n dL/dh (n, out) of one layer on some batches, by plain autograd."""
+    """Inputs x (n, in) and gradients g = n dL/dh (n, out) of one layer on some batches, by plain
+    autograd."""
 
     def __init__(self, model: Net, layer: str, batches: list[dict[str, Tensor]]) -> None:
         x, g = [], []
@@ -95,8 +103,8 @@ class Tokens:
         return self.g.T @ self.x / len(self.x)
 
 
-# Float64 throughout: what differs is the order of sums and the angle of an eigenvector, eps over the relative gap of
-# neighbouring eigenvalues, here 1e-2 at the least. Measured 2e-13.
+# Float64 throughout: what differs is the order of sums and the angle of an eigenvector, eps over
+# the relative gap of neighbouring eigenvalues, here 1e-2 at the least. Measured 2e-13.
 NEAR: Any = {"rel": 1e-10, "abs": 1e-12}
 
 
@@ -137,12 +145,17 @@ def test_the_signal_is_a_share_of_the_gradient_optimum(looked):
 
 def test_a_random_start_expects_its_share():
     [layer] = sample.look(net(), ["up"], data(), squares)
-    draws = torch.linalg.qr(torch.randn(4000, 6, RANK, generator=torch.Generator().manual_seed(0), dtype=DEEP)).Q
+    draws = torch.linalg.qr(
+        torch.randn(4000, 6, RANK, generator=torch.Generator().manual_seed(0), dtype=DEEP)
+    ).Q
     shares = []
     for fitted, judge in (layer.halves, layer.halves[::-1]):
         Q, best = judge.weighted_second_moment, fitted.signal_axes(RANK)[1]
         assert Q is not None
-        shares.append(torch.einsum("nir,ij,njr->n", draws, Q, draws) / torch.einsum("ir,ij,jr->", best, Q, best))
+        shares.append(
+            torch.einsum("nir,ij,njr->n", draws, Q, draws)
+            / torch.einsum("ir,ij,jr->", best, Q, best)
+        )
     mean = torch.stack(shares).mean(0)
     assert abs(mean.mean() - signal(layer, RANK)[2]) < 4 * mean.std() / len(mean) ** 0.5
 
@@ -151,7 +164,8 @@ def test_which_factor_to_freeze_is_the_theorys_from_dense_moments(looked):
     layer, even, odd, every = looked
     [found] = diagnose([layer], lora.Config(rank=RANK, target_modules=(layer.name,)))
     expected = which_to_freeze(every.M, every.g.T @ every.g, (even.G, odd.G), RANK)
-    # The same formula divides by eigenvalues down to 1e-3 of the largest, of H and of M: eps times both, and sums.
+    # The same formula divides by eigenvalues down to 1e-3 of the largest, of H and of M: eps times
+    # both, and sums.
     assert found.tune_b == pytest.approx(expected.tune_b, rel=1e-8)
     assert found.tune_a == pytest.approx(expected.tune_a, rel=1e-8)
     assert found.sign == pytest.approx(expected.sign, rel=1e-8)
@@ -163,15 +177,24 @@ def test_layers_are_of_every_kind_and_depth():
     def module(out: int) -> nn.Module:
         return nn.Linear(8, out, device="meta")
 
-    layers = {f"block.{k}.{name}": module(out) for k in range(6) for name, out in (("q", 8), ("up", sample.WIDE + 1))}
-    layers |= {"block.0.table": nn.Embedding(4, 8), "vast": module(sample.WIDEST + 1), "pooler": module(8)}
+    layers = {
+        f"block.{k}.{name}": module(out)
+        for k in range(6)
+        for name, out in (("q", 8), ("up", sample.WIDE + 1))
+    }
+    layers |= {
+        "block.0.table": nn.Embedding(4, 8),
+        "vast": module(sample.WIDEST + 1),
+        "pooler": module(8),
+    }
     assert sample.sampled(layers) == ["block.1.q", "block.3.up", "block.4.q", "pooler"]
     with pytest.raises(ValueError, match="no layer can be looked at"):
         sample.sampled({"vast": layers["vast"], "table": layers["block.0.table"]})
 
 
 def plain(model: Net, scale: float) -> Any:
-    """The squared error of the adapted net as a function of all that is trained, in one vector, from plain products."""
+    """The squared error of the adapted net as a function of all that is trained, in one vector,
+    from plain products."""
     shapes = [(8, RANK), (RANK, 6), (3, RANK), (RANK, 8)]
 
     def loss(theta: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -199,14 +222,23 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
     line.leave()
     loss = plain(net(), config.alpha / RANK)
     layers = lora.adapters(model).values()
-    theta = torch.cat([factor.detach().flatten() for layer in layers for factor in (layer.B, layer.A)])
+    theta = torch.cat(
+        [factor.detach().flatten() for layer in layers for factor in (layer.B, layer.A)]
+    )
     [g] = torch.autograd.grad(loss(theta.requires_grad_(), batch), theta)
     H: Any = torch.autograd.functional.hessian(lambda theta: loss(theta, batch), theta)
-    rate = torch.cat([torch.full_like(f, r).flatten() for layer in layers for f, r in ((layer.B, ratio), (layer.A, 1))])
+    rate = torch.cat(
+        [
+            torch.full_like(f, r).flatten()
+            for layer in layers
+            for f, r in ((layer.B, ratio), (layer.A, 1))
+        ]
+    )
     clipped = g / max(1, g.norm().item() / config.clip)
     d = -rate * clipped / (clipped.abs() + 1e-8)  # the first step of Adam with its epsilon
     slope, c = -(g @ d).item(), (d @ H @ d).item()
-    assert found.slope == pytest.approx(slope, rel=1e-9)  # torch adds 1e-6 to the norm that it clips by
+    # torch adds 1e-6 to the norm that it clips by
+    assert found.slope == pytest.approx(slope, rel=1e-9)
 
     def fourth(e: Tensor) -> float:
         e = e.clone().requires_grad_()
@@ -215,7 +247,8 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
             [value] = torch.autograd.grad(value, e, create_graph=True)
         return value.item()
 
-    e = min(rates.REACH * found.loss / slope, slope / (2 * c))  # at most so far the difference reaches
+    # at most so far the difference reaches
+    e = min(rates.REACH * found.loss / slope, slope / (2 * c))
     grid = torch.linspace(-e, e, 21, dtype=DEEP)
     error = e**2 / 12 * max(abs(fourth(value)) for value in grid)  # Taylor's remainder
     assert error < 0.2 * c, "the difference reaches too far, or the test shows nothing"
@@ -224,7 +257,8 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
 
 
 def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
-    """Without tanh, in B alone (the first step leaves A), the squared error of one adapted layer is a quadratic."""
+    """Without tanh, in B alone (the first step leaves A), the squared error of one adapted layer is
+    a quadratic."""
     config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
     line = rates.Line(config, adapted(False, config), batch, squares)
     found = rates.bound_on(line)
@@ -242,7 +276,8 @@ def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
         optimizer.step()
         after.append(squares(model, batch).item() - before.item())
     assert after[0] < 0 < after[1]
-    # A parabola: 1 % beyond as much above as 1 % short is below, but for the term of second order, 1 %.
+    # A parabola: 1 % beyond as much above as 1 % short is below, but for the term of second order,
+    # 1 %.
     assert -after[0] / after[1] == pytest.approx(1, abs=0.05)
 
 
@@ -258,18 +293,25 @@ def test_a_line_that_no_gradient_begins_is_refused_and_leaves_no_trace():
 
 def test_a_straight_loss_has_no_bound():
     config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
-    line = rates.Line(config, adapted(False, config), batch, lambda model, batch: 9 + model(batch["x"]).mean())
+    line = rates.Line(
+        config, adapted(False, config), batch, lambda model, batch: 9 + model(batch["x"]).mean()
+    )
     assert rates.bound_on(line).bound is None
 
 
 def test_the_rate_foretold_is_the_theorys_power_of_the_reference():
     config = Config()
     assert rates.predicted(config, "init_a", 384) == config.lr, "the reference is the default run"
-    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(config.lr / 2, rel=1e-12)  # n^-1/2
-    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(config.lr / 4, rel=1e-12)  # n^-1
-    assert rates.predicted(replace(config, rank=32), "init_a", 384) == pytest.approx(config.lr, rel=1e-12)
+    # n^-1/2
+    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(config.lr / 2, rel=1e-12)
+    # n^-1
+    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(config.lr / 4, rel=1e-12)
+    assert rates.predicted(replace(config, rank=32), "init_a", 384) == pytest.approx(
+        config.lr, rel=1e-12
+    )
     stable = replace(config, rank=32, rank_stabilized=True)
-    assert rates.predicted(stable, "init_a", 384) == pytest.approx(config.lr / 2**0.5, rel=1e-12)  # (s r)^-1/2
+    # (s r)^-1/2
+    assert rates.predicted(stable, "init_a", 384) == pytest.approx(config.lr / 2**0.5, rel=1e-12)
     assert rates.predicted(stable, "eva", 384) == config.lr, "no power of the rank is known for eva"
     assert rates.predicted(replace(config, optimizer="scaled_sgd"), "init_a", 384) is None
 
@@ -286,17 +328,25 @@ def test_a_frozen_a_spares_the_inputs_of_the_layers():
     assert (found.trained, found.parameters, found.optimizer) == (trained, 4 * trained, 8 * trained)
     assert found.base == 4 * base
     assert costs.memory(model, batch, squares, 2.0).kept == 2 * found.kept
-    assert all(p.requires_grad for layer in lora.adapters(model).values() for _, p in layer.trained())
+    assert all(
+        p.requires_grad for layer in lora.adapters(model).values() for _, p in layer.trained()
+    )
 
 
 def test_a_start_is_timed_by_the_batches_of_the_run():
     assert costs.Start(a_batch=2.0, solve=3.0, batches=50).whole == 103
-    assert costs.start(net(), Config(rank=RANK).adapter(), data(), squares, 50).batches == 0, "init_a looks at none"
-    assert costs.start(net(), Config(rank=RANK, scheme="eva").adapter(), data(), squares, 50).batches == 50
+    assert costs.start(net(), Config(rank=RANK).adapter(), data(), squares, 50).batches == 0, (
+        "init_a looks at none"
+    )
+    assert (
+        costs.start(net(), Config(rank=RANK, scheme="eva").adapter(), data(), squares, 50).batches
+        == 50
+    )
 
 
 def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
-    """Its own are longer than those that are looked at, by more than the number of examples where texts are padded."""
+    """Its own are longer than those that are looked at, by more than the number of examples where
+    texts are padded."""
     few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
     ticks = iter(range(100))
     monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
@@ -364,7 +414,8 @@ def test_every_rule_rests_on_claims_of_the_ledger():
     assert sweep(1e-3) == [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]
 
 
-# --- the command ----------------------------------------------------------------------------------------------
+# --- the command
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +427,9 @@ given = partial(without_store, "advice.json")
 
 
 def trace(model: nn.Module) -> list[Any]:
-    modules = [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
+    modules = [
+        (m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()
+    ]
     return [modules, [(name, p.requires_grad, p.grad) for name, p in model.named_parameters()]]
 
 
@@ -389,7 +442,10 @@ def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))
     config = Config(model=str(model), train=train, test=test, batch=8, rank=RANK)
     job = ready(config)
-    before, state = trace(job.loaded.model), {k: v.clone() for k, v in job.loaded.model.state_dict().items()}
+    before, state = (
+        trace(job.loaded.model),
+        {k: v.clone() for k, v in job.loaded.model.state_dict().items()},
+    )
     if fails:
         monkeypatch.setattr(rates, "curvature", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -413,7 +469,9 @@ def test_a_classifier_gets_advice_that_can_be_scored(model, tmp_path, capsys):
     assert [c["choice"] for c in found["recommendation"] if c["choice"] == "rates"]
     assert found["starts"]["eva"]["batches"] == 8, "a run would look at all 64 examples"
     assert command.run(given(model, tmp_path, "--batch", "64")) == 0
-    assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 1, "all at once"
+    assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 1, (
+        "all at once"
+    )
     said = capsys.readouterr().out
     assert "recommendation" in said
     assert str(tmp_path / "advice.json") in said
@@ -424,9 +482,17 @@ def test_a_language_model_gets_advice_too(tmp_path, capsys):
     llama().save_pretrained(tmp_path)
     (tmp_path / "train.jsonl").write_text(rows(32))
     (tmp_path / "test.jsonl").write_text(rows(4))
-    flags = {"task": "causal_lm", "model": tmp_path, "train": tmp_path / "train.jsonl", "test": tmp_path / "test.jsonl"}
+    flags = {
+        "task": "causal_lm",
+        "model": tmp_path,
+        "train": tmp_path / "train.jsonl",
+        "test": tmp_path / "test.jsonl",
+    }
     flags |= {"batch": 8, "length": 12, "rank": 2, "batches": 2}
-    assert command.run([part for name, value in flags.items() for part in (f"--{name}", str(value))]) == 0
+    assert (
+        command.run([part for name, value in flags.items() for part in (f"--{name}", str(value))])
+        == 0
+    )
     said = capsys.readouterr().out
     assert "14 layers looked at, on 2 batches" in said  # seven kinds at two depths
     assert "coin" not in said, "no head is new here"

@@ -1,4 +1,5 @@
-"""`loralab finetune` on a tiny model: what a run leaves behind, and that it is what stock PEFT computes."""
+"""`loralab finetune` on a tiny model: what a run leaves behind, and that it is what stock PEFT
+computes."""
 
 import json
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_a_run_learns_and_leaves_adapter_predictions_metrics_and_curves(model, t
     assert (folder / "metrics.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's, about transformers
+# of PEFT's, about transformers
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_stock_peft_computes_the_predictions_of_the_run(model, tmp_path):
     import peft
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -47,7 +49,9 @@ def test_stock_peft_computes_the_predictions_of_the_run(model, tmp_path):
     assert call(arguments(model, tmp_path, "--scheme", "pissa", steps=5)) == 0
     folder = tmp_path / "run"
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    texts = [json.loads(line)["text"] for line in (tmp_path / "test.jsonl").read_text().splitlines()]
+    texts = [
+        json.loads(line)["text"] for line in (tmp_path / "test.jsonl").read_text().splitlines()
+    ]
     base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
     stock = peft.PeftModel.from_pretrained(base, str(folder / "adapter")).eval()
     tokens = AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")
@@ -55,7 +59,9 @@ def test_stock_peft_computes_the_predictions_of_the_run(model, tmp_path):
         logits = stock(**tokens).logits
     expected = torch.tensor([row["logits"] for row in rows])
     # 200 roundings of float32 on the way, each of at most eps times values of order |logits|.
-    assert (logits - expected).abs().max() <= 200 * torch.finfo(torch.float32).eps * expected.abs().max().clamp_min(1)
+    assert (logits - expected).abs().max() <= 200 * torch.finfo(
+        torch.float32
+    ).eps * expected.abs().max().clamp_min(1)
 
 
 LEARNING = ("--lr", "0.01", "--batch", "16")
@@ -80,7 +86,8 @@ def write(folder: Path, rows: dict[str, list[dict]]) -> None:
 def test_classes_are_learnt(steady, tmp_path):
     assert call(arguments(steady, tmp_path, *LEARNING, steps=40)) == 0
     before, after = scores(tmp_path)
-    # 12 sentences, half of each class, which one word tells: all right, where guessing gets 6 +- 1.7.
+    # 12 sentences, half of each class, which one word tells: all right, where guessing gets 6 +-
+    # 1.7.
     assert after["accuracy"] == after["f1"] == after["matthews"] == 1.0
     assert before["accuracy"] < 0.9
 
@@ -88,8 +95,16 @@ def test_classes_are_learnt(steady, tmp_path):
 def test_numbers_are_learnt_as_a_regression(steady, tmp_path):
     given = arguments(steady, tmp_path, *LEARNING, steps=40)
     value = {"colour": 1.5, "number": 0}  # as JSON has them: the whole one is an integer
-    data = {name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))}
-    write(tmp_path, {n: [{"text": r["text"], "label": value[r["label"]]} for r in some] for n, some in data.items()})
+    data = {
+        name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))
+    }
+    write(
+        tmp_path,
+        {
+            n: [{"text": r["text"], "label": value[r["label"]]} for r in some]
+            for n, some in data.items()
+        },
+    )
     assert call(given) == 0
     before, after = scores(tmp_path)
     # To tell nothing is to say the mean: an error of (1.5 / 2)^2 = 0.56, and no correlation.
@@ -99,8 +114,13 @@ def test_numbers_are_learnt_as_a_regression(steady, tmp_path):
 
 def test_of_a_pair_the_second_sentence_is_read_too(steady, tmp_path):
     given = arguments(steady, tmp_path, *LEARNING, "--columns", "first", "text", "label", steps=40)
-    data = {name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))}
-    write(tmp_path, {name: [{"first": "the a of", **row} for row in some] for name, some in data.items()})
+    data = {
+        name: sentences(count, seed) for name, count, seed in (("train", 64, 0), ("test", 12, 1))
+    }
+    write(
+        tmp_path,
+        {name: [{"first": "the a of", **row} for row in some] for name, some in data.items()},
+    )
     assert call(given) == 0
     before, after = scores(tmp_path)
     assert after["accuracy"] == 1.0 > before["accuracy"]  # the first sentence is always the same
@@ -119,26 +139,42 @@ def test_wrong_labels_are_one_sentence(model, tmp_path, capsys, case):
     train, test, expected = WRONG_LABELS[case]
     given = arguments(model, tmp_path)
     write(
-        tmp_path, {n: [{"text": "red", "label": label} for label in s] for n, s in (("train", train), ("test", test))}
+        tmp_path,
+        {
+            n: [{"text": "red", "label": label} for label in s]
+            for n, s in (("train", train), ("test", test))
+        },
     )
     assert call(given) == 2
     assert expected in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("names", [("number", "colour"), ("good", "bad")], ids=["of these classes", "of others"])
+@pytest.mark.parametrize(
+    "names", [("number", "colour"), ("good", "bad")], ids=["of these classes", "of others"]
+)
 def test_a_head_that_knows_the_classes_is_kept_in_its_own_order(model, tmp_path, names):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    base = AutoModelForSequenceClassification.from_pretrained(model, id2label=dict(enumerate(names)))
+    base = AutoModelForSequenceClassification.from_pretrained(
+        model, id2label=dict(enumerate(names))
+    )
     with torch.no_grad():
-        base.classifier.weight.mul_(50)  # so sure of itself that one small step changes no prediction
+        # so sure of itself that one small step changes no prediction
+        base.classifier.weight.mul_(50)
     base.save_pretrained(tmp_path / "base")
     AutoTokenizer.from_pretrained(model).save_pretrained(tmp_path / "base")
     assert call(arguments(tmp_path / "base", tmp_path, "--lr", "1e-6", steps=1)) == 0
-    rows = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
-    texts = [json.loads(line)["text"] for line in (tmp_path / "test.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
+    texts = [
+        json.loads(line)["text"] for line in (tmp_path / "test.jsonl").read_text().splitlines()
+    ]
     with torch.no_grad():
-        logits = base.eval()(**AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")).logits
+        logits = base.eval()(
+            **AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")
+        ).logits
     found = torch.tensor([row["logits"] for row in rows])
     kept = (found - logits).abs().max() < 1e-2 * logits.abs().max()
     assert kept == (names == ("number", "colour"))

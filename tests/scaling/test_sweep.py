@@ -38,7 +38,10 @@ def given(model, tmp_path, monkeypatch):
 def stored(tmp_path: Path) -> dict[str, tuple[str, str]]:
     """When each cell was finished and what it came to, by its key."""
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
-        return {key: (when, what) for key, when, what in connection.execute("SELECT key, finished, result FROM runs")}
+        return {
+            key: (when, what)
+            for key, when, what in connection.execute("SELECT key, finished, result FROM runs")
+        }
 
 
 @pytest.fixture
@@ -60,11 +63,23 @@ def test_a_sweep_leaves_its_report_and_is_never_repeated(given, tmp_path, capsys
     given = ["--schemes", "init_a", "eva", f"peft:{tmp_path / 'vera.json'}", *given]
     assert run(given) == 0
     told = capsys.readouterr().out
-    assert all(name in told for name in ("init_a", "eva", "vera", "void", "try lower rates", "One seed alone"))
-    names = ["differences.png", "method_comparison", "rates.png", "report.json", "report.md", "sweep.json"]
+    assert all(
+        name in told
+        for name in ("init_a", "eva", "vera", "void", "try lower rates", "One seed alone")
+    )
+    names = [
+        "differences.png",
+        "method_comparison",
+        "rates.png",
+        "report.json",
+        "report.md",
+        "sweep.json",
+    ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     exported = sorted((tmp_path / "out" / "method_comparison").glob("*.json"))
-    methods = [json.loads(file.read_text())["run_info"]["peft_config"]["peft_type"] for file in exported]
+    methods = [
+        json.loads(file.read_text())["run_info"]["peft_config"]["peft_type"] for file in exported
+    ]
     assert methods == ["LORA", "LORA", "VERA"], "eva, init_a, vera"
     report, cells = json.loads((tmp_path / "out" / "report.json").read_text()), stored(tmp_path)
     assert len(report["runs"]) == len(cells) == 3 * 2
@@ -100,7 +115,10 @@ def test_a_run_that_diverges_is_a_result(given, tmp_path, capsys):
     given[at] = "1e30"
     assert run(["--schemes", "init_a", *given]) == 0
     assert "1 of 2 runs diverged (1 at 1e+30" in capsys.readouterr().out
-    assert sorted("diverged" in json.loads(result) for _, result in stored(tmp_path).values()) == [False, True]
+    assert sorted("diverged" in json.loads(result) for _, result in stored(tmp_path).values()) == [
+        False,
+        True,
+    ]
 
 
 def test_a_killed_sweep_goes_on_where_it_was(given, tmp_path):
@@ -122,7 +140,9 @@ def test_a_killed_sweep_goes_on_where_it_was(given, tmp_path):
     assert run(given) == 0
     after = stored(tmp_path)
     assert len(after) == 4
-    assert all(after[key] == finished[key] for key in finished), "what had finished was not run again"
+    assert all(after[key] == finished[key] for key in finished), (
+        "what had finished was not run again"
+    )
 
 
 def _count(tmp_path: Path) -> int:
@@ -133,7 +153,10 @@ def _count(tmp_path: Path) -> int:
 
 
 WRONG = {
-    "an unknown scheme": (("--schemes", "init_a", "evaa"), "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'?"),
+    "an unknown scheme": (
+        ("--schemes", "init_a", "evaa"),
+        "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'?",
+    ),
     "no method": (("--schemes",), "the grid is empty: name schemes or methods"),
     "no seed": (("--seeds",), "the grid is empty: seeds has no value"),
     "an unknown flag": (("--scheme-grid", "eva"), "unknown flag --scheme-grid"),
@@ -141,8 +164,14 @@ WRONG = {
         ("--executor", "ray", "--address", "127.0.0.1:1"),
         "no Ray cluster answers at 127.0.0.1:1",
     ),
-    "data that are not there": (("--train", "nowhere.jsonl"), "there is no data file nowhere.jsonl"),
-    "a file that is not there": (("nowhere.yaml",), "cannot read the sweep nowhere.yaml: No such file or directory"),
+    "data that are not there": (
+        ("--train", "nowhere.jsonl"),
+        "there is no data file nowhere.jsonl",
+    ),
+    "a file that is not there": (
+        ("nowhere.yaml",),
+        "cannot read the sweep nowhere.yaml: No such file or directory",
+    ),
 }
 
 
@@ -167,7 +196,9 @@ def test_a_folder_of_something_else_is_left_alone(given, tmp_path, capsys):
     assert "holds another sweep; choose another --out" in capsys.readouterr().err
 
 
-def test_a_store_that_cannot_be_written_ends_the_sweep_before_it_begins(given, tmp_path, no_training):
+def test_a_store_that_cannot_be_written_ends_the_sweep_before_it_begins(
+    given, tmp_path, no_training
+):
     no_training()
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot make the folder of the run store"):

@@ -16,7 +16,8 @@ def slow(i: int, log: str) -> int:
 
 
 def large(i: int, log: str) -> list[int]:
-    """Too large to be sent to the driver with the news that it has finished: it stays on its node until fetched."""
+    """Too large to be sent to the driver with the news that it has finished: it stays on its node
+    until fetched."""
     slow(i, log)
     return [i] * 10**6
 
@@ -29,7 +30,8 @@ def fatal(i: int, log: str) -> int:
 
 
 class TwoArguments(Exception):
-    """Pickle makes an exception again from the one argument that its base has kept, which is too few."""
+    """Pickle makes an exception again from the one argument that its base has kept, which is too
+    few."""
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} {where}")

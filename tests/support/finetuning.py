@@ -31,7 +31,8 @@ def tiny_bert(folder: Path, dropout: float = 0.1) -> Path:
                 max_position_embeddings=32,
                 hidden_dropout_prob=dropout,
                 attention_probs_dropout_prob=dropout,
-                initializer_range=0.3,  # at the default of 0.02 every text of random layers looks the same
+                # at the default of 0.02 every text of random layers looks the same
+                initializer_range=0.3,
             )
         ).save_pretrained(folder)
     return folder
@@ -47,7 +48,9 @@ def sentences(count: int, seed: int) -> list[dict[str, str]]:
     rows = []
     for i in range(count):
         words = [one_of(WORDS[6:]) for _ in range(3)]
-        words.insert(int(torch.randint(4, (), generator=rng)), one_of(COLOURS if i % 2 else NUMBERS))
+        words.insert(
+            int(torch.randint(4, (), generator=rng)), one_of(COLOURS if i % 2 else NUMBERS)
+        )
         rows.append({"text": " ".join(words), "label": "colour" if i % 2 else "number"})
     return rows
 
@@ -57,8 +60,20 @@ def arguments(model: Path, folder: Path, *more: str, steps: int = 12) -> list[st
     for name, count, seed in (("train", 64, 0), ("test", 12, 1)):
         text = "".join(json.dumps(row) + "\n" for row in sentences(count, seed))
         (folder / f"{name}.jsonl").write_text(text)
-    given = {"model": model, "train": folder / "train.jsonl", "test": folder / "test.jsonl", "out": folder / "run"}
-    given |= {"store": folder / "store.sqlite", "steps": steps, "batch": 8, "lr": 0.02, "rank": 4, "save-every": 4}
+    given = {
+        "model": model,
+        "train": folder / "train.jsonl",
+        "test": folder / "test.jsonl",
+        "out": folder / "run",
+    }
+    given |= {
+        "store": folder / "store.sqlite",
+        "steps": steps,
+        "batch": 8,
+        "lr": 0.02,
+        "rank": 4,
+        "save-every": 4,
+    }
     return [*(part for name, value in given.items() for part in (f"--{name}", str(value))), *more]
 
 
@@ -77,7 +92,8 @@ def call(arguments: list[str]) -> int:
 
 
 def word_tokenizer(folder: Path, words: tuple[str, ...], template: str = "$A") -> None:
-    """A token for each word, after <pad>, <end> and <unk>; the template says which it puts around the text."""
+    """A token for each word, after <pad>, <end> and <unk>; the template says which it puts around
+    the text."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -119,7 +135,8 @@ def tiny_bart(folder: Path, dropout: float = 0.1) -> Path:
 
 
 def shared(name: str) -> Path:
-    """A data set of $LORALAB_DATA, else of shared/data beside the checkout; skips the test where it is not there."""
+    """A data set of $LORALAB_DATA, else of shared/data beside the checkout; skips the test where it
+    is not there."""
     beside = Path(__file__).parents[3] / "shared" / "data"
     folder = Path(os.environ.get("LORALAB_DATA", beside)) / name
     if not folder.exists():

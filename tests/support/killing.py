@@ -11,7 +11,8 @@ from tests.support.finetuning import call
 
 
 def kill_at(step: int, given: list[str]) -> None:
-    """Run the command in a process of its own, which kills itself when the step after `step` begins."""
+    """Run the command in a process of its own, which kills itself when the step after `step`
+    begins."""
     from transformers import TrainerCallback
 
     import scaling.training.running as running
@@ -27,7 +28,8 @@ def kill_at(step: int, given: list[str]) -> None:
         return trainer
 
     make = running._trainer
-    if (child := os.fork()) == 0:  # a fresh interpreter would load torch and transformers for each case
+    # a fresh interpreter would load torch and transformers for each case
+    if (child := os.fork()) == 0:
         running._trainer = with_kill
         os._exit(call(given))
     _, status = os.waitpid(child, 0)
@@ -38,4 +40,8 @@ def kill_at(step: int, given: list[str]) -> None:
 def ending(folder: Path) -> tuple[list, float, dict]:
     result = json.loads((folder / "metrics.json").read_text())
     adapter = load_file(folder / "adapter" / "adapter_model.safetensors")
-    return result["losses"], result["final_loss"], {key: value.numpy().tobytes() for key, value in adapter.items()}
+    return (
+        result["losses"],
+        result["final_loss"],
+        {key: value.numpy().tobytes() for key, value in adapter.items()},
+    )

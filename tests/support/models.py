@@ -56,16 +56,25 @@ def gpt2() -> GPT2LMHeadModel:
         torch.manual_seed(0)
         return GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=32, bos_token_id=None, eos_token_id=None
+                vocab_size=64,
+                n_embd=32,
+                n_layer=2,
+                n_head=4,
+                n_positions=32,
+                bos_token_id=None,
+                eos_token_id=None,
             )
         ).eval()
 
 
 def stats_for(W: Tensor, seed: int = 0) -> Statistics:
-    """Statistics that a layer of this weight could have: of random inputs x and output gradients g."""
+    """Statistics that a layer of this weight could have: of random inputs x and output gradients
+    g."""
     rng = torch.Generator().manual_seed(seed)
     out, in_ = W.shape
-    x, g = (torch.randn(4 * max(W.shape), n, generator=rng, dtype=torch.float64) for n in (in_, out))
+    x, g = (
+        torch.randn(4 * max(W.shape), n, generator=rng, dtype=torch.float64) for n in (in_, out)
+    )
     x, g, n = x * torch.linspace(1, 3, in_) + 0.5, g, len(x)
     weighted = (g.square().sum(1, keepdim=True) * x).mT @ x / n
     return Statistics(n, x.mean(0), x.mT @ x / n, g.mT @ x / n, weighted)
@@ -82,13 +91,22 @@ def data_for(model: nn.Module) -> dict[str, Any]:
 
 
 def photograph(model: nn.Module) -> tuple:
-    """Everything about a model that an operation may have changed: structure, identity, bits, flags, modes."""
+    """Everything about a model that an operation may have changed: structure, identity, bits,
+    flags, modes."""
     modules = [
-        (name, id(module), module.training, len(module._forward_hooks), len(module._forward_pre_hooks))
+        (
+            name,
+            id(module),
+            module.training,
+            len(module._forward_hooks),
+            len(module._forward_pre_hooks),
+        )
         for name, module in model.named_modules()
     ]
     values = {name: (id(p), p.requires_grad, p.dtype) for name, p in model.named_parameters()}
-    bits = {name: value.clone().view(torch.uint8).tolist() for name, value in model.state_dict().items()}
+    bits = {
+        name: value.clone().view(torch.uint8).tolist() for name, value in model.state_dict().items()
+    }
     return modules, values, bits, sorted(vars(model))
 
 
@@ -98,7 +116,9 @@ def shake(model: nn.Module, size: float = 0.1, seed: int = 1) -> nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.add_(size * torch.randn(parameter.shape, generator=rng).to(parameter.dtype))
+                parameter.add_(
+                    size * torch.randn(parameter.shape, generator=rng).to(parameter.dtype)
+                )
     return model
 
 

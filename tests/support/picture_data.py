@@ -1,4 +1,5 @@
-"""Pictures, a file of records about them, and the arguments of a run on them that takes a second or two."""
+"""Pictures, a file of records about them, and the arguments of a run on them that takes a second or
+two."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ def picture(left: bool, rng: np.random.Generator) -> Image.Image:
 
 
 def write(folder: Path, name: str, count: int, seed: int, fields: Any) -> None:
-    """<name>.jsonl, whose record i is `fields(i)` and a path relative to the file; odd pictures have a bright left."""
+    """<name>.jsonl, whose record i is `fields(i)` and a path relative to the file; odd pictures
+    have a bright left."""
     rng, rows = np.random.default_rng(seed), []
     (folder / name).mkdir()
     for i in range(count):
@@ -38,4 +40,6 @@ def arguments(task: str, model: Path, folder: Path, *more: str, steps: int = 12)
 def result_of(folder: Path) -> tuple[dict[str, Any], Sequence[dict[str, Any]]]:
     """The metrics and the predictions of the run."""
     lines = (folder / "run" / "predictions.jsonl").read_text().splitlines()
-    return json.loads((folder / "run" / "metrics.json").read_text()), [json.loads(line) for line in lines]
+    return json.loads((folder / "run" / "metrics.json").read_text()), [
+        json.loads(line) for line in lines
+    ]

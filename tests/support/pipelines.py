@@ -1,4 +1,5 @@
-"""Random diffusers pipelines, and a CLIP to judge by, small enough that a run takes a second or two."""
+"""Random diffusers pipelines, and a CLIP to judge by, small enough that a run takes a second or
+two."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ UNET: dict[str, Any] = {
     "norm_num_groups": 8,
     "attention_head_dim": 8,
 }
-ATTENTION = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
+ATTENTION = {
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+    "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+}
 CROSS = {"down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D")}
 CROSS |= {"up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D")}
 
@@ -37,15 +41,24 @@ def vae() -> Any:
         "down_block_types": ("DownEncoderBlock2D",) * 2,
         "up_block_types": ("UpDecoderBlock2D",) * 2,
     }
-    return seeded(AutoencoderKL, block_out_channels=(8, 16), norm_num_groups=8, latent_channels=4, **blocks)
+    return seeded(
+        AutoencoderKL, block_out_channels=(8, 16), norm_num_groups=8, latent_channels=4, **blocks
+    )
 
 
 def dit(outputs: int = 8) -> Any:
     """On the latents of images of 16 x 16 pixels, by default with a variance beside the mean."""
     from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
-    sizes: dict[str, Any] = {"sample_size": 8, "in_channels": 4, "out_channels": outputs, "num_embeds_ada_norm": 1000}
-    net = seeded(DiTTransformer2DModel, **sizes, num_layers=2, num_attention_heads=2, attention_head_dim=8)
+    sizes: dict[str, Any] = {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": outputs,
+        "num_embeds_ada_norm": 1000,
+    }
+    net = seeded(
+        DiTTransformer2DModel, **sizes, num_layers=2, num_attention_heads=2, attention_head_dim=8
+    )
     return DiTPipeline(net, vae(), DDIMScheduler(), id2label={0: "r", 1: "g", 2: "b"})  # type: ignore[arg-type]
 
 
@@ -55,7 +68,9 @@ def stable_diffusion() -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     letters = ("<|startoftext|>", "<|endoftext|>", *(f"{letter}</w>" for letter in LETTERS))
-    tokenizer = CLIPTokenizer({letter: i for i, letter in enumerate(letters)}, [], model_max_length=6)
+    tokenizer = CLIPTokenizer(
+        {letter: i for i, letter in enumerate(letters)}, [], model_max_length=6
+    )
     sizes: dict[str, Any] = {
         "hidden_size": 16,
         "intermediate_size": 16,
@@ -90,7 +105,11 @@ def clip(folder: Path) -> Path:
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
     }
-    config = CLIPVisionConfig(**sizes, image_size=16, patch_size=4, projection_dim=16, initializer_range=0.3)
+    config = CLIPVisionConfig(
+        **sizes, image_size=16, patch_size=4, projection_dim=16, initializer_range=0.3
+    )
     seeded(CLIPVisionModelWithProjection, config=config).save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
+    CLIPImageProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    ).save_pretrained(folder)
     return folder

@@ -12,17 +12,27 @@ from accelerate.state import AcceleratorState
 
 
 def together(count: int, folder: Path, act: Callable[[int], Any]) -> list[Any]:
-    """What act(rank) gives in each of `count` forked processes that find torchrun's variables; they need no time to
-    import anything. An error of one fails with its traceback; a process that is killed gives its signal, negative."""
+    """What act(rank) gives in each of `count` forked processes that find torchrun's variables; they
+    need no time to import anything. An error of one fails with its traceback; a process that is
+    killed gives its signal, negative."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared = {
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
     children = []
     for rank in range(count):
         if (child := os.fork()) == 0:
-            AcceleratorState._reset_state(reset_partial_state=True)  # what the test's own process found of itself
-            os.environ |= {key: str(value) for key, value in (shared | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+            # what the test's own process found of itself
+            AcceleratorState._reset_state(reset_partial_state=True)
+            os.environ |= {
+                key: str(value)
+                for key, value in (shared | {"RANK": rank, "LOCAL_RANK": rank}).items()
+            }
             outcome = folder / f"outcome-{rank}"
             try:
                 outcome.write_bytes(pickle.dumps(act(rank)))
@@ -38,6 +48,8 @@ def together(count: int, folder: Path, act: Callable[[int], Any]) -> list[Any]:
             found.append(-os.WTERMSIG(status))
             continue
         error = folder / f"outcome-{rank}.error"
-        assert not os.WEXITSTATUS(status), f"process {rank}: {error.read_text() if error.exists() else status}"
+        assert not os.WEXITSTATUS(status), (
+            f"process {rank}: {error.read_text() if error.exists() else status}"
+        )
         found.append(pickle.loads((folder / f"outcome-{rank}").read_bytes()))
     return found

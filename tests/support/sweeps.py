@@ -1,4 +1,5 @@
-"""Made-up outcomes of a sweep: what each run would give is known, and so what the summary must say."""
+"""Made-up outcomes of a sweep: what each run would give is known, and so what the summary must
+say."""
 
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 EXAMPLES, STEPS = 200, 60
 
 
-def outcome(rng: np.random.Generator, accuracy: float, loss: float, same_test: bool = True) -> dict[str, Any]:
+def outcome(
+    rng: np.random.Generator, accuracy: float, loss: float, same_test: bool = True
+) -> dict[str, Any]:
     """A run that ends at this loss, whose answers are right this often."""
     scores = (rng.uniform(size=EXAMPLES) < accuracy).astype(float)
     losses = [[t + 1, 0.5 + 2 * 0.9**t + 0.02 * rng.normal()] for t in range(STEPS)]
@@ -26,14 +29,19 @@ def outcome(rng: np.random.Generator, accuracy: float, loss: float, same_test: b
     }
 
 
-def sweep(methods: dict[str, float], rates=(1e-4, 1e-3, 1e-2), seeds=3, fresh=2, best: int = 1) -> dict[str, Any]:
-    """Methods by the accuracy that each has at its best rate, which is number `best`; away from it the loss grows and
-    the accuracy falls by 0.1 for each rate. `fresh` seeds confirm the best rate."""
+def sweep(
+    methods: dict[str, float], rates=(1e-4, 1e-3, 1e-2), seeds=3, fresh=2, best: int = 1
+) -> dict[str, Any]:
+    """Methods by the accuracy that each has at its best rate, which is number `best`; away from it
+    the loss grows and the accuracy falls by 0.1 for each rate. `fresh` seeds confirm the best
+    rate."""
     rng = np.random.default_rng(0)
     return {
         method: {
             rate: {
-                seed: outcome(rng, accuracy - 0.1 * abs(i - best), 0.5 + abs(i - best) + 0.05 * rng.normal())
+                seed: outcome(
+                    rng, accuracy - 0.1 * abs(i - best), 0.5 + abs(i - best) + 0.05 * rng.normal()
+                )
                 for seed in range(seeds + (fresh if i == best else 0))
             }
             for i, rate in enumerate(rates)
@@ -43,5 +51,6 @@ def sweep(methods: dict[str, float], rates=(1e-4, 1e-3, 1e-2), seeds=3, fresh=2,
 
 
 def here(function, todo):
-    """Cells computed in this process, so that what stands in for them need not be sent to workers."""
+    """Cells computed in this process, so that what stands in for them need not be sent to
+    workers."""
     yield from ((i, 0.0, function(**cell)) for i, cell in todo.items())

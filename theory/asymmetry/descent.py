@@ -1,17 +1,20 @@
 """Gradients with one factor frozen, and how fast plain descent tunes the other.
 
-W + s B A with G = dL/dW the dense gradient, the sum over tokens of g x^T (g: dL/d output, x: input). Then
-    dL/dB = s G A^T = s sum g (A x)^T,    dL/dA = s B^T G = s sum (B^T g) x^T:                           (1)
-a frozen A lets r numbers of the input through and all of the error, a frozen B the opposite. From B A = 0 one
-step of size eta changes the weight by
-    -eta s^2 G A^T A  (B tuned),    -eta s^2 B B^T G  (A tuned).                                         (2)
+W + s B A with G = dL/dW the dense gradient, the sum over tokens of g x^T (g: dL/d output, x:
+input). Then
+    dL/dB = s G A^T = s sum g (A x)^T,    dL/dA = s B^T G = s sum (B^T g) x^T:                   (1)
+a frozen A lets r numbers of the input through and all of the error, a frozen B the opposite. From B
+A = 0 one step of size eta changes the weight by
+    -eta s^2 G A^T A  (B tuned),    -eta s^2 B B^T G  (A tuned).                                 (2)
 For a frozen factor with orthonormal rows Q or columns U of uniform direction, at any G,
-    E |G Q^T|^2 = (r / in) |G|^2,    E |U^T G|^2 = (r / out) |G|^2:                                      (3)
-at first order the two are equal on a square layer. What tells them apart is the second order. For squared error with
-inputs of second moment S (theory.asymmetry at H = 1) descent on B has the Hessian Q S Q^T, on A it has S, and
-    nu_1 >= .. >= nu_r of Q S Q^T interlace with lambda_i of S, so cond(Q S Q^T) <= cond(S) at orthonormal rows. (4)
+    E |G Q^T|^2 = (r / in) |G|^2,    E |U^T G|^2 = (r / out) |G|^2:                              (3)
+at first order the two are equal on a square layer. What tells them apart is the second order. For
+squared error with inputs of second moment S (theory.asymmetry at H = 1) descent on B has the
+Hessian Q S Q^T, on A it has S, and
+    nu_1 >= .. >= nu_r of Q S Q^T interlace with lambda_i of S, so cond(Q S Q^T) <= cond(S) at
+        orthonormal rows. (4)
 From zero with step 1/L, L the largest eigenvalue, t steps explain, of the optimum's III_B or III_A,
-    sum_k b_k (1 - (1 - nu_k / L)^(2 t)),                                                                (5)
+    sum_k b_k (1 - (1 - nu_k / L)^(2 t)),                                                        (5)
 b_k the part of the optimum along the k-th eigenvector of that Hessian.
 Source: (1) and the reading of it arXiv:2402.16842, section 4; the rest is derived here.
 """
@@ -64,7 +67,8 @@ def curve_B(D: Array, S: Array, Q: Array, steps: Sequence[int]) -> Array:
 
 
 def curve_A(D: Array, S: Array, U: Array, steps: Sequence[int]) -> Array:
-    """(5): what is explained after `steps` of descent on A, B = U (out, r) frozen with orthonormal columns."""
+    """(5): what is explained after `steps` of descent on A, B = U (out, r) frozen with orthonormal
+    columns."""
     return _curve(best_A(least_squares(D, S), U), S, steps)
 
 

@@ -1,25 +1,35 @@
-"""One factor of B A frozen: what the other can still explain, and which of the two it is better to freeze.
+"""One factor of B A frozen: what the other can still explain, and which of the two it is better to
+freeze.
 
-A change C = B A of a linear layer approximates a wanted change D (out x in). Inputs have second moment S (in x in), and
-the loss is quadratic in the layer's output with curvature H (out x out, the identity for squared error there):
-    L(C) = Tr[H (D - C) S (D - C)^T] + const,    T = L(0) - const = Tr[H D S D^T].                      (1)
-S is E[x x^T], uncentred, as an adapter has no bias of its own; it is the covariance where inputs have mean zero.
-With A = Q frozen, B tuned (r x in, full rank is enough: only its row space counts):
-    B* = D S Q^T (Q S Q^T)^+,    L(B* Q) = const + T - III_B,    III_B = |H^1/2 D S^1/2 P|^2,            (2)
-P the orthogonal projector on the row space of Q S^1/2. With B = U frozen (out x r) and A tuned, the same, transposed:
-    A* = (U^T H U)^+ U^T H D = U^+ D at H = 1, free of S,    III_A = |P' H^1/2 D S^1/2|^2,               (3)
-P' the projector on the column space of H^1/2 U. With both tuned: the top r squared singular values of
-    H^1/2 D S^1/2, which the frozen Q = V_r^T S^-1/2, or U = H^-1/2 U_r, attains as well.                (4)
-For a random frozen factor (Haar or Gaussian), (lambda_i, v_i) the eigenpairs of S, c_i = lambda_i v_i^T D^T H D v_i,
-    E III_B ~ sum_i c_i p_i,   p_i = lambda_i / (lambda_i + gamma),   gamma from sum_i p_i = r,          (5)
-a deterministic equivalent (exact at in = 2, r = 1; always at most T); likewise III_A with the spectrum of H, so that
-    E III_A = (r / out) T exactly at H = 1, for every D and S.                                           (6)
-Where r is far below the participation ratio (Tr S)^2 / Tr S^2, p_i = r lambda_i / Tr S: then freezing A is better iff
-    (Tr[H D S^2 D^T] / T) / Tr S  >=  (Tr[H^2 D S D^T] / T) / Tr H,   at H = 1  kappa out / Tr S >= 1.   (7)
-At any rank and H = 1 it is no worse where in <= out and c_i is ordered as lambda_i (Chebyshev's sum inequality). (8)
-Where rank S <= r, III_B = T; where rank H <= r (few outputs), III_A = T: nothing is lost.               (9)
-Source: the setting and (2), (3) at H = 1 and centred inputs, arXiv:2402.16842, section 4; the rest is derived here. Its
-Theorem 4.3, "tuning B alone loses no more", needs a condition such as (7) or (8): it is false without.
+A change C = B A of a linear layer approximates a wanted change D (out x in). Inputs have second
+moment S (in x in), and the loss is quadratic in the layer's output with curvature H (out x out, the
+identity for squared error there):
+    L(C) = Tr[H (D - C) S (D - C)^T] + const,    T = L(0) - const = Tr[H D S D^T].               (1)
+S is E[x x^T], uncentred, as an adapter has no bias of its own; it is the covariance where inputs
+have mean zero. With A = Q frozen, B tuned (r x in, full rank is enough: only its row space counts):
+    B* = D S Q^T (Q S Q^T)^+,    L(B* Q) = const + T - III_B,    III_B = |H^1/2 D S^1/2 P|^2,    (2)
+P the orthogonal projector on the row space of Q S^1/2. With B = U frozen (out x r) and A tuned, the
+same, transposed:
+    A* = (U^T H U)^+ U^T H D = U^+ D at H = 1, free of S,    III_A = |P' H^1/2 D S^1/2|^2,       (3)
+P' the projector on the column space of H^1/2 U. With both tuned: the top r squared singular values
+of
+    H^1/2 D S^1/2, which the frozen Q = V_r^T S^-1/2, or U = H^-1/2 U_r, attains as well.        (4)
+For a random frozen factor (Haar or Gaussian), (lambda_i, v_i) the eigenpairs of S, c_i = lambda_i
+v_i^T D^T H D v_i,
+    E III_B ~ sum_i c_i p_i,   p_i = lambda_i / (lambda_i + gamma),   gamma from sum_i p_i = r,  (5)
+a deterministic equivalent (exact at in = 2, r = 1; always at most T); likewise III_A with the
+spectrum of H, so that
+    E III_A = (r / out) T exactly at H = 1, for every D and S.                                   (6)
+Where r is far below the participation ratio (Tr S)^2 / Tr S^2, p_i = r lambda_i / Tr S: then
+freezing A is better iff
+    (Tr[H D S^2 D^T] / T) / Tr S  >=  (Tr[H^2 D S D^T] / T) / Tr H,   at H = 1  kappa out / Tr
+        S >= 1.                                                                                  (7)
+At any rank and H = 1 it is no worse where in <= out and c_i is ordered as lambda_i (Chebyshev's sum
+inequality). (8)
+Where rank S <= r, III_B = T; where rank H <= r (few outputs), III_A = T: nothing is lost.       (9)
+Source: the setting and (2), (3) at H = 1 and centred inputs, arXiv:2402.16842, section 4; the rest
+is derived here. Its Theorem 4.3, "tuning B alone loses no more", needs a condition such as (7) or
+(8): it is false without.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +63,8 @@ def least_squares(D: ArrayLike, S: ArrayLike) -> Problem:
 
 
 def spectrum(S: Array) -> tuple[Array, Array]:
-    """Eigenvalues, largest first, and eigenvectors in columns; what rounding alone leaves of S counts as 0."""
+    """Eigenvalues, largest first, and eigenvectors in columns; what rounding alone leaves of S
+    counts as 0."""
     values, vectors = np.linalg.eigh(S)
     values, vectors = values[::-1], vectors[:, ::-1]
     return np.where(values > len(values) * EPS * abs(values[0]), values, 0.0), vectors
@@ -121,17 +132,22 @@ def best_U(problem: Problem, rank: int) -> Array:
 
 
 def shares(values: ArrayLike, rank: int) -> Array:
-    """(5): p_i of eigenvalues values >= 0; all that is there where no more than `rank` of them are positive.
+    """(5): p_i of eigenvalues values >= 0; all that is there where no more than `rank` of them are
+    positive.
 
     Raises ValueError for a rank below 1 or a negative eigenvalue.
     """
     values = np.asarray(values, float)
     if rank < 1 or values.min() < 0:
-        raise ValueError(f"shares needs a rank of at least 1 and eigenvalues >= 0, got {rank} and {values.min():g}")
+        raise ValueError(
+            f"shares needs a rank of at least 1 and eigenvalues >= 0, got {rank} and "
+            f"{values.min():g}"
+        )
     alive = values[values > 0]
     if len(alive) <= rank:
         return (values > 0).astype(float)
-    # Both ends by bounding every p_i: from below with the least eigenvalue, from above with lambda_i / gamma.
+    # Both ends by bounding every p_i: from below with the least eigenvalue, from above with
+    # lambda_i / gamma.
     low, high = np.log(alive.min() * (len(alive) - rank) / rank), np.log(alive.sum() / rank)
     excess = lambda log: float(np.sum(alive / (alive + np.exp(log)))) - rank
     # The margins are for a flat spectrum, where low = high.
@@ -157,14 +173,16 @@ def expected_A(problem: Problem, rank: int) -> float:
 
 
 def far_sparse_B(problem: Problem, rank: int) -> float:
-    """The limit of (5) behind (7), r Tr[H D S^2 D^T] / Tr S: may exceed T where the rank is not small enough."""
+    """The limit of (5) behind (7), r Tr[H D S^2 D^T] / Tr S: may exceed T where the rank is not
+    small enough."""
     values, c = contributions(problem)
     return float(rank * (c @ values) / values.sum())
 
 
 def sign_statistic(problem: Problem) -> float:
-    """(7), its left side over its right side: above 1 freeze A, below 1 freeze B, if r is far below the spectra's
-    participation ratios. At H = 1 this is kappa out / Tr S with kappa = Tr[D S^2 D^T] / Tr[D S D^T]."""
+    """(7), its left side over its right side: above 1 freeze A, below 1 freeze B, if r is far below
+    the spectra's participation ratios. At H = 1 this is kappa out / Tr S with kappa = Tr[D S^2 D^T]
+    / Tr[D S D^T]."""
     return far_sparse_B(problem, 1) / far_sparse_B(problem.mirrored, 1)
 
 
@@ -174,25 +192,32 @@ def participation(S: Array) -> float:
 
 
 def ordered(problem: Problem) -> bool:
-    """Whether (8) applies: in <= out, H = 1 (or any multiple), and c_i never grows while lambda_i falls."""
+    """Whether (8) applies: in <= out, H = 1 (or any multiple), and c_i never grows while lambda_i
+    falls."""
     values, c = contributions(problem)
     out = len(problem.H)
-    flat = np.allclose(problem.H, problem.H[0, 0] * np.eye(out), rtol=0, atol=out * EPS * abs(problem.H[0, 0]))
+    flat = np.allclose(
+        problem.H, problem.H[0, 0] * np.eye(out), rtol=0, atol=out * EPS * abs(problem.H[0, 0])
+    )
     return flat and len(values) <= out and bool(np.all(np.diff(c) <= 0))
 
 
-# --- (5) is exact for one row in the plane --------------------------------------------------------------------
+# --- (5) is exact for one row in the plane
+# --------------------------------------------------------------------
 
 angle, first, second = sp.symbols("theta lambda_1 lambda_2", positive=True)
 
 
 def share_in_the_plane() -> sp.Expr:
-    """E p_1 for one row Q = (cos t, sin t) of uniform t and S = diag(lambda_1, lambda_2), by the integral.
+    """E p_1 for one row Q = (cos t, sin t) of uniform t and S = diag(lambda_1, lambda_2), by the
+    integral.
 
-    P's first diagonal entry is lambda_1 cos^2 t / (lambda_1 cos^2 t + lambda_2 sin^2 t); with u = tan t the mean over
-    a quarter turn is the integral of (2/pi) lambda_1 / ((lambda_1 + lambda_2 u^2)(1 + u^2)) over u > 0.
+    P's first diagonal entry is lambda_1 cos^2 t / (lambda_1 cos^2 t + lambda_2 sin^2 t); with u =
+    tan t the mean over a quarter turn is the integral of (2/pi) lambda_1 / ((lambda_1 + lambda_2
+    u^2)(1 + u^2)) over u > 0.
     """
-    u, a, b = sp.symbols("u a b", positive=True)  # the square roots, without which the antiderivative splits by case
+    # the square roots, without which the antiderivative splits by case
+    u, a, b = sp.symbols("u a b", positive=True)
     parts = sp.apart(a**2 / ((a**2 + b**2 * u**2) * (1 + u**2)), u)
     mean: Any = sp.Add(*(sp.integrate(part, (u, 0, sp.oo)) for part in sp.Add.make_args(parts)))
     share: Any = sp.factor(sp.simplify(2 / sp.pi * mean))

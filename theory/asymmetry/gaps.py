@@ -1,17 +1,21 @@
 """Exact generalisation gaps of least squares with one factor frozen, for Gaussian inputs.
 
-y = W x + e, x ~ N(0, S) in R^in, e ~ N(0, sigma^2 1) in R^out, and n samples. Ordinary least squares of an output with
-residual variance v on k Gaussian features z has, whatever their covariance, the expected errors
-    train  v (1 - k / n),    test  v (1 + k / (n - k - 1)),                                              (1)
-the trace of an inverse Wishart matrix giving k / (n - k - 1). The gap is expected test minus training error:
+y = W x + e, x ~ N(0, S) in R^in, e ~ N(0, sigma^2 1) in R^out, and n samples. Ordinary least
+squares of an output with residual variance v on k Gaussian features z has, whatever their
+covariance, the expected errors
+    train  v (1 - k / n),    test  v (1 + k / (n - k - 1)),                                      (1)
+the trace of an inverse Wishart matrix giving k / (n - k - 1). The gap is expected test minus
+training error:
     A = Q frozen, B tuned: z = Q x, and what Q x leaves of y is Gaussian and independent of it, so
-        gap_B = R_B (r / n + r / (n - r - 1)),   R_B = T - III_B + out sigma^2;                          (2)
+        gap_B = R_B (r / n + r / (n - r - 1)),   R_B = T - III_B + out sigma^2;                  (2)
     B = U frozen with orthonormal columns, A tuned: U^T y on x, and the rest of y is not fitted, so
-        gap_A = r sigma^2 (in / n + in / (n - in - 1)),                                                  (3)
+        gap_A = r sigma^2 (in / n + in / (n - in - 1)),                                          (3)
 with T, III_A, III_B of theory.asymmetry at H = 1. Test errors:
-    risk_B = R_B (1 + r / (n - r - 1)),   risk_A = T - III_A + out sigma^2 + r sigma^2 in / (n - in - 1). (4)
-As n grows gap_B / gap_A -> R_B / (in sigma^2), at least out / in: what stays unexplained acts as further label noise
-on B alone. The mutual-information bounds of arXiv:2402.16842, Lemma 4.5, are equal for both on a square layer. (5)
+    risk_B = R_B (1 + r / (n - r - 1)),   risk_A = T - III_A + out sigma^2 + r sigma^2 in / (n - in
+                                          - 1). (4)
+As n grows gap_B / gap_A -> R_B / (in sigma^2), at least out / in: what stays unexplained acts as
+further label noise on B alone. The mutual-information bounds of arXiv:2402.16842, Lemma 4.5, are
+equal for both on a square layer. (5)
 Source: derived here; (1) is classical.
 """
 
@@ -21,7 +25,10 @@ from theory.asymmetry.frozen_factor import Array, Problem, explained_A, explaine
 def _excess(features: int, samples: int) -> float:
     """k / (n - k - 1). Raises ValueError where the expectation does not exist."""
     if samples <= features + 1:
-        raise ValueError(f"the expected error needs more than features + 1 = {features + 1} samples, got {samples}")
+        raise ValueError(
+            f"the expected error needs more than features + 1 = {features + 1} samples, got "
+            f"{samples}"
+        )
     return features / (samples - features - 1)
 
 

@@ -1,4 +1,5 @@
-"""How far an adapter's training error may lie below its error on new data: bounds and certificates."""
+"""How far an adapter's training error may lie below its error on new data: bounds and
+certificates."""
 
 from theory.generalization.bounds import (
     LN2,

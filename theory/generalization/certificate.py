@@ -1,19 +1,22 @@
 """What may be promised of one trained adapter's error on new data, from its training sample alone.
 
-Loss in [0, 1], n independent training samples, r the error on them and R the error on new ones. In nats, each with
-probability at least 1 - delta over the sample, with kl(a, b) = a ln(a/b) + (1 - a) ln((1 - a)/(1 - b)) and
-    kl_inverse(r, c) = the largest b with kl(r, b) <= c:                                                 (1)
-    Occam, for what is stored in a fixed number of bits:  R <= kl_inverse(r, (bits ln 2 + ln(1/delta))/n),
-        never above r + sqrt((bits ln 2 + ln(1/delta))/(2n)), its form by Pinsker;                       (2)
-    PAC-Bayes-kl, for a draw from a posterior Q, on average over draws, against a prior that is fixed before the
-        sample is seen:  R_Q <= kl_inverse(r_Q, (KL(Q, prior) + ln(2 sqrt(n)/delta))/n).                 (3)
-(3) rests on E exp(n kl(r, R)) <= xi(n) = sum_j C(n, j) (j/n)^j (1 - j/n)^(n - j) <= 2 sqrt(n).           (4)
-r_Q is itself estimated, from d draws of the posterior, and one more kl_inverse with ln(1/delta)/d accounts for it. (5)
-The best of k such bounds holds where each has delta/k, the k being named beforehand. A bound by kl_inverse is below
-1 however little was learnt, so that below 1 says nothing: it is called vacuous where a guess that saw no data
-("chance") errs no more.
-Source: (2) Blumer et al. 1987 with the Chernoff bound in kl form, (3) Seeger 2002 with the constant of
-arXiv:cs/0411099, (5) Langford and Caruana 2001.
+Loss in [0, 1], n independent training samples, r the error on them and R the error on new ones. In
+nats, each with probability at least 1 - delta over the sample, with kl(a, b) = a ln(a/b) + (1 - a)
+ln((1 - a)/(1 - b)) and
+    kl_inverse(r, c) = the largest b with kl(r, b) <= c:                                         (1)
+    Occam, for what is stored in a fixed number of bits:  R <= kl_inverse(r, (bits ln 2 +
+        ln(1/delta))/n),
+        never above r + sqrt((bits ln 2 + ln(1/delta))/(2n)), its form by Pinsker;               (2)
+    PAC-Bayes-kl, for a draw from a posterior Q, on average over draws, against a prior that is
+        fixed before the
+        sample is seen:  R_Q <= kl_inverse(r_Q, (KL(Q, prior) + ln(2 sqrt(n)/delta))/n).         (3)
+(3) rests on E exp(n kl(r, R)) <= xi(n) = sum_j C(n, j) (j/n)^j (1 - j/n)^(n - j) <= 2 sqrt(n).  (4)
+r_Q is itself estimated, from d draws of the posterior, and one more kl_inverse with ln(1/delta)/d
+accounts for it. (5) The best of k such bounds holds where each has delta/k, the k being named
+beforehand. A bound by kl_inverse is below 1 however little was learnt, so that below 1 says
+nothing: it is called vacuous where a guess that saw no data ("chance") errs no more.
+Source: (2) Blumer et al. 1987 with the Chernoff bound in kl form, (3) Seeger 2002 with the constant
+of arXiv:cs/0411099, (5) Langford and Caruana 2001.
 """
 
 from collections.abc import Mapping
@@ -57,15 +60,19 @@ def occam(error: ArrayLike, nats: ArrayLike, n: int, delta: float) -> Array:
 
 
 def pac_bayes_kl(error: ArrayLike, divergence: ArrayLike, n: int, delta: float) -> Array:
-    """(3): the bound on the mean error over the posterior, from its mean training error and KL(posterior, prior)."""
+    """(3): the bound on the mean error over the posterior, from its mean training error and
+    KL(posterior, prior)."""
     _check(n, delta)
     return kl_inverse(error, (np.asarray(divergence) + np.log(2 * np.sqrt(n) / delta)) / n)
 
 
 def gaussian_divergence(distance: ArrayLike, deviation: ArrayLike, prior_deviation: float) -> float:
-    """KL(N(start + distance, deviation^2), N(start, prior_deviation^2)) in nats, summed over coordinates."""
+    """KL(N(start + distance, deviation^2), N(start, prior_deviation^2)) in nats, summed over
+    coordinates."""
     if not (np.min(deviation) > 0 and prior_deviation > 0):
-        raise ValueError(f"deviations must be positive, got {min(np.min(deviation), prior_deviation):g}")
+        raise ValueError(
+            f"deviations must be positive, got {min(np.min(deviation), prior_deviation):g}"
+        )
     ratio = (np.asarray(deviation, float) / prior_deviation) ** 2
     moved = (np.asarray(distance, float) / prior_deviation) ** 2
     return float((moved + ratio - 1 - np.log(ratio)).sum() / 2)
@@ -84,8 +91,9 @@ class Coded:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Adapters spread around a trained one: their mean error on the training sample over `draws` draws, and the
-    divergence in nats from a prior around the start. The prior must not have seen the sample, so neither the start."""
+    """Adapters spread around a trained one: their mean error on the training sample over `draws`
+    draws, and the divergence in nats from a prior around the start. The prior must not have seen
+    the sample, so neither the start."""
 
     error: float
     draws: int
@@ -99,7 +107,8 @@ class Posterior:
             raise ValueError(f"a divergence must be at least 0 nats, got {self.divergence:g}")
         if self.adapter.saw_sample:
             raise ValueError(
-                f"the prior is centred at a start made from {self.adapter.start} of the training sample itself, and "
+                f"the prior is centred at a start made from {self.adapter.start} of the training "
+                "sample itself, and "
                 "PAC-Bayes needs a prior that has not seen it: make the start from a disjoint split"
             )
 
@@ -110,10 +119,11 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Certificate:
-    """`bound` holds with probability 1 - delta for the candidate named `by`; `bounds` are all of them, likewise.
+    """`bound` holds with probability 1 - delta for the candidate named `by`; `bounds` are all of
+    them, likewise.
 
-    `mean_gap` is (1) of `theory.generalization` for the coded candidate of the fewest bits: a bound on its mean gap
-    over samples, which promises nothing of this run. None where nothing is coded.
+    `mean_gap` is (1) of `theory.generalization` for the coded candidate of the fewest bits: a bound
+    on its mean gap over samples, which promises nothing of this run. None where nothing is coded.
     """
 
     bound: float
@@ -128,17 +138,22 @@ def certify(
 ) -> Certificate:
     """The tightest bound on an adapter's error that is valid for `n` training samples.
 
-    The names of the candidates, and with them the precisions and the priors, are chosen before the sample is seen.
-    `chance` is the error of a guess that saw no data, 0.9 for ten equally likely classes.
+    The names of the candidates, and with them the precisions and the priors, are chosen before the
+    sample is seen. `chance` is the error of a guess that saw no data, 0.9 for ten equally likely
+    classes.
     """
     _check(n, delta)
     if not candidates:
         raise ValueError("certify needs at least one candidate")
     if not 0 < chance <= 1:
         raise ValueError(f"chance must be an error in (0, 1], got {chance:g}")
-    bounds = {name: candidate.bound(n, delta / len(candidates)) for name, candidate in candidates.items()}
+    bounds = {
+        name: candidate.bound(n, delta / len(candidates)) for name, candidate in candidates.items()
+    }
     by = min(bounds, key=lambda name: bounds[name])
-    stored = [candidate.adapter.nats for candidate in candidates.values() if isinstance(candidate, Coded)]
+    stored = [
+        candidate.adapter.nats for candidate in candidates.values() if isinstance(candidate, Coded)
+    ]
     mean_gap = information_bound(min(stored), n) if stored else None
     return Certificate(bounds[by], by, bounds[by] >= chance, bounds, mean_gap)
 

@@ -1,13 +1,17 @@
-"""The quantities of `theory.generalization` by enumeration, for a finite class learnt from finitely many examples.
+"""The quantities of `theory.generalization` by enumeration, for a finite class learnt from finitely
+many examples.
 
-A world has k examples z with probabilities p_z and m functions f with 0-1 losses; learning takes the function of
-least training error, the first of those that tie. It sees a sample only through its counts, so all samples are
-    C(n + k - 1, n) multisets, of probability n! prod_z p_z^c_z / c_z!,                                  (1)
+A world has k examples z with probabilities p_z and m functions f with 0-1 losses; learning takes
+the function of least training error, the first of those that tie. It sees a sample only through its
+counts, so all samples are
+    C(n + k - 1, n) multisets, of probability n! prod_z p_z^c_z / c_z!,                          (1)
 and, the places of a sample being alike, all but (4) to (6) there follows from the one table
-    T_fz = P(F = f, Z_1 = z) = sum over multisets with F = f of P(multiset) c_z / n.                      (2)
-The other half of a pair is independent of F, so with the risk R_f, and t_f = P(F = f, the loss on Z_1 is 1),
-    P(D = 1 | U = 0) = sum_f (T_f - t_f) R_f,  P(D = -1 | U = 0) = sum_f t_f (1 - R_f),                   (3)
-T_f being P(F = f), and U = 1 turns the sign of D. Source: derived here.
+    T_fz = P(F = f, Z_1 = z) = sum over multisets with F = f of P(multiset) c_z / n.             (2)
+The other half of a pair is independent of F, so with the risk R_f, and t_f = P(F = f, the loss on
+Z_1 is 1),
+    P(D = 1 | U = 0) = sum_f (T_f - t_f) R_f,  P(D = -1 | U = 0) = sum_f t_f (1 - R_f),          (3)
+T_f being P(F = f), and U = 1 turns the sign of D.
+Source: derived here.
 """
 
 from itertools import chain, combinations_with_replacement
@@ -37,7 +41,8 @@ class World(NamedTuple):
 
 
 def memory(inputs: int) -> World:
-    """All 2^inputs ways to label the inputs, learnt from labels that are fair coins: every risk is 1/2.
+    """All 2^inputs ways to label the inputs, learnt from labels that are fair coins: every risk is
+    1/2.
 
     As an adapter: one-hot inputs, one output, A any row of signs and B = 1.
     """
@@ -47,9 +52,12 @@ def memory(inputs: int) -> World:
 
 
 def multisets(k: int, n: int) -> Integers:
-    """(1): the counts (C(n + k - 1, n), k) of every sample of n out of k. Raises ValueError when they are too many."""
+    """(1): the counts (C(n + k - 1, n), k) of every sample of n out of k. Raises ValueError when
+    they are too many."""
     if (count := comb(n + k - 1, n)) * k > MOST:
-        raise ValueError(f"{n} samples of {k} examples make {count} multisets, which are too many to enumerate")
+        raise ValueError(
+            f"{n} samples of {k} examples make {count} multisets, which are too many to enumerate"
+        )
     numbers = chain.from_iterable(combinations_with_replacement(range(k), n))
     drawn = np.fromiter(numbers, np.int32, count * n).reshape(count, n)
     counts, row = np.zeros((count, k), np.int32), np.arange(count)
@@ -63,9 +71,12 @@ def one_hot(z: Integers, k: int) -> Integers:
 
 
 def learn(world: World, counts: Integers) -> Integers:
-    """The function of least training error for each row of counts (s, k): its index (s,), the first of a tie."""
+    """The function of least training error for each row of counts (s, k): its index (s,), the first
+    of a tie."""
     losses = world.losses.T.astype(np.float32)  # sums of at most n ones: exact
-    blocks = [counts[i : i + BLOCK].astype(np.float32) @ losses for i in range(0, len(counts), BLOCK)]
+    blocks = [
+        counts[i : i + BLOCK].astype(np.float32) @ losses for i in range(0, len(counts), BLOCK)
+    ]
     return np.concatenate([errors.argmin(1) for errors in blocks])
 
 
@@ -75,7 +86,8 @@ def joint(world: World, n: int) -> Array:
     chosen = learn(world, counts)
     log_factorial = gammaln(np.arange(n + 1) + 1)
     log_p = np.full(len(counts), log_factorial[n])
-    for count, p in zip(counts.T, world.p, strict=True):  # example by example: all at once would need a gigabyte
+    # example by example: all at once would need a gigabyte
+    for count, p in zip(counts.T, world.p, strict=True):
         log_p += count * np.log(p) - log_factorial[count]
     P = np.exp(log_p) / n
     T = np.empty(world.losses.shape)
@@ -101,22 +113,28 @@ def summary(world: World, n: int) -> Summary:
     T = joint(world, n)
     P, t, R = T.sum(1), (T * world.losses).sum(1), world.risks
     up, down = float((P - t) @ R), float(t @ (1 - R))
-    D_and_U = np.array([[down, up], [1 - up - down, 1 - up - down], [up, down]]) / 2  # D = -1, 0, 1 by U = 0, 1
-    information = (float(nats) for nats in (entropy(P), mutual_information(T), mutual_information(D_and_U)))
+    # D = -1, 0, 1 by U = 0, 1
+    D_and_U = np.array([[down, up], [1 - up - down, 1 - up - down], [up, down]]) / 2
+    information = (
+        float(nats) for nats in (entropy(P), mutual_information(T), mutual_information(D_and_U))
+    )
     return Summary(float(P @ R), float(t.sum()), *information)
 
 
 class Supersamples(NamedTuple):
     """Of each of s supersamples z~."""
 
-    gap: Array  # (s,): mean over selectors of the loss on the left-out halves minus the loss on the trained ones
+    # (s,): mean over selectors of the loss on the left-out halves minus the loss on the trained
+    # ones
+    gap: Array
     conditional: Array  # (s,): I(F; U | Z~ = z~)
     evaluated: Array  # (s, n): I(L_i0, L_i1; U_i | Z~ = z~)
     differences: Array  # (s, n, 3, 2): P(D_i = -1, 0, 1; U_i = 0, 1 | Z~ = z~)
 
 
 def supersamples(world: World, pairs: Integers) -> Supersamples:
-    """All 2^n ways, equally likely, to choose the training halves of n pairs of examples, for each row of (s, n, 2)."""
+    """All 2^n ways, equally likely, to choose the training halves of n pairs of examples, for each
+    row of (s, n, 2)."""
     s, n, _ = pairs.shape
     U = (np.arange(1 << n)[:, None] >> np.arange(n)) & 1  # (2^n, n)
     trained = np.where(U, pairs[:, None, :, 1], pairs[:, None, :, 0])  # (s, 2^n, n)

@@ -1,4 +1,5 @@
-"""The gradient signal of an initialization with B = 0 (EVA): which rows of A maximise it, and why."""
+"""The gradient signal of an initialization with B = 0 (EVA): which rows of A maximise it, and
+why."""
 
 from theory.gradient_signal.optimum import (
     allocation,

@@ -1,7 +1,9 @@
-"""Derivations of the gradient-signal laws by sympy: each starts from the definition, none from its result.
+"""Derivations of the gradient-signal laws by sympy: each starts from the definition, none from its
+result.
 
-Sizes are 2 and entries free symbols: every law is a polynomial identity in them, of which a proof at this size shows
-every kind of term. "(1)" is of theory.gradient_signal, "batch (1)" of theory.gradient_signal.batch, and so on.
+Sizes are 2 and entries free symbols: every law is a polynomial identity in them, of which a proof
+at this size shows every kind of term. "(1)" is of theory.gradient_signal, "batch (1)" of
+theory.gradient_signal.batch, and so on.
 """
 
 import itertools
@@ -17,16 +19,22 @@ def _matrix(name: str, rows: int = 2, columns: int = 2) -> Matrix:
 
 
 def gradients() -> tuple[Matrix, Matrix, dict[str, Matrix]]:
-    """(1): dL/dB and dL/dA at B = 0 by differentiating L = g . (s B A x), and the symbols in them."""
+    """(1): dL/dB and dL/dA at B = 0 by differentiating L = g . (s B A x), and the symbols in
+    them."""
     B, A, g, x = _matrix("B"), _matrix("A"), _matrix("g", 2, 1), _matrix("x", 2, 1)
     s = sp.Symbol("s", positive=True)
     loss = (g.T * (s * B * A * x))[0]
     zero = dict.fromkeys(B, 0)
-    return sp.diff(loss, B).subs(zero), sp.diff(loss, A).subs(zero), {"A": A, "g": g, "x": x, "s": s}
+    return (
+        sp.diff(loss, B).subs(zero),
+        sp.diff(loss, A).subs(zero),
+        {"A": A, "g": g, "x": x, "s": s},
+    )
 
 
 def batch_square(batch: int) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """batch (1): E of the square of a mean of `batch` draws, by enumeration; and E of the square, and the mean.
+    """batch (1): E of the square of a mean of `batch` draws, by enumeration; and E of the square,
+    and the mean.
 
     One entry of g x^T A^T, which takes the value u with probability p and v otherwise.
     """
@@ -34,7 +42,8 @@ def batch_square(batch: int) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     law = ((p, u), (1 - p, v))
     outcomes = itertools.product(law, repeat=batch)
     square: Any = sum(
-        sp.prod([weight for weight, _ in draws]) * (sum(value for _, value in draws) / sp.Integer(batch)) ** 2
+        sp.prod([weight for weight, _ in draws])
+        * (sum(value for _, value in draws) / sp.Integer(batch)) ** 2
         for draws in outcomes
     )
     return sp.expand(square), p * u**2 + (1 - p) * v**2, p * u + (1 - p) * v
@@ -53,7 +62,8 @@ def _gaussian_mean(expression: Any, variances: dict[sp.Symbol, Any]) -> sp.Expr:
 
 
 def regression_moments() -> tuple[Matrix, Matrix, dict[str, Any]]:
-    """batch (2): Q and G by taking E of |D x + e|^2 x x^T and (D x + e) x^T entry by entry, S diagonal."""
+    """batch (2): Q and G by taking E of |D x + e|^2 x x^T and (D x + e) x^T entry by entry, S
+    diagonal."""
     D, (x0, x1, e0, e1) = _matrix("D"), sp.symbols("x0 x1 e0 e1", real=True)
     s0, s1, noise = sp.symbols("s0 s1 sigma2", positive=True)
     x, variances = sp.Matrix([x0, x1]), {x0: s0, x1: s1, e0: noise, e1: noise}
@@ -64,7 +74,8 @@ def regression_moments() -> tuple[Matrix, Matrix, dict[str, Any]]:
 
 
 def flip() -> sp.Expr:
-    """batch (3): where the diagonal entries of M_n agree for S = diag(2, 1), K = diag(1/10, 1), k s2 = 4."""
+    """batch (3): where the diagonal entries of M_n agree for S = diag(2, 1), K = diag(1/10, 1), k
+    s2 = 4."""
     n = sp.Symbol("n", positive=True)
     S, K = sp.diag(2, 1), sp.diag(sp.Rational(1, 10), 1)
     c = (K * S).trace() + 4
@@ -90,7 +101,8 @@ def default_moments() -> tuple[sp.Expr, sp.Expr]:
 
 
 def default_variance() -> tuple[sp.Expr, Matrix, sp.Symbol]:
-    """(6): Var(a^T S a) for one row a of independent entries with variance v and excess kurtosis -6/5."""
+    """(6): Var(a^T S a) for one row a of independent entries with variance v and excess kurtosis
+    -6/5."""
     a0, a1, v = sp.symbols("a0 a1 v", positive=True)
     S = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"S{min(i, j)}{max(i, j)}", real=True))
     a = sp.Matrix([a0, a1])
@@ -105,7 +117,8 @@ def default_variance() -> tuple[sp.Expr, Matrix, sp.Symbol]:
 
 
 def best_frozen_b() -> tuple[sp.Expr, sp.Expr]:
-    """risk (1): the minimum over b of E(D x - b A x)^2 for one output and r = 1, and Tr(D R D^T)."""
+    """risk (1): the minimum over b of E(D x - b A x)^2 for one output and r = 1, and Tr(D R
+    D^T)."""
     D, A, b = _matrix("D", 1, 2), _matrix("A", 1, 2), sp.Symbol("b")
     M = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"M{min(i, j)}{max(i, j)}", real=True))
     risk = ((D - b * A) * M * (D - b * A).T)[0]

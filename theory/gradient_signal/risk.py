@@ -1,19 +1,27 @@
-"""What EVA's rows are the best for: the risk of a frozen A, the kernel at the start; and how well a sample finds them.
+"""What EVA's rows are the best for: the risk of a frozen A, the kernel at the start; and how well a
+sample finds them.
 
-Frozen A (r, d), squared error, target change D (k, d) of the weight, M = E[x x^T] of full rank. Over all B
-    min_B E|D x - B A x|^2 = Tr(D R D^T),  R = M - M A^T (A M A^T)^-1 A M,                                        (1)
-which depends on A through its row space alone. For a random D with E[D^T D] = kappa I the mean is kappa Tr R, and
-    min_A kappa Tr R = kappa sum_{i>r} lambda_i(M), at the top eigenspace of M:                                   (2)
-R = M^(1/2) (I - P) M^(1/2) with P the projector on the rows of A M^(1/2), so Tr R = Tr M - Tr(P M), and Ky Fan. EVA
-without centring is Bayes optimal, whatever its lengths. For a known D the best rows are V_r^T M^(-1/2) with
-D M^(1/2) = U S V^T, and the risk sum_{i>r} S_i^2 (Eckart and Young): no start blind to D attains it in general. (3)
-At B = 0 the tangent kernel of the layer is s^2 x^T A^T A x' I_k. On inputs X (n, d) = U S V^T, A = V_r^T gives
-    X A^T A X^T = U_r S_r^2 U_r^T, the best rank-r approximation of X X^T in every unitarily invariant norm,      (4)
-at a distance of S_{r+1}^2 in the spectral norm; rows divided by S_i give U_r U_r^T, where all kept directions learn at
-one rate. Two independent halves of a sample, with top subspaces V_1 and V_2 and a the mean cos^2 of their angles:
-    mean sin^2 of the whole sample's subspace against the population's = (1 - a)/4 to first order,                (5)
+Frozen A (r, d), squared error, target change D (k, d) of the weight, M = E[x x^T] of full rank.
+Over all B
+    min_B E|D x - B A x|^2 = Tr(D R D^T),  R = M - M A^T (A M A^T)^-1 A M,                       (1)
+which depends on A through its row space alone. For a random D with E[D^T D] = kappa I the mean is
+kappa Tr R, and
+    min_A kappa Tr R = kappa sum_{i>r} lambda_i(M), at the top eigenspace of M:                  (2)
+R = M^(1/2) (I - P) M^(1/2) with P the projector on the rows of A M^(1/2), so Tr R = Tr M - Tr(P M),
+and Ky Fan. EVA without centring is Bayes optimal, whatever its lengths. For a known D the best rows
+are V_r^T M^(-1/2) with D M^(1/2) = U S V^T, and the risk sum_{i>r} S_i^2 (Eckart and Young): no
+start blind to D attains it in general. (3) At B = 0 the tangent kernel of the layer is s^2 x^T A^T
+A x' I_k. On inputs X (n, d) = U S V^T, A = V_r^T gives
+    X A^T A X^T = U_r S_r^2 U_r^T, the best rank-r approximation of X X^T in every unitarily
+        invariant norm,                                                                          (4)
+at a distance of S_{r+1}^2 in the spectral norm; rows divided by S_i give U_r U_r^T, where all kept
+directions learn at one rate. Two independent halves of a sample, with top subspaces V_1 and V_2 and
+a the mean cos^2 of their angles:
+    mean sin^2 of the whole sample's subspace against the population's = (1 - a)/4 to first
+        order,                                                                                   (5)
 because the halves err independently, each by twice the square error of the whole.
-Source: derived here; (4) corrects the kernel argument of arXiv:2410.07170, (5) replaces its stopping rule.
+Source: derived here; (4) corrects the kernel argument of arXiv:2410.07170, (5) replaces its
+stopping rule.
 """
 
 import numpy as np
@@ -64,7 +72,8 @@ def cosines(A: Array, B: Array) -> Array:
 
 
 def largest_angle(A: Array, B: Array) -> float:
-    """The largest principal angle in degrees, by its sine: the cosine of a small one is 1 to rounding."""
+    """The largest principal angle in degrees, by its sine: the cosine of a small one is 1 to
+    rounding."""
     first, second = (np.linalg.qr(rows.T).Q for rows in (A, B))
     sine = np.linalg.norm(first - second @ (second.T @ first), 2)
     return float(np.degrees(np.arcsin(min(sine, 1.0))))
@@ -75,5 +84,6 @@ def mean_square_sine(A: Array, B: Array) -> float:
 
 
 def split_half_error(A_1: Array, A_2: Array) -> float:
-    """(5): the mean sin^2 to expect of the pooled subspace, from those of two independent halves."""
+    """(5): the mean sin^2 to expect of the pooled subspace, from those of two independent
+    halves."""
     return mean_square_sine(A_1, A_2) / 4

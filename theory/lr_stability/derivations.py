@@ -1,7 +1,8 @@
-"""Derivations of theory.lr_stability by sympy: each starts from the update rule and none from the max-plus algebra.
+"""Derivations of theory.lr_stability by sympy: each starts from the update rule and none from the
+max-plus algebra.
 
-Every quantity is one positive monomial n^e with a symbolic exponent, which keeps all powers of n and drops constants.
-"(1)" is an equation there, "orders (2)" of theory.lr_stability.orders.
+Every quantity is one positive monomial n^e with a symbolic exponent, which keeps all powers of n
+and drops constants. "(1)" is an equation there, "orders (2)" of theory.lr_stability.orders.
 """
 
 import itertools
@@ -20,14 +21,17 @@ def powers(polynomial: Expr) -> set[Expr]:
     """The exponents of n in a sum of monomials."""
     expanded = sp.powsimp(sp.expand(polynomial))
     return {
-        sp.expand(sp.simplify(sp.expand_log(sp.log(term.as_independent(n)[1]), force=True) / sp.log(n)))
+        sp.expand(
+            sp.simplify(sp.expand_log(sp.log(term.as_independent(n)[1]), force=True) / sp.log(n))
+        )
         for term in sp.Add.make_args(expanded)
         if term != 0
     }
 
 
 def sum_square(terms: int) -> tuple[Expr, Expr, Expr]:
-    """orders (2): E of the square of a sum of iid products, by enumeration; their mean, and mean square.
+    """orders (2): E of the square of a sum of iid products, by enumeration; their mean, and mean
+    square.
 
     The products take the value u with probability p and v otherwise.
     """
@@ -40,7 +44,8 @@ def sum_square(terms: int) -> tuple[Expr, Expr, Expr]:
 
 
 def gradients() -> tuple[Expr, Expr]:
-    """SGD's update rule: dL/dB - s dZ (A x)^T, and (dL/dA) x - s B^T dZ |x|^2, for L = dZ . s B A x; both zero."""
+    """SGD's update rule: dL/dB - s dZ (A x)^T, and (dL/dA) x - s B^T dZ |x|^2, for L = dZ . s B A
+    x; both zero."""
     B, A = (sp.Matrix(2, 2, sp.symbols(f"{name}:4", real=True)) for name in "BA")
     dZ, x = (sp.Matrix(sp.symbols(f"{name}:2", real=True)) for name in ("g", "x"))
     s = sp.Symbol("s", positive=True)
@@ -75,26 +80,33 @@ def largest_single_rate(exponents: set[Expr]) -> Expr:
 
 def init_a_rate() -> Expr:
     """The theorem of Init[A]: A_0 x = Theta(1), B_0 = 0, s = Theta(1)."""
-    return largest_single_rate({e.subs(sigma, 0) for e in adam_output(sp.Integer(0), sp.Integer(1))})
+    return largest_single_rate(
+        {e.subs(sigma, 0) for e in adam_output(sp.Integer(0), sp.Integer(1))}
+    )
 
 
 def init_b_rate() -> Expr:
     """The theorem of Init[B]: A_0 = 0, B_0 = Theta(1), s = Theta(1)."""
-    return largest_single_rate({e.subs(sigma, 0) for e in adam_output(sp.Integer(1), sp.Integer(0))})
+    return largest_single_rate(
+        {e.subs(sigma, 0) for e in adam_output(sp.Integer(1), sp.Integer(0))}
+    )
 
 
 def efficient_pairs(B_0: Expr, Z_A0: Expr, features: str = "any") -> list[tuple[Expr, Expr, Expr]]:
-    """(6): every (c_A, c_B) with delta1 = delta2 = Theta(1) and Z_B = O(1), and the condition on it, at s = Theta(1).
+    """(6): every (c_A, c_B) with delta1 = delta2 = Theta(1) and Z_B = O(1), and the condition on
+    it, at s = Theta(1).
 
-    Of Z_A it asks nothing ("any"), O(1) ("bounded") or Theta(1) ("unit"). By cases: some exponent of delta1 and some
-    of delta2, and of Z_A for "unit", is 0, and no other is positive.
+    Of Z_A it asks nothing ("any"), O(1) ("bounded") or Theta(1) ("unit"). By cases: some exponent
+    of delta1 and some of delta2, and of Z_A for "unit", is 0, and no other is positive.
     """
     B, Z_A = B_0 + n**c_B, Z_A0 + n ** (c_A + 1)
     delta1, delta2, in_Z_A = powers(B * n ** (c_A + 1)), powers(n**c_B * Z_A), powers(Z_A)
     at_most_zero = delta1 | delta2 | {e.subs(sigma, 0) for e in adam_output(B_0, Z_A0)}
     at_most_zero |= in_Z_A if features != "any" else set()
     found: set[tuple[Expr, Expr, Expr]] = set()
-    for case in itertools.product(delta1, delta2, in_Z_A if features == "unit" else [sp.Integer(0)]):
+    for case in itertools.product(
+        delta1, delta2, in_Z_A if features == "unit" else [sp.Integer(0)]
+    ):
         for solution in sp.solve(case, [c_A, c_B], dict=True):
             point = (c_A.subs(solution), c_B.subs(solution))
             free = sorted(point[0].free_symbols | point[1].free_symbols, key=str)
@@ -106,7 +118,8 @@ def efficient_pairs(B_0: Expr, Z_A0: Expr, features: str = "any") -> list[tuple[
 
 
 def sgd_step(D_B: Expr, Z_A: Expr, B_0: Expr = 0) -> tuple[Expr, Expr]:
-    """One step of SGD on one aligned coordinate: what D_B and A x become, for x = Theta(1), dZ = n^q."""
+    """One step of SGD on one aligned coordinate: what D_B and A x become, for x = Theta(1), dZ =
+    n^q."""
     back = B_0 * n ** (q + sp.Rational(1, 2)) + D_B * n ** (q + 1)
     return D_B + n ** (c_B + sigma + q) * Z_A, Z_A + n ** (c_A + sigma + 1) * back
 
@@ -115,12 +128,15 @@ def sgd_growth() -> tuple[Expr, Expr]:
     """(5): the two growth factors of SGD's recursion a step, minus 1, as exact eigenvalues."""
     D_B, Z_A = sp.symbols("D Z", positive=True)
     matrix = sp.Matrix(sgd_step(D_B, Z_A)).jacobian([D_B, Z_A])
-    first, second = (sp.powsimp(sp.simplify(value - 1), force=True) for value in matrix.eigenvals(multiple=True))
+    first, second = (
+        sp.powsimp(sp.simplify(value - 1), force=True) for value in matrix.eigenvals(multiple=True)
+    )
     return first, second
 
 
 def sgd_powers(steps: int) -> set[Expr]:
-    """The exponents of Z_B after some steps of SGD at one rate n^c from Init[A], with q = -1 and s = Theta(1)."""
+    """The exponents of Z_B after some steps of SGD at one rate n^c from Init[A], with q = -1 and s
+    = Theta(1)."""
     D_B, Z_A = sp.Integer(0), sp.Integer(1)
     for _ in range(steps):
         D_B, Z_A = sgd_step(D_B, Z_A)

@@ -1,4 +1,5 @@
-"""Orders of what theory.lr_stability speaks of, from running its recursions some steps; "(1)" is an equation there."""
+"""Orders of what theory.lr_stability speaks of, from running its recursions some steps; "(1)" is an
+equation there."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -31,11 +32,13 @@ SCALES: dict[Scale, Fraction] = {
     "alpha/r": Fraction(-1),
 }  # powers of r
 READOUTS: dict[Readout, Fraction] = {"mup": Fraction(-1), "standard": -HALF}  # q
-SETTLED = 3  # the orders of Adam change no more after this step, nor do those of SGD where (5) holds
+# the orders of Adam change no more after this step, nor do those of SGD where (5) holds
+SETTLED = 3
 
 
 class Exponents(NamedTuple):
-    """Orders after some steps, each callable as order(c_A, c_B); f is the change of the network's scalar output."""
+    """Orders after some steps, each callable as order(c_A, c_B); f is the change of the network's
+    scalar output."""
 
     Z_A: Order
     Z_B: Order
@@ -54,10 +57,11 @@ def exponents(
     steps: int = SETTLED,
     sigma: Rate = 0,
 ) -> Exponents:
-    """The quantities of (1) and f after `steps` steps from a scheme's start; sigma: a further s = n^sigma.
+    """The quantities of (1) and f after `steps` steps from a scheme's start; sigma: a further s =
+    n^sigma.
 
-    `scheme` is a name of `lr_stability_starts` or a `Start`. The deltas are those of the last step. ValueError for
-    what is unknown and for steps < 1.
+    `scheme` is a name of `lr_stability_starts` or a `Start`. The deltas are those of the last step.
+    ValueError for what is unknown and for steps < 1.
     """
     start = start_of(scheme)
     check("optimizer", optimizer, ("adam", "sgd"))
@@ -79,7 +83,8 @@ def exponents(
         D_Ax, D_B = D_Ax + dAx, D_B + dB
 
     Z_B = (over_rank(D_B, Z_A0 + D_Ax, ALIGNED), over_rank(start.B, D_Ax, INDEPENDENT))
-    # the read-out w, of entries n^q, sums over the n outputs first: w^T B_0 then has the direction of B_0^T dZ
+    # the read-out w, of entries n^q, sums over the n outputs first: w^T B_0 then has the direction
+    # of B_0^T dZ
     f = (
         over_rank(over_width(D_B, dZ, ALIGNED), Z_A0 + D_Ax, ALIGNED),
         over_rank(over_width(start.B, dZ, start.B_tag), D_Ax, ALIGNED),
@@ -95,14 +100,16 @@ def exponents(
 
 
 def sgd_cycle(scale: Scale = "constant", readout: Readout = "mup", *, sigma: Rate = 0) -> Order:
-    """(5): the gain of one turn of SGD's recursion, D_B -> D_A x -> D_B; its exponent is twice the cycle's mean."""
+    """(5): the gain of one turn of SGD's recursion, D_B -> D_A x -> D_B; its exponent is twice the
+    cycle's mean."""
     s, dZ = _scale(scale, sigma), _readout(readout)
     to_A = over_width(RATE_A * s * over_width(power(0), dZ, ALIGNED), power(0), ALIGNED)
     return to_A * RATE_B * s * dZ
 
 
 def sgd_transitions(c_A: Rate, c_B: Rate, readout: Readout = "mup", *, sigma: Rate = 0) -> Matrix:
-    """SGD's recursion of (exponent of D_B, exponent of A x) as a max-plus matrix; row i holds what i receives."""
+    """SGD's recursion of (exponent of D_B, exponent of A x) as a max-plus matrix; row i holds what
+    i receives."""
     s, dZ = _scale("constant", sigma), _readout(readout)
     to_B, to_A = RATE_B * s * dZ, RATE_A * s * dZ * power(2 * ALIGNED)
     return ((Fraction(0), to_B(c_A, c_B)), (to_A(c_A, c_B), Fraction(0)))

@@ -1,10 +1,11 @@
 """The start of every initialisation scheme as exponents of the width n and the rank r.
 
-A start is read off the scheme's definition in the model of theory.lr_stability: a square layer, W with independent
-entries of variance 1/n, inputs x with entries Theta(1), a fixed number of tokens, at least 2 r in general position.
-Singular values of such a W are Theta(1), the smallest r of them Theta(1/n); the inputs' second moment has a fixed
-number of eigenvalues of order n, along the tokens. Unit vectors have entries n^(-1/2). For B the question is whether
-it is aligned with the gradient dZ that reaches the layer's output, for A whether with x.
+A start is read off the scheme's definition in the model of theory.lr_stability: a square layer, W
+with independent entries of variance 1/n, inputs x with entries Theta(1), a fixed number of tokens,
+at least 2 r in general position. Singular values of such a W are Theta(1), the smallest r of them
+Theta(1/n); the inputs' second moment has a fixed number of eigenvalues of order n, along the
+tokens. Unit vectors have entries n^(-1/2). For B the question is whether it is aligned with the
+gradient dZ that reaches the layer's output, for A whether with x.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from theory.lr_stability.orders import ALIGNED, HALF, INDEPENDENT, ZERO, Order, 
 class Start:
     """Orders of the entries of A_0 (r, n) and B_0 (n, r), and how they contract with x and dZ.
 
-    `rank_known` is False where the powers of r follow the spectrum of W or of the data, or where both factors start
-    with signs of their own, so that the sum over r is aligned only later.
+    `rank_known` is False where the powers of r follow the spectrum of W or of the data, or where
+    both factors start with signs of their own, so that the sum over r is aligned only later.
     """
 
     A: Order
@@ -31,7 +32,8 @@ class Start:
     def __post_init__(self) -> None:
         if not (self.A or self.B):
             raise ValueError(
-                "at least one factor must start away from zero: with both at zero no gradient reaches either"
+                "at least one factor must start away from zero: with both at zero no gradient "
+                "reaches either"
             )
 
 
@@ -59,17 +61,24 @@ STARTS = {
     "init_b": Start(ZERO, power(0, -HALF), rank_known=True, why="variance 1/(3 r)"),
     "gaussian": random_A(0, -1, "variance 1/r^2, whatever the width"),
     "orthogonal": random_A(-HALF, why="orthonormal rows of uniform direction"),
-    "pissa": both(-HALF, -HALF, "singular vectors times the roots of singular values of order 1, W blind to the data"),
+    "pissa": both(
+        -HALF,
+        -HALF,
+        "singular vectors times the roots of singular values of order 1, W blind to the data",
+    ),
     "milora": both(-1, -1, _SMALL),
     "olora": both(-HALF, -HALF, "orthonormal B, and A = B^T W"),
     "mica": Start(ZERO, power(-HALF), why="orthonormal columns"),
-    "nystrom": Start(power(0), ZERO, why="a standard normal sketch of W: sums of n terms of order n^(-1/2)"),
+    "nystrom": Start(
+        power(0), ZERO, why="a standard normal sketch of W: sums of n terms of order n^(-1/2)"
+    ),
     "eva": data_A(-HALF, _UNIT),
     "corda": Start(
         power(-1),
         power(0),
         ALIGNED,
-        why="W P has singular values of order n along the data: B takes their root, A = root V^T P^-1 the rest",
+        why="W P has singular values of order n along the data: B takes their root, A = root V^T "
+        "P^-1 the rest",
     ),
     "lora_ga": Start(
         power(-HALF / 2),
@@ -78,17 +87,29 @@ STARTS = {
         ALIGNED,
         why="singular vectors of the gradient times out^(1/4)",
     ),
-    "lora_one": Start(power(-HALF), power(-HALF), ALIGNED, ALIGNED, why="singular vectors of the gradient"),
-    "nystrom_grad": data_A(-HALF, "rows of unit mean square length in the gradient's row space, that of the data"),
+    "lora_one": Start(
+        power(-HALF), power(-HALF), ALIGNED, ALIGNED, why="singular vectors of the gradient"
+    ),
+    "nystrom_grad": data_A(
+        -HALF, "rows of unit mean square length in the gradient's row space, that of the data"
+    ),
     "gradient_signal": data_A(-HALF, _UNIT),
-    "tsd_init": both(-1, -1, "the largest change rates divide by singular values, so the smallest win; " + _SMALL),
+    "tsd_init": both(
+        -1, -1, "the largest change rates divide by singular values, so the smallest win; " + _SMALL
+    ),
 }
 
 # Starts by other options, or of the literature, that are not rows of the library's table.
 OTHERS = {
-    "nystrom_out": Start(ZERO, power(0), why="nystrom with side = out: a standard normal sketch of W"),
-    "eva_whitened": data_A(-1, "eva with whiten: rows along the data over the roots of eigenvalues of order n"),
-    "pissa_aligned": Start(power(-HALF), power(-HALF), ALIGNED, why="pissa of a W whose row space is the data's"),
+    "nystrom_out": Start(
+        ZERO, power(0), why="nystrom with side = out: a standard normal sketch of W"
+    ),
+    "eva_whitened": data_A(
+        -1, "eva with whiten: rows along the data over the roots of eigenvalues of order n"
+    ),
+    "pissa_aligned": Start(
+        power(-HALF), power(-HALF), ALIGNED, why="pissa of a W whose row space is the data's"
+    ),
     "init_ab": both(-HALF, -HALF, "both factors of variance 1/n"),
 }
 

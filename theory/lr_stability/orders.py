@@ -1,11 +1,14 @@
-"""Orders of magnitude at large width n and rank r, as exact max-plus (tropical) polynomials in the learning rates.
+"""Orders of magnitude at large width n and rank r, as exact max-plus (tropical) polynomials in the
+learning rates.
 
-With rates eta_A = n^c_A r^k_A and eta_B = n^c_B r^k_B a sum of products of powers is of the order of its largest term:
-    q = Theta(max over forms of n^(A c_A + B c_B + width) r^(A k_A + B k_B + rank)),                        (1)
-n first and r second, for r is fixed while n grows and is then taken large. A product of orders adds every form of one
-to every form of the other, a sum is the union, zero has no forms. Sums are taken as generic: no exact cancellation.
-A contraction over m coordinates of entries u_i, v_i gives Theta(m^(1/2) u v) where the two are independent and
-centred (central limit), and Theta(m u v) where they are aligned, of nonzero mean product (law of large numbers). (2)
+With rates eta_A = n^c_A r^k_A and eta_B = n^c_B r^k_B a sum of products of powers is of the order
+of its largest term:
+    q = Theta(max over forms of n^(A c_A + B c_B + width) r^(A k_A + B k_B + rank)),             (1)
+n first and r second, for r is fixed while n grows and is then taken large. A product of orders adds
+every form of one to every form of the other, a sum is the union, zero has no forms. Sums are taken
+as generic: no exact cancellation. A contraction over m coordinates of entries u_i, v_i gives
+Theta(m^(1/2) u v) where the two are independent and centred (central limit), and Theta(m u v) where
+they are aligned, of nonzero mean product (law of large numbers). (2)
 """
 
 import math
@@ -28,7 +31,8 @@ class Form(NamedTuple):
     rank: Fraction = Fraction(0)
 
     def at(self, c_A: Rate, c_B: Rate) -> Fraction | float:
-        """The exponent of n at rates n^c_A and n^c_B; -inf where a factor that it needs is not trained."""
+        """The exponent of n at rates n^c_A and n^c_B; -inf where a factor that it needs is not
+        trained."""
         total = self.width
         for coefficient, c in ((self.A, c_A), (self.B, c_B)):
             if coefficient and c == -math.inf:
@@ -39,7 +43,8 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """An order of magnitude: of the forms with the same powers of the rates only the largest is kept."""
+    """An order of magnitude: of the forms with the same powers of the rates only the largest is
+    kept."""
 
     forms: frozenset[Form]
 
@@ -48,7 +53,9 @@ class Order:
 
     def __mul__(self, other: "Order") -> "Order":
         return _order(
-            Form(p.A + q.A, p.B + q.B, p.width + q.width, p.rank + q.rank) for p in self.forms for q in other.forms
+            Form(p.A + q.A, p.B + q.B, p.width + q.width, p.rank + q.rank)
+            for p in self.forms
+            for q in other.forms
         )
 
     def __bool__(self) -> bool:
@@ -60,9 +67,12 @@ class Order:
         return max((form.at(c_A, c_B) for form in self.forms), default=-math.inf)
 
     def leading(self, c_A: Rate, c_B: Rate) -> "Order":
-        """The forms of the largest power of n at these rates, with their powers of r where those of n stood."""
+        """The forms of the largest power of n at these rates, with their powers of r where those of
+        n stood."""
         top = self(c_A, c_B)
-        return _order(Form(p.A, p.B, p.rank) for p in self.forms if p.at(c_A, c_B) == top > -math.inf)
+        return _order(
+            Form(p.A, p.B, p.rank) for p in self.forms if p.at(c_A, c_B) == top > -math.inf
+        )
 
     def joint(self, rho: Rate) -> "Order":
         """The same quantity where the rank grows with the width as r = n^rho."""

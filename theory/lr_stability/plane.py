@@ -1,7 +1,8 @@
-"""Where max-plus polynomials of the two rates are at most 0, and where they are exactly 0: plane geometry in rationals.
+"""Where max-plus polynomials of the two rates are at most 0, and where they are exactly 0: plane
+geometry in rationals.
 
-"q = O(1)" is a polyhedron, one half-plane a form. "q = Theta(1)" is the part of its boundary on which some form is 0,
-a union of points, segments and rays.
+"q = O(1)" is a polyhedron, one half-plane a form. "q = Theta(1)" is the part of its boundary on
+which some form is 0, a union of points, segments and rays.
 """
 
 import itertools
@@ -27,7 +28,8 @@ class HalfPlane(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """start + t direction for 0 <= t <= length: a point (length 0), a segment, or a ray (length inf)."""
+    """start + t direction for 0 <= t <= length: a point (length 0), a segment, or a ray (length
+    inf)."""
 
     start: Point
     direction: Point = (Fraction(0), Fraction(0))
@@ -37,14 +39,20 @@ class Piece(NamedTuple):
         return self.start[0] + t * self.direction[0], self.start[1] + t * self.direction[1]
 
     def corners(self) -> tuple[Point, ...]:
-        ends = {self.start} | ({self.point(self.length)} if isinstance(self.length, Fraction) else set())
+        ends = {self.start} | (
+            {self.point(self.length)} if isinstance(self.length, Fraction) else set()
+        )
         return tuple(sorted(ends))
 
     def holds(self, point: Point) -> bool:
         """Whether the point lies on the piece, exactly."""
         (u, v), (x, y) = self.direction, (point[0] - self.start[0], point[1] - self.start[1])
         along = x * u + y * v
-        return u * y == v * x and 0 <= along <= self.length * (u * u + v * v) if (u, v) != (0, 0) else x == y == 0
+        return (
+            u * y == v * x and 0 <= along <= self.length * (u * u + v * v)
+            if (u, v) != (0, 0)
+            else x == y == 0
+        )
 
 
 def at_most_one(order: Order) -> tuple[HalfPlane, ...]:
@@ -71,7 +79,9 @@ def corners(region: Iterable[HalfPlane]) -> tuple[Point, ...]:
     """The corners of a polyhedron, sorted."""
     region = tuple(region)
     crossings = (_crossing(p, q) for p, q in itertools.combinations(region, 2))
-    return tuple(sorted({point for point in crossings if point is not None and inside(region, point)}))
+    return tuple(
+        sorted({point for point in crossings if point is not None and inside(region, point)})
+    )
 
 
 def both_exactly_one(first: Order, second: Order, region: Iterable[HalfPlane]) -> tuple[Piece, ...]:
@@ -84,12 +94,15 @@ def both_exactly_one(first: Order, second: Order, region: Iterable[HalfPlane]) -
         elif p == q and (p.A, p.B) != (0, 0):
             found |= _cut(p, everywhere)
     lines = {piece for piece in found if piece.length}
-    points = {piece for piece in found - lines if not any(line.holds(piece.start) for line in lines)}
+    points = {
+        piece for piece in found - lines if not any(line.holds(piece.start) for line in lines)
+    }
     return tuple(sorted(lines | points))
 
 
 def turning_points(pieces: Iterable[Piece], order: Order) -> tuple[Point, ...]:
-    """The corners of the pieces, and their points where the quantity is Theta(1) or its largest form changes."""
+    """The corners of the pieces, and their points where the quantity is Theta(1) or its largest
+    form changes."""
     found: set[Point] = set()
     for piece in pieces:
         found.update(piece.corners())

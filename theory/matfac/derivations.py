@@ -1,7 +1,9 @@
-"""Derivations of `theory.matfac` (1), (3), (8), (9) and (10): each starts from the update rule, none from its result.
+"""Derivations of `theory.matfac` (1), (3), (8), (9) and (10): each starts from the update rule,
+none from its result.
 
-The generator is small (p = m = k = 2) and its entries are free symbols; every law is a polynomial identity in
-them, so that a proof at this size with symbols for each index shows every kind of term of the general one.
+The generator is small (p = m = k = 2) and its entries are free symbols; every law is a polynomial
+identity in them, so that a proof at this size with symbols for each index shows every kind of term
+of the general one.
 """
 
 from collections.abc import Sequence
@@ -49,7 +51,9 @@ class Symbols:
     def gradients(self) -> dict[str, Matrix]:
         """dL/d(parameter), by differentiating theta: dL = g . dtheta."""
         linear = (self.g.T * self.theta)[0]
-        return {name: sp.diff(linear, getattr(self, name)) for name in ("z", "W1", "b1", "W2", "b2")}
+        return {
+            name: sp.diff(linear, getattr(self, name)) for name in ("z", "W1", "b1", "W2", "b2")
+        }
 
     def step(self) -> "Symbols":
         moved = {name: getattr(self, name) - eta * d for name, d in self.gradients().items()}
@@ -57,12 +61,20 @@ class Symbols:
 
 
 def generator(on: Sequence[int] = (1, 1)) -> Symbols:
-    return Symbols(_vector("z"), _matrix("W1_"), _vector("c"), _matrix("W2_"), _vector("b"), _vector("g"), on)
+    return Symbols(
+        _vector("z"), _matrix("W1_"), _vector("c"), _matrix("W2_"), _vector("b"), _vector("g"), on
+    )
 
 
 def one_step_change() -> tuple[Matrix, dict[str, Matrix]]:
     """theta+ - theta for any next hidden state h+ whatever, and the symbols in it: for (1)."""
-    parts = {"W2": _matrix("W2_"), "b2": _vector("b"), "h": _vector("h"), "h_next": _vector("H"), "g": _vector("g")}
+    parts = {
+        "W2": _matrix("W2_"),
+        "b2": _vector("b"),
+        "h": _vector("h"),
+        "h_next": _vector("H"),
+        "g": _vector("g"),
+    }
     W2, b2, h, h_next, g = parts.values()
     after = (W2 - eta * g * h.T) * h_next + (b2 - eta * g)
     return (after - (W2 * h + b2)).expand(), parts
@@ -91,9 +103,11 @@ def invariant_changes(state: Symbols) -> list[Matrix]:
 
 
 def balanced_flow() -> tuple[Matrix, Matrix, Matrix]:
-    """(-dtheta/dt, theta, g) of theta = W2 h, both trained, at the balanced point W2^T W2 = h h^T: for (9).
+    """(-dtheta/dt, theta, g) of theta = W2 h, both trained, at the balanced point W2^T W2 = h h^T:
+    for (9).
 
-    Balance makes W2 rank one, W2 = theta v^T / sqrt|theta| and h = sqrt|theta| v with a unit vector v.
+    Balance makes W2 rank one, W2 = theta v^T / sqrt|theta| and h = sqrt|theta| v with a unit vector
+    v.
     """
     theta, g, angle = _vector("t"), _vector("g"), sp.Symbol("phi", real=True)
     v, size = sp.Matrix([sp.cos(angle), sp.sin(angle)]), sp.sqrt(sum(x**2 for x in theta))
@@ -104,7 +118,8 @@ def balanced_flow() -> tuple[Matrix, Matrix, Matrix]:
 
 
 def mean_square_of_hidden() -> sp.Expr:
-    """E|h|^2 of the default ReLU start, by integrating the uniform entries of W1 and b1 and the normal z: for (10).
+    """E|h|^2 of the default ReLU start, by integrating the uniform entries of W1 and b1 and the
+    normal z: for (10).
 
     A ReLU passes half of a symmetric square; the k + 1 terms of a unit's input are uncorrelated.
     """

@@ -1,33 +1,43 @@
 """Over-parameterised LoRA: the exact laws of a generator that makes the factors (arXiv:2412.10362).
 
-Setting. A layer's p = r (d_in + d_out) adapter entries theta = (A, B) come from a two-layer network,
+Setting. A layer's p = r (d_in + d_out) adapter entries theta = (A, B) come from a two-layer
+network,
     h = f(W1 z + b1),   theta = W2 h + b2,          z (k), W1 (m, k), b1 (m), W2 (p, m), b2 (p),
-f is a ReLU or the identity, g = dL/dtheta, D = diag(f'), and (z, W1, b1, W2, b2) follow gradient descent at
-rate eta. With u = W2^T g, delta = D u, K = (|z|^2 + 1) D + D W1 W1^T D and h+ for the next step's h:
+f is a ReLU or the identity, g = dL/dtheta, D = diag(f'), and (z, W1, b1, W2, b2) follow gradient
+descent at rate eta. With u = W2^T g, delta = D u, K = (|z|^2 + 1) D + D W1 W1^T D and h+ for the
+next step's h:
 
-    theta+ - theta = -eta (1 + h.h+) g + W2 (h+ - h)                        any f, any eta, any loss      (1)
-    theta_t = W2_0 h_t + b2_0 - eta sum_{s<t} (1 + h_s.h_t) g_s             (1), telescoped               (2)
-    theta+ - theta = -eta P g + eta^2 Q - eta^3 C        exact while no unit switches on or off           (3)
+    theta+ - theta = -eta (1 + h.h+) g + W2 (h+ - h)                        any f, any eta,
+        any loss                                                                                 (1)
+    theta_t = W2_0 h_t + b2_0 - eta sum_{s<t} (1 + h_s.h_t) g_s             (1), telescoped      (2)
+    theta+ - theta = -eta P g + eta^2 Q - eta^3 C        exact while no unit switches on or off  (3)
         P = (1 + |h|^2) I + W2 K W2^T,   Q = (h.K u) g + (z.W1^T delta) W2 D u,
         C = (z.W1^T delta)(h.D u) g
-    P >= (1 + |h|^2) I, and at most m of its p eigenvalues are larger                                     (4)
-    first step of Adam from W2 = 0:  theta+ - theta = -eta (1 + |h|_1) sign(g), up to Adam's epsilon      (5)
-    from W2 = 0:  h_{t+1} - h_t = eta^2 K sum_{s<t} h_s (g_s.g_t) + higher order, so that                 (6)
+    P >= (1 + |h|^2) I, and at most m of its p eigenvalues are larger                            (4)
+    first step of Adam from W2 = 0:  theta+ - theta = -eta (1 + |h|_1) sign(g), up to Adam's
+        epsilon                                                                                  (5)
+    from W2 = 0:  h_{t+1} - h_t = eta^2 K sum_{s<t} h_s (g_s.g_t) + higher order, so that        (6)
         |h_2|^2 - |h_1|^2 = 2 eta^2 (h.K h)(g_0.g_1) + higher order
-    h = 0 with every unit off:  z, W1, b1, W2 stand still and theta+ - theta = -eta g, plain LoRA         (7)
-    gradient flow conserves |W2[:,j]|^2 - |W1[j,:]|^2 - b1_j^2 for each unit, and |W1|_F^2 - |z|^2;       (8)
+    h = 0 with every unit off:  z, W1, b1, W2 stand still and theta+ - theta = -eta g, plain
+        LoRA                                                                                     (7)
+    gradient flow conserves |W2[:,j]|^2 - |W1[j,:]|^2 - b1_j^2 for each unit, and |W1|_F^2 -
+        |z|^2;                                                                                   (8)
         one step of size eta changes them by exactly eta^2 (|g|^2 h_j^2 - delta_j^2 (|z|^2 + 1)) and
         eta^2 (|delta|^2 |z|^2 - |W1^T delta|^2)
-    linear, no biases, h trained itself, W2^T W2 = h h^T:  P = |theta| (I + theta theta^T / |theta|^2),   (9)
+    linear, no biases, h trained itself, W2^T W2 = h h^T:  P = |theta| (I + theta theta^T /
+        |theta|^2),                                                                              (9)
         the two-layer case of Arora, Cohen and Hazan, |w|^(2-2/N) (g + (N-1) Proj_w g)
-    torch's default start has std(A) sqrt(d_in ((1 + 1/k)/6 + 1/m)) times that of plain LoRA             (10)
+    torch's default start has std(A) sqrt(d_in ((1 + 1/k)/6 + 1/m)) times that of plain LoRA    (10)
 
-Looseness of the borrowed names. "Momentum" in (2): the weights of past gradients depend on the data, change sign
-and do not decay, so it is not heavy ball. "Acceleration" by (9): near theta = 0 its rate |theta| vanishes while
-(1) keeps at least eta, thanks to b2. By (4) the isotropic part of P cannot change a condition number.
+Looseness of the borrowed names. "Momentum" in (2): the weights of past gradients depend on the
+data, change sign and do not decay, so it is not heavy ball. "Acceleration" by (9): near theta = 0
+its rate |theta| vanishes while
+(1) keeps at least eta, thanks to b2. By (4) the isotropic part of P cannot change a condition
+number.
 
 Source: the parameterisation and the reading of (1) and (2) as adaptive rate and momentum are of
-arXiv:2412.10362; (9) is of arXiv:1802.06509; the exact forms are derived here, in `theory.matfac.derivations`.
+arXiv:2412.10362; (9) is of arXiv:1802.06509; the exact forms are derived here, in
+`theory.matfac.derivations`.
 """
 
 import math
@@ -62,7 +72,8 @@ class Generator:
         return self.W2 @ self.hidden()[0] + self.b2
 
     def step(self, g: Array, eta: float) -> "Generator":
-        """Gradient descent on all five parameters, the gradient with respect to theta being g (p)."""
+        """Gradient descent on all five parameters, the gradient with respect to theta being g
+        (p)."""
         h, D = self.hidden()
         delta = D * (self.W2.T @ g)
         return Generator(
@@ -81,7 +92,8 @@ def one_step(W2: Array, h: Array, h_next: Array, g: Array, eta: float) -> Array:
 
 
 def telescoped(W2_0: Array, b2_0: Array, h: Array, g: Array, eta: float) -> Array:
-    """(2): theta_t (p) from the hidden states h_0..h_t (t + 1, m) and the gradients g_0..g_{t-1} (t, p)."""
+    """(2): theta_t (p) from the hidden states h_0..h_t (t + 1, m) and the gradients g_0..g_{t-1}
+    (t, p)."""
     return W2_0 @ h[-1] + b2_0 - eta * (1 + h[:-1] @ h[-1]) @ g
 
 
@@ -107,7 +119,8 @@ def expansion(state: Generator, g: Array) -> tuple[Array, Array, Array]:
 
 
 def adam_first_step(h: Array, g: Array, eta: float, eps: float = 1e-8) -> Array:
-    """(5) with Adam's epsilon kept: each entry x of a gradient moves its parameter by -eta x / (|x| + eps)."""
+    """(5) with Adam's epsilon kept: each entry x of a gradient moves its parameter by -eta x / (|x|
+    + eps)."""
     unit = lambda x: x / (np.abs(x) + eps)
     return -eta * (unit(g) + unit(np.outer(g, h)) @ h)
 
@@ -118,12 +131,14 @@ def adam_multiplier(h: Array) -> float:
 
 
 def typical_l1(m: int, k: int) -> float:
-    """E|h|_1 at the default start, the sum over k of W1 z taken as Gaussian: m sqrt((1 + 1/k) / 3 / (2 pi))."""
+    """E|h|_1 at the default start, the sum over k of W1 z taken as Gaussian: m sqrt((1 + 1/k) / 3 /
+    (2 pi))."""
     return m * math.sqrt((1 + 1 / k) / (6 * math.pi))
 
 
 def hidden_change(state: Generator, h_past: Array, g_past: Array, g: Array, eta: float) -> Array:
-    """(6): h_{t+1} - h_t (m) to leading order, from h_s (t, m) and g_s (t, p) of all s < t and g_t (p)."""
+    """(6): h_{t+1} - h_t (m) to leading order, from h_s (t, m) and g_s (t, p) of all s < t and g_t
+    (p)."""
     return eta**2 * kernel(state) @ ((g_past @ g) @ h_past)
 
 
@@ -138,7 +153,9 @@ def drift(state: Generator, g: Array, eta: float) -> tuple[Array, Any]:
     h, D = state.hidden()
     delta, z2 = D * (state.W2.T @ g), state.z @ state.z
     back = state.W1.T @ delta
-    return eta**2 * ((g @ g) * h**2 - delta**2 * (z2 + 1)), eta**2 * (delta @ delta * z2 - back @ back)
+    return eta**2 * ((g @ g) * h**2 - delta**2 * (z2 + 1)), eta**2 * (
+        delta @ delta * z2 - back @ back
+    )
 
 
 def end_to_end(w: Array, g: Array, layers: int) -> Array:
@@ -153,16 +170,19 @@ def lora_variance(columns: int) -> float:
 
 
 def scale_ratio(columns: int, m: int, k: int) -> float:
-    """(10): std(A) at the generator's default start over that of plain LoRA; E|h|^2 = (m/6)(1 + 1/k) for a ReLU."""
+    """(10): std(A) at the generator's default start over that of plain LoRA; E|h|^2 = (m/6)(1 +
+    1/k) for a ReLU."""
     mean_square = m / 6 * (1 + 1 / k)
     return math.sqrt((1 + mean_square) / (3 * m) / lora_variance(columns))
 
 
 def parameters(p: int, m: int, k: int) -> int:
-    """Trained numbers of one generator with p outputs, width m and embedding k; plain LoRA has p."""
+    """Trained numbers of one generator with p outputs, width m and embedding k; plain LoRA has
+    p."""
     return p * (m + 1) + m * (k + 1) + k
 
 
 def floor(M: Array, rank: int) -> float:
-    """Eckart-Young: min |B A - M|_F^2 / 2 over B A of rank at most `rank`, half the sum of the other sigma^2."""
+    """Eckart-Young: min |B A - M|_F^2 / 2 over B A of rank at most `rank`, half the sum of the
+    other sigma^2."""
     return float((np.linalg.svd(M, compute_uv=False)[rank:] ** 2).sum() / 2)

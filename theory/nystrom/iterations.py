@@ -1,8 +1,10 @@
-"""Reference iterations for the Nyström theory: slow, literal and in float64, for tests and small experiments.
+"""Reference iterations for the Nyström theory: slow, literal and in float64, for tests and small
+experiments.
 
-Every update uses X (X^T X)^+ from the singular value decomposition cut at a given rank: an over-parameterised iterate
-has rank k < r to rounding, and without the cut its last r - k directions, which are noise, would be inverted too.
-All functions work on stacks of matrices as well (leading axes).
+Every update uses X (X^T X)^+ from the singular value decomposition cut at a given rank: an
+over-parameterised iterate has rank k < r to rounding, and without the cut its last r - k
+directions, which are noise, would be inverted too. All functions work on stacks of matrices as well
+(leading axes).
 """
 
 import itertools
@@ -30,7 +32,9 @@ def geometric_spectrum(rank: int, condition: float) -> Array:
     return np.geomspace(1, 1 / condition, rank) if rank > 1 else np.ones(1)
 
 
-def target(rows: int, columns: int, rank: int, condition: float, seed: int) -> tuple[Array, Array, Array, Array]:
+def target(
+    rows: int, columns: int, rank: int, condition: float, seed: int
+) -> tuple[Array, Array, Array, Array]:
     """A = U diag(S) V^T with a geometric spectrum from 1 down to 1 / condition, and U, S, V."""
     rng = np.random.default_rng(seed)
     U, V = orthonormal(rows, rank, rng), orthonormal(columns, rank, rng)
@@ -38,7 +42,9 @@ def target(rows: int, columns: int, rank: int, condition: float, seed: int) -> t
     return (U * S) @ V.T, U, S, V
 
 
-def symmetric_target(rows: int, rank: int, condition: float, seed: int) -> tuple[Array, Array, Array]:
+def symmetric_target(
+    rows: int, rank: int, condition: float, seed: int
+) -> tuple[Array, Array, Array]:
     """A = Q diag(L) Q^T with a geometric spectrum, and Q, L."""
     Q = orthonormal(rows, rank, np.random.default_rng(seed))
     L = geometric_spectrum(rank, condition)
@@ -46,7 +52,8 @@ def symmetric_target(rows: int, rank: int, condition: float, seed: int) -> tuple
 
 
 def condition_number(X: Array, rank: int) -> float:
-    """Largest over `rank`-th singular value: what rounding is multiplied by when X is inverted with that cut."""
+    """Largest over `rank`-th singular value: what rounding is multiplied by when X is inverted with
+    that cut."""
     s = np.linalg.svd(X, compute_uv=False)
     return float(s[0] / s[rank - 1])
 
@@ -104,7 +111,8 @@ def relative_error(A: Array, X: Array, Y: Array) -> float:
 
 
 def errors(A: Array, iterates: Iterator, steps: int, accuracy: float = 0.0) -> list[float]:
-    """Relative errors of X_t or of pairs (X_t, Y_t), t = 0..steps, ending early below `accuracy` or on divergence."""
+    """Relative errors of X_t or of pairs (X_t, Y_t), t = 0..steps, ending early below `accuracy` or
+    on divergence."""
     found = []
     for iterate in itertools.islice(iterates, steps + 1):
         X, Y = iterate if isinstance(iterate, tuple) else (iterate, iterate)
@@ -123,14 +131,22 @@ def _frobenius(matrix: mpmath.matrix) -> mpmath.mpf:
     return mpmath.sqrt(sum(entry**2 for entry in matrix))
 
 
-def symmetric_order(start: Array, spectrum: Array, eta: str, accuracy: int, digits: int) -> tuple[float, list[float]]:
-    """The order of convergence in multi-precision, and the log10 of all errors down to 10^-accuracy.
+def symmetric_order(
+    start: Array, spectrum: Array, eta: str, accuracy: int, digits: int
+) -> tuple[float, list[float]]:
+    """The order of convergence in multi-precision, and the log10 of all errors down to
+    10^-accuracy.
 
-    `start` is F_0 (k x k) in the coordinates of range(A) and `eta` a decimal string, so that 0.4 is meant exactly.
-    Double precision ends before a quadratic iteration has shown two clean ratios; `digits` must exceed `accuracy`.
+    `start` is F_0 (k x k) in the coordinates of range(A) and `eta` a decimal string, so that 0.4 is
+    meant exactly. Double precision ends before a quadratic iteration has shown two clean ratios;
+    `digits` must exceed `accuracy`.
     """
     with mpmath.workdps(digits):
-        step_size, L, F = mpmath.mpf(eta), mpmath.diag(spectrum.tolist()), mpmath.matrix(start.tolist())
+        step_size, L, F = (
+            mpmath.mpf(eta),
+            mpmath.diag(spectrum.tolist()),
+            mpmath.matrix(start.tolist()),
+        )
         logs = []
         while not logs or logs[-1] > -accuracy:
             logs.append(mpmath.log10(_frobenius(F * F.T - L) / _frobenius(L)))

@@ -1,14 +1,17 @@
-"""Sketching a weight: the first change of the weight from a Nyström start, and the randomised decomposition.
+"""Sketching a weight: the first change of the weight from a Nyström start, and the randomised
+decomposition.
 
-NoRA (arXiv:2410.18965) starts a layer W + s B A at A = (xi/s) N W, B = 0, with N standard normal. With G = dL/dW the
-gradient of B is s G A^T and that of A is zero, so one step of size 1 changes the weight (over -s^2 or -s) by
-    gradient descent:                        G A^T A,                     proportional to xi^2,        (1)
-    scaled gradient descent:                 G A^T (A A^T)^-1 A,          free of xi,                  (2)
+NoRA (arXiv:2410.18965) starts a layer W + s B A at A = (xi/s) N W, B = 0, with N standard normal.
+With G = dL/dW the gradient of B is s G A^T and that of A is zero, so one step of size 1 changes the
+weight (over -s^2 or -s) by
+    gradient descent:                        G A^T A,                     proportional to xi^2,  (1)
+    scaled gradient descent:                 G A^T (A A^T)^-1 A,          free of xi,            (2)
     released NoRA+ within Adam, whose first step is the sign of its input:  sign(G A^T K) A with
-    K = (A A^T + 1e-6)^-1 over its Frobenius norm,                        proportional to xi.          (3)
+    K = (A A^T + 1e-6)^-1 over its Frobenius norm,                        proportional to xi.    (3)
 Source: (1)-(3) derived here, (3) for the released code's rule.
 
-Randomised decomposition (arXiv:0909.4061): a Gaussian sketch, power iterations with re-orthonormalisation, a small SVD.
+Randomised decomposition (arXiv:0909.4061): a Gaussian sketch, power iterations with
+re-orthonormalisation, a small SVD.
 """
 
 import numpy as np
@@ -23,7 +26,8 @@ def gradient_change(G: Array, A: Array) -> Array:
 
 
 def preconditioned_change(G: Array, A: Array) -> Array:
-    """(2): G times the projector on the rows of A, from its QR and not from (A A^T)^-1, which squares cond(A)."""
+    """(2): G times the projector on the rows of A, from its QR and not from (A A^T)^-1, which
+    squares cond(A)."""
     Q = np.linalg.qr(A.T).Q
     return G @ Q @ Q.T
 
@@ -34,18 +38,25 @@ def released_change(G: Array, A: Array) -> Array:
     return np.sign(G @ A.T @ (K / np.linalg.norm(K))) @ A
 
 
-FIRST_CHANGES = {"gradient": gradient_change, "preconditioned": preconditioned_change, "released": released_change}
+FIRST_CHANGES = {
+    "gradient": gradient_change,
+    "preconditioned": preconditioned_change,
+    "released": released_change,
+}
 
 
 def spiked_weight(size: int, rng: np.random.Generator) -> Array:
-    """A size x size weight: half a Gaussian bulk of unit spectral scale plus 128 spikes 8 k^-0.7 (fewer if smaller)."""
+    """A size x size weight: half a Gaussian bulk of unit spectral scale plus 128 spikes 8 k^-0.7
+    (fewer if smaller)."""
     spikes = min(128, size // 4)
     U, V = (np.linalg.qr(rng.standard_normal((size, spikes))).Q for _ in range(2))
     bulk = rng.standard_normal((size, size)) / np.sqrt(size)
     return 0.5 * bulk + (U * 8 * np.arange(1, spikes + 1) ** -0.7) @ V.T
 
 
-def randomized_svd(W: Array, rank: int, oversample: int, powers: int, rng: np.random.Generator) -> tuple[Array, ...]:
+def randomized_svd(
+    W: Array, rank: int, oversample: int, powers: int, rng: np.random.Generator
+) -> tuple[Array, ...]:
     """Approximate top-`rank` U (out, rank), s (rank,), Vt (rank, in) of W, in W's dtype."""
     Omega = rng.standard_normal((W.shape[1], rank + oversample)).astype(W.dtype)
     Q = np.linalg.qr(W @ Omega).Q

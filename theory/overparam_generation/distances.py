@@ -1,38 +1,45 @@
-"""Distances between sets of images by their embeddings, and what a generator of adapters costs and moves.
+"""Distances between sets of images by their embeddings, and what a generator of adapters costs and
+moves.
 
-Setting. x_1..x_n and y_1..y_m in R^d are embedded images, k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), and
+Setting. x_1..x_n and y_1..y_m in R^d are embedded images, k(a, b) = exp(-|a - b|^2 / (2 sigma^2)),
+and
 
-    D = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)                                                            (1)
+    D = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)                                           (1)
 
-is their squared maximum mean discrepancy: biased with all n^2 pairs in the first mean, unbiased with the n (n - 1)
-of two different images. CMMD is 1000 D, biased, with sigma = 10 and embeddings of unit length (arXiv:2401.09603).
+is their squared maximum mean discrepancy: biased with all n^2 pairs in the first mean, unbiased
+with the n (n - 1) of two different images. CMMD is 1000 D, biased, with sigma = 10 and embeddings
+of unit length (arXiv:2401.09603).
 
-On the unit sphere |a - b|^2 = 2 - 2 a.b, so k(a, b) = e^(-q) e^(q a.b) with q = 1 / sigma^2. Let M_j(x) be the mean of
-the j-fold tensor power of x. Expanding the second exponential,
+On the unit sphere |a - b|^2 = 2 - 2 a.b, so k(a, b) = e^(-q) e^(q a.b) with q = 1 / sigma^2. Let
+M_j(x) be the mean of the j-fold tensor power of x. Expanding the second exponential,
 
-    D = e^(-q) sum_{j >= 1} q^j / j! |M_j(x) - M_j(y)|^2.                                                         (2)
+    D = e^(-q) sum_{j >= 1} q^j / j! |M_j(x) - M_j(y)|^2.                                        (2)
 
-At sigma = 10 the first term has the weight 9.90 in CMMD, the second 0.0495. The tensor powers have unit length, so
-|M_j(x) - M_j(y)|^2 <= 4, and <= 2 for even j, where (a.b)^j >= 0. With u = |mean x - mean y|^2 therefore
+At sigma = 10 the first term has the weight 9.90 in CMMD, the second 0.0495. The tensor powers have
+unit length, so |M_j(x) - M_j(y)|^2 <= 4, and <= 2 for even j, where (a.b)^j >= 0. With u = |mean x
+- mean y|^2 therefore
 
-    0 <= D - e^(-q) q u <= 2 e^(-q) ((cosh q - 1) + 2 (sinh q - q)):                                              (3)
+    0 <= D - e^(-q) q u <= 2 e^(-q) ((cosh q - 1) + 2 (sinh q - q)):                             (3)
 
-beyond the distance of the means CMMD has at most 0.0997 points to give, for lack of diversity say. As u <= 4,
+beyond the distance of the means CMMD has at most 0.0997 points to give, for lack of diversity say.
+As u <= 4,
 
-    D <= 2 - 2 e^(-2 q), reached by two points opposite each other,                                               (4)
+    D <= 2 - 2 e^(-2 q), reached by two points opposite each other,                              (4)
 
-39.6 points of CMMD, and 2 - 2 e^(-q), 19.9 points, where no feature is negative and so |a - b|^2 <= 2.              (5)
+39.6 points of CMMD, and 2 - 2 e^(-q), 19.9 points, where no feature is negative and so |a -
+    b|^2 <= 2.                                                                                   (5)
 
 Null. For independent samples of one distribution, with kappa = E k(X, X') of two independent draws,
 
-    E D = (1 / n + 1 / m)(1 - kappa) biased, 0 unbiased.                                                          (6)
+    E D = (1 / n + 1 / m)(1 - kappa) biased, 0 unbiased.                                         (6)
 
-Generator (its laws are those of `theory.matfac`). A layer of p = r (in + out) adapter entries, or p + out for DoRA, has
-p (m + 1) + m (k + 1) + k trained numbers; a step costs 2 p m operations forward and 4 p m backward, of LoRA's 6 p T
-for T tokens m / T. Adam takes its first step 1 + |h|_1 times as far as at the same rate without the generator, and its
-further ones so while h stands still, so every good rate is shifted down by that factor:
+Generator (its laws are those of `theory.matfac`). A layer of p = r (in + out) adapter entries, or p
++ out for DoRA, has p (m + 1) + m (k + 1) + k trained numbers; a step costs 2 p m operations forward
+and 4 p m backward, of LoRA's 6 p T for T tokens m / T. Adam takes its first step 1 + |h|_1 times as
+far as at the same rate without the generator, and its further ones so while h stands still, so
+every good rate is shifted down by that factor:
 
-    log10 of the shift = log10 (1 + E |h|_1) ~ log10 (1 + m sqrt((1 + 1/k) / (6 pi))).                            (7)
+    log10 of the shift = log10 (1 + E |h|_1) ~ log10 (1 + m sqrt((1 + 1/k) / (6 pi))).           (7)
 
 Source: (1) and sigma, scale and unit length are of arXiv:2401.09603; (2) to (7) are derived here.
 """
@@ -48,10 +55,14 @@ SIGMA, SCALE = 10.0, 1000.0  # of CMMD
 Array = NDArray[np.floating]
 
 
-def mmd(x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE, unbiased: bool = False) -> float:
+def mmd(
+    x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE, unbiased: bool = False
+) -> float:
     """(1) times `scale` for x (n, d) and y (m, d), pair by pair: the definition, slow."""
     kernel = lambda a, b: math.exp(-float(((a - b) ** 2).sum()) / (2 * sigma**2))
-    within = lambda z: [kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if not unbiased or i != j]
+    within = lambda z: [
+        kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if not unbiased or i != j
+    ]
     between = [kernel(a, b) for a in x for b in y]
     return scale * float(np.mean(within(x)) + np.mean(within(y)) - 2 * np.mean(between))
 
@@ -83,7 +94,9 @@ def null_mean(n: int, m: int, kappa: float, scale: float = SCALE) -> float:
     return scale * (1 / n + 1 / m) * (1 - kappa)
 
 
-def generator_parameters(shapes: list[tuple[int, int]], rank: int, m: int, k: int, magnitude: bool = False) -> int:
+def generator_parameters(
+    shapes: list[tuple[int, int]], rank: int, m: int, k: int, magnitude: bool = False
+) -> int:
     """Trained numbers of generators for layers of these (out, in), `magnitude` for OP-DoRA."""
     sizes = (rank * (out + in_) + out * magnitude for out, in_ in shapes)
     return sum(generator_network.parameters(p, m, k) for p in sizes)
@@ -95,5 +108,6 @@ def generator_share(m: int, tokens: int) -> float:
 
 
 def shift(m: int, k: int) -> float:
-    """(7): decades between the good rates of the two parameterisations, LoRA's above the generator's."""
+    """(7): decades between the good rates of the two parameterisations, LoRA's above the
+    generator's."""
     return math.log10(1 + generator_network.typical_l1(m, k))

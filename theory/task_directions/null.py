@@ -1,12 +1,15 @@
-"""The null of an overlap, calibrated on the very matrices at hand: a change that has lost its place.
+"""The null of an overlap, calibrated on the very matrices at hand: a change that has lost its
+place.
 
-Q_1 D Q_2 with Haar-distributed Q_1 and Q_2 has D's singular values s_k and knows nothing of W. In W's core bases its
-coordinates are those of D in random ones,
-    a_i = sum_k s_k (Q_1)_ik (Q_2)_ik,                                                                    (1)
-so neither D nor W needs to be at hand: singular values do. With P0 the mean overlap over such draws,
-    lift = (P - P0) / (1 - P0):  0 where P is chance, 1 where it is complete,                             (2)
-    z = (P - P0) / (standard deviation of one draw).                                                      (3)
-No function gives an overlap without its null. Derived here; the published overlaps (arXiv:2409.01035) come without one.
+Q_1 D Q_2 with Haar-distributed Q_1 and Q_2 has D's singular values s_k and knows nothing of W. In
+W's core bases its coordinates are those of D in random ones,
+    a_i = sum_k s_k (Q_1)_ik (Q_2)_ik,                                                           (1)
+so neither D nor W needs to be at hand: singular values do. With P0 the mean overlap over such
+draws,
+    lift = (P - P0) / (1 - P0):  0 where P is chance, 1 where it is complete,                    (2)
+    z = (P - P0) / (standard deviation of one draw).                                             (3)
+No function gives an overlap without its null. Derived here; the published overlaps
+(arXiv:2409.01035) come without one.
 """
 
 from typing import Literal, NamedTuple
@@ -18,8 +21,9 @@ from theory.task_directions.directions import Array, Core, coordinates, overlap,
 
 Score = Literal["rate", "abs"]
 SIZES = {"8 in 16": (8, 16), "4 in 8": (4, 8), "8 in 8": (8, 8)}
-"""(s, m) of the overlaps that are reported: the published accuracy, the published recall (of 4 true ones, how many are
-among 8 foretold: the roles are exchanged, which the null does not notice), and one of equal sizes."""
+"""(s, m) of the overlaps that are reported: the published accuracy, the published recall (of 4 true
+ones, how many are among 8 foretold: the roles are exchanged, which the null does not notice), and
+one of equal sizes."""
 
 
 class Overlap(NamedTuple):
@@ -38,7 +42,9 @@ class Overlap(NamedTuple):
     def z(self) -> float:
         """(3); infinite where the value differs from a null that does not vary."""
         beyond = self.value - self.null
-        return beyond / self.spread if self.spread else np.copysign(np.inf, beyond) if beyond else 0.0
+        return (
+            beyond / self.spread if self.spread else np.copysign(np.inf, beyond) if beyond else 0.0
+        )
 
 
 def haar(size: int, columns: int, rng: Generator) -> Array:
@@ -60,28 +66,38 @@ def scores(basis: Core, coordinates: Array, kind: Score) -> Array:
 
 
 def rotated(D: Array, draws: int, rng: Generator) -> Array:
-    """The core coordinates of `draws` Haar-rotated copies of D (out, in): (draws, min(out, in)). Raises ValueError for
-    fewer than two draws, which have no spread."""
+    """The core coordinates of `draws` Haar-rotated copies of D (out, in): (draws, min(out, in)).
+    Raises ValueError for fewer than two draws, which have no spread."""
     if draws < 2:
         raise ValueError(f"a null needs at least 2 draws, got {draws}")
     values = np.linalg.svd(D, compute_uv=False)
     return np.array([rotated_coordinates(values, D.shape, rng) for _ in range(draws)])
 
 
-def overlaps(basis: Core, foretold: Array, true: Array, null: Array, kind: Score) -> dict[str, Overlap]:
-    """By the names of `SIZES`: what the change `foretold` (out, in) says about the change `true` (out, in).
+def overlaps(
+    basis: Core, foretold: Array, true: Array, null: Array, kind: Score
+) -> dict[str, Overlap]:
+    """By the names of `SIZES`: what the change `foretold` (out, in) says about the change `true`
+    (out, in).
 
-    `null` is `rotated(true, ...)`, with which the forecast is compared as it is with the true change. Raises ValueError
-    for a weight with fewer than 16 directions.
+    `null` is `rotated(true, ...)`, with which the forecast is compared as it is with the true
+    change. Raises ValueError for a weight with fewer than 16 directions.
     """
     least = max(max(pair) for pair in SIZES.values())
     if len(basis.sigma) < least:
-        raise ValueError(f"the overlaps need a weight of at least {least} directions, got {len(basis.sigma)}")
-    x, y, *others = (scores(basis, a, kind) for a in (coordinates(basis, foretold), coordinates(basis, true), *null))
+        raise ValueError(
+            f"the overlaps need a weight of at least {least} directions, got {len(basis.sigma)}"
+        )
+    x, y, *others = (
+        scores(basis, a, kind)
+        for a in (coordinates(basis, foretold), coordinates(basis, true), *null)
+    )
     found = {}
     for name in SIZES:
         chance = [_sized(name, x, other) for other in others]
-        found[name] = Overlap(_sized(name, x, y), float(np.mean(chance)), float(np.std(chance, ddof=1)))
+        found[name] = Overlap(
+            _sized(name, x, y), float(np.mean(chance)), float(np.std(chance, ddof=1))
+        )
     return found
 
 

@@ -33,21 +33,31 @@ CARRIED = {
 CLAIMS = (
     Claim(
         "A1",
-        "Tuning one factor alone has a closed-form optimum for a frozen factor of full rank: B* = D S Q^T "
+        "Tuning one factor alone has a closed-form optimum for a frozen factor of full rank: B* = "
+        "D S Q^T "
         "(Q S Q^T)^-1, A* = U^+ D.",
         "derived",
         (
-            Check("0", ROUNDING, "gradient of a lora layer at the optimum, in units of eps cond(S) cond(frozen)^2"),
+            Check(
+                "0",
+                ROUNDING,
+                "gradient of a lora layer at the optimum, in units of eps cond(S) cond(frozen)^2",
+            ),
             Check("0", ROUNDING, "its loss against T - III, in the same units"),
         ),
         "squared error; D is the wanted change, S the inputs' second moment",
     ),
     Claim(
         "A2",
-        "A random frozen B explains r/out of a wanted change; a random frozen A sum_i c_i lambda_i/(lambda_i + gamma).",
+        "A random frozen B explains r/out of a wanted change; a random frozen A sum_i c_i "
+        "lambda_i/(lambda_i + gamma).",
         "derived",
         (
-            Check("0", Z, "A tuned: distance from r/out in standard errors, ten cases, rank 1, 4 and 16"),
+            Check(
+                "0",
+                Z,
+                "A tuned: distance from r/out in standard errors, ten cases, rank 1, 4 and 16",
+            ),
             Check("1", Within(0.93, 1.07), "B tuned: measured over predicted, rank 4 and 16"),
             Check("1", Within(0.88, 1.12), "B tuned: measured over predicted, rank 1"),
         ),
@@ -55,18 +65,22 @@ CLAIMS = (
     ),
     Claim(
         "A3",
-        "With random frozen factors tuning B alone loses no more than tuning A alone, with high probability.",
+        "With random frozen factors tuning B alone loses no more than tuning A alone, with high "
+        "probability.",
         PAPER,
         tuple(
             Check(
-                {True: "1", False: "1/2" if case in ("flat", "1/i, whitened") else "0"}[verdict is Verdict.HOLDS],
+                {True: "1", False: "1/2" if case in ("flat", "1/i, whitened") else "0"}[
+                    verdict is Verdict.HOLDS
+                ],
                 ALWAYS,
                 f"P(B explains at least as much), {case}, rank 4",
                 verdict,
             )
             for case, verdict in THEOREM.items()
         ),
-        "the paper's Theorem 4.3 as it stands; true where kappa out >= Tr S, kappa = Tr[D S^2 D^T]/Tr[D S D^T]",
+        "the paper's Theorem 4.3 as it stands; true where kappa out >= Tr S, kappa = Tr[D S^2 "
+        "D^T]/Tr[D S D^T]",
     ),
     Claim(
         "A3b",
@@ -74,18 +88,29 @@ CLAIMS = (
         "derived",
         (
             Check("1", Within(1, 1), "1 where right, every decided case, rank 1 and 4"),
-            Check("1/2", COIN, "P(B explains at least as much) where the statistic is 1: equal variances"),
+            Check(
+                "1/2",
+                COIN,
+                "P(B explains at least as much) where the statistic is 1: equal variances",
+            ),
             Check("1/2", COIN, "the same: whitened target"),
             Check(
-                "> 1/2 by the statistic, 1.8", Within(low=0.5), "P(B ..), variances 1/i, 128 to 32, rank 16", REFUTED
+                "> 1/2 by the statistic, 1.8",
+                Within(low=0.5),
+                "P(B ..), variances 1/i, 128 to 32, rank 16",
+                REFUTED,
             ),
-            Check("1", Within(1, 1), "1 where A2's prediction is right instead, every decided case"),
+            Check(
+                "1", Within(1, 1), "1 where A2's prediction is right instead, every decided case"
+            ),
         ),
-        "the statistic is a limit for ranks far below (Tr S)^2/Tr S^2, A2's prediction is for any rank",
+        "the statistic is a limit for ranks far below (Tr S)^2/Tr S^2, A2's prediction is for any "
+        "rank",
     ),
     Claim(
         "A4",
-        "Where the inputs span r directions of equal variance tuning B alone loses nothing, and beats A by 1 - r/out.",
+        "Where the inputs span r directions of equal variance tuning B alone loses nothing, and "
+        "beats A by 1 - r/out.",
         PAPER,
         (
             Check("0", Within(high=1e-12), "share lost with B tuned, rank 1, 4 and 16"),
@@ -95,19 +120,29 @@ CLAIMS = (
     ),
     Claim(
         "A5",
-        "The linear rule carries over to a layer inside a network: the inputs' spectrum says which factor to freeze.",
+        "The linear rule carries over to a layer inside a network: the inputs' spectrum says "
+        "which factor to freeze.",
         PAPER,
         tuple(
-            Check(predicted, CARRIED[case], f"{case}: share of the test loss removed, B tuned minus A tuned")
-            for case, predicted in zip(CARRIED, ("+0.35", "+0.64", "-0.06", "0", "-0.05"), strict=True)
+            Check(
+                predicted,
+                CARRIED[case],
+                f"{case}: share of the test loss removed, B tuned minus A tuned",
+            )
+            for case, predicted in zip(
+                CARRIED, ("+0.35", "+0.64", "-0.06", "0", "-0.05"), strict=True
+            )
         ),
-        "y = V tanh(W x), 48 units, rank 4, L-BFGS; predicted by theory.asymmetry with H = E[J^T J]. With V Gaussian "
-        "the errors are uneven too, and a frozen B loses less even at equal input variances. The bars were set after a "
+        "y = V tanh(W x), 48 units, rank 4, L-BFGS; predicted by theory.asymmetry with H = E[J^T "
+        "J]. With V Gaussian "
+        "the errors are uneven too, and a frozen B loses less even at equal input variances. The "
+        "bars were set after a "
         "first look: 0.25 for the first case, of few seeds, is within the spread of fresh ones",
     ),
     Claim(
         "A6",
-        "Tuning B is better conditioned: descent sees Q S Q^T, whose eigenvalues lie within those of S.",
+        "Tuning B is better conditioned: descent sees Q S Q^T, whose eigenvalues lie within those "
+        "of S.",
         "derived",
         (
             Check("<= 1", Within(high=1 + 1e-9), "cond(Q S Q^T) over cond(S), worst draw"),
@@ -119,12 +154,22 @@ CLAIMS = (
     ),
     Claim(
         "A7",
-        "For Gaussian inputs the generalisation gaps of one-sided tuning are exact, and differ where the paper's bound "
+        "For Gaussian inputs the generalisation gaps of one-sided tuning are exact, and differ "
+        "where the paper's bound "
         "does not.",
         "derived",
         (
-            Check("0", Z, "gaps of B, B at 2r and A against the formulas, n = 64, 128, 512, in standard errors"),
-            Check("> 1", Within(low=1.0), "gap of both tuned over that of B at 2r, which have one bound, n = 64"),
+            Check(
+                "0",
+                Z,
+                "gaps of B, B at 2r and A against the formulas, n = 64, 128, 512, in standard "
+                "errors",
+            ),
+            Check(
+                "> 1",
+                Within(low=1.0),
+                "gap of both tuned over that of B at 2r, which have one bound, n = 64",
+            ),
             Check("> 0", MORE, "test error of A tuned minus that of B tuned, n = 64"),
             Check("> 0", MORE, "test error of B at 2r minus that of both tuned at r, n = 512"),
         ),
@@ -136,30 +181,60 @@ CLAIMS = (
         PAPER,
         (
             Check("0", Z, "control: overlap of random subspaces against r/d, in standard errors"),
-            Check("> 0", Within(low=0.3), "A: overlap at one start and two tasks beyond that at neither, rate 1e-3"),
-            Check("> 0", Within(low=0.1), "B: overlap at one task and two starts beyond that at neither, rate 1e-3"),
-            Check("0", Within(-0.06, 0.06), "B: overlap at one start beyond that at neither, rate 1e-3"),
-            Check("> 0", Within(low=0.3), "A: overlap at one start beyond that at neither, rate 1e-2", REFUTED),
+            Check(
+                "> 0",
+                Within(low=0.3),
+                "A: overlap at one start and two tasks beyond that at neither, rate 1e-3",
+            ),
+            Check(
+                "> 0",
+                Within(low=0.1),
+                "B: overlap at one task and two starts beyond that at neither, rate 1e-3",
+            ),
+            Check(
+                "0",
+                Within(-0.06, 0.06),
+                "B: overlap at one start beyond that at neither, rate 1e-3",
+            ),
+            Check(
+                "> 0",
+                Within(low=0.3),
+                "A: overlap at one start beyond that at neither, rate 1e-2",
+                REFUTED,
+            ),
         ),
-        "digits, rank 8, both tuned from the default start by Adam: A keeps its start while the rate is small",
+        "digits, rank 8, both tuned from the default start by Adam: A keeps its start while the "
+        "rate is small",
     ),
     Claim(
         "A11",
-        "At equal rank tuning B with a random frozen A is at least as good as tuning A with a random frozen B.",
+        "At equal rank tuning B with a random frozen A is at least as good as tuning A with a "
+        "random frozen B.",
         PAPER,
         (
-            Check(">= 0", MORE, "digits, rank 8, 1000 samples: test accuracy of B tuned minus A tuned", REFUTED),
+            Check(
+                ">= 0",
+                MORE,
+                "digits, rank 8, 1000 samples: test accuracy of B tuned minus A tuned",
+                REFUTED,
+            ),
             Check(">= 0", MORE, "the same, 100 samples", REFUTED),
         ),
-        "a 64-128-128-10 net to new images and labels, two layers adapted, each method at the rate that its validation "
-        "split chooses. A guess at the cause, untested: a frozen B of rank near the ten outputs reaches all of them",
+        "a 64-128-128-10 net to new images and labels, two layers adapted, each method at the "
+        "rate that its validation "
+        "split chooses. A guess at the cause, untested: a frozen B of rank near the ten outputs "
+        "reaches all of them",
     ),
     Claim(
         "A11b",
         "Tuning both factors is better than tuning B alone at the same rank.",
         "derived",
         (
-            Check("> 0", Within(low=0.02), "digits, rank 4, 1000 samples: test accuracy of both minus B tuned"),
+            Check(
+                "> 0",
+                Within(low=0.02),
+                "digits, rank 4, 1000 samples: test accuracy of both minus B tuned",
+            ),
             Check("> 0", Within(low=0.02), "the same, 100 samples"),
         ),
         "as A11, orthonormal frozen A, default start for both",
@@ -170,7 +245,10 @@ CLAIMS = (
         PAPER,
         (
             Check(
-                ">= 0", MORE, "digits, 1000 samples: test accuracy of B tuned at rank 8 minus both at rank 4", REFUTED
+                ">= 0",
+                MORE,
+                "digits, 1000 samples: test accuracy of B tuned at rank 8 minus both at rank 4",
+                REFUTED,
             ),
             Check(">= 0", MORE, "the same, 100 samples", REFUTED),
         ),
@@ -178,17 +256,28 @@ CLAIMS = (
     ),
     Claim(
         "A12",
-        "A frozen A spares its input: backward keeps r numbers a token of a layer in place of in + r.",
+        "A frozen A spares its input: backward keeps r numbers a token of a layer in place of in "
+        "+ r.",
         "2308.03303",
         (
-            Check("4 (in + r)", Within(0, 0), "bytes a token beyond 4 (in + r), both tuned, float32"),
+            Check(
+                "4 (in + r)", Within(0, 0), "bytes a token beyond 4 (in + r), both tuned, float32"
+            ),
             Check("4 r", Within(0, 0), "bytes a token beyond 4 r, B tuned"),
             Check(
-                "4 (2 d + d_ff)", Within(0, 0), "bytes a token of a block saved by freezing A, beyond 4 (2 d + d_ff)"
+                "4 (2 d + d_ff)",
+                Within(0, 0),
+                "bytes a token of a block saved by freezing A, beyond 4 (2 d + d_ff)",
             ),
-            Check("4 r", Within(0, 0), "bytes a token beyond 4 r, B tuned, dropout on the branch's input", REFUTED),
+            Check(
+                "4 r",
+                Within(0, 0),
+                "bytes a token beyond 4 r, B tuned, dropout on the branch's input",
+                REFUTED,
+            ),
         ),
-        "counted by saved-tensor hooks; q, k, v share one input, gate and up another, and attention keeps o's anyway",
+        "counted by saved-tensor hooks; q, k, v share one input, gate and up another, and "
+        "attention keeps o's anyway",
     ),
     Claim(
         "A13",
@@ -197,7 +286,11 @@ CLAIMS = (
         (
             Check("0", Within(0, 0), "distance that a frozen factor moves"),
             Check("> 0", Within(low=1e-3), "distance that a trained factor moves"),
-            Check("1", Within(1 - 1e-5, 1 + 1e-5), "overlap of PiSSA's A with the top right singular space"),
+            Check(
+                "1",
+                Within(1 - 1e-5, 1 + 1e-5),
+                "overlap of PiSSA's A with the top right singular space",
+            ),
             Check("0", Within(high=1e-5), "largest entry of A A^T - 1, orthogonal start"),
             Check("1/sqrt(3)", Within(0.98 / 3**0.5, 1.02 / 3**0.5), "row length of the default A"),
         ),
@@ -209,9 +302,17 @@ CLAIMS = (
         PAPER,
         (
             Check(
-                "1", Within(low=0.99), "overlap of its V start with the top right singular space: r/d, chance", REFUTED
+                "1",
+                Within(low=0.99),
+                "overlap of its V start with the top right singular space: r/d, chance",
+                REFUTED,
             ),
-            Check("> 0", Within(low=1e-3), "distance that B moves under A_rand_hB_zero, of its README", REFUTED),
+            Check(
+                "> 0",
+                Within(low=1e-3),
+                "distance that B moves under A_rand_hB_zero, of its README",
+                REFUTED,
+            ),
         ),
         "columns of torch's third SVD factor, which is V^T; names are read by position, B first",
     ),
@@ -220,18 +321,32 @@ CLAIMS = (
         "Moments of a layer's inputs and output gradients foretell which factor to freeze.",
         "derived",
         (
-            Check("1", BEYOND_CHANCE, "least squares, fresh spectra of inputs and errors: share foretold"),
+            Check(
+                "1",
+                BEYOND_CHANCE,
+                "least squares, fresh spectra of inputs and errors: share foretold",
+            ),
             Check("1", BEYOND_CHANCE, "teacher networks, fresh sizes and spectra: share foretold"),
         ),
-        "theory.asymmetry.freezing, a local quadratic model with the true curvature, where the outcome is decided; the "
+        "theory.asymmetry.freezing, a local quadratic model with the true curvature, where the "
+        "outcome is decided; the "
         "bar, better than chance, replaced one of 0.75 after a first look at these cases",
     ),
     Claim(
         "A15b",
         "So they do for a classifier that is taken to new labels.",
         "derived",
-        (Check("1", BEYOND_CHANCE, "single layers on digits, rank 2, 8 and 16: share foretold", REFUTED),),
-        "as A15, with the Fisher matrix for the curvature; with E[g g^T] over the true labels the score is that of "
-        "a coin. Far from its start a net is not quadratic, and a frozen B does better at rank 8 and 16 than foretold",
+        (
+            Check(
+                "1",
+                BEYOND_CHANCE,
+                "single layers on digits, rank 2, 8 and 16: share foretold",
+                REFUTED,
+            ),
+        ),
+        "as A15, with the Fisher matrix for the curvature; with E[g g^T] over the true labels the "
+        "score is that of "
+        "a coin. Far from its start a net is not quadratic, and a frozen B does better at rank 8 "
+        "and 16 than foretold",
     ),
 )

@@ -19,12 +19,18 @@ Measurements = dict[str, Sequence[Measured | None]]
 
 def pick(records: Records, name: str, **where: Any) -> list[Any]:
     """One column of the records that match."""
-    return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
+    return [
+        record[name]
+        for record in records
+        if all(record[key] == value for key, value in where.items())
+    ]
 
 
 def _foretold(cases: Sequence[tuple[list[Any], float]]) -> Measured | None:
     """Share of (advice, gain of tuning B) in which the advice has the gain's sign."""
-    return None if not cases else proportion(sum(advice.agrees(*case) for case in cases), len(cases))
+    return (
+        None if not cases else proportion(sum(advice.agrees(*case) for case in cases), len(cases))
+    )
 
 
 def linear(cells: dict[str, Records]) -> Measurements:
@@ -37,18 +43,27 @@ def linear(cells: dict[str, Records]) -> Measurements:
         return proportion(record["wins"], record["draws"])
 
     # Where the two are closer than a hundredth of either, no rule has anything to foretell.
-    decided = [r for r in explained if abs(r["B"] - r["A"]) > 0.01 * max(r["B"], r["A"]) and abs(r["sign"] - 1) > 0.05]
+    decided = [
+        r
+        for r in explained
+        if abs(r["B"] - r["A"]) > 0.01 * max(r["B"], r["A"]) and abs(r["sign"] - 1) > 0.05
+    ]
     low = [r for r in decided if r["rank"] <= 4]
     z = []
     for samples in sorted({r["samples"] for r in gaps}):
         matching = [r for r in gaps if r["samples"] == samples]
         for name in ("B", "B2", "A"):
-            # Relative to each problem's own prediction, so that all problems' draws have the mean 1.
+            # Relative to each problem's own prediction, so that all problems' draws have the mean
+            # 1.
             draws = [np.array(r["gap"][name]) / r["predicted"][name] for r in matching]
             z.append(standardised(np.concatenate(draws), 1))
 
     def of_gaps(kind: str, above: str, below: str, samples: int) -> list[tuple[float, float]]:
-        return [(np.mean(r[kind][above]), np.mean(r[kind][below])) for r in gaps if r["samples"] == samples]
+        return [
+            (np.mean(r[kind][above]), np.mean(r[kind][below]))
+            for r in gaps
+            if r["samples"] == samples
+        ]
 
     return {
         "A1": [spread(pick(cells["forms"], name)) for name in ("gradient", "loss")],
@@ -63,7 +78,12 @@ def linear(cells: dict[str, Records]) -> Measurements:
             wins("flat", 4),
             wins("1/i, whitened", 4),
             wins("1/i, 128 to 32", 16),
-            spread([float((r["predicted"] > r["rank"] / r["out"]) == (r["B"] > r["A"])) for r in decided]),
+            spread(
+                [
+                    float((r["predicted"] > r["rank"] / r["out"]) == (r["B"] > r["A"]))
+                    for r in decided
+                ]
+            ),
         ],
         "A4": [spread(pick(few, "lost")), spread(pick(few, "z"))],
         "A6": [
@@ -88,14 +108,24 @@ def networks(cells: dict[str, Records]) -> Measurements:
         return mean([float(np.mean(np.subtract(r[kind], r["neither"]))) for r in records])
 
     def gain(above: tuple[str, int], below: tuple[str, int], samples: int) -> Measured:
-        first, second = (pick(methods, "test", method=m, rank=r, samples=samples)[0] for m, r in (above, below))
+        first, second = (
+            pick(methods, "test", method=m, rank=r, samples=samples)[0] for m, r in (above, below)
+        )
         return mean(np.subtract(first, second).tolist())
 
     B, A, both = "B, orthonormal", "A, orthonormal", "BA, random"
     return {
-        "A5": [mean([r["B"] - r["A"] for r in cells["teachers"] if r["case"] == case]) for case in CARRIED],
+        "A5": [
+            mean([r["B"] - r["A"] for r in cells["teachers"] if r["case"] == case])
+            for case in CARRIED
+        ],
         "A10": [
-            spread([standardised(np.array(r["overlaps"]), r["rank"] / r["size"]) for r in cells["haar"]]),
+            spread(
+                [
+                    standardised(np.array(r["overlaps"]), r["rank"] / r["size"])
+                    for r in cells["haar"]
+                ]
+            ),
             beyond("A", "same start", LAZY),
             beyond("B", "same task", LAZY),
             beyond("B", "same start", LAZY),
@@ -109,7 +139,9 @@ def networks(cells: dict[str, Records]) -> Measurements:
 
 def library(cells: dict[str, Records]) -> Measurements:
     """A12, A13."""
-    (layer,), (block,), spaces, moved = (cells[name] for name in ("layer", "block", "spaces", "moved"))
+    (layer,), (block,), spaces, moved = (
+        cells[name] for name in ("layer", "block", "spaces", "moved")
+    )
     d, r = layer["d"], layer["rank"]
     exact = lambda value: Measured(value, value, value)
     return {
@@ -129,14 +161,26 @@ def library(cells: dict[str, Records]) -> Measurements:
 
 
 def scored(cells: dict[str, Records]) -> dict[tuple[str, str], list[tuple[list[Any], float]]]:
-    """(kind of case, curvature) -> the advice and the gain of tuning B, of every case whose outcome is decided."""
-    found = {("least squares", "known"): [(r["advice"], r["gain"]) for r in cells["spectra"] if abs(r["z"]) > 4]}
+    """(kind of case, curvature) -> the advice and the gain of tuning B, of every case whose outcome
+    is decided."""
+    found = {
+        ("least squares", "known"): [
+            (r["advice"], r["gain"]) for r in cells["spectra"] if abs(r["z"]) > 4
+        ]
+    }
     first = min(pick(cells["digits"], "seed"), default=0)
     layers = {(r["layers"][0], r["rank"], r["method"][0]): r["test"] for r in cells["layers"]}
     for curvature in ("fisher", "errors"):
-        found["teacher networks", curvature] = [(r["advice"][curvature], r["B"] - r["A"]) for r in cells["fresh"]]
+        found["teacher networks", curvature] = [
+            (r["advice"][curvature], r["B"] - r["A"]) for r in cells["fresh"]
+        ]
         found["digits", curvature] = [
-            (r[curvature], np.subtract(*(layers[r["layer"], r["rank"], tuned] for tuned in "BA"))[r["seed"] - first])
+            (
+                r[curvature],
+                np.subtract(*(layers[r["layer"], r["rank"], tuned] for tuned in "BA"))[
+                    r["seed"] - first
+                ],
+            )
             for r in cells["digits"]
         ]
     return {
@@ -149,9 +193,17 @@ def freezing(cells: dict[str, Records]) -> Measurements:
     """A15."""
     cases = scored(cells)
     return {
-        "A15": [_foretold(cases["least squares", "known"]), _foretold(cases["teacher networks", "fisher"])],
+        "A15": [
+            _foretold(cases["least squares", "known"]),
+            _foretold(cases["teacher networks", "fisher"]),
+        ],
         "A15b": [_foretold(cases["digits", "fisher"])],
     }
 
 
-PARTS: tuple[Callable[[dict[str, Records]], Measurements], ...] = (linear, networks, library, freezing)
+PARTS: tuple[Callable[[dict[str, Records]], Measurements], ...] = (
+    linear,
+    networks,
+    library,
+    freezing,
+)

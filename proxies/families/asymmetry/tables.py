@@ -1,4 +1,5 @@
-"""From finished cells to the tables that people read, and to the data that the figures are drawn from."""
+"""From finished cells to the tables that people read, and to the data that the figures are drawn
+from."""
 
 from typing import Any
 
@@ -14,12 +15,17 @@ from proxies.families.asymmetry.trials.networks import METHODS
 def _explained(cells: dict[str, Records]) -> Records:
     return [
         {
-            "case": r["case"], "rank": r["rank"], "A tuned": r["A"], "r/out": r["rank"] / CASES[r["case"]][1],
-            "B tuned": r["B"], "predicted": r["predicted"], "kappa out / Tr S": r["sign"],
+            "case": r["case"],
+            "rank": r["rank"],
+            "A tuned": r["A"],
+            "r/out": r["rank"] / CASES[r["case"]][1],
+            "B tuned": r["B"],
+            "predicted": r["predicted"],
+            "kappa out / Tr S": r["sign"],
             "P(B >= A)": r["wins"] / r["draws"],
         }
         for r in cells["explained"]
-    ]  # fmt: skip
+    ]
 
 
 def _methods(cells: dict[str, Records]) -> Records:
@@ -28,21 +34,38 @@ def _methods(cells: dict[str, Records]) -> Records:
         accuracy = mean(r["test"])
         rows.append(
             {
-                "samples": r["samples"], "tuned": r["method"].split(", ")[0], "start": r["method"].split(", ")[1],
-                "rank": r["rank"], "numbers": r["parameters"], "accuracy": accuracy.value, "low": accuracy.low,
-                "high": accuracy.high, "rate": r["rate"], "rate inside the grid": not r["edge"],
+                "samples": r["samples"],
+                "tuned": r["method"].split(", ")[0],
+                "start": r["method"].split(", ")[1],
+                "rank": r["rank"],
+                "numbers": r["parameters"],
+                "accuracy": accuracy.value,
+                "low": accuracy.low,
+                "high": accuracy.high,
+                "rate": r["rate"],
+                "rate inside the grid": not r["edge"],
             }
-        )  # fmt: skip
+        )
     return rows
 
 
 def _overlaps(cells: dict[str, Records]) -> Records:
     return [
         {
-            "start of A": method.split(", ")[1], "rate": rate, "factor": factor, "layer": layer,
+            "start of A": method.split(", ")[1],
+            "rate": rate,
+            "factor": factor,
+            "layer": layer,
             **{
-                kind: float(np.mean([r[factor][kind][layer] for r in cells["similarity"]
-                                     if (r["method"], r["rate"]) == (method, rate)]))
+                kind: float(
+                    np.mean(
+                        [
+                            r[factor][kind][layer]
+                            for r in cells["similarity"]
+                            if (r["method"], r["rate"]) == (method, rate)
+                        ]
+                    )
+                )
                 for kind in ("same task", "same start", "neither")
             },
         }
@@ -50,20 +73,27 @@ def _overlaps(cells: dict[str, Records]) -> Records:
         for rate in (LAZY, EAGER)
         for factor in "AB"
         for layer in (0, 1)
-    ]  # fmt: skip
+    ]
 
 
 def _gaps(cells: dict[str, Records]) -> Records:
     rows = []
     for samples in sorted(set(pick(cells["gaps"], "samples"))):
         records = [r for r in cells["gaps"] if r["samples"] == samples]
-        for name, title in (("B", "B at r"), ("B2", "B at 2r"), ("A", "A at r"), ("BA", "both at r")):
+        for name, title in (
+            ("B", "B at r"),
+            ("B2", "B at 2r"),
+            ("A", "A at r"),
+            ("BA", "both at r"),
+        ):
             rows.append(
                 {
                     "samples": samples,
                     "tuned": title,
                     "gap": float(np.mean([r["gap"][name] for r in records])),
-                    "formula": float(np.mean([r["predicted"][name] for r in records])) if name != "BA" else None,
+                    "formula": float(np.mean([r["predicted"][name] for r in records]))
+                    if name != "BA"
+                    else None,
                     "test error": float(np.mean([r["risk"][name] for r in records])),
                 }
             )
@@ -72,7 +102,12 @@ def _gaps(cells: dict[str, Records]) -> Records:
 
 def _scores(cells: dict[str, Records]) -> Records:
     return [
-        {"cases": kind, "curvature": curvature, "decided": len(cases), "foretold": sum(agrees(*case) for case in cases)}
+        {
+            "cases": kind,
+            "curvature": curvature,
+            "decided": len(cases),
+            "foretold": sum(agrees(*case) for case in cases),
+        }
         for (kind, curvature), cases in scored(cells).items()
     ]
 
@@ -103,7 +138,10 @@ def tables(cells: dict[str, Records]) -> dict[str, Records]:
 
 def figure_data(cells: dict[str, Records]) -> dict[str, Any]:
     return {
-        "explained": [{key: r[key] for key in ("case", "rank", "A", "B", "predicted")} for r in cells["explained"]],
+        "explained": [
+            {key: r[key] for key in ("case", "rank", "A", "B", "predicted")}
+            for r in cells["explained"]
+        ],
         "sign": [[r["sign"], r["B"] / r["A"], r["rank"]] for r in cells["explained"]],
         "advice": {
             f"{kind}, {curvature}": [[one[1] - one[2], float(gain)] for one, gain in cases]

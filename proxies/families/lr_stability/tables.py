@@ -1,4 +1,5 @@
-"""From finished cells to the tables that people read, and to the data that the figures are drawn from."""
+"""From finished cells to the tables that people read, and to the data that the figures are drawn
+from."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -22,28 +23,45 @@ Shown = tuple[dict[str, Any], dict[str, Records]]
 def of_grid(measured: Powers) -> Shown:
     rows = [row for row in foretold(measured) if row["measured"] is not None]
     kept = ("start", "quantity", "c_A", "c_B", "predicted", "measured")
-    plane = [{key: row[key] for key in kept} for row in rows if row["start"] in NAMES and row["steps"] > 1]
+    plane = [
+        {key: row[key] for key in kept}
+        for row in rows
+        if row["start"] in NAMES and row["steps"] > 1
+    ]
     summary = []
     for name in measured.names:
         of = [row for row in rows if row["start"] == name]
         features, output = (
-            [abs(row["measured"] - row["predicted"]) for row in of if (row["quantity"] == "f") == kind]
+            [
+                abs(row["measured"] - row["predicted"])
+                for row in of
+                if (row["quantity"] == "f") == kind
+            ]
             for kind in (False, True)
         )
         summary.append(
             {
-                "start": name, "slopes": len(features), "mean distance": float(np.mean(features)),
-                "largest": max(features), "largest of the output's": max(output),
+                "start": name,
+                "slopes": len(features),
+                "mean distance": float(np.mean(features)),
+                "largest": max(features),
+                "largest of the output's": max(output),
             }
-        )  # fmt: skip
+        )
     data = {"plane": plane, "regions": {name: _region(name) for name in NAMES}}
     return data, {"Slopes in the width against the calculus, rates that are powers of it": summary}
 
 
 def _region(name: str) -> dict[str, Any]:
-    """The stable rates inside BOX: the corners of the polygon in order, and the ends of its efficient pieces."""
+    """The stable rates inside BOX: the corners of the polygon in order, and the ends of its
+    efficient pieces."""
     low, high = map(Fraction, BOX)
-    sides = [HalfPlane(1, 0, -high), HalfPlane(0, 1, -high), HalfPlane(-1, 0, low), HalfPlane(0, -1, low)]
+    sides = [
+        HalfPlane(1, 0, -high),
+        HalfPlane(0, 1, -high),
+        HalfPlane(-1, 0, low),
+        HalfPlane(0, -1, low),
+    ]
     found = [tuple(map(float, point)) for point in corners([*theory.stable_region(name), *sides])]
     middle = np.mean(found, 0)
     found.sort(key=lambda point: np.arctan2(*(np.array(point) - middle)))
@@ -55,14 +73,26 @@ def _region(name: str) -> dict[str, Any]:
 
 
 def of_sweeps(
-    stable: Found, names: Sequence[str], best: Mapping[str, Found], by_rank: Mapping[tuple[str, Scale], Found],
+    stable: Found,
+    names: Sequence[str],
+    best: Mapping[str, Found],
+    by_rank: Mapping[tuple[str, Scale], Found],
     transfer: Records,
-) -> Shown:  # fmt: skip
-    lines = [_line("feature", name, stable, k, theory.max_single_lr(name)) for k, name in enumerate(names)]
+) -> Shown:
+    lines = [
+        _line("feature", name, stable, k, theory.max_single_lr(name))
+        for k, name in enumerate(names)
+    ]
     for readout in READ_BY:
         for k, name in enumerate(NAMES):
             lines.append(
-                _line(readout, name, best[readout], k, theory.max_single_lr(name, level="loss", readout=readout))
+                _line(
+                    readout,
+                    name,
+                    best[readout],
+                    k,
+                    theory.max_single_lr(name, level="loss", readout=readout),
+                )
             )
     lines += [_line("residual", name, best["residual"], k, None) for k, name in enumerate(NAMES)]
     ranks = []
@@ -70,13 +100,18 @@ def of_sweeps(
         fitted = mean(slopes(*found).tolist())
         ranks.append(
             {
-                "start": name, "scale": scale, "predicted": float(theory.rank_exponent(name, scale=scale)),
-                "slope": fitted.value, "low": fitted.low, "high": fitted.high,
+                "start": name,
+                "scale": scale,
+                "predicted": float(theory.rank_exponent(name, scale=scale)),
+                "slope": fitted.value,
+                "low": fitted.low,
+                "high": fitted.high,
             }
-        )  # fmt: skip
+        )
     tables = {
         "Largest stable rate (feature) and best rate (by read-out): slope in the width": [
-            {key: value for key, value in line.items() if not isinstance(value, list)} for line in lines
+            {key: value for key, value in line.items() if not isinstance(value, list)}
+            for line in lines
         ],
         "Largest stable rate: slope in the rank": ranks,
         "Rates carried from widths 2^8 to 2^10: regret in nats": transfer,
@@ -89,7 +124,14 @@ def _line(level: str, name: str, found: Found, k: int, predicted: Any) -> dict[s
     fitted = mean(slopes(found.widths, found.values[..., k]).tolist())
     at = [mean(values.tolist()) for values in found.values[..., k]]
     return {
-        "level": level, "start": name, "predicted": None if predicted is None else float(predicted),
-        "slope": fitted.value, "low": fitted.low, "high": fitted.high, "widths": list(found.widths),
-        "log2 rate": [m.value for m in at], "from": [m.low for m in at], "to": [m.high for m in at],
-    }  # fmt: skip
+        "level": level,
+        "start": name,
+        "predicted": None if predicted is None else float(predicted),
+        "slope": fitted.value,
+        "low": fitted.low,
+        "high": fitted.high,
+        "widths": list(found.widths),
+        "log2 rate": [m.value for m in at],
+        "from": [m.low for m in at],
+        "to": [m.high for m in at],
+    }

@@ -1,4 +1,5 @@
-"""The claims OP1..OP13 as data: sentences as the paper makes them, criteria as theory or the paper gives them."""
+"""The claims OP1..OP13 as data: sentences as the paper makes them, criteria as theory or the paper
+gives them."""
 
 from loralab.claims import Check, Claim, Verdict, Within
 
@@ -7,12 +8,16 @@ REFUTED = Verdict.REFUTED
 LESS, ZERO = Within(high=1), Within(0, 0)
 FASTER = Within(high=0.8)  # a fifth fewer steps: less would not pay for the generator's own cost
 WIDER = Within(low=0.5)  # decades, a factor of three in the rate
-TUNED = "each method at its own best learning rate, chosen on the median over seeds; no optimum on a grid edge"
+TUNED = (
+    "each method at its own best learning rate, chosen on the median over seeds; no "
+    "optimum on a grid edge"
+)
 
 CLAIMS = (
     Claim(
         "OP1",
-        "Each step of the generator is plain descent at the rate eta (1 + h.h+) plus a weighted sum of past gradients.",
+        "Each step of the generator is plain descent at the rate eta (1 + h.h+) plus a weighted "
+        "sum of past gradients.",
         "derived",
         (
             Check("0", Within(high=1e-12), "one step, ReLU"),
@@ -35,7 +40,8 @@ CLAIMS = (
     ),
     Claim(
         "OP3",
-        "P >= (1 + |h|^2) I, and at most m eigenvalues differ: outside m directions the conditioning stays.",
+        "P >= (1 + |h|^2) I, and at most m eigenvalues differ: outside m directions the "
+        "conditioning stays.",
         "derived",
         (
             Check("0", Within(low=-1e-12), "least eigenvalue over 1 + |h|^2, minus 1"),
@@ -53,7 +59,8 @@ CLAIMS = (
     ),
     Claim(
         "OP5",
-        "A linear generator without biases at a balanced point is the two-layer case of deep linear networks.",
+        "A linear generator without biases at a balanced point is the two-layer case of deep "
+        "linear networks.",
         ARORA,
         (Check("0", Within(high=1e-4)),),
         "W2^T W2 = h h^T and h trained itself; a ReLU, the biases and the usual start all break it",
@@ -77,18 +84,21 @@ CLAIMS = (
             Check("1", Within(low=1), "sign, gradients that oppose"),
             Check("0", Within(high=1e-2), "change of h against its closed form"),
         ),
-        "W2 = 0 at the start and eta^2 |g|^2 |K| small; with large gradients |h| can blow up instead",
+        "W2 = 0 at the start and eta^2 |g|^2 |K| small; with large gradients |h| can blow up "
+        "instead",
     ),
     Claim(
         "OP8",
-        "The default start makes A sqrt(d_in ((1 + 1/k)/6 + 1/m)) times plain LoRA's, 14 times at d_in 1024.",
+        "The default start makes A sqrt(d_in ((1 + 1/k)/6 + 1/m)) times plain LoRA's, 14 times at "
+        "d_in 1024.",
         "derived",
         (Check("1", Within(0.81, 1.21), "mean variance over the predicted one, 200 starts"),),
         "so a comparison at this start needs the control of a plain A as large",
     ),
     Claim(
         "OP9",
-        "The adapter starts at exactly zero, and dropping the generator after training changes nothing.",
+        "The adapter starts at exactly zero, and dropping the generator after training changes "
+        "nothing.",
         PAPER,
         (
             Check("0", ZERO, "B A at the start, bias"),
@@ -106,7 +116,8 @@ CLAIMS = (
             Check("< 1", LESS, "ill, Adam at 1e-4"),
             Check("< 1", LESS, "ill, SGD at 1e-2"),
         ),
-        "rates below LoRA's best one: the generator takes larger steps at the same nominal rate (OP3, OP6)",
+        "rates below LoRA's best one: the generator takes larger steps at the same nominal rate "
+        "(OP3, OP6)",
     ),
     Claim(
         "OP11",
@@ -117,7 +128,8 @@ CLAIMS = (
             Check("> 0", WIDER, "momentum"),
             Check("> 0", WIDER, "Adam", REFUTED),
         ),
-        "mean of gauss and ill, full batch; stochastic gradients shift the window and need not widen it",
+        "mean of gauss and ill, full batch; stochastic gradients shift the window and need not "
+        "widen it",
     ),
     Claim(
         "OP12",
@@ -126,7 +138,12 @@ CLAIMS = (
         (
             Check("< 1", FASTER, "gauss, momentum: steps to 1e-4 over LoRA's", REFUTED),
             Check("< 1", FASTER, "gauss, Adam: steps to 1e-4 over LoRA's", REFUTED),
-            Check("> 1/2", Within(low=0.5), "ill, momentum: share of problems where it ends lower than LoRA", REFUTED),
+            Check(
+                "> 1/2",
+                Within(low=0.5),
+                "ill, momentum: share of problems where it ends lower than LoRA",
+                REFUTED,
+            ),
             Check("< 1", LESS, "ill, Adam: final excess over ScaledGD's", REFUTED),
         ),
         TUNED,
@@ -137,11 +154,18 @@ CLAIMS = (
         "derived",
         (
             Check("0", Within(high=1e-12), "a dead generator against plain LoRA, 200 steps"),
-            Check("1", Within(low=0.9), "gauss, SGD at 0.3: share of linear generators that diverge"),
+            Check(
+                "1", Within(low=0.9), "gauss, SGD at 0.3: share of linear generators that diverge"
+            ),
             Check("0", Within(high=0.2), "of ReLU generators that diverge"),
             Check("> 1/2", Within(low=0.5), "of ReLU generators with every unit dead"),
-            Check("> 0", Within(low=0), "gauss, SGD: decades of good rates more than a linear generator"),
+            Check(
+                "> 0",
+                Within(low=0),
+                "gauss, SGD: decades of good rates more than a linear generator",
+            ),
         ),
-        "a rate at which plain LoRA itself is stable; the dead run starts from wherever its last jump left b2",
+        "a rate at which plain LoRA itself is stable; the dead run starts from wherever its last "
+        "jump left b2",
     ),
 )

@@ -1,4 +1,5 @@
-"""From finished cells to the evidence of each claim, the tables and what the figures are drawn from."""
+"""From finished cells to the evidence of each claim, the tables and what the figures are drawn
+from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,12 @@ Key = tuple[str, str, str]  # target, optimiser, method
 Measurements = dict[str, Sequence[Measured | None]]
 Compared = Callable[[Cell, Cell], Measured | None]
 DRAWS, SCALE_DRAWS = 20, 200
-FIXED = (("gauss", "Adam", 1e-3), ("gauss", "SGD", 1e-2), ("ill", "Adam", 1e-4), ("ill", "SGD", 1e-2))
+FIXED = (
+    ("gauss", "Adam", 1e-3),
+    ("gauss", "SGD", 1e-2),
+    ("ill", "Adam", 1e-4),
+    ("ill", "SGD", 1e-2),
+)
 """OP10: its checks in their order, each at one rate for both methods."""
 TOO_LARGE = ("gauss", "SGD", 0.3)
 """OP13: a rate that is too large for a generator and not for plain LoRA."""
@@ -38,8 +44,12 @@ LAW_CELLS: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 
 def laws(memo: Memo) -> Measurements:
-    """OP1..OP9, and of OP13 the check that is a law: on every draw, so with the range over draws."""
-    cells = [{"law": law, "count": count, "arguments": arguments} for law, count, arguments in LAW_CELLS.values()]
+    """OP1..OP9, and of OP13 the check that is a law: on every draw, so with the range over
+    draws."""
+    cells = [
+        {"law": law, "count": count, "arguments": arguments}
+        for law, count, arguments in LAW_CELLS.values()
+    ]
     found = dict(zip(LAW_CELLS, memo.map(draws, cells), strict=True))
     over = lambda cell, *names: [spread(found[cell][name]) for name in names]
     identity = ("one step", "telescoped")
@@ -57,10 +67,15 @@ def laws(memo: Memo) -> Measurements:
     }
 
 
-def comparisons(swept: Mapping[Key, Cell], fixed: Mapping[Key, Cell], too_large: Mapping[Key, Cell]) -> Measurements:
-    """OP10..OP12 and the rest of OP13; None for a check whose cells were not run or cannot be compared."""
+def comparisons(
+    swept: Mapping[Key, Cell], fixed: Mapping[Key, Cell], too_large: Mapping[Key, Cell]
+) -> Measurements:
+    """OP10..OP12 and the rest of OP13; None for a check whose cells were not run or cannot be
+    compared."""
 
-    def paired(compared: Compared, first: Key, second: Key, among: Mapping[Key, Cell] = swept) -> Measured | None:
+    def paired(
+        compared: Compared, first: Key, second: Key, among: Mapping[Key, Cell] = swept
+    ) -> Measured | None:
         return compared(among[first], among[second]) if first in among and second in among else None
 
     def against_direct(compared: Compared, target: str, optimiser: str) -> Measured | None:
@@ -73,10 +88,17 @@ def comparisons(swept: Mapping[Key, Cell], fixed: Mapping[Key, Cell], too_large:
 
     return {
         "OP10": [
-            paired(compare.fixed_ratio, (target, optimiser, "OP bias"), (target, optimiser, "direct"), fixed)
+            paired(
+                compare.fixed_ratio,
+                (target, optimiser, "OP bias"),
+                (target, optimiser, "direct"),
+                fixed,
+            )
             for target, optimiser, _ in FIXED
         ],
-        "OP11": [wider(optimiser, "direct", "gauss", "ill") for optimiser in ("SGD", "momentum", "Adam")],
+        "OP11": [
+            wider(optimiser, "direct", "gauss", "ill") for optimiser in ("SGD", "momentum", "Adam")
+        ],
         "OP12": [
             against_direct(compare.steps_ratio, "gauss", "momentum"),
             against_direct(compare.steps_ratio, "gauss", "Adam"),
@@ -84,14 +106,17 @@ def comparisons(swept: Mapping[Key, Cell], fixed: Mapping[Key, Cell], too_large:
             paired(compare.final_ratio, ("ill", "Adam", "OP bias"), ("ill", "SGD", "ScaledGD")),
         ],
         "OP13": [
-            *_deaths(*(too_large.get(("gauss", "SGD", method)) for method in ("OP bias", "OP linear"))),
+            *_deaths(
+                *(too_large.get(("gauss", "SGD", method)) for method in ("OP bias", "OP linear"))
+            ),
             wider("SGD", "OP linear", "gauss"),
         ],
     }
 
 
 def _deaths(relu: Cell | None, linear: Cell | None) -> list[Measured | None]:
-    """Of cells of one rate: the shares of linear and of ReLU runs that diverged, and of dead ReLU runs."""
+    """Of cells of one rate: the shares of linear and of ReLU runs that diverged, and of dead ReLU
+    runs."""
     if relu is None or linear is None:
         return [None] * 3
     diverged = [np.isnan(compare.numbers(cell["final"])[0]) for cell in (linear, relu)]
@@ -99,8 +124,11 @@ def _deaths(relu: Cell | None, linear: Cell | None) -> list[Measured | None]:
     return [proportion(int(found.sum()), len(found)) for found in (*diverged, dead)]
 
 
-def rows(target: str, swept: Mapping[Key, Cell], alternating: dict[str, Any]) -> list[dict[str, Any]]:
-    """The table of one target. Steps are the fewest over rates, in the median over seeds; width is in decades."""
+def rows(
+    target: str, swept: Mapping[Key, Cell], alternating: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The table of one target. Steps are the fewest over rates, in the median over seeds; width is
+    in decades."""
     found = []
     for (name, optimiser, method), cell in swept.items():
         if name != target:
@@ -114,13 +142,20 @@ def rows(target: str, swept: Mapping[Key, Cell], alternating: dict[str, Any]) ->
                 "rates": len(cell["rates"]),
                 "best rate": None if at is None else cell["rates"][at],
                 "edge": cell["edge"],
-                "final excess": None if at is None else float(np.median(compare.numbers(cell["final"])[at])),
+                "final excess": None
+                if at is None
+                else float(np.median(compare.numbers(cell["final"])[at])),
                 **_steps(cell),
                 "width": None if window is None else float(window.mean()),
             }
         )
     final = compare.numbers(alternating["final"])
-    square = {"method": "alternating least squares", "optimiser": "-", "seeds": final.size, "rates": 0}
+    square = {
+        "method": "alternating least squares",
+        "optimiser": "-",
+        "seeds": final.size,
+        "rates": 0,
+    }
     square |= {"best rate": None, "edge": "", "final excess": float(np.median(final))}
     return [*found, square | {**_steps(alternating), "width": None}]
 
@@ -135,5 +170,12 @@ def series(key: Key, cell: Cell) -> dict[str, Any]:
     final[np.isnan(final).any(1)] = np.nan  # a rate at which some seed diverged has no median
     listed = {name: sweep.listed(f(final, 1)) for name, f in sweep.BANDS.items()}
     target, optimiser, method = key
-    return {"target": target, "optimiser": optimiser, "method": method, "rates": cell["rates"],
-            "best": cell["best"], "curve": cell["curve"], **listed}  # fmt: skip
+    return {
+        "target": target,
+        "optimiser": optimiser,
+        "method": method,
+        "rates": cell["rates"],
+        "best": cell["best"],
+        "curve": cell["curve"],
+        **listed,
+    }

@@ -15,7 +15,8 @@ Records = list[dict[str, Any]]
 NEW, STYLE = "new classes", "new style"
 SLOW = 1e-3  # a rate of LoRA below its best one, at which it has not yet arrived
 FAST = 1e-2  # a rate of OP-LoRA above its best one
-ENOUGH = 6  # seeds: with fewer, what depends on a chosen rate cannot be told from chance, and is not measured
+# seeds: with fewer, what depends on a chosen rate cannot be told from chance, and is not measured
+ENOUGH = 6
 CHOSEN = (compare.at_best, compare.widths, compare.highest)
 
 
@@ -31,7 +32,10 @@ def definition(
     ends: Records, null: Records, diversity: Records, anchors: Mapping[str, Any], pairs: Records
 ) -> Measurements:
     """OP14, OP14b, OP14c."""
-    limits = [spread(column(ends, name)) for name in ("equal", "opposite", "least beyond means", "most beyond means")]
+    limits = [
+        spread(column(ends, name))
+        for name in ("equal", "opposite", "least beyond means", "most beyond means")
+    ]
     return {
         "OP14": [
             *limits,
@@ -49,14 +53,19 @@ def definition(
 def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
     """OP15 to OP15j; None for a check whose cells were not run or cannot be compared."""
 
-    def of(quantity: Callable[..., Any], method: str, rank: int, *more: Any, target: str = NEW) -> Any:
+    def of(
+        quantity: Callable[..., Any], method: str, rank: int, *more: Any, target: str = NEW
+    ) -> Any:
         cell = cells.get((target, method, rank))
         if cell is None or (quantity in CHOSEN and len(cell["validation"][0]) < ENOUGH):
             return None
         return quantity(cell, *more)
 
     def ratio(
-        quantity: Callable[..., Any], first: tuple[str, int], second: tuple[str, int], target: str = NEW
+        quantity: Callable[..., Any],
+        first: tuple[str, int],
+        second: tuple[str, int],
+        target: str = NEW,
     ) -> Measured | None:
         return compare.ratio(*(of(quantity, *one, target=target) for one in (first, second)))
 
@@ -66,7 +75,11 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
         return None if found is None else mean(found.tolist())
 
     def paired(quantity: Callable[..., Any], target: str = NEW) -> list[Measured | None]:
-        return [ratio(quantity, (over, rank), (plain, rank), target) for over, plain in PAIRS for rank in RANKS]
+        return [
+            ratio(quantity, (over, rank), (plain, rank), target)
+            for over, plain in PAIRS
+            for rank in RANKS
+        ]
 
     best, fixed = compare.at_best, compare.at_fixed
     return {
@@ -77,11 +90,15 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
         "OP15b": [*paired(fixed), ratio(fixed, ("OP-LoRA", 1), ("LoRA", 4))],
         "OP15c": paired(best),
         "OP15d": [
-            compare.ratio(of(best, "OP-LoRA", 1), compare.middle(of(best, "LoRA", 1), of(best, "LoRA", 2))),
+            compare.ratio(
+                of(best, "OP-LoRA", 1), compare.middle(of(best, "LoRA", 1), of(best, "LoRA", 2))
+            ),
             ratio(fixed, ("OP-LoRA", 1), ("LoRA", 2)),
             ratio(fixed, ("OP-LoRA", 2), ("LoRA", 4)),
         ],
-        "OP15i": [ratio(best, (first, 2), (second, 4)) for first, second in (*PAIRS, ("LoRA", "LoRA"))],
+        "OP15i": [
+            ratio(best, (first, 2), (second, 4)) for first, second in (*PAIRS, ("LoRA", "LoRA"))
+        ],
         "OP15e": [
             compare.difference(of(compare.widths, over, rank), of(compare.widths, plain, rank))
             for over, plain in PAIRS
@@ -90,7 +107,9 @@ def comparisons(cells: Mapping[Key, Cell]) -> Measurements:
         "OP15f": [
             *(lag(rank) for rank in RANKS),
             *(
-                compare.difference(of(compare.highest, "LoRA", rank), of(compare.highest, "OP-LoRA", rank))
+                compare.difference(
+                    of(compare.highest, "LoRA", rank), of(compare.highest, "OP-LoRA", rank)
+                )
                 for rank in RANKS
             ),
         ],
@@ -104,7 +123,10 @@ def cost(counts: Mapping[str, Records], llama: int, shares: Sequence[float]) -> 
     """OP16, OP16b."""
     return {
         "OP16": [
-            *(spread([r["trained"] - r["stated"] for r in counts[variant]]) for variant in ("overparam", "op_dora")),
+            *(
+                spread([r["trained"] - r["stated"] for r in counts[variant]])
+                for variant in ("overparam", "op_dora")
+            ),
             exact(llama - 1_851_435_008),
         ],
         "OP16b": [mean(shares) if shares else None],

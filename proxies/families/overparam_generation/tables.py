@@ -1,4 +1,5 @@
-"""From finished cells to the tables that people read, and to the data that the figures are drawn from."""
+"""From finished cells to the tables that people read, and to the data that the figures are drawn
+from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +32,13 @@ def rows(target: str, cells: Mapping[Key, Cell]) -> Records:
                 "decades within 1.5": _mean(window),
             }
         )
-    return sorted(found, key=lambda row: (row["rank"], row["method"][3:] if row["method"][2] == "-" else row["method"]))
+    return sorted(
+        found,
+        key=lambda row: (
+            row["rank"],
+            row["method"][3:] if row["method"][2] == "-" else row["method"],
+        ),
+    )
 
 
 def _mean(values: Any) -> float | None:
@@ -39,12 +46,22 @@ def _mean(values: Any) -> float | None:
 
 
 def series(key: Key, cell: Cell) -> dict[str, Any]:
-    """One line of the figures: MMD against rate, the mean and range over seeds where none diverged."""
+    """One line of the figures: MMD against rate, the mean and range over seeds where none
+    diverged."""
     found = compare.table(cell["test"][MAIN])
-    bands = {name: [None if np.isnan(x) else float(x) for x in f(found, 1)] for name, f in
-             (("mean", np.mean), ("low", np.min), ("high", np.max))}  # fmt: skip
+    bands = {
+        name: [None if np.isnan(x) else float(x) for x in f(found, 1)]
+        for name, f in (("mean", np.mean), ("low", np.min), ("high", np.max))
+    }
     target, method, rank = key
-    return {"target": target, "method": method, "rank": rank, "rates": cell["rates"], "best": cell["best"], **bands}
+    return {
+        "target": target,
+        "method": method,
+        "rank": rank,
+        "rates": cell["rates"],
+        "best": cell["best"],
+        **bands,
+    }
 
 
 def grids(cells: Mapping[Key, Cell]) -> Records:
@@ -64,7 +81,11 @@ def anchors(known: Mapping[str, Any]) -> Records:
     found = []
     for target, one in known.items():
         means = level(one["scores"])
-        for name, title in (("target", "its own, of training"), ("seen", "the seen digits"), ("base", "of the base")):
+        for name, title in (
+            ("target", "its own, of training"),
+            ("seen", "the seen digits"),
+            ("base", "of the base"),
+        ):
             scores = {score: means[f"{name} {score}"] for score in SCORES}
             found.append({"target": target, "images": title, **scores})
     return found

@@ -18,7 +18,11 @@ FORMULA = {"Gaussian": gaussian_overlap, "exponential": exponential_overlap}
 
 def pick(records: Records, name: str, **where: Any) -> list[Any]:
     """One column of the records that match."""
-    return [record[name] for record in records if all(record[key] == value for key, value in where.items())]
+    return [
+        record[name]
+        for record in records
+        if all(record[key] == value for key, value in where.items())
+    ]
 
 
 def chance(cells: dict[str, Records]) -> Measurements:
@@ -32,11 +36,17 @@ def chance(cells: dict[str, Records]) -> Measurements:
     accuracy = lambda r: r["accuracy"]
     beyond = lambda r: r["accuracy"] - r["predicted"]
     edges = [
-        mean([x - FORMULA[law](m / s) for x in pick(cells["edges"], "overlaps", law=law, s=s, m=m)[0]])
+        mean(
+            [
+                x - FORMULA[law](m / s)
+                for x in pick(cells["edges"], "overlaps", law=law, s=s, m=m)[0]
+            ]
+        )
         for law, s, m in EDGES
     ]
     square, rectangular, flat, edge = (
-        [r for r in drawn if r["kind"] == kind] for kind in ("square", "rectangular", "flat", "edge")
+        [r for r in drawn if r["kind"] == kind]
+        for kind in ("square", "rectangular", "flat", "edge")
     )
     of_large = lambda name: mean(pick(large, name)) if large else None
     return {
@@ -62,20 +72,25 @@ def chance(cells: dict[str, Records]) -> Measurements:
     }
 
 
-def by_net(cells: dict[str, Records], source: str, score: str, sizes: str) -> list[tuple[float, float]]:
+def by_net(
+    cells: dict[str, Records], source: str, score: str, sizes: str
+) -> list[tuple[float, float]]:
     """Of each net the mean overlap over tasks, and the mean null."""
     found = []
     for net in cells["foretold"]:
         records = [
-            (r["value"], r["null"]) for r in net["overlaps"]
+            (r["value"], r["null"])
+            for r in net["overlaps"]
             if (r["source"], r["score"], r["sizes"]) == (source, score, sizes)
-        ]  # fmt: skip
+        ]
         found.append(tuple(np.mean(records, 0)))
     return found
 
 
 def lift(cells: dict[str, Records], source: str, score: str, sizes: str) -> Measured:
-    return mean([(value - null) / (1 - null) for value, null in by_net(cells, source, score, sizes)])
+    return mean(
+        [(value - null) / (1 - null) for value, null in by_net(cells, source, score, sizes)]
+    )
 
 
 def foretold(cells: dict[str, Records]) -> Measurements:
@@ -112,7 +127,10 @@ def first_step(cells: dict[str, Records]) -> Measurements:
             spread(pick(records, "mean")),
             spread(slopes),
         ],
-        "T15": [geometric_mean([r["ratio"] / r["predicted"] for r in speed if r["rank"] == rank]) for rank in (4, 16)],
+        "T15": [
+            geometric_mean([r["ratio"] / r["predicted"] for r in speed if r["rank"] == rank])
+            for rank in (4, 16)
+        ],
     }
 
 
@@ -155,7 +173,9 @@ def run_of(cells: dict[str, Records], case: str, method: str) -> dict[str, Any] 
 def over(cells: dict[str, Records], case: str, above: str, below: str) -> Measured | None:
     """The ratio of two methods' final errors, paired over problems; each at its own best rate."""
     one, other = (run_of(cells, case, method) for method in (above, below))
-    return geometric_mean(np.divide(one["error"], other["error"]).tolist()) if one and other else None
+    return (
+        geometric_mean(np.divide(one["error"], other["error"]).tolist()) if one and other else None
+    )
 
 
 def methods(cells: dict[str, Records]) -> Measurements:
@@ -181,7 +201,11 @@ def methods(cells: dict[str, Records]) -> Measurements:
         ],
         "T12": [
             spread(
-                [rank / (2 * start) for r in starts for rank, start in zip(r["ranks"], r["start_rank"], strict=True)]
+                [
+                    rank / (2 * start)
+                    for r in starts
+                    for rank, start in zip(r["ranks"], r["start_rank"], strict=True)
+                ]
             ),
             *(reached(method) for method in (init, "Init, oracle", "Init, random", "MiLoRA")),
         ],
@@ -189,7 +213,10 @@ def methods(cells: dict[str, Records]) -> Measurements:
             *(ratio(case, init, plain) for case in ("random", "none")),
             *(ratio(case, init, "LoRA, 2r") for case in ("random", "bottom")),
         ],
-        "T12c": [ratio("random", tsd, init), *(ratio(case, tsd, dash) for case in ("random", "bottom"))],
+        "T12c": [
+            ratio("random", tsd, init),
+            *(ratio(case, tsd, dash) for case in ("random", "bottom")),
+        ],
     }
 
 
@@ -211,5 +238,10 @@ def library(cells: dict[str, Records]) -> Measurements:
 
 
 PARTS: tuple[Callable[[dict[str, Records]], Measurements], ...] = (
-    chance, foretold, first_step, recalled, methods, library,
-)  # fmt: skip
+    chance,
+    foretold,
+    first_step,
+    recalled,
+    methods,
+    library,
+)

@@ -1,10 +1,12 @@
-"""The claims of `scaling.studies.findings` as published, written down before the sweep was run. S1c and S2c were checks
-of S1 and S2, split off when the result was seen, their criteria unchanged; S6b was added then.
+"""The claims of `scaling.studies.findings` as published, written down before the sweep was run. S1c
+and S2c were checks of S1 and S2, split off when the result was seen, their criteria unchanged; S6b
+was added then.
 
-Five seeds were added when three had been seen to leave most claims open, and an interval does not know of such a second
-look. By the five alone, at the rates that the three chose, S5b, S6b and S7 stand as by all eight: accuracy minus LoRA's
--.043 [-.085, -.002], -.001 [-.005, .004] and -.085 [-.152, -.017]. S1c, +.061 [-.028, .149], and gradient Nyström in
-S7b, -.065 [-.164, .033], are open by them.
+Five seeds were added when three had been seen to leave most claims open, and an interval does not
+know of such a second look. By the five alone, at the rates that the three chose, S5b, S6b and S7
+stand as by all eight: accuracy minus LoRA's -.043 [-.085, -.002], -.001 [-.005, .004] and -.085
+[-.152, -.017]. S1c, +.061 [-.028, .149], and gradient Nyström in S7b, -.065 [-.164, .033], are open
+by them.
 """
 
 from loralab.claims import Check, Claim, Verdict, Within
@@ -23,11 +25,18 @@ CLAIMS = (
         "S1c",
         "From Init[A] LoRA ends no worse than from Init[B].",
         "2406.08447",
-        (Check(">= 0", NOT_WORSE, "accuracy minus that from Init[B], less than .02 apart counted as equal"),),
+        (
+            Check(
+                ">= 0",
+                NOT_WORSE,
+                "accuracy minus that from Init[B], less than .02 apart counted as equal",
+            ),
+        ),
     ),
     Claim(
         "S1b",
-        "The larger rate makes the inner features A x unstable: they are more than twice as large as from Init[B].",
+        "The larger rate makes the inner features A x unstable: they are more than twice as large "
+        "as from Init[B].",
         "2406.08447",
         (Check("> 2", Within(low=2), "rms of A x over that from Init[B], each at its best rate"),),
     ),
@@ -36,9 +45,17 @@ CLAIMS = (
         "With the learning rate tuned for each EVA converges faster than LoRA.",
         "2410.07170",
         (
-            Check("< 1", Within(high=1), "steps to LoRA's final loss over LoRA's, each at its best rate", OPEN),
             Check(
-                "< 1", Within(high=1), "steps to the final loss of a random start of the same size, over its own", OPEN
+                "< 1",
+                Within(high=1),
+                "steps to LoRA's final loss over LoRA's, each at its best rate",
+                OPEN,
+            ),
+            Check(
+                "< 1",
+                Within(high=1),
+                "steps to the final loss of a random start of the same size, over its own",
+                OPEN,
             ),
         ),
     ),
@@ -46,7 +63,13 @@ CLAIMS = (
         "S2c",
         "At one learning rate for both, below LoRA's best, EVA converges faster.",
         "2410.07170",
-        (Check("< 1", Within(high=1), "steps to LoRA's final loss over LoRA's, at the next rate below its best"),),
+        (
+            Check(
+                "< 1",
+                Within(high=1),
+                "steps to LoRA's final loss over LoRA's, at the next rate below its best",
+            ),
+        ),
     ),
     Claim(
         "S2b",
@@ -54,7 +77,9 @@ CLAIMS = (
         "2410.07170",
         (
             Check("> 0", Within(low=0), "accuracy minus LoRA's", OPEN),
-            Check("> 0", Within(low=0), "accuracy minus that of a random start of the same size", OPEN),
+            Check(
+                "> 0", Within(low=0), "accuracy minus that of a random start of the same size", OPEN
+            ),
         ),
     ),
     Claim(
@@ -70,19 +95,40 @@ CLAIMS = (
         "S4",
         "With twice the rank, on LoRA's budget, a random frozen A is as good as a trained one.",
         "2402.16842",
-        (Check(">= 0", NOT_WORSE, "accuracy minus LoRA's, less than .02 apart counted as equal", OPEN),),
+        (
+            Check(
+                ">= 0",
+                NOT_WORSE,
+                "accuracy minus LoRA's, less than .02 apart counted as equal",
+                OPEN,
+            ),
+        ),
     ),
     Claim(
         "S4b",
         "At the same rank a random frozen A is as good as a trained one.",
         "2402.16842",
-        (Check(">= 0", NOT_WORSE, "accuracy minus LoRA's, less than .02 apart counted as equal", OPEN),),
+        (
+            Check(
+                ">= 0",
+                NOT_WORSE,
+                "accuracy minus LoRA's, less than .02 apart counted as equal",
+                OPEN,
+            ),
+        ),
     ),
     Claim(
         "S5",
         "OP-LoRA is less sensitive to the learning rate than LoRA.",
         "2412.10362",
-        (Check("> 0", Within(low=0), "decades of rates that end within .02 of the best, minus LoRA's", OPEN),),
+        (
+            Check(
+                "> 0",
+                Within(low=0),
+                "decades of rates that end within .02 of the best, minus LoRA's",
+                OPEN,
+            ),
+        ),
     ),
     Claim(
         "S5b",
@@ -92,7 +138,8 @@ CLAIMS = (
     ),
     Claim(
         "S6",
-        "LoRA-Dash ends at a higher accuracy than LoRA, and not because its directions are more rank.",
+        "LoRA-Dash ends at a higher accuracy than LoRA, and not because its directions are more "
+        "rank.",
         "2409.01035",
         (
             Check("> 0", Within(low=0), "accuracy minus LoRA's at the same rank, 8", OPEN),
@@ -114,7 +161,8 @@ CLAIMS = (
     ),
     Claim(
         "S7b",
-        "A Nyström sketch of the gradient, which the theory asks for, is a better start than one of the weight.",
+        "A Nyström sketch of the gradient, which the theory asks for, is a better start than one "
+        "of the weight.",
         "derived",
         (
             Check("> 0", Within(low=0), "accuracy minus that from the weight's", OPEN),

@@ -1,6 +1,7 @@
-"""The claims of `scaling.studies.predictions`. Their criteria were set before the GPT was swept; of MiniLM the best
-rates and the accuracies of three seeds were known. Half a decade is a step of the grid. S8d was asked of MiniLM too
-until it was seen that nothing is foretold there: two seeds of three have a gain of 0.
+"""The claims of `scaling.studies.predictions`. Their criteria were set before the GPT was swept; of
+MiniLM the best rates and the accuracies of three seeds were known. Half a decade is a step of the
+grid. S8d was asked of MiniLM too until it was seen that nothing is foretold there: two seeds of
+three have a gain of 0.
 """
 
 from loralab.claims import Check, Claim, Verdict, Within
@@ -16,7 +17,12 @@ CLAIMS = (
         "The learning rate that advice foretells from the width is the best one to half a decade.",
         "derived",
         tuple(
-            Check("0", Within(-0.5, 0.5), f"{one}: decades from the best rate to the one foretold", verdict)
+            Check(
+                "0",
+                Within(-0.5, 0.5),
+                f"{one}: decades from the best rate to the one foretold",
+                verdict,
+            )
             for one, verdict in zip(BOTH, (Verdict.HOLDS, *[Verdict.INCONCLUSIVE] * 3), strict=True)
         ),
     ),
@@ -30,14 +36,24 @@ CLAIMS = (
         "S8b",
         "Of the default and EVA the start that it advises ends no worse.",
         "derived",
-        tuple(Check(">= 0", NOT_WORSE, f"{model}: score minus the other's, .02 counted as equal") for model in MODELS),
+        tuple(
+            Check(">= 0", NOT_WORSE, f"{model}: score minus the other's, .02 counted as equal")
+            for model in MODELS
+        ),
         "accuracy of MiniLM, minus the loss of a token of the GPT",
     ),
     Claim(
         "S8d",
-        "Where no head is new, of the two adapters with one factor frozen the one that it prefers ends no worse.",
+        "Where no head is new, of the two adapters with one factor frozen the one that it prefers "
+        "ends no worse.",
         "derived",
-        (Check(">= 0", NOT_WORSE, "GPT: minus the loss of a token, less the other's, .02 counted as equal"),),
+        (
+            Check(
+                ">= 0",
+                NOT_WORSE,
+                "GPT: minus the loss of a token, less the other's, .02 counted as equal",
+            ),
+        ),
         "of a model with a new head advice says itself that its forecast is a coin's (A15b)",
     ),
 )

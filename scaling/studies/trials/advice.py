@@ -1,4 +1,5 @@
-"""What a look at a few batches foretells of a run, as a cell: to be held against what the sweep then finds."""
+"""What a look at a few batches foretells of a run, as a cell: to be held against what the sweep
+then finds."""
 
 from typing import Any
 
@@ -8,12 +9,17 @@ from scaling.core.config import Config
 
 
 def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
-    """By scheme the learning rate foretold (`rate`) and the largest whose first step lowers the loss (`bound`), None
-    where there is none; the start that is advised (`scheme`); and what tuning B alone explains of the wanted change
-    more than tuning A alone (`gain`)."""
+    """By scheme the learning rate foretold (`rate`) and the largest whose first step lowers the
+    loss (`bound`), None where there is none; the start that is advised (`scheme`); and what tuning
+    B alone explains of the wanted change more than tuning A alone (`gain`)."""
     from scaling.advice.advice import advised
     from scaling.training.preparation import ready  # transformers, which takes seconds to load
 
     config = Config(**unlisted(settings))
     facts = advised(config, ready(config), OPTIONS.batches).facts
-    return {"rate": facts.predicted, "bound": facts.bound, "scheme": facts.scheme, "gain": facts.gain}
+    return {
+        "rate": facts.predicted,
+        "bound": facts.bound,
+        "scheme": facts.scheme,
+        "gain": facts.gain,
+    }

@@ -12,8 +12,8 @@ from scaling.core.config import Config
 
 
 def inner_features(settings: dict[str, Any], peft: None) -> float:
-    """The root mean square of A x, over the tokens of the first batch and the rank, its geometric mean over the layers:
-    of the adapter that `cells.fine_tuned` of these settings trains."""
+    """The root mean square of A x, over the tokens of the first batch and the rank, its geometric
+    mean over the layers: of the adapter that `cells.fine_tuned` of these settings trains."""
     from scaling.training.preparation import ready, shown
 
     folder = cells.folder_of(settings, peft)

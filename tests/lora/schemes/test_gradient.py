@@ -36,7 +36,9 @@ def truncated(M: Tensor, rank: int) -> Tensor:
 
 
 @given(SIDES, SIDES, st.data(), SEEDS, st.sampled_from([1.0, 16.0, 100.0]))
-def test_the_first_step_of_lora_ga_is_along_the_best_gradient_of_rank_2r(out, in_, data, seed, gamma):
+def test_the_first_step_of_lora_ga_is_along_the_best_gradient_of_rank_2r(
+    out, in_, data, seed, gamma
+):
     rank = data.draw(st.integers(1, min(out, in_) // 2))
     G = normal(out, in_, seed=seed)
     B, A = SCHEMES["lora_ga"](normal(out, in_), rank, stats=with_gradient(G), gamma=gamma)
@@ -44,7 +46,10 @@ def test_the_first_step_of_lora_ga_is_along_the_best_gradient_of_rank_2r(out, in
     for gram in (B.mT @ B, A @ A.mT):
         assert (gram - c2 * eye(rank)).abs().max() <= 100 * EPS * c2
     S = torch.linalg.svdvals(G)
-    gap = min(S[rank - 1] - S[rank], S[2 * rank - 1] - (S[2 * rank] if 2 * rank < len(S) else 0)) / S[0]
+    gap = (
+        min(S[rank - 1] - S[rank], S[2 * rank - 1] - (S[2 * rank] if 2 * rank < len(S) else 0))
+        / S[0]
+    )
     # the two spans move by (rounding / gap), which both products feel in proportion to |G|
     error = B @ B.mT @ G + G @ A.mT @ A - c2 * truncated(G, 2 * rank)
     assert error.norm() <= 100 * EPS * c2 * G.norm() / gap
@@ -69,10 +74,15 @@ def test_no_start_depends_on_the_scale_of_the_loss(name, seed, exponent):
     stats = stats_for(W, seed)
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
-    louder = replace(stats, gradient=c * stats.gradient, weighted_second_moment=c**2 * stats.weighted_second_moment)
+    louder = replace(
+        stats,
+        gradient=c * stats.gradient,
+        weighted_second_moment=c**2 * stats.weighted_second_moment,
+    )
     start = lambda seen: SCHEMES[name](W, 3, stats=seen)
     for before, after in zip(start(stats), start(louder), strict=True):
-        # rounding of c G turns singular vectors by eps / gap; the spectra here are spread evenly, Q's at random
+        # rounding of c G turns singular vectors by eps / gap; the spectra here are spread evenly,
+        # Q's at random
         assert (after - before).norm() <= 1e-9 * before.norm()
 
 
@@ -83,15 +93,20 @@ def test_a_gradient_too_small_for_float32_counts_in_full(name):
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
     faint = replace(
-        stats, gradient=2.0**-200 * stats.gradient, weighted_second_moment=2.0**-400 * stats.weighted_second_moment
+        stats,
+        gradient=2.0**-200 * stats.gradient,
+        weighted_second_moment=2.0**-400 * stats.weighted_second_moment,
     )
-    for before, after in zip(*(SCHEMES[name](W, 3, stats=seen) for seen in (stats, faint)), strict=True):
+    for before, after in zip(
+        *(SCHEMES[name](W, 3, stats=seen) for seen in (stats, faint)), strict=True
+    ):
         assert torch.equal(after, before), "a power of 2 is exact"
 
 
 @given(SIDES, SIDES, st.data(), SEEDS)
 def test_the_gradient_sketch_spans_what_is_to_be_learnt(out, in_, data, seed):
-    """With G = D of rank r, one least-squares solve from the sketch reaches D: D P = D, P on the rows of A."""
+    """With G = D of rank r, one least-squares solve from the sketch reaches D: D P = D, P on the
+    rows of A."""
     rank = data.draw(st.integers(1, min(out, in_)))
     D = normal(out, rank, seed=seed) @ normal(rank, in_, seed=seed + 1)
     stats = with_gradient(D)
@@ -100,7 +115,9 @@ def test_the_gradient_sketch_spans_what_is_to_be_learnt(out, in_, data, seed):
     # solving with A loses its condition number
     bar = 100 * EPS * torch.linalg.cond(A)
     assert (D - D @ torch.linalg.pinv(A) @ A).norm() <= bar * D.norm()
-    B, A = SCHEMES["nystrom_grad"](normal(out, in_), rank, Generator().manual_seed(seed), stats, side="out")
+    B, A = SCHEMES["nystrom_grad"](
+        normal(out, in_), rank, Generator().manual_seed(seed), stats, side="out"
+    )
     assert not A.any()
     assert (D - B @ torch.linalg.pinv(B) @ D).norm() <= 100 * EPS * torch.linalg.cond(B) * D.norm()
 
@@ -116,7 +133,12 @@ def test_the_gradient_sketch_is_as_large_as_the_random_start(scale):
                 sum(
                     factor.square().sum()
                     for factor in SCHEMES["nystrom_grad"](
-                        normal(out, in_), rank, Generator().manual_seed(seed), stats, scale, side=side
+                        normal(out, in_),
+                        rank,
+                        Generator().manual_seed(seed),
+                        stats,
+                        scale,
+                        side=side,
                     )
                 )
                 for seed in range(draws)
@@ -143,7 +165,8 @@ def test_gradient_signal_attains_the_most_that_orthonormal_rows_can(out, in_, da
 
 
 def test_gradient_signal_is_not_the_variance_of_the_inputs():
-    """x1 has the larger variance, and the gradient comes only where |x2| > 2: the signal is along x2."""
+    """x1 has the larger variance, and the gradient comes only where |x2| > 2: the signal is along
+    x2."""
     M, Q = torch.diag(torch.tensor([4.0, 1.0])), torch.diag(torch.tensor([0.182, 0.26146]))
     stats = Statistics(1.0, torch.zeros(2), M, torch.zeros(2, 2), Q)
     A = SCHEMES["gradient_signal"](torch.zeros(2, 2), 1, stats=stats).A
@@ -156,7 +179,9 @@ def change_rates(W: Tensor, D: Tensor, eps: float) -> list[float]:
     return [abs(float(U[:, i] @ D @ Vh[i])) / float(S[i] + eps * S[0]) for i in range(len(S))]
 
 
-@given(SIDES, SIDES, st.data(), SEEDS, st.sampled_from([0.5, 2.0]), st.sampled_from(["rate", "abs"]))
+@given(
+    SIDES, SIDES, st.data(), SEEDS, st.sampled_from([0.5, 2.0]), st.sampled_from(["rate", "abs"])
+)
 def test_tsd_init_starts_at_the_directions_that_change_most(out, in_, data, seed, scale, mode):
     rank = data.draw(st.integers(1, min(out, in_)))
     W, G = normal(out, in_, seed=seed), normal(out, in_, seed=seed + 1)
@@ -180,7 +205,8 @@ def test_planted_directions_are_found(planted, mode):
     S = torch.linspace(1, 1 / n, n, dtype=torch.float64)
     D = U[:, planted] * S[planted] @ V[:, planted].mT  # each planted direction doubles, rate 1
     noise = normal(n, n, seed=2)
-    # coordinates of the noise are at most 4 |noise|_F / n; a planted one is at least 1 / n, rates are below n times
+    # coordinates of the noise are at most 4 |noise|_F / n; a planted one is at least 1 / n, rates
+    # are below n times
     G = D + noise / noise.norm() * D.norm() * 0.01
     B, A = SCHEMES["tsd_init"](U * S @ V.mT, 3, stats=with_gradient(G), mode=mode)
     assert (B @ A - D).norm() <= 1e3 * EPS * n
@@ -218,8 +244,14 @@ def test_a_gradient_of_lower_rank_is_completed_and_said(name, asked):
 def test_bad_statistics_are_refused(name, spoil, message):
     W = normal(7, 6)
     stats = stats_for(W)
-    bad = replace(stats, gradient=spoil(stats.gradient), weighted_second_moment=spoil(stats.weighted_second_moment))
-    with pytest.raises(ValueError, match=rf"{name}.* stats\.\w+ {message}|{name} needs stats\.\w+, which {message}"):
+    bad = replace(
+        stats,
+        gradient=spoil(stats.gradient),
+        weighted_second_moment=spoil(stats.weighted_second_moment),
+    )
+    with pytest.raises(
+        ValueError, match=rf"{name}.* stats\.\w+ {message}|{name} needs stats\.\w+, which {message}"
+    ):
         SCHEMES[name](W, 3, stats=bad)
 
 

@@ -1,4 +1,5 @@
-"""The laws of the schemes that see inputs: what they are the best at, and what they do with poor data."""
+"""The laws of the schemes that see inputs: what they are the best at, and what they do with poor
+data."""
 
 import numpy as np
 import pytest
@@ -34,17 +35,25 @@ def test_eva_takes_what_the_singular_vectors_of_the_inputs_give(shape, data, see
     centred = X - X.mean(0) if center else X
     singular = np.linalg.svd(centred.numpy(), compute_uv=False)
     best = (singular[:rank] ** 2).sum()
-    # the Gram matrix loses eps of its largest eigenvalue and |mean|^2, here below 4 times the sum of all
-    assert abs((centred @ A.mT).square().sum().item() - best) <= 200 * EPS * shape[1] * X.square().sum().item()
+    # the Gram matrix loses eps of its largest eigenvalue and |mean|^2, here below 4 times the sum
+    # of all
+    assert (
+        abs((centred @ A.mT).square().sum().item() - best)
+        <= 200 * EPS * shape[1] * X.square().sum().item()
+    )
 
 
 @given(st.integers(2, 12), st.integers(0, 2**32))
 def test_eva_captures_at_least_what_random_orthonormal_rows_do(width, seed):
     C, rank = stats_for(torch.zeros(width, width), seed).covariance, width // 2
     captured = lambda A: (A @ C @ A.mT).trace().item()
-    A = SCHEMES["eva"](torch.zeros(width, width).double(), rank, stats=stats_for(torch.zeros(width, width), seed)).A
+    A = SCHEMES["eva"](
+        torch.zeros(width, width).double(), rank, stats=stats_for(torch.zeros(width, width), seed)
+    ).A
     for other in range(20):
-        rival = SCHEMES["orthogonal"](torch.zeros(width, width).double(), rank, Generator().manual_seed(other)).A
+        rival = SCHEMES["orthogonal"](
+            torch.zeros(width, width).double(), rank, Generator().manual_seed(other)
+        ).A
         assert captured(A) >= captured(rival) - 100 * EPS * C.trace().item()
 
 
@@ -52,11 +61,14 @@ def test_eva_captures_at_least_what_random_orthonormal_rows_do(width, seed):
 def test_whitened_rows_have_unit_variance_and_one_sign_is_chosen(width, seed, center):
     X = normal(5 * width + 5, width, seed=seed) * torch.linspace(1, 3, width) + 1
     plain, white = (
-        SCHEMES["eva"](torch.zeros(20, width).double(), width, stats=of(X), center=center, whiten=w).A
+        SCHEMES["eva"](
+            torch.zeros(20, width).double(), width, stats=of(X), center=center, whiten=w
+        ).A
         for w in (False, True)
     )
     Y = (X - X.mean(0) if center else X) @ white.mT
-    # dividing by sqrt(lambda_j) turns an error of eps lambda_1 into eps lambda_1 / lambda_j, the condition number
+    # dividing by sqrt(lambda_j) turns an error of eps lambda_1 into eps lambda_1 / lambda_j, the
+    # condition number
     cond = torch.linalg.cond(X - X.mean(0) if center else X).item() ** 2
     assert (Y.mT @ Y / len(X) - torch.eye(width)).abs().max() <= 200 * width * EPS * cond
     assert (plain.gather(1, plain.abs().argmax(1, keepdim=True)) > 0).all()
@@ -69,14 +81,19 @@ def test_poor_inputs_keep_their_own_directions_and_the_rest_is_random(spread, wh
     X = normal(50, spread) @ normal(spread, 7, seed=1) if spread else torch.ones(50, 7).double()
     W = normal(6, 7)
     with pytest.warns(UserWarning, match=f"vary in only {spread} of the 5"):
-        A, again, other = (SCHEMES["eva"](W, 5, Generator().manual_seed(s), of(X), whiten=whiten).A for s in (0, 0, 1))
+        A, again, other = (
+            SCHEMES["eva"](W, 5, Generator().manual_seed(s), of(X), whiten=whiten).A
+            for s in (0, 0, 1)
+        )
     assert torch.equal(A, again)
     assert torch.equal(A[:spread], other[:spread])
     assert not torch.equal(A[spread:], other[spread:])
     unit = A / A.norm(dim=1, keepdim=True)
     assert (unit @ unit.mT - torch.eye(5)).abs().max() <= 100 * EPS
     Z = X - X.mean(0)
-    assert (Z @ unit[spread:].mT).abs().max() <= 1e4 * EPS * 10, "the random ones see nothing, up to the basis' error"
+    assert (Z @ unit[spread:].mT).abs().max() <= 1e4 * EPS * 10, (
+        "the random ones see nothing, up to the basis' error"
+    )
 
 
 def test_layers_that_read_one_input_get_the_same_whitened_rows():
@@ -117,7 +134,9 @@ def test_corda_is_the_best_approximation_in_its_own_metric(shape, data, seed, sc
         for rival in rivals:
             assert torch.linalg.matrix_norm((W - scale * rival.B @ rival.A) @ P) >= error - bar
         gram = factors.B.mT @ factors.B
-        assert (gram - torch.diag(S[:rank] / scale)).abs().max() <= 100 * EPS * max(shape) * S[0] / scale
+        assert (gram - torch.diag(S[:rank] / scale)).abs().max() <= 100 * EPS * max(shape) * S[
+            0
+        ] / scale
 
 
 @given(SHAPES, st.data(), st.integers(0, 2**32))
@@ -128,7 +147,9 @@ def test_the_two_ends_of_corda_share_out_the_weight(shape, data, seed):
     if rank:
         total += torch.linalg.multi_dot(SCHEMES["corda"](W, rank, stats=stats))
     if rank < min(shape):
-        total += torch.linalg.multi_dot(SCHEMES["corda"](W, min(shape) - rank, stats=stats, mode="kpm"))
+        total += torch.linalg.multi_dot(
+            SCHEMES["corda"](W, min(shape) - rank, stats=stats, mode="kpm")
+        )
     # the damping bounds the condition of P by in / 0.01
     assert (total - W).abs().max() <= 100 * EPS * shape[1] / 0.01 * torch.linalg.matrix_norm(W, 2)
 
@@ -137,12 +158,16 @@ def test_the_two_ends_of_corda_share_out_the_weight(shape, data, seed):
 def test_corda_does_not_depend_on_the_unit_of_the_inputs_and_survives_none(mode):
     W, stats = normal(6, 5), stats_for(torch.zeros(6, 5))
     double = Statistics(stats.count, 4 * stats.mean, 16 * stats.second_moment)
-    for ours, theirs in zip(*(SCHEMES["corda"](W, 2, stats=s, mode=mode) for s in (stats, double)), strict=True):
+    for ours, theirs in zip(
+        *(SCHEMES["corda"](W, 2, stats=s, mode=mode) for s in (stats, double)), strict=True
+    ):
         assert (ours - theirs).abs().max() <= 1000 * EPS * ours.abs().max()
     nothing = Statistics(3, torch.zeros(5).double(), torch.zeros(5, 5).double())
     product = torch.linalg.multi_dot(SCHEMES["corda"](W, 2, stats=nothing, mode=mode))
     other = torch.linalg.multi_dot(SCHEMES["milora" if mode == "kpm" else "pissa"](W, 2))
-    assert (product - other).abs().max() <= 1000 * EPS * W.norm(), "no inputs at all: the weight alone decides"
+    assert (product - other).abs().max() <= 1000 * EPS * W.norm(), (
+        "no inputs at all: the weight alone decides"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,8 +177,16 @@ def test_corda_does_not_depend_on_the_unit_of_the_inputs_and_survives_none(mode)
         ("corda", {"damping": 0.0}, "damping must be positive and finite"),
         ("eva", {"stats": stats_for(torch.zeros(4, 3))}, "inputs of width 3, W has 5 columns"),
         ("corda", {"stats": stats_for(torch.zeros(4, 3))}, "inputs of width 3, W has 5 columns"),
-        ("eva", {"stats": of(torch.full((4, 5), torch.nan))}, "the second moment has 25 entries that are NaN"),
-        ("corda", {"stats": of(torch.full((4, 5), torch.inf))}, "the second moment has 25 entries that are NaN"),
+        (
+            "eva",
+            {"stats": of(torch.full((4, 5), torch.nan))},
+            "the second moment has 25 entries that are NaN",
+        ),
+        (
+            "corda",
+            {"stats": of(torch.full((4, 5), torch.inf))},
+            "the second moment has 25 entries that are NaN",
+        ),
         ("eva", {"stats": None}, "needs the statistics of the layer"),
     ],
 )
@@ -162,7 +195,9 @@ def test_bad_options_are_refused(name, options, message):
         SCHEMES[name](normal(4, 5), 2, **({"stats": stats_for(torch.zeros(4, 5))} | options))
 
 
-@pytest.mark.parametrize("scheme", [name for name in SCHEMES if SCHEMES[name].needs in ("inputs", "gradient")])
+@pytest.mark.parametrize(
+    "scheme", [name for name in SCHEMES if SCHEMES[name].needs in ("inputs", "gradient")]
+)
 def test_a_scheme_that_needs_data_says_so_and_touches_nothing(scheme):
     model = small()
     before = photograph(model)
@@ -171,5 +206,7 @@ def test_a_scheme_that_needs_data_says_so_and_touches_nothing(scheme):
     with pytest.raises(ValueError, match="batches is empty"):
         lora.attach(model, Config(scheme=scheme), [])
     with pytest.raises(ValueError, match="up: rank must be"):
-        lora.attach(model, Config(scheme=scheme, rank=13), [IDS], lambda m, ids: m(ids).square().mean())
+        lora.attach(
+            model, Config(scheme=scheme, rank=13), [IDS], lambda m, ids: m(ids).square().mean()
+        )
     assert photograph(model) == before

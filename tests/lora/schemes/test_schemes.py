@@ -33,7 +33,9 @@ def test_contract(name, shape, data, seed, scale):
     rank = data.draw(st.integers(1, most))
     W = normal(*shape, seed=seed)
     before, state = W.clone(), torch.get_rng_state()
-    (B, A), (B2, A2) = (SCHEMES[name](W, rank, rng(seed), stats_for(W, seed), scale=scale) for _ in range(2))
+    (B, A), (B2, A2) = (
+        SCHEMES[name](W, rank, rng(seed), stats_for(W, seed), scale=scale) for _ in range(2)
+    )
     assert B.shape == (shape[0], rank)
     assert A.shape == (rank, shape[1])
     assert B.dtype == A.dtype == W.dtype
@@ -51,7 +53,9 @@ def test_contract(name, shape, data, seed, scale):
 def test_half_precision_is_the_float32_result_rounded_once(name, dtype):
     W = normal(12, 8, dtype=dtype)
     stats = stats_for(W)
-    for half, full in zip(SCHEMES[name](W, 3, rng(1), stats), SCHEMES[name](W.float(), 3, rng(1), stats), strict=True):
+    for half, full in zip(
+        SCHEMES[name](W, 3, rng(1), stats), SCHEMES[name](W.float(), 3, rng(1), stats), strict=True
+    ):
         assert half.dtype == dtype
         assert torch.equal(half, full.to(dtype))
 
@@ -86,7 +90,12 @@ def test_a_vanishing_singular_value_is_said():
     ],
 )
 def test_bad_input_is_refused(name, change, message):
-    arguments = {"W": normal(7, 5), "rank": 2, "scale": 1.0, "stats": stats_for(normal(7, 5))} | change
+    arguments = {
+        "W": normal(7, 5),
+        "rank": 2,
+        "scale": 1.0,
+        "stats": stats_for(normal(7, 5)),
+    } | change
     with pytest.raises(ValueError, match=message):
         SCHEMES[name](**arguments)
 
@@ -113,13 +122,17 @@ def test_unknown_side_and_scale_of_the_sketch_are_refused():
 def test_orthogonal_rows_are_orthonormal(shape, seed, scale):
     rank = min(shape)
     A = SCHEMES["orthogonal"](normal(*shape), rank, rng(seed), scale=scale).A
-    # Householder QR is orthonormal to a small multiple of eps sqrt(rows * rank); the worst of 1000 draws was 3.
+    # Householder QR is orthonormal to a small multiple of eps sqrt(rows * rank); the worst of 1000
+    # draws was 3.
     assert (A @ A.mT - torch.eye(rank)).abs().max() <= 10 * EPS * (shape[1] * rank) ** 0.5
 
 
 def test_uniform_starts_have_the_variance_of_their_fan_in():
     W, rank = normal(200, 300), 150
-    for factor, fan_in in ((SCHEMES["init_a"](W, rank).A, 300), (SCHEMES["init_b"](W, rank).B, rank)):
+    for factor, fan_in in (
+        (SCHEMES["init_a"](W, rank).A, 300),
+        (SCHEMES["init_b"](W, rank).B, rank),
+    ):
         bound, n = fan_in**-0.5, factor.numel()
         assert factor.abs().max() <= bound
         # a uniform variable on [-b, b] has variance b^2/3, and its square has variance 4 b^4 / 45
@@ -134,7 +147,9 @@ def test_pissa_is_the_best_approximation_and_balanced(shape, data, seed, scale):
     S = torch.linalg.svdvals(W)
     B, A = SCHEMES["pissa"](W, rank, scale=scale)
     bar = 100 * EPS * S[0]  # an SVD is backward stable to a modest multiple of eps |W|
-    assert (torch.linalg.matrix_norm(W - scale * B @ A) - S[rank:].norm()).abs() <= bar * max(shape) ** 0.5
+    assert (torch.linalg.matrix_norm(W - scale * B @ A) - S[rank:].norm()).abs() <= bar * max(
+        shape
+    ) ** 0.5
     for gram in (B.mT @ B, A @ A.mT):
         assert (gram - torch.diag(S[:rank] / scale)).abs().max() <= bar / scale
 
@@ -147,7 +162,9 @@ def test_pissa_and_milora_share_out_the_spectrum(shape, data, seed, scale):
     if rank:
         total += scale * torch.linalg.multi_dot(SCHEMES["pissa"](W, rank, scale=scale))
     if rank < min(shape):
-        total += scale * torch.linalg.multi_dot(SCHEMES["milora"](W, min(shape) - rank, scale=scale))
+        total += scale * torch.linalg.multi_dot(
+            SCHEMES["milora"](W, min(shape) - rank, scale=scale)
+        )
     assert (total - W).abs().max() <= 100 * EPS * torch.linalg.matrix_norm(W, 2)
 
 
@@ -167,19 +184,25 @@ def test_nystrom_sketches_the_weight_linearly_on_the_side_asked_for(shape, data,
     B, A = SCHEMES["nystrom"](W.mT, rank, rng(seed), scale=scale, xi=xi, side="out")
     assert not A.any()
     P = W.mT @ torch.linalg.pinv(W.mT)
-    assert (P @ B - B).norm() <= 100 * EPS * torch.linalg.cond(W) * B.norm(), "range(B) lies in range(W)"
+    assert (P @ B - B).norm() <= 100 * EPS * torch.linalg.cond(W) * B.norm(), (
+        "range(B) lies in range(W)"
+    )
 
 
 @pytest.mark.parametrize("name", ["pissa", "milora"])
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(0, 2**32))
 def test_spectral_starts_follow_rotations_of_the_weight(name, out, in_, seed):
     """s B A (L W R^T) = L (s B A (W)) R^T where the chosen and the other singular values differ."""
-    W, L, R = (normal(*shape, seed=seed + i) for i, shape in enumerate([(out, in_), (out, out), (in_, in_)]))
+    W, L, R = (
+        normal(*shape, seed=seed + i)
+        for i, shape in enumerate([(out, in_), (out, out), (in_, in_)])
+    )
     L, R = torch.linalg.qr(L).Q, torch.linalg.qr(R).Q
     rank = min(out, in_) // 2
     S = torch.linalg.svdvals(W)
     gap = (S[rank - 1] - S[rank] if name == "pissa" else S[-rank - 1] - S[-rank]) / S[0]
     product = L @ torch.linalg.multi_dot(SCHEMES[name](W, rank)) @ R.mT
     rotated = torch.linalg.multi_dot(SCHEMES[name](L @ W @ R.mT, rank))
-    # a singular subspace moves by (perturbation / gap), and the rotation perturbs W by a multiple of eps |W|
+    # a singular subspace moves by (perturbation / gap), and the rotation perturbs W by a multiple
+    # of eps |W|
     assert (rotated - product).norm() <= 200 * EPS * S[0] / gap

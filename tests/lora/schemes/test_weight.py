@@ -1,4 +1,5 @@
-"""The laws of the schemes that see the weight, and their parity with PEFT where the formulas agree."""
+"""The laws of the schemes that see the weight, and their parity with PEFT where the formulas
+agree."""
 
 from typing import Any
 
@@ -35,11 +36,14 @@ def test_olora_is_the_leading_part_of_a_full_qr(out, in_, data, seed):
     bar = 100 * EPS * torch.linalg.cond(W[:, :rank])
     assert (B - Q[:, :rank] * sign).abs().max() <= bar
     assert (A - R[:rank] * sign[:, None]).abs().max() <= bar * torch.linalg.matrix_norm(W, 2)
-    assert (B @ A - W)[:, :rank].abs().max() <= bar * torch.linalg.matrix_norm(W, 2), "the first r columns are exact"
+    assert (B @ A - W)[:, :rank].abs().max() <= bar * torch.linalg.matrix_norm(W, 2), (
+        "the first r columns are exact"
+    )
 
 
 def test_olora_depends_on_the_order_of_the_inputs():
-    """B spans the first r columns of W, whatever they are: it follows a rotation of the outputs, not of the inputs."""
+    """B spans the first r columns of W, whatever they are: it follows a rotation of the outputs,
+    not of the inputs."""
     W, L, R = normal(12, 9), rotation(12, 1), rotation(9, 2)
     product = lambda M: torch.linalg.multi_dot(SCHEMES["olora"](M, 3))
     assert (product(L @ W) - L @ product(W)).norm() <= 1e3 * EPS * W.norm()
@@ -47,7 +51,8 @@ def test_olora_depends_on_the_order_of_the_inputs():
 
 
 def test_olora_at_s_2_reflects_the_weight():
-    """As published B A is not divided by s. At s = 2 what is left, W - 2 Q Q^T W, is a reflection as large as W."""
+    """As published B A is not divided by s. At s = 2 what is left, W - 2 Q Q^T W, is a reflection
+    as large as W."""
     W = normal(12, 9)
     B, A = SCHEMES["olora"](W, 3, scale=2.0)
     assert abs((W - 2 * B @ A).norm() / W.norm() - 1) <= 100 * EPS
@@ -81,7 +86,9 @@ def spiked(n: int) -> Tensor:
 def test_a_large_pissa_is_drawn_and_an_exact_one_is_not():
     W = spiked(640)
     least = torch.linalg.svdvals(W)[8:].norm()
-    misses = lambda **options: torch.linalg.matrix_norm(W - torch.linalg.multi_dot(SCHEMES["pissa"](W, 8, **options)))
+    misses = lambda **options: torch.linalg.matrix_norm(
+        W - torch.linalg.multi_dot(SCHEMES["pissa"](W, 8, **options))
+    )
     assert abs(misses(exact=True) - least) <= 100 * EPS * W.norm()
     assert least < misses() <= 1.001 * least  # 1.00001 was measured at 1024
     drawn, other = (SCHEMES["pissa"](W, 8, Generator().manual_seed(seed)).B for seed in (0, 1))
@@ -98,7 +105,10 @@ def in_peft(W: Tensor, rank: int, alpha: float, init: Any) -> tuple[Tensor, Tens
     config = peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=["0"], init_lora_weights=init)  # type: ignore
     model: Any = peft.get_peft_model(nn.Sequential(linear), config)
     layer = model.base_model.model[0]
-    return tuple(p.weight.detach() for p in (layer.base_layer, layer.lora_B["default"], layer.lora_A["default"]))
+    return tuple(
+        p.weight.detach()
+        for p in (layer.base_layer, layer.lora_B["default"], layer.lora_A["default"])
+    )
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (40, 24), (30, 30)])
@@ -109,7 +119,8 @@ def test_the_start_is_that_of_peft(name, shape):
     W_res, B, A = in_peft(W, rank, alpha, name)
     s = alpha / rank
     ours = SCHEMES[name](W, rank, scale=s)
-    # float32 factorisations of one well-conditioned matrix in two ways: 100 eps |W| (some 3 eps are measured)
+    # float32 factorisations of one well-conditioned matrix in two ways: 100 eps |W| (some 3 eps are
+    # measured)
     bar = 100 * torch.finfo(torch.float32).eps * torch.linalg.matrix_norm(W, 2)
     assert (ours.B @ ours.A - B @ A).abs().max() <= bar
     assert (W - s * ours.B @ ours.A - W_res).abs().max() <= bar
@@ -134,7 +145,10 @@ def test_mica_is_that_of_peft(shape):
 def test_a_large_pissa_adapter_of_peft_loads_to_its_function(tmp_path):
     """PEFT subtracted the exact start from W, so what is added back must be exact too."""
     build = lambda: nn.Sequential(nn.Linear(640, 640, bias=False))
-    W, x = normal(640, 640, dtype=torch.float32) / 640**0.5, normal(5, 640, seed=1, dtype=torch.float32)
+    W, x = (
+        normal(640, 640, dtype=torch.float32) / 640**0.5,
+        normal(5, 640, seed=1, dtype=torch.float32),
+    )
     base, ours = build(), build()
     for model in (base, ours):
         model[0].weight = nn.Parameter(W.clone())
@@ -144,12 +158,14 @@ def test_a_large_pissa_adapter_of_peft_loads_to_its_function(tmp_path):
         theirs.base_model.model[0].lora_B["default"].weight.mul_(2)
     theirs.save_pretrained(str(tmp_path))
     lora.load(ours, tmp_path)
-    # float32 sums over 640 terms of size 1: some 1e-6 where the starts agree, 0.1 where they are drawn
+    # float32 sums over 640 terms of size 1: some 1e-6 where the starts agree, 0.1 where they are
+    # drawn
     assert (ours(x) - theirs(x)).abs().max() <= 1e-4
 
 
 def test_orthogonal_departs_from_peft_whose_factors_have_half_the_rank():
-    """PEFT splits one random rotation of r x r between the factors; the source asks for orthonormal rows of A."""
+    """PEFT splits one random rotation of r x r between the factors; the source asks for orthonormal
+    rows of A."""
     W = normal(24, 40, dtype=torch.float32)
     _, B, A = in_peft(W, 8, 8, "orthogonal")
     assert int(torch.linalg.matrix_rank(A)) == int(torch.linalg.matrix_rank(B)) == 4

@@ -1,4 +1,5 @@
-"""The battery over the whole table, and its power: every planted fault is caught by the law that it breaks."""
+"""The battery over the whole table, and its power: every planted fault is caught by the law that it
+breaks."""
 
 import subprocess
 import sys
@@ -17,13 +18,17 @@ from lora.peft_config import to_peft
 from lora.testing import LAWS, Laws, check_round_trip, check_scheme, sample
 from lora.testing.laws import error, error_by_inputs, signal_missed, variance_missed
 
-OUTWARDS = replace(LAWS["nystrom"], weight=(1, 0), scale=(-1, 0), rotations="left", in_weight="B", sketch="B")
+OUTWARDS = replace(
+    LAWS["nystrom"], weight=(1, 0), scale=(-1, 0), rotations="left", in_weight="B", sketch="B"
+)
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
 declared = pytest.mark.parametrize("name", [name for name in SCHEMES if name in LAWS])
 
 
 @every_scheme
-@pytest.mark.parametrize(("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1), ((64, 6), 3)])
+@pytest.mark.parametrize(
+    ("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1), ((64, 6), 3)]
+)
 def test_every_scheme_keeps_the_contract_and_its_laws(name, shape, rank):
     check_scheme(name, shape=shape, rank=rank)
 
@@ -38,7 +43,11 @@ def test_laws_hold_at_the_largest_rank(name):
     [
         ("pissa", {"exact": True}, LAWS["pissa"]),
         ("nystrom", {"side": "out"}, OUTWARDS),
-        ("nystrom_grad", {"side": "out", "xi": 0.1}, replace(LAWS["nystrom_grad"], rotations="left", in_gradient="B")),
+        (
+            "nystrom_grad",
+            {"side": "out", "xi": 0.1},
+            replace(LAWS["nystrom_grad"], rotations="left", in_gradient="B"),
+        ),
         ("lora_ga", {"gamma": 64.0}, LAWS["lora_ga"]),
         ("tsd_init", {"mode": "abs"}, LAWS["tsd_init"]),
     ],
@@ -72,9 +81,21 @@ def load_twice_as_large(model, folder):
 @pytest.mark.parametrize(
     ("where", "fault", "message"),
     [
-        (LoRALinear, ("update", without_the_frozen_start), "the function at step 0 is another in torch.float64"),
-        (lora.storage, ("to_peft", half_of_alpha), "stock PEFT computes another function from what is saved"),
-        (lora.testing.round_trip, ("load", load_twice_as_large), "saved and loaded, it computes another function"),
+        (
+            LoRALinear,
+            ("update", without_the_frozen_start),
+            "the function at step 0 is another in torch.float64",
+        ),
+        (
+            lora.storage,
+            ("to_peft", half_of_alpha),
+            "stock PEFT computes another function from what is saved",
+        ),
+        (
+            lora.testing.round_trip,
+            ("load", load_twice_as_large),
+            "saved and loaded, it computes another function",
+        ),
     ],
 )
 def test_a_fault_on_the_way_to_peft_is_caught(monkeypatch, where, fault, message):
@@ -90,7 +111,8 @@ def test_a_foreign_scheme_takes_the_round_trip_too():
 
 @every_scheme
 def test_conv1d_starts_as_the_equivalent_linear(name):
-    """P15: one matrix in two layouts, whose inputs and gradients differ by the order of float32 sums alone."""
+    """P15: one matrix in two layouts, whose inputs and gradients differ by the order of float32
+    sums alone."""
     x = torch.randn(64, 12, generator=Generator().manual_seed(1))
     W = sample((18, 12))[0].float()
     conv, linear = Conv1D(18, 12), torch.nn.Linear(12, 18, bias=False)
@@ -98,10 +120,13 @@ def test_conv1d_starts_as_the_equivalent_linear(name):
     starts = []
     for layer in (conv, linear):
         model = torch.nn.Sequential(layer)
-        lora.attach(model, lora.Config(rank=3, scheme=name), [x], lambda model, x: (model(x) ** 3).mean())
+        lora.attach(
+            model, lora.Config(rank=3, scheme=name), [x], lambda model, x: (model(x) ** 3).mean()
+        )
         starts.append(lora.adapters(model)["0"].factors())
     for ours, theirs in zip(*starts, strict=True):
-        # evenly spread singular values: rounding turns a factor by some 12 eps over gaps of 1/12 and more
+        # evenly spread singular values: rounding turns a factor by some 12 eps over gaps of 1/12
+        # and more
         assert (ours - theirs).norm() <= 1000 * torch.finfo(torch.float32).eps * theirs.norm()
 
 
@@ -202,7 +227,9 @@ def test_a_planted_fault_is_caught(rule, needs, message):
 
 
 def test_a_scheme_that_works_in_one_type_alone_is_caught():
-    with pytest.raises(AssertionError, match=r"needs_float64 fails on a weight in torch.float32: .*same dtype"):
+    with pytest.raises(
+        AssertionError, match=r"needs_float64 fails on a weight in torch.float32: .*same dtype"
+    ):
         check_scheme(Scheme(needs_float64, "weight", "derived"))
 
 
@@ -260,11 +287,19 @@ def test_a_wrong_exponent_is_caught(name, law):
         ("olora", Laws(rotations="both"), "does not follow a rotation on the right"),
         ("init_b", Laws(rotations="left"), "B does not follow a rotation on the left"),
         ("init_a", Laws(rotations="both"), "A does not follow a rotation on the right"),
-        ("pissa", Laws(rotations="left"), "follows a rotation on the right too, where only the other is declared"),
+        (
+            "pissa",
+            Laws(rotations="left"),
+            "follows a rotation on the right too, where only the other is declared",
+        ),
         ("mica", Laws(rotations="right"), "follows a rotation on the left too"),
         ("pissa", Laws(least=error_by_inputs), "has error_by_inputs .* where a rival has"),
         ("corda", Laws(least=error), "has error .* where a rival has"),
-        ("gradient_signal", Laws(least=variance_missed), "has variance_missed .* where a rival has"),
+        (
+            "gradient_signal",
+            Laws(least=variance_missed),
+            "has variance_missed .* where a rival has",
+        ),
         ("eva", Laws(least=signal_missed), "has signal_missed .* where a rival has"),
         ("orthogonal", Laws(in_weight="A"), "A leaves the row space of W"),
         ("mica", Laws(in_weight="B"), "B leaves the range of W"),
@@ -282,13 +317,17 @@ def test_a_false_claim_is_caught(name, claim, message):
 def nearly_the_best(W, rank, rng, scale, stats):
     A = SCHEMES["eva"](W, rank, rng, stats).A.double()
     K = torch.randn(len(A.mT), len(A.mT), generator=rng, dtype=torch.float64)
-    return Factors(W.new_zeros(W.shape[0], rank), (A @ torch.matrix_exp(1e-3 * (K - K.mT))).to(W.dtype))
+    return Factors(
+        W.new_zeros(W.shape[0], rank), (A @ torch.matrix_exp(1e-3 * (K - K.mT))).to(W.dtype)
+    )
 
 
 def test_a_tilt_by_a_thousandth_is_not_the_best():
     scheme = Scheme(nearly_the_best, "inputs", "derived")
     check_scheme(scheme, laws=Laws(orthonormal="A"))
-    with pytest.raises(AssertionError, match=r"nearly_the_best at W .* has variance_missed .* where a rival has"):
+    with pytest.raises(
+        AssertionError, match=r"nearly_the_best at W .* has variance_missed .* where a rival has"
+    ):
         check_scheme(scheme, laws=Laws(least=variance_missed))
 
 
@@ -311,7 +350,10 @@ def columns(W, rank, rng, scale):
 
 
 def test_a_scheme_from_elsewhere_can_declare_its_laws():
-    check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(zero_product=True, weight=(1, 0), rotations="left"))
+    check_scheme(
+        Scheme(columns, "weight", "derived"),
+        laws=Laws(zero_product=True, weight=(1, 0), rotations="left"),
+    )
     with pytest.raises(AssertionError, match="columns at W"):
         check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(rotations="both"))
 
@@ -322,13 +364,23 @@ def test_sample_statistics_are_consistent(shape):
     G, M, Q = stats.gradient, stats.second_moment, stats.weighted_second_moment
     assert G is not None
     assert Q is not None
-    # Jensen: tr Q = E[|g|^2 |x|^2] is at least |E[g x^T]|_F^2, and Q, M and the covariance are positive semidefinite
+    # Jensen: tr Q = E[|g|^2 |x|^2] is at least |E[g x^T]|_F^2, and Q, M and the covariance are
+    # positive semidefinite
     assert Q.trace() >= G.square().sum()
     for moment in (Q, M, stats.covariance):
-        assert torch.equal(moment, moment.mT) or (moment - moment.mT).abs().max() <= 1e-14 * moment.abs().max()
+        assert (
+            torch.equal(moment, moment.mT)
+            or (moment - moment.mT).abs().max() <= 1e-14 * moment.abs().max()
+        )
         assert torch.linalg.eigvalsh(moment).min() > 0
 
 
 def test_the_battery_needs_no_test_runner():
-    code = "import sys, lora.testing; print({'pytest', 'hypothesis', 'numpy.testing'} & sys.modules.keys())"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    others = {"pytest", "hypothesis", "numpy.testing"}
+    code = f"import sys, lora.testing; print({others} & sys.modules.keys())"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )

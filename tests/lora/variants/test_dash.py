@@ -1,4 +1,5 @@
-"""Dash: the directions of the paper's formula, a launch that changes nothing, and only when it is called."""
+"""Dash: the directions of the paper's formula, a launch that changes nothing, and only when it is
+called."""
 
 from typing import Any
 
@@ -18,12 +19,15 @@ EPS = torch.finfo(torch.float64).eps
 
 def attached(dtype: torch.dtype = torch.float64, directions: int = 3, **options: Any) -> Any:
     model = small(dtype)
-    lora.attach(model, Config(rank=2, variant="dash", variant_options={"directions": directions}, **options))
+    lora.attach(
+        model, Config(rank=2, variant="dash", variant_options={"directions": directions}, **options)
+    )
     return model
 
 
 def reference_rates(layer: Any) -> np.ndarray:
-    """|u_i^T s (B A - B0 A0) v_i| / (sigma_i + 1e-6 sigma_1), entry by entry with the change formed."""
+    """|u_i^T s (B A - B0 A0) v_i| / (sigma_i + 1e-6 sigma_1), entry by entry with the change
+    formed."""
     number = lambda t: t.detach().numpy()
     U, S, Vt = np.linalg.svd(number(layer.weight), full_matrices=False)
     change = number(layer.B) @ number(layer.A)
@@ -40,15 +44,19 @@ def test_the_directions_are_those_with_the_highest_rates(scheme, out, in_, seed)
     linear = nn.Linear(in_, out, bias=False, dtype=torch.float64)
     linear.weight = nn.Parameter(torch.randn(out, in_, generator=rng, dtype=torch.float64))
     model = nn.Sequential(linear)
-    lora.attach(model, Config(rank=2, scheme=scheme, variant="dash", variant_options={"directions": 3}))
+    lora.attach(
+        model, Config(rank=2, scheme=scheme, variant="dash", variant_options={"directions": 3})
+    )
     shake(model, 1.0, seed)
     layer: Any = lora.adapters(model)["0"]
     rates = reference_rates(layer)
     chosen = lora.launch(model)["0"]
-    # Two directions change places only where their rates agree to rounding, here 1e-9 of the largest.
+    # Two directions change places only where their rates agree to rounding, here 1e-9 of the
+    # largest.
     assert np.allclose(rates[chosen], np.sort(rates)[::-1][:3], rtol=0, atol=1e-9 * rates.max())
     U, S, Vt = np.linalg.svd(layer.weight.detach().numpy(), full_matrices=False)
-    for k, i in enumerate(chosen.tolist()):  # up to the sign of the pair; the gaps of a random spectrum are of order 1
+    # up to the sign of the pair; the gaps of a random spectrum are of order 1
+    for k, i in enumerate(chosen.tolist()):
         pair = np.outer(layer.U[:, k].numpy(), layer.Vt[k].numpy())
         gap = np.abs(np.delete(S, i) - S[i]).min() / S[0]
         assert np.abs(pair - np.outer(U[:, i], Vt[i])).max() <= 100 * EPS / gap
@@ -78,7 +86,10 @@ def test_the_gradient_of_a_scale_is_that_of_the_weight_along_its_direction():
     model = shake(attached())
     lora.launch(model)
     layer: Any = lora.adapters(model)["up"]
-    x, dy = (torch.randn(5, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64) for n in (12, 16))
+    x, dy = (
+        torch.randn(5, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+        for n in (12, 16)
+    )
     (ours,) = torch.autograd.grad(layer(x), layer.d, dy)
     expected = ((dy @ layer.U) * (x @ layer.Vt.mT)).sum(0)
     assert (ours - expected).abs().max() <= 100 * EPS * expected.abs().max()
@@ -91,7 +102,9 @@ def test_nothing_but_the_call_launches():
     layer: Any = lora.adapters(model)["up"]
     assert (layer.chosen == -1).all()
     model(IDS).sum().backward()
-    assert layer.d.grad is not None, "the optimiser and a distributed wrapper see it from the first step"
+    assert layer.d.grad is not None, (
+        "the optimiser and a distributed wrapper see it from the first step"
+    )
     assert not layer.d.grad.any()
 
 
@@ -150,7 +163,10 @@ def test_a_rank_deficient_weight_is_ranked_without_nan():
     with torch.no_grad():
         model.up.weight[:, 4:] = 0
         model.head.weight.zero_()
-    lora.attach(model, Config(rank=2, variant="dash", variant_options={"directions": 2}, target_modules=("up",)))
+    lora.attach(
+        model,
+        Config(rank=2, variant="dash", variant_options={"directions": 2}, target_modules=("up",)),
+    )
     shake(model)
     lora.launch(model)
     assert all(p.isfinite().all() for p in (*model.parameters(), *model.buffers()))
@@ -166,7 +182,9 @@ def test_conv1d_is_read_as_out_by_in():
     S = torch.linalg.svdvals(layer.weight)
     # u_i^T W v_i = sigma_i: the pairs belong to the weight the right way round
     diagonal = (layer.U * (layer.weight.mT @ layer.Vt.mT)).sum(0)
-    torch.testing.assert_close(diagonal, S[layer.chosen], rtol=0, atol=100 * 128 * torch.finfo(torch.float32).eps)
+    torch.testing.assert_close(
+        diagonal, S[layer.chosen], rtol=0, atol=100 * 128 * torch.finfo(torch.float32).eps
+    )
 
 
 def test_copies_launch_apart():
@@ -179,9 +197,18 @@ def test_copies_launch_apart():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "dash", "variant_options": {"directions": 0}}, "directions must be a positive integer, got 0"),
-        ({"variant": "dash", "variant_options": {"index": 8}}, "unknown option of variant 'dash': 'index'"),
-        ({"variant": "tsd"}, "variant 'tsd' is 'dash' on the scheme 'tsd_init', got scheme 'init_a'"),
+        (
+            {"variant": "dash", "variant_options": {"directions": 0}},
+            "directions must be a positive integer, got 0",
+        ),
+        (
+            {"variant": "dash", "variant_options": {"index": 8}},
+            "unknown option of variant 'dash': 'index'",
+        ),
+        (
+            {"variant": "tsd"},
+            "variant 'tsd' is 'dash' on the scheme 'tsd_init', got scheme 'init_a'",
+        ),
     ],
 )
 def test_an_impossible_setting_is_refused(settings, message):
@@ -192,7 +219,9 @@ def test_an_impossible_setting_is_refused(settings, message):
 def test_more_directions_than_the_weight_has_are_refused_by_layer():
     model = small()
     before = photograph(model)
-    with pytest.raises(ValueError, match=r"up: directions must be at most min\(out, in\) = 12, got 13"):
+    with pytest.raises(
+        ValueError, match=r"up: directions must be at most min\(out, in\) = 12, got 13"
+    ):
         lora.attach(model, Config(rank=2, variant="dash", variant_options={"directions": 13}))
     assert photograph(model) == before
 

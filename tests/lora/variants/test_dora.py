@@ -14,7 +14,9 @@ from lora import Config
 from tests.support.models import IDS, small
 
 
-def adapted(W: Tensor, bias: Tensor, seed: int, scheme: str = "pissa", **options: Any) -> tuple[nn.Module, Any]:
+def adapted(
+    W: Tensor, bias: Tensor, seed: int, scheme: str = "pissa", **options: Any
+) -> tuple[nn.Module, Any]:
     linear = nn.Linear(W.shape[1], W.shape[0], dtype=W.dtype)
     linear.weight, linear.bias = nn.Parameter(W.clone()), nn.Parameter(bias.clone())
     model = nn.Sequential(linear)
@@ -24,7 +26,9 @@ def adapted(W: Tensor, bias: Tensor, seed: int, scheme: str = "pissa", **options
 
 def literal(layer: Any, x: Tensor) -> Tensor:
     """y = m (W + s (B A - B0 A0)) x / n + b with the matrix formed and n a constant."""
-    V = layer.weight + layer.scale * (layer.B @ layer.A - (layer.B0 @ layer.A0 if layer.B0 is not None else 0))
+    V = layer.weight + layer.scale * (
+        layer.B @ layer.A - (layer.B0 @ layer.A0 if layer.B0 is not None else 0)
+    )
     return F.linear(x, (layer.magnitude / V.norm(dim=1).detach())[:, None] * V, layer.bias)
 
 
@@ -41,7 +45,8 @@ def test_values_and_gradients_are_those_of_the_formula(scheme, tokens, out, in_,
     leaves = [x, layer.B, layer.A, layer.magnitude]
     ours = [y := model(x), *torch.autograd.grad(y, leaves, dy)]
     theirs = [y := literal(layer, x), *torch.autograd.grad(y, leaves, dy)]
-    shrunk = (layer.weight.norm(dim=1) / layer.dense().norm(dim=1)).max()  # how far a row's norm may have cancelled
+    # how far a row's norm may have cancelled
+    shrunk = (layer.weight.norm(dim=1) / layer.dense().norm(dim=1)).max()
     for a, b in zip(ours, theirs, strict=True):
         # two orders of the same sums of at most 9 terms; worst of 5000 values: 3 eps of this size
         size = (1 + shrunk) ** 2 * (1 + b.abs().max()) ** 2
@@ -87,7 +92,9 @@ def test_a_magnitude_that_does_not_fit_is_refused(tmp_path):
     tensors = load_file(file)
     tensors["base_model.model.up.lora_magnitude_vector"] = torch.ones(5)
     save_file(tensors, file, {"format": "pt"})
-    with pytest.raises(ValueError, match=r"up: stored is a magnitude \(5,\), but this layer needs \(16,\)"):
+    with pytest.raises(
+        ValueError, match=r"up: stored is a magnitude \(5,\), but this layer needs \(16,\)"
+    ):
         lora.load(small(), tmp_path)
 
 

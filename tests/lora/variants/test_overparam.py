@@ -1,4 +1,5 @@
-"""The generator: plain LoRA at step 0, the naive graph's gradients, one evaluation a step, one backward on request."""
+"""The generator: plain LoRA at step 0, the naive graph's gradients, one evaluation a step, one
+backward on request."""
 
 from typing import Any
 
@@ -26,7 +27,10 @@ def adapted(variant: str = "overparam", dtype: torch.dtype = torch.float64, **op
 def made(seed: int = 0, width: int = 5, embedding: int = 4, **shapes: tuple[int, ...]) -> Generator:
     """A generator whose every parameter is random."""
     rng = torch.Generator().manual_seed(seed)
-    values = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in (shapes or {"B": (6, 2)}).items()}
+    values = {
+        name: torch.zeros(shape, dtype=torch.float64)
+        for name, shape in (shapes or {"B": (6, 2)}).items()
+    }
     generator = Generator(values, width, embedding, rng)
     with torch.no_grad():
         for p in generator.parameters():
@@ -36,7 +40,10 @@ def made(seed: int = 0, width: int = 5, embedding: int = 4, **shapes: tuple[int,
 
 def naive(generator: Any) -> dict[str, Tensor]:
     h = (generator.W1 @ generator.z + generator.b1).relu()
-    return {name: (head.weight @ h + head.bias).view(head.shape) for name, head in generator.heads.items()}
+    return {
+        name: (head.weight @ h + head.bias).view(head.shape)
+        for name, head in generator.heads.items()
+    }
 
 
 @pytest.mark.parametrize("scheme", ["init_a", "orthogonal", "pissa", "nystrom"])
@@ -54,16 +61,22 @@ def test_the_default_start_has_the_factors_of_plain_lora_bit_for_bit(scheme):
 @pytest.mark.parametrize("variant", ["overparam", "op_dora"])
 @pytest.mark.parametrize(("width", "embedding"), [(32, None), (7, 3)])
 def test_the_number_of_parameters_is_the_stated_one(variant, width, embedding):
-    """p (m + 1) + m (k + 1) + k for p generated numbers, hidden width m and embedding k, arXiv:2412.10362."""
+    """p (m + 1) + m (k + 1) + k for p generated numbers, hidden width m and embedding k,
+    arXiv:2412.10362."""
     r, m, k = 3, width, embedding or width
     model = small()
-    report = lora.attach(model, Config(rank=r, variant=variant, variant_options={"width": m, "embedding": embedding}))
+    report = lora.attach(
+        model, Config(rank=r, variant=variant, variant_options={"width": m, "embedding": embedding})
+    )
     expected = {}
     for layer in report.layers:
         out, in_ = layer.shape
         p = r * (in_ + out) + (out if variant == "op_dora" else 0)
         expected[layer.name] = p * (m + 1) + m * (k + 1) + k
-    counted = {name: sum(p.numel() for _, p in layer.trained()) for name, layer in lora.adapters(model).items()}
+    counted = {
+        name: sum(p.numel() for _, p in layer.trained())
+        for name, layer in lora.adapters(model).items()
+    }
     assert counted == expected
     assert report.trainable == sum(expected.values())
 
@@ -81,7 +94,13 @@ def test_layers_and_seeds_have_generators_of_their_own():
     assert not torch.equal(z(0, "a"), z(1, "a"))
 
 
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32))
+@given(
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(0, 2**32),
+)
 def test_values_and_gradients_are_those_of_the_naive_graph(width, embedding, out, r, seed):
     generator = made(seed, width, embedding, B=(out, r), A=(r, 3))
     parameters = list(generator.parameters())
@@ -142,7 +161,9 @@ def test_micro_batches_give_the_gradients_of_the_whole_batch(gathered):
             for row in IDS:
                 parts(row[None]).square().sum().backward()
             generator = lora.adapters(parts)["up"].get_submodule("generator")
-            assert all(p.grad is None for p in generator.parameters()), "nothing has gone through it yet"
+            assert all(p.grad is None for p in generator.parameters()), (
+                "nothing has gone through it yet"
+            )
     else:
         for row in IDS:
             parts(row[None]).square().sum().backward()
@@ -223,7 +244,11 @@ def test_the_variance_of_a_drawn_start_is_the_stated_one():
         layer: Any = lora.adapters(model)["0"]
         assert not layer.B.any()
         squares = layer.A.detach().square()
-        stated = 1 / (3 * 3000) if start == "match" else float(1 + layer.generator.hidden().square().sum()) / (3 * 32)
+        stated = (
+            1 / (3 * 3000)
+            if start == "match"
+            else float(1 + layer.generator.hidden().square().sum()) / (3 * 32)
+        )
         # the mean of 24000 squares, 5 standard errors (the entries are independent given h)
         assert abs(squares.mean() - stated) <= 5 * squares.std() / squares.numel() ** 0.5
 
@@ -233,9 +258,18 @@ def test_the_variance_of_a_drawn_start_is_the_stated_one():
     [
         ({"variant_options": {"width": 0}}, "width must be a positive integer, got 0"),
         ({"variant_options": {"embedding": 1.5}}, "embedding must be a positive integer, got 1.5"),
-        ({"variant_options": {"start": "bais"}}, "start must be one of bias, match, default, got 'bais'"),
-        ({"variant_options": {"widht": 8}}, "unknown option of variant 'overparam': 'widht'; did you mean 'width'"),
-        ({"variant_options": {"start": "match"}, "scheme": "pissa"}, "it needs scheme 'init_a', got 'pissa'"),
+        (
+            {"variant_options": {"start": "bais"}},
+            "start must be one of bias, match, default, got 'bais'",
+        ),
+        (
+            {"variant_options": {"widht": 8}},
+            "unknown option of variant 'overparam': 'widht'; did you mean 'width'",
+        ),
+        (
+            {"variant_options": {"start": "match"}, "scheme": "pissa"},
+            "it needs scheme 'init_a', got 'pissa'",
+        ),
         ({"train_a": False}, "a generated factor cannot be frozen"),
     ],
 )

@@ -1,4 +1,5 @@
-"""What holds for every variant: an exact start and way back, adapters that PEFT reads, nothing left untrained."""
+"""What holds for every variant: an exact start and way back, adapters that PEFT reads, nothing left
+untrained."""
 
 from typing import Any
 
@@ -32,7 +33,9 @@ def a_bound_scheme_that_needs_no_data(monkeypatch):
 def config(variant: str, scheme: str = "init_a", **options: Any) -> Config:
     if variant in LAUNCHED:
         options = {"variant_options": {"directions": 2}} | options
-    return Config(**({"rank": 3, "scheme": OWN_SCHEME.get(variant, scheme), "variant": variant} | options))
+    return Config(
+        **({"rank": 3, "scheme": OWN_SCHEME.get(variant, scheme), "variant": variant} | options)
+    )
 
 
 def adapted(variant: str, scheme: str = "init_a", build: Any = small, **options: Any) -> Any:
@@ -47,7 +50,8 @@ def adapted(variant: str, scheme: str = "init_a", build: Any = small, **options:
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype | None = None) -> None:
-    """Equal up to the rounding of three layers, each a sum of at most 128 terms, of values below 10 or the output."""
+    """Equal up to the rounding of three layers, each a sum of at most 128 terms, of values below 10
+    or the output."""
     size = max(10, float(theirs.detach().abs().max()))
     assert (ours - theirs).abs().max() <= size * 3 * 128 * torch.finfo(dtype or ours.dtype).eps
 
@@ -113,18 +117,24 @@ def test_every_trained_parameter_gets_a_gradient_and_the_base_none(variant, sche
     for step in range(3):
         optimizer.zero_grad()
         model(IDS).square().sum().backward()
-        moved |= {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        moved |= {
+            name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+        }
         optimizer.step()
         if variant in LAUNCHED and step == 0:
             lora.launch(model)
     now = dict(model.named_parameters())
     assert moved == now.keys() - frozen.keys()
-    assert all(torch.equal(now[name], value) and now[name].grad is None for name, value in frozen.items())
+    assert all(
+        torch.equal(now[name], value) and now[name].grad is None for name, value in frozen.items()
+    )
 
 
 @every_variant
 @starts
-@pytest.mark.parametrize("options", [{}, {"rank_stabilized": True, "rank_pattern": {"down": 2}}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rank_stabilized": True, "rank_pattern": {"down": 2}}], ids=str
+)
 def test_stock_peft_and_our_load_give_the_saved_function(tmp_path, variant, scheme, options):
     model = adapted(variant, scheme, modules_to_save=("head",), **options)
     lora.save(model, tmp_path)
@@ -198,7 +208,9 @@ def test_groups_hold_every_trained_parameter_once(variant):
     for layer in lora.adapters(model).values():
         kinds = {id(p): kind for kind, p in layer.trained()}
         own = dict(layer.named_parameters())
-        assert kinds.keys() == {id(p) for name, p in own.items() if not name.startswith("base_layer.")}
+        assert kinds.keys() == {
+            id(p) for name, p in own.items() if not name.startswith("base_layer.")
+        }
         for group in groups:
             assert {kinds.get(id(p), group["name"]) for p in group["params"]} <= {group["name"]}
 
@@ -216,7 +228,9 @@ def test_fused_and_unfused_paths_agree(variant, scheme):
             layer.base_layer.register_forward_hook(lambda *_: None)
     for fused, plain in zip(*results, strict=True):
         # the same sums in another order: 1000 eps relative to the largest entry
-        assert (fused - plain).abs().max() <= 1000 * torch.finfo(torch.float64).eps * plain.abs().max()
+        assert (fused - plain).abs().max() <= 1000 * torch.finfo(
+            torch.float64
+        ).eps * plain.abs().max()
 
 
 @every_variant

@@ -1,4 +1,5 @@
-"""What a token costs until backward: the memory that a frozen A saves, counted to the byte (claim A12)."""
+"""What a token costs until backward: the memory that a frozen A saves, counted to the byte (claim
+A12)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ TRAINED = {"both": {}, "A frozen": {"train_a": False}, "B frozen": {"train_b": F
 
 
 def bytes_per_token(forward: Callable[[int], Tensor]) -> float:
-    """What autograd keeps for one token more: memory of its own once, however many operations keep it."""
+    """What autograd keeps for one token more: memory of its own once, however many operations keep
+    it."""
 
     def kept(tokens: int) -> int:
         storages: dict[int, int] = {}
@@ -36,25 +38,36 @@ def bytes_per_token(forward: Callable[[int], Tensor]) -> float:
 
 @pytest.mark.parametrize("trained", TRAINED)
 @pytest.mark.parametrize(
-    ("scheme", "columns"), [("init_a", 1), ("init_b", 1), ("pissa", 2)], ids=["A", "B", "frozen pair"]
+    ("scheme", "columns"),
+    [("init_a", 1), ("init_b", 1), ("pissa", 2)],
+    ids=["A", "B", "frozen pair"],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_a_layer_keeps_r_numbers_a_token_and_its_input_only_while_a_trains(trained, scheme, columns, dtype):
+def test_a_layer_keeps_r_numbers_a_token_and_its_input_only_while_a_trains(
+    trained, scheme, columns, dtype
+):
     d, out, r = 96, 64, 8
     model = nn.Sequential(nn.Linear(d, out).to(dtype))
     lora.attach(model, Config(rank=r, scheme=scheme, **TRAINED[trained]))
     size = torch.finfo(dtype).bits // 8
     x, low = size * d, size * columns * r  # a frozen pair doubles the columns of the update
     expected = {"both": x + low, "A frozen": low, "B frozen": x}[trained]
-    found = bytes_per_token(lambda tokens: model(torch.randn(tokens, d, dtype=dtype, requires_grad=True)))
+    found = bytes_per_token(
+        lambda tokens: model(torch.randn(tokens, d, dtype=dtype, requires_grad=True))
+    )
     assert found == expected
 
 
 def test_a_block_keeps_three_inputs_less_while_a_is_frozen():
-    """q, k and v read one tensor, gate and up another, down a third; attention itself keeps what o_proj reads."""
+    """q, k and v read one tensor, gate and up another, down a third; attention itself keeps what
+    o_proj reads."""
     d, d_ff = 64, 160
     config = LlamaConfig(
-        vocab_size=8, hidden_size=d, intermediate_size=d_ff, num_hidden_layers=1, num_attention_heads=4
+        vocab_size=8,
+        hidden_size=d,
+        intermediate_size=d_ff,
+        num_hidden_layers=1,
+        num_attention_heads=4,
     )
 
     def cost(train_a: bool) -> float:

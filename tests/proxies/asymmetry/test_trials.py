@@ -1,4 +1,5 @@
-"""The measurements of proxies/asymmetry.py: each against `lora` or the theory, and with planted faults."""
+"""The measurements of proxies/asymmetry.py: each against `lora` or the theory, and with planted
+faults."""
 
 import numpy as np
 import pytest
@@ -14,13 +15,24 @@ from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies.asymmetry import PROXY
 from proxies.families.asymmetry import evidence
-from proxies.families.asymmetry.trials import advice, digits, linear, memory, networks, similarity, teacher, tuning
+from proxies.families.asymmetry.trials import (
+    advice,
+    digits,
+    linear,
+    memory,
+    networks,
+    similarity,
+    teacher,
+    tuning,
+)
 from proxies.families.asymmetry.trials import factors as names
 from theory.asymmetry import frozen_factor as theory
 from theory.asymmetry.freezing import which_to_freeze
 
 
-@given(case=st.sampled_from(list(linear.CASES)), rank=st.integers(1, 8), seed=st.integers(1000, 2**32))
+@given(
+    case=st.sampled_from(list(linear.CASES)), rank=st.integers(1, 8), seed=st.integers(1000, 2**32)
+)
 def test_projected_is_what_one_tuned_factor_explains(case, rank, seed):
     values, M = linear.changes(case, 1, np.random.default_rng(seed))
     rng = np.random.default_rng(seed + 1)
@@ -33,7 +45,9 @@ def test_projected_is_what_one_tuned_factor_explains(case, rank, seed):
         linear.projected(M.swapaxes(1, 2), U[None])[0],
     )
     # 100 eps times the condition numbers of what is factored, which stay below 1e4
-    assert found == pytest.approx((theory.explained_B(problem, Q) / T, theory.explained_A(problem, U) / T), abs=1e-10)
+    assert found == pytest.approx(
+        (theory.explained_B(problem, Q) / T, theory.explained_A(problem, U) / T), abs=1e-10
+    )
 
 
 def problem(seed: int, n: int = 40) -> tuple[networks.Nets, torch.Tensor, torch.Tensor]:
@@ -45,11 +59,17 @@ def problem(seed: int, n: int = 40) -> tuple[networks.Nets, torch.Tensor, torch.
 
 def by_lora(nets, start, which, tuned, x, y, rate, steps, batch, seed) -> nn.Module:
     """One run as anybody would make it: lora.attach, torch's Adam, the same batches."""
-    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)).double()
+    model = nn.Sequential(
+        nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
+    ).double()
     for layer, module in enumerate(m for m in model if isinstance(m, nn.Linear)):
-        module.load_state_dict({"weight": nets.weights[layer][which], "bias": nets.biases[layer][which]})
+        module.load_state_dict(
+            {"weight": nets.weights[layer][which], "bias": nets.biases[layer][which]}
+        )
     rank = start[0].A.shape[1]
-    config = lora.Config(rank=rank, alpha=rank, target_modules=("0", "2"), train_a="A" in tuned, train_b="B" in tuned)
+    config = lora.Config(
+        rank=rank, alpha=rank, target_modules=("0", "2"), train_a="A" in tuned, train_b="B" in tuned
+    )
     lora.attach(model, config)
     for layer, name in enumerate(("0", "2")):
         adapter = lora.adapters(model)[name]
@@ -65,7 +85,8 @@ def by_lora(nets, start, which, tuned, x, y, rate, steps, batch, seed) -> nn.Mod
 
 
 def check_engine(method: str) -> None:
-    """Both problems and both rates of the engine against four models adapted by `lora`, in float64."""
+    """Both problems and both rates of the engine against four models adapted by `lora`, in
+    float64."""
     nets, x, y = problem(1000)
     tuned, rates = networks.METHODS[method][0], [1e-3, 1e-1]
     start = networks.starts(nets, method, 3, [1000, 1001], range(2))
@@ -77,7 +98,9 @@ def check_engine(method: str) -> None:
                 adapter = lora.adapters(model)[name]
                 for found, expected in zip((adapter.B, adapter.A), factors[layer], strict=True):
                     # Adam divides by |g|, which amplifies the rounding of a gradient near zero.
-                    torch.testing.assert_close(found.detach(), expected[which, k], rtol=1e-8, atol=1e-8)
+                    torch.testing.assert_close(
+                        found.detach(), expected[which, k], rtol=1e-8, atol=1e-8
+                    )
             with torch.no_grad():
                 right = (model(x[which]).argmax(-1) == y[which]).double().mean()
             assert networks.accuracy(nets, factors, x, y)[which, k] == right
@@ -99,7 +122,9 @@ def test_starts_are_what_they_are_called():
             if "random" not in method:
                 one = torch.eye(4, dtype=W.dtype)
                 # singular vectors come from PiSSA's rows divided by their lengths
-                assert float((frozen.mT @ frozen - one).abs().max()) <= 100 * torch.finfo(W.dtype).eps
+                assert (
+                    float((frozen.mT @ frozen - one).abs().max()) <= 100 * torch.finfo(W.dtype).eps
+                )
             if "singular" in method:
                 U, _, Vh = torch.linalg.svd(W)
                 true = Vh[:, :4].mT if tuned == "B" else U[..., :4]
@@ -120,7 +145,11 @@ def test_batches_cover_the_samples_and_are_the_whole_where_they_are_larger():
     assert [index.tolist() for index in whole] == [list(range(10))] * 3
     parts = networks.order(12, 4, 6, rng)
     assert len(parts) == 6
-    assert sorted(torch.cat(parts[:3]).tolist()) == sorted(torch.cat(parts[3:]).tolist()) == list(range(12))
+    assert (
+        sorted(torch.cat(parts[:3]).tolist())
+        == sorted(torch.cat(parts[3:]).tolist())
+        == list(range(12))
+    )
 
 
 def test_a_task_never_trains_on_its_test_images():
@@ -135,11 +164,14 @@ def test_a_task_never_trains_on_its_test_images():
             assert torch.equal(split.x[i], digits.TURNS[turn](images)[part].flatten(1))
             pairs = set(zip(labels[part].tolist(), split.y[i].tolist(), strict=True))
             assert len(pairs) == 10, "labels are permuted"
-    assert not torch.equal(data.test.y[0], data.test.y[1]), "two tasks of one seed have two permutations"
+    assert not torch.equal(data.test.y[0], data.test.y[1]), (
+        "two tasks of one seed have two permutations"
+    )
 
 
 def check_grid(monkeypatch, best: int) -> dict:
-    """`adapted` where validation accuracy peaks at the rate 10^(best/2) and the test has another peak."""
+    """`adapted` where validation accuracy peaks at the rate 10^(best/2) and the test has another
+    peak."""
     monkeypatch.setattr(tuning, "train", lambda nets, start, tuned, x, y, rates, *rest: rates)
     calls = []
 
@@ -225,13 +257,18 @@ def test_moments_of_the_nets_are_those_that_lora_collects():
         patch.setattr(advice, "_advised", spy)
         advice.on_digits(1, 4, 60, "flipped", 1000)
     nets, data = digits.bases((1000,)), digits.task((1000,), ("flipped",), 60).train
-    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)).double()
+    model = nn.Sequential(
+        nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
+    ).double()
     for layer, module in enumerate(m for m in model if isinstance(m, nn.Linear)):
         module.load_state_dict({"weight": nets.weights[layer][0], "bias": nets.biases[layer][0]})
     stats = lora.collect(
-        model, ["2"], [(data.x[0].double(), data.y[0])], "gradient",
+        model,
+        ["2"],
+        [(data.x[0].double(), data.y[0])],
+        "gradient",
         lambda model, batch: F.cross_entropy(model(batch[0]), batch[1]),
-    )["2"]  # fmt: skip
+    )["2"]
     assert stats.gradient is not None
     for found, expected in ((seen["M"], stats.second_moment), (seen["G"], stats.gradient)):
         torch.testing.assert_close(torch.as_tensor(found), expected.double(), rtol=1e-9, atol=1e-12)
@@ -248,7 +285,9 @@ def test_the_fisher_matrix_is_the_covariance_of_gradients_over_drawn_labels(monk
     expected = torch.zeros(128, 128, dtype=torch.float64)
     for label in range(10):
         labels = torch.full((50,), label)
-        (g,) = torch.autograd.grad(F.cross_entropy(scores, labels, reduction="sum"), pre, retain_graph=True)
+        (g,) = torch.autograd.grad(
+            F.cross_entropy(scores, labels, reduction="sum"), pre, retain_graph=True
+        )
         expected += (g * torch.softmax(scores, -1)[:, [label]].detach()).mT @ g / 50
     torch.testing.assert_close(torch.as_tensor(seen[1]), expected, rtol=1e-9, atol=1e-12)
 
@@ -258,7 +297,8 @@ def test_a_teacher_agrees_with_the_linear_theory_where_it_is_nearly_linear():
     found = teacher.known("decaying", 4, 1007)
     _, tune_b, tune_a, *_ = found["advice"]["fisher"]
     assert found["B"] > found["A"]
-    assert abs(found["B"] - tune_b) < 0.25  # one draw of the frozen factor; its spread over seeds is about 0.1
+    # one draw of the frozen factor; its spread over seeds is about 0.1
+    assert abs(found["B"] - tune_b) < 0.25
     assert abs(found["A"] - tune_a) < 0.1
 
 
@@ -269,8 +309,14 @@ def test_scores_count_decided_cases_alone():
     assert advice.agrees(wrong, -0.2)
     twice = lambda advised: {"fisher": advised, "errors": advised}
     cells = {
-        "spectra": [{"advice": right, "gain": 0.1, "z": 9.0}, {"advice": wrong, "gain": 0.1, "z": 1.0}],
-        "fresh": [{"advice": twice(wrong), "B": 0.5, "A": 0.1}, {"advice": twice(right), "B": 0.11, "A": 0.1}],
+        "spectra": [
+            {"advice": right, "gain": 0.1, "z": 9.0},
+            {"advice": wrong, "gain": 0.1, "z": 1.0},
+        ],
+        "fresh": [
+            {"advice": twice(wrong), "B": 0.5, "A": 0.1},
+            {"advice": twice(right), "B": 0.11, "A": 0.1},
+        ],
         "layers": [
             {"layers": [0], "rank": 8, "method": "B, orthonormal", "test": [0.9, 0.9]},
             {"layers": [0], "rank": 8, "method": "A, orthonormal", "test": [0.8, 0.95]},
@@ -290,11 +336,14 @@ def test_the_linear_score_uses_noisy_moments_and_still_agrees():
 
 def test_advice_in_a_cell_is_the_theorys():
     x, g = np.random.default_rng(0).standard_normal((2, 30, 5))
-    expected = which_to_freeze(x.T @ x / 30, np.eye(5), (g[::2].T @ x[::2] / 15, g[1::2].T @ x[1::2] / 15), 2)
+    expected = which_to_freeze(
+        x.T @ x / 30, np.eye(5), (g[::2].T @ x[::2] / 15, g[1::2].T @ x[1::2] / 15), 2
+    )
     assert advice._advised(x, np.eye(5), g, 2) == list(expected)
 
 
-# --- the proxy --------------------------------------------------------------------------------------------------
+# --- the proxy
+# --------------------------------------------------------------------------------------------------
 
 
 def made_up(monkeypatch) -> None:
@@ -303,7 +352,14 @@ def made_up(monkeypatch) -> None:
     def adapted(method, rank, samples, first_seed, seeds, steps, layers):
         level = {"BA, random": 0.9, "B, orthonormal": 0.7}.get(method, 0.8) + rank / 100
         test = [level + 0.001 * i for i in range(seeds)]
-        return {"test": test, "rate": 0.1, "edge": False, "rates": [], "validation": [], "parameters": 9}
+        return {
+            "test": test,
+            "rate": 0.1,
+            "edge": False,
+            "rates": [],
+            "validation": [],
+            "parameters": 9,
+        }
 
     def overlaps(method, rank, rate, steps, base, inits):
         one = {"same task": [0.5, 0.5], "same start": [0.2, 0.2], "neither": [0.2, 0.2]}
@@ -315,19 +371,29 @@ def made_up(monkeypatch) -> None:
 
     def learn(gain):
         advice = ["A", 0.5, 0.1, 2.0, 1.0, 1.0] if gain > 0 else ["B", 0.1, 0.5, 2.0, 1.0, 1.0]
-        return {"A": 0.3, "B": 0.3 + gain, "advice": {"fisher": advice, "errors": advice}, "rank": 4}
+        return {
+            "A": 0.3,
+            "B": 0.3 + gain,
+            "advice": {"fisher": advice, "errors": advice},
+            "rank": 4,
+        }
 
     gains = {"decaying": 0.3, "decaying, like a gradient": 0.6, "decaying, anti": -0.1, "flat": 0.0}
     advised = {name: ["A", 0.5, 0.1, 2.0, 1.0, 1.0] for name in ("fisher", "errors")}
     monkeypatch.setattr(tuning, "adapted", adapted)
     monkeypatch.setattr(similarity, "similarity", overlaps)
-    monkeypatch.setattr(teacher, "known", lambda case, rank, seed: learn(gains.get(case, -0.1) + (seed - 1002) / 1e6))
+    monkeypatch.setattr(
+        teacher,
+        "known",
+        lambda case, rank, seed: learn(gains.get(case, -0.1) + (seed - 1002) / 1e6),
+    )
     monkeypatch.setattr(teacher, "fresh", lambda seed: learn((-1) ** seed * 0.1))
     monkeypatch.setattr(advice, "on_digits", lambda **point: advised)
 
 
 def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
-    """Every claim that needs no trained network is really measured here, at the reduced size, with its verdict."""
+    """Every claim that needs no trained network is really measured here, at the reduced size, with
+    its verdict."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
     made_up(monkeypatch)
     store = Store(tmp_path / "runs.sqlite")
@@ -336,7 +402,9 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert {row.claim.id: row.verdict for row in rows if row.complete} == {
         claim.id: claim.expected for claim in PROXY.claims if claim.id != "A15b"
     }
-    assert PROXY.run(PROXY.quick, store).finished == first.finished, "the second run comes from the store"
+    assert PROXY.run(PROXY.quick, store).finished == first.finished, (
+        "the second run comes from the store"
+    )
     drawn = {path.name for path in draw("asymmetry", first.result["data"], tmp_path)}
     assert drawn == {f"asymmetry-{name}.svg" for name in ("explained", "sign", "digits")}
 

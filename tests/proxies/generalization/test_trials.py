@@ -1,4 +1,5 @@
-"""The measurements of proxies.generalization: enumerable problems, real adapters, the program and its figures."""
+"""The measurements of proxies.generalization: enumerable problems, real adapters, the program and
+its figures."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,8 @@ variants = st.sampled_from(list(problems.VARIANTS))
 fresh = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 
 
-# --- enumerable problems ----------------------------------------------------------------------------------------
+# --- enumerable problems
+# ----------------------------------------------------------------------------------------
 
 
 @fresh
@@ -38,7 +40,9 @@ def test_a_world_is_a_finite_problem(variant, noise, seed):
     assert np.isin(w.losses, (0, 1)).all()
     assert len(np.unique(w.losses, axis=0)) == len(w.losses) <= 2 ** problems.VARIANTS[variant].bits
     least = w.risks.min()
-    assert (least == 0) if noise == 0 else (least >= noise - 1e-12), "nobody can foretell a changed label"
+    assert (least == 0) if noise == 0 else (least >= noise - 1e-12), (
+        "nobody can foretell a changed label"
+    )
 
 
 @fresh
@@ -51,9 +55,13 @@ def test_there_are_as_many_adapters_as_their_bits_can_name(seed):
 
 
 def check_ties() -> None:
-    """Of about a hundred functions in random order, learning from four samples takes one that errs elsewhere; were the
-    one that never errs the first, as when functions are sorted by their losses, there would be no risk at all."""
-    assert min(exact.summary(problems.world("BA", 0.0, seed), 4).risk for seed in range(1000, 1005)) > 0.05
+    """Of about a hundred functions in random order, learning from four samples takes one that errs
+    elsewhere; were the one that never errs the first, as when functions are sorted by their losses,
+    there would be no risk at all."""
+    assert (
+        min(exact.summary(problems.world("BA", 0.0, seed), 4).risk for seed in range(1000, 1005))
+        > 0.05
+    )
 
 
 def test_ties_are_broken_without_a_look_at_the_truth():
@@ -75,9 +83,15 @@ def test_the_truth_first_in_a_tie_is_caught(monkeypatch):
 def test_a_cell_of_the_chain_is_what_the_theory_says_of_its_world():
     found = chain.chain("B", 0.1, 3, 50, 1000)
     summary = exact.summary(problems.world("B", 0.1, 1000), 3)
-    assert (found["risk"], found["train"], found["gap"]) == (summary.risk, summary.train, summary.gap)
+    assert (found["risk"], found["train"], found["gap"]) == (
+        summary.risk,
+        summary.train,
+        summary.gap,
+    )
     assert found["bits"] == pytest.approx(np.sqrt(6 * np.log(2) / (2 * 3)), rel=1e-12)
-    assert found["interpolating_risk"] != pytest.approx(found["risk"], rel=0.1), "there is a training error"
+    assert found["interpolating_risk"] != pytest.approx(found["risk"], rel=0.1), (
+        "there is a training error"
+    )
 
 
 def test_all_supersamples_of_two_pairs():
@@ -86,19 +100,27 @@ def test_all_supersamples_of_two_pairs():
     assert found["risk"] > 0.05
 
 
-# --- adapters of digits -----------------------------------------------------------------------------------------
+# --- adapters of digits
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    """variant -> the model before it was adapted, the adapted one, its posterior and the splits, few steps in."""
+    """variant -> the model before it was adapted, the adapted one, its posterior and the splits,
+    few steps in."""
     result = {}
     pre, train, test = posterior.splits(1000)
     for variant, config in posterior.CONFIGS.items():
         model: Any = posterior.pretrained(pre)
         before = model[0].weight.detach().clone()
         lora.attach(model, config, [posterior.mirrored(pre.x)])
-        result[variant] = model, before, posterior.fit(model, train, 40, Generator().manual_seed(1000)), train, test
+        result[variant] = (
+            model,
+            before,
+            posterior.fit(model, train, 40, Generator().manual_seed(1000)),
+            train,
+            test,
+        )
     return result
 
 
@@ -110,8 +132,12 @@ def test_splits_are_disjoint_and_mirrored_once():
     images = torch.cat([pre.x, posterior.mirrored(train.x), posterior.mirrored(test.x)])
     everything = posterior.splits(1001)
     others = torch.cat([everything[0].x, *(posterior.mirrored(part.x) for part in everything[1:])])
-    assert torch.equal(images.unique(dim=0), others.unique(dim=0)), "every seed splits the same images"
-    assert torch.equal(posterior.mirrored(pre.x).view(-1, 8, 8)[:, :, 0], pre.x.view(-1, 8, 8)[:, :, 7])
+    assert torch.equal(images.unique(dim=0), others.unique(dim=0)), (
+        "every seed splits the same images"
+    )
+    assert torch.equal(
+        posterior.mirrored(pre.x).view(-1, 8, 8)[:, :, 0], pre.x.view(-1, 8, 8)[:, :, 7]
+    )
 
 
 @pytest.mark.parametrize("variant", posterior.CONFIGS)
@@ -122,7 +148,9 @@ def test_what_is_declared_of_an_adapter_is_what_is_trained(fitted, variant):
     assert adapter.numbers == sum(p.numel() for p in trained) == len(gaussian.flat()[0])
     assert adapter.from_data == (variant == "B of EVA")
     (layer,) = lora.adapters(model).values()
-    assert torch.equal(layer.weight, before), "the frozen weight is not counted, so it must not move"
+    assert torch.equal(layer.weight, before), (
+        "the frozen weight is not counted, so it must not move"
+    )
     if not posterior.CONFIGS[variant].train_a:
         assert torch.allclose(layer.A @ layer.A.mT, torch.eye(posterior.RANK), atol=1e-5)
 
@@ -131,7 +159,9 @@ def test_what_is_declared_of_an_adapter_is_what_is_trained(fitted, variant):
 def test_training_lowers_the_error_and_the_divergence_is_the_theorys(fitted, variant):
     model, _, gaussian, train, _ = fitted[variant]
     certified = posterior.certified_divergences(gaussian)
-    for prior, found, trained in zip(posterior.PRIORS, certified, gaussian.divergences().tolist(), strict=True):
+    for prior, found, trained in zip(
+        posterior.PRIORS, certified, gaussian.divergences().tolist(), strict=True
+    ):
         parts = [
             gaussian_divergence(
                 (mean - gaussian.start[name]).detach().double().numpy(),
@@ -153,8 +183,11 @@ def test_a_stored_number_is_the_nearest_of_the_grid(fitted, precision, largest):
     grid = torch.linspace(-largest, largest, 2**precision)
     for name, mean in gaussian.means.items():
         nearest = grid[(mean.detach()[..., None] - grid).abs().argmin(-1)]
-        # float32, a few roundings of numbers up to 2 largest; a tie may go to either neighbour, and none is met.
-        assert torch.allclose(found[name], nearest, atol=8 * largest * torch.finfo(torch.float32).eps)
+        # float32, a few roundings of numbers up to 2 largest; a tie may go to either neighbour, and
+        # none is met.
+        assert torch.allclose(
+            found[name], nearest, atol=8 * largest * torch.finfo(torch.float32).eps
+        )
 
 
 def test_a_start_that_saw_the_training_sample_is_refused(fitted):
@@ -171,17 +204,19 @@ def test_a_certificate_covers_the_test_error_and_repeats():
     assert all(first["test"][name] < first["bounds"][name] <= 1 for name in first["bounds"])
     assert first["bound"] == min(first["bounds"].values())
     for name in first["bounds"]:
-        # Errors of one adapter are counted in 1000 and 397 images, mean errors of 20 draws in twenty times as many.
+        # Errors of one adapter are counted in 1000 and 397 images, mean errors of 20 draws in
+        # twenty times as many.
         images = 20 if name.startswith("posterior") else 1
         for part, size in (("train", 1000), ("test", 397)):
             count = first[part][name] * size * images
             assert count == pytest.approx(round(count), abs=1e-6), f"{part} error of {name}"
-    assert first["bounds"]["32 bits"] > max(first["bounds"][name] for name in first["bounds"] if name[1] == " "), (
-        "at one training error or nearly so, more bits are certified for more"
-    )
+    assert first["bounds"]["32 bits"] > max(
+        first["bounds"][name] for name in first["bounds"] if name[1] == " "
+    ), "at one training error or nearly so, more bits are certified for more"
 
 
-# --- the proxy --------------------------------------------------------------------------------------------------
+# --- the proxy
+# --------------------------------------------------------------------------------------------------
 
 SMALL = PROXY.Config(seeds=3, samples=3, supersamples=30, splits=2, steps=30, draws=20)
 # Checks that hold of every problem, whatever the size.
@@ -189,7 +224,8 @@ ALWAYS = {"A8": (0, 1, 2, 3), "A8b": (0, 1), "A8e": (0, 1, 2), "A9": (0, 4), "A1
 
 
 def test_proxy_measures_every_claim_and_keeps_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("LORALAB_JOBS", "1")  # workers would each import torch, for cells of milliseconds
+    # workers would each import torch, for cells of milliseconds
+    monkeypatch.setenv("LORALAB_JOBS", "1")
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(SMALL, store)
     rows = {row.claim.id: row for row in rows_of(CLAIMS, run)}

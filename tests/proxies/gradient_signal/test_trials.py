@@ -1,4 +1,5 @@
-"""The program of the gradient-signal family: its batched training against lora itself, its cells, and named faults."""
+"""The program of the gradient-signal family: its batched training against lora itself, its cells,
+and named faults."""
 
 import sys
 from dataclasses import replace
@@ -16,7 +17,14 @@ from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies import gradient_signal
 from proxies.families.gradient_signal.claims import CLAIMS
-from proxies.families.gradient_signal.trials import laws, networks, row_initializations, tasks, text, tuning
+from proxies.families.gradient_signal.trials import (
+    laws,
+    networks,
+    row_initializations,
+    tasks,
+    text,
+    tuning,
+)
 from proxies.gradient_signal import PROXY
 from tests.support.laws.gradient_signal import example, layer, linear_loss
 from theory.gradient_signal import optimum as theory
@@ -36,13 +44,19 @@ def check_network(task: tasks.Task) -> None:
     together = task.logits(x, lambda i, x: x.new_zeros(()))
     for i in range(len(SEEDS)):
         # three layers of 64 terms each, and logits of size ten
-        assert (together[i] - task.model(i)(x[i])).abs().max() <= 100 * 64 * EPS32 * together.abs().max()
+        assert (
+            together[i] - task.model(i)(x[i])
+        ).abs().max() <= 100 * 64 * EPS32 * together.abs().max()
 
 
 def check_training(task: tasks.Task, optimiser: str) -> None:
-    """Twelve steps in the stacked graph end at the losses of lora.attach and torch's own optimiser, run by run."""
+    """Twelve steps in the stacked graph end at the losses of lora.attach and torch's own optimiser,
+    run by run."""
     rates, steps = torch.tensor([1e-3, 1e-2] if optimiser == "adam" else [0.05, 0.2]), 12
-    starts = [torch.stack([uniform(in_, 10 * i + j) for j in range(2)]) for i, (_, in_) in enumerate(task.shapes)]
+    starts = [
+        torch.stack([uniform(in_, 10 * i + j) for j in range(2)])
+        for i, (_, in_) in enumerate(task.shapes)
+    ]
     found = tuning.train(task, starts, rates, optimiser, [steps], SEEDS)["test"][0]
     for run, (r, s) in {(r, s): (r, s) for r in range(2) for s in range(2)}.items():
         model = task.model(s)
@@ -75,7 +89,15 @@ def check_starts() -> None:
     rows = row_initializations.start_rows(stats, p.g.shape[1], p.rank, 1000)
     assert tuple(rows) == row_initializations.STARTS
     M, C = stats.second_moment, stats.covariance
-    for name in ("orthogonal", "EVA", "EVA uncentred", "EVA rotated", "minor", "gradient SVD", "gradient_signal"):
+    for name in (
+        "orthogonal",
+        "EVA",
+        "EVA uncentred",
+        "EVA rotated",
+        "minor",
+        "gradient SVD",
+        "gradient_signal",
+    ):
         assert (rows[name] @ rows[name].mT - torch.eye(3)).abs().max() <= 1e-13, name
     size = lambda name, S: float(((rows[name] @ S) * rows[name]).sum())
     assert size("same E|Ax|^2", M) == pytest.approx(size("EVA", M), rel=1e-12)
@@ -115,10 +137,13 @@ def test_a_run_that_diverges_harms_no_other(digits):
 
 
 def test_a_grid_is_extended_until_the_best_rate_lies_inside(digits, monkeypatch):
-    monkeypatch.setitem(tuning.GRIDS, "adam", (-24, -22))  # 1e-8 and its neighbours, where nothing is learnt
+    # 1e-8 and its neighbours, where nothing is learnt
+    monkeypatch.setitem(tuning.GRIDS, "adam", (-24, -22))
     starts = [torch.stack([uniform(in_, j) for j in range(2)]) for _, in_ in digits.shapes]
     cell = tuning._swept(digits, starts, "adam", [20], SEEDS)
-    assert len(cell["rates"]) == 3 + tuning.MOST * tuning.ADDED, "it grew as often as it may, and only upwards"
+    assert len(cell["rates"]) == 3 + tuning.MOST * tuning.ADDED, (
+        "it grew as often as it may, and only upwards"
+    )
     assert cell["rates"][0] == 1e-8
     assert cell["inside"] == [False]
     assert np.allclose(np.diff(np.log10(cell["rates"])), 1 / 3)
@@ -139,7 +164,8 @@ def test_docstrings_are_real_and_the_same_each_time():
     assert {len(piece["input_ids"]) for piece in text.split(batch, 16)} == {16, 14}
 
 
-# --- planted faults ---------------------------------------------------------------------------------------------
+# --- planted faults
+# ---------------------------------------------------------------------------------------------
 
 
 def test_faults_of_the_training_are_caught(digits, monkeypatch):
@@ -153,15 +179,29 @@ def test_faults_of_the_training_are_caught(digits, monkeypatch):
             with pytest.raises((AssertionError, RuntimeError)):
                 check_training(digits, "sgd")
     with monkeypatch.context() as patch:
-        patch.setattr(tuning.Adam, "directions", lambda self, gradients: [g.sign() for g in gradients])
+        patch.setattr(
+            tuning.Adam, "directions", lambda self, gradients: [g.sign() for g in gradients]
+        )
         with pytest.raises(AssertionError):
             check_training(digits, "adam")
     with monkeypatch.context() as patch:
         patch.setattr(tuning, "STREAM", 0)  # the minibatches of another seed, on one side alone
-        found = tuning.train(digits, [torch.stack([uniform(in_, j) for j in range(2)]) for _, in_ in digits.shapes],
-                             torch.tensor([0.01]), "sgd", [12], SEEDS)["test"]  # fmt: skip
-    same = tuning.train(digits, [torch.stack([uniform(in_, j) for j in range(2)]) for _, in_ in digits.shapes],
-                        torch.tensor([0.01]), "sgd", [12], SEEDS)["test"]  # fmt: skip
+        found = tuning.train(
+            digits,
+            [torch.stack([uniform(in_, j) for j in range(2)]) for _, in_ in digits.shapes],
+            torch.tensor([0.01]),
+            "sgd",
+            [12],
+            SEEDS,
+        )["test"]
+    same = tuning.train(
+        digits,
+        [torch.stack([uniform(in_, j) for j in range(2)]) for _, in_ in digits.shapes],
+        torch.tensor([0.01]),
+        "sgd",
+        [12],
+        SEEDS,
+    )["test"]
     assert not torch.allclose(found, same, rtol=1e-3)
 
 
@@ -182,18 +222,45 @@ def test_faults_of_the_starts_are_caught(monkeypatch):
 @pytest.mark.parametrize(
     ("claim", "check", "cell", "scheme", "rule"),
     [
-        ("E2b", 0, lambda: laws.censored(100_000, 1000)["share"], "eva", lambda *a, stats, **o: lora.Factors(
-            torch.zeros(1, 1), torch.tensor([[0.0, 1.0]], dtype=torch.float64))),
-        ("E4", 0, lambda: np.mean(laws.amplification(64, 8, 1.0, 50, 1000)["inverse"]), "init_a",
-         lora.SCHEMES["gaussian"].rule),
-        ("E3c", 0, lambda: laws.kernel_and_risk(1000)["risk"], "eva", lambda *a, stats, **o: lora.Factors(
-            torch.zeros(3, 3), torch.eye(3, 12, dtype=torch.float64))),
-        ("E5", 0, lambda: laws.order_and_shards(32, 4, 1000)["order"], "eva", lambda *a, stats, **o: lora.Factors(
-            torch.zeros(4, 4), stats.mean[None].expand(4, -1) * torch.rand(4, 1).double())),
+        (
+            "E2b",
+            0,
+            lambda: laws.censored(100_000, 1000)["share"],
+            "eva",
+            lambda *a, stats, **o: lora.Factors(
+                torch.zeros(1, 1), torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+            ),
+        ),
+        (
+            "E4",
+            0,
+            lambda: np.mean(laws.amplification(64, 8, 1.0, 50, 1000)["inverse"]),
+            "init_a",
+            lora.SCHEMES["gaussian"].rule,
+        ),
+        (
+            "E3c",
+            0,
+            lambda: laws.kernel_and_risk(1000)["risk"],
+            "eva",
+            lambda *a, stats, **o: lora.Factors(
+                torch.zeros(3, 3), torch.eye(3, 12, dtype=torch.float64)
+            ),
+        ),
+        (
+            "E5",
+            0,
+            lambda: laws.order_and_shards(32, 4, 1000)["order"],
+            "eva",
+            lambda *a, stats, **o: lora.Factors(
+                torch.zeros(4, 4), stats.mean[None].expand(4, -1) * torch.rand(4, 1).double()
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_scheme_changes_the_verdict(claim, check, cell, scheme, rule, monkeypatch):
-    """The proxy's own cells, given a wrong start: the measured number leaves what the check expects."""
+    """The proxy's own cells, given a wrong start: the measured number leaves what the check
+    expects."""
     declared = next(c for c in CLAIMS if c.id == claim).checks[check]
     inside = lambda value: declared.criterion.low <= value <= declared.criterion.high
     expected = declared.expected is Verdict.HOLDS
@@ -203,7 +270,8 @@ def test_a_faulty_scheme_changes_the_verdict(claim, check, cell, scheme, rule, m
     assert inside(cell()) != expected
 
 
-# --- the program ------------------------------------------------------------------------------------------------
+# --- the program
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -246,19 +314,22 @@ LEVELS = {"default": 1.0, "EVA": 0.8, "EVA rotated": 0.72}
 
 
 def made_up(task: tuple[str, str], steps: list[int], seeds: list[int]) -> dict[str, Any]:
-    """Test losses of the kind that training gives, whose ratios are other ones for every task and budget."""
+    """Test losses of the kind that training gives, whose ratios are other ones for every task and
+    budget."""
 
     def level(start: str, n: int) -> float:
         return LEVELS.get(start, 1.2) ** (n / 10 + (task[1] == "sgd") / 2)
 
     found = {
         start: {
-            "rates": [0.001, 0.01, 0.1], "best": [1] * len(steps), "inside": [True] * len(steps),
+            "rates": [0.001, 0.01, 0.1],
+            "best": [1] * len(steps),
+            "inside": [True] * len(steps),
             "test": [[level(start, n) * (1 + seed % 3) for seed in seeds] for n in steps],
             "by rate": [[level(start, n)] * 3 for n in steps],
         }
         for start in row_initializations.STARTS
-    }  # fmt: skip
+    }
     return {"seen": [], **found}
 
 
@@ -289,7 +360,8 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(PROXY.quick, store)
     rows = {row.claim.id: row for row in rows_of(CLAIMS, run)}
-    for id in ("E2e", "E2f", "E3", "E3b", "E3c", "E5", "E8c"):  # laws of every draw, and the digits at their own size
+    # laws of every draw, and the digits at their own size
+    for id in ("E2e", "E2f", "E3", "E3b", "E3c", "E5", "E8c"):
         assert not rows[id].surprises, id
     without = {"E6", "E6b", "E7", "E8", "E8b", "E9d", "E9e"}  # of PEFT, of text
     assert {id for id, row in rows.items() if not any(row.measured)} == without
@@ -321,6 +393,8 @@ def test_bounds_on_real_layers_hold_and_the_digits_network_knows_digits():
     task = tasks.digits([1000])
     x, y = task.data["test"]
     upright = x.reshape(1, -1, 8, 8).rot90(-1, (2, 3)).flatten(2)
-    right = lambda x: float((task.logits(x, lambda i, x: x.new_zeros(())).argmax(-1) == y).float().mean())
+    right = lambda x: float(
+        (task.logits(x, lambda i, x: x.new_zeros(())).argmax(-1) == y).float().mean()
+    )
     assert right(upright) > 0.85  # it was trained on upright digits, of which these are other ones
     assert right(x) < 0.5

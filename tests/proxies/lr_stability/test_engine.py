@@ -1,4 +1,5 @@
-"""The batched sweep of the learning-rate family against autograd and torch.optim, and faults planted in it."""
+"""The batched sweep of the learning-rate family against autograd and torch.optim, and faults
+planted in it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,9 @@ def small(width: int = 20, seeds: tuple[int, ...] = (1000, 1001), readout: str =
     return networks.draw(width, seeds, readout, SAMPLES, dtype=torch.float64)
 
 
-def several(names: list[str], network: Network, seeds: tuple[int, ...] = (1000, 1001), scale: float = 1.0):
+def several(
+    names: list[str], network: Network, seeds: tuple[int, ...] = (1000, 1001), scale: float = 1.0
+):
     return initializations.starts(names, network, network.H.shape[1], seeds, RANK, scale)
 
 
@@ -36,9 +39,15 @@ def rates(*values: float, seeds: int = 2) -> Tensor:
 
 
 def reference(
-    network: Network, seed: int, start: lora.Factors, rate: tuple[float, float], steps: int, optimiser: str,
-    probe: bool, scale: float,
-) -> dict[str, float]:  # fmt: skip
+    network: Network,
+    seed: int,
+    start: lora.Factors,
+    rate: tuple[float, float],
+    steps: int,
+    optimiser: str,
+    probe: bool,
+    scale: float,
+) -> dict[str, float]:
     """One run by autograd and torch.optim, every quantity by its definition."""
     H, P, w, y = (x[seed] for x in network)
     B0, A0 = start
@@ -70,16 +79,24 @@ def reference(
     return dict(zip(QUANTITIES, [*map(rms, found), last], strict=True))
 
 
-# --- checks that a wrong engine fails ----------------------------------------------------------------------------
+# --- checks that a wrong engine fails
+# ----------------------------------------------------------------------------
 
 
 def check_autograd(
-    name: str, optimiser: str, probe: bool, steps: int = 6, scale: float = 0.7, readout: str = "mup", chunk: int = 2**21
+    name: str,
+    optimiser: str,
+    probe: bool,
+    steps: int = 6,
+    scale: float = 0.7,
+    readout: str = "mup",
+    chunk: int = 2**21,
 ) -> None:
     """Two seeds, two starts and two pairs of rates at once.
 
-    The order of additions differs, and growing runs amplify rounding: the worst of 648
-    cases (starts, optimisers, losses, 1 to 9 steps, scales, read-outs) was 2.2e3 eps of the quantity plus 1e-2.
+    The order of additions differs, and growing runs amplify rounding: the worst of 648 cases
+    (starts, optimisers, losses, 1 to 9 steps, scales, read-outs) was 2.2e3 eps of the quantity plus
+    1e-2.
     """
     network = small(readout=readout)
     names = [name, "init_a"]
@@ -94,11 +111,16 @@ def check_autograd(
             wanted = reference(network, seed, start, pair, steps, optimiser, probe, scale)
             for quantity in QUANTITIES:
                 value = found[quantity][0, seed, run].item()
-                assert value == pytest.approx(wanted[quantity], rel=1e5 * EPS, abs=1e3 * EPS), (quantity, seed, run)
+                assert value == pytest.approx(wanted[quantity], rel=1e5 * EPS, abs=1e3 * EPS), (
+                    quantity,
+                    seed,
+                    run,
+                )
 
 
 def check_covariance(width: int = 4000, seed: int = 1000) -> None:
-    """P^T P / n against K = H^T H / n: each entry has variance (K_ii K_jj + K_ij^2) / n; 136 entries within 5 sigma."""
+    """P^T P / n against K = H^T H / n: each entry has variance (K_ii K_jj + K_ij^2) / n; 136
+    entries within 5 sigma."""
     H = small(width, (seed,)).H[0]
     P = networks.frozen_product(H, Generator().manual_seed(seed))
     K, found = H.mT @ H / width, P.mT @ P / width
@@ -108,39 +130,56 @@ def check_covariance(width: int = 4000, seed: int = 1000) -> None:
 
 
 def check_chunks(name: str = "pissa") -> None:
-    """The same runs in one piece, seed by seed, and one by one: the order of additions differs, as above."""
+    """The same runs in one piece, seed by seed, and one by one: the order of additions differs, as
+    above."""
     network = small(24, (1000, 1001, 1002))
     factors = several([name, "init_b"], network, (1000, 1001, 1002))
-    runs = Runs(torch.tensor([0, 1, 0, 1]), rates(0.01, 0.02, 0.1, 0.1, seeds=3), rates(0.3, 0.02, 0.01, 0.1, seeds=3))
+    runs = Runs(
+        torch.tensor([0, 1, 0, 1]),
+        rates(0.01, 0.02, 0.1, 0.1, seeds=3),
+        rates(0.3, 0.02, 0.01, 0.1, seeds=3),
+    )
     whole, *parts = (
         engine.train(network, factors, runs, 5, record=(1, 5), chunk=chunk)
         for chunk in (2**21, 5 * 24 * (SAMPLES + 20 * RANK), 3 * 24 * (SAMPLES + 20 * RANK), 1)
     )
     for part in parts:
         for quantity in QUANTITIES:
-            assert torch.allclose(part[quantity], whole[quantity], rtol=1e5 * EPS, atol=1e3 * EPS), quantity
+            assert torch.allclose(
+                part[quantity], whole[quantity], rtol=1e5 * EPS, atol=1e3 * EPS
+            ), quantity
 
 
 def check_neighbours(optimiser: str = "adam") -> None:
-    """A run is the same alone as beside one of other rates and one that leaves the finite numbers."""
+    """A run is the same alone as beside one of other rates and one that leaves the finite
+    numbers."""
     network = small()
     factors = several(["init_a", "init_b"], network)
     start, rate_A, rate_B = torch.tensor([0, 1, 0]), (0.01, 0.2, 1e200), (0.1, 0.02, 1e200)
-    beside = engine.train(network, factors, Runs(start, rates(*rate_A), rates(*rate_B)), 5, optimiser, probe=False)
+    beside = engine.train(
+        network, factors, Runs(start, rates(*rate_A), rates(*rate_B)), 5, optimiser, probe=False
+    )
     for i in range(2):
         runs = Runs(start[i : i + 1], rates(rate_A[i]), rates(rate_B[i]))
         alone = engine.train(network, factors, runs, 5, optimiser, probe=False)
         for quantity in QUANTITIES:
-            assert torch.allclose(alone[quantity][..., 0], beside[quantity][..., i], rtol=1e5 * EPS, atol=1e3 * EPS)
-    assert all(values[..., 2].isnan().all() for values in beside.values()), "what diverged has no number"
+            assert torch.allclose(
+                alone[quantity][..., 0], beside[quantity][..., i], rtol=1e5 * EPS, atol=1e3 * EPS
+            )
+    assert all(values[..., 2].isnan().all() for values in beside.values()), (
+        "what diverged has no number"
+    )
 
 
 def check_diverged() -> None:
-    """Finite at first, then not: NaN in every quantity from there on, though some of them would be finite."""
+    """Finite at first, then not: NaN in every quantity from there on, though some of them would be
+    finite."""
     network = networks.draw(20, (1000,), "mup", SAMPLES)
     factors = several(["init_a"], network, (1000,))
     rate = torch.tensor([[1e-2, 1e30]])
-    found = engine.train(network, factors, Runs(torch.tensor([0, 0]), rate, rate), 6, record=(1, 2, 3, 6))
+    found = engine.train(
+        network, factors, Runs(torch.tensor([0, 0]), rate, rate), 6, record=(1, 2, 3, 6)
+    )
     finite = torch.stack([found[quantity].isfinite() for quantity in QUANTITIES])
     assert finite[..., 0].all()
     assert finite[:, 0, 0, 1].all(), "step 1 moves B alone"
@@ -148,13 +187,17 @@ def check_diverged() -> None:
 
 
 def check_seeds() -> None:
-    """A seed fixes samples and target at every width, draws the network anew, and no start knows its neighbours."""
+    """A seed fixes samples and target at every width, draws the network anew, and no start knows
+    its neighbours."""
     narrow, wide = small(20), small(40)
     assert torch.equal(narrow.y, wide.y)
     assert not torch.equal(narrow.y[0], narrow.y[1])
     assert not torch.equal(narrow.H[0], wide.H[0, :20])
     assert not torch.equal(narrow.H[0], narrow.H[1])
-    one, both = several(["init_a", "init_ab"], narrow).A[:, 0], several(["init_ab"], narrow).B[:, 0].mT
+    one, both = (
+        several(["init_a", "init_ab"], narrow).A[:, 0],
+        several(["init_ab"], narrow).B[:, 0].mT,
+    )
     assert not torch.equal(one, both), "each start draws its own numbers"
     for i, name in enumerate(STARTS):
         alone, among = several([name], narrow), several(list(STARTS), narrow)
@@ -162,7 +205,8 @@ def check_seeds() -> None:
         assert torch.equal(alone.B[:, 0], among.B[:, i])
 
 
-# --- the engine is right -----------------------------------------------------------------------------------------
+# --- the engine is right
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("probe", [True, False], ids=["probe", "squares"])
@@ -174,11 +218,17 @@ def test_training_is_autograd(name, optimiser, probe):
 
 @fresh
 @given(
-    st.sampled_from(list(STARTS)), st.sampled_from(list(engine.OPTIMISERS)), st.booleans(), st.integers(1, 9),
-    st.sampled_from((0.3, 1.0, 2.0)), st.sampled_from(("mup", "standard", "residual")),
+    st.sampled_from(list(STARTS)),
+    st.sampled_from(list(engine.OPTIMISERS)),
+    st.booleans(),
+    st.integers(1, 9),
+    st.sampled_from((0.3, 1.0, 2.0)),
+    st.sampled_from(("mup", "standard", "residual")),
     st.sampled_from((1, 2**12, 2**21)),
-)  # fmt: skip
-def test_training_is_autograd_whatever_the_sizes(name, optimiser, probe, steps, scale, readout, chunk):
+)
+def test_training_is_autograd_whatever_the_sizes(
+    name, optimiser, probe, steps, scale, readout, chunk
+):
     check_autograd(name, optimiser, probe, steps, scale, readout, chunk)
 
 
@@ -202,15 +252,23 @@ def test_what_diverges_is_no_number():
 
 
 def test_what_has_diverged_stays_so(monkeypatch):
-    """A quantity that comes back into the finite numbers, or never left them, does not count any more."""
+    """A quantity that comes back into the finite numbers, or never left them, does not count any
+    more."""
     found = torch.ones(4, len(QUANTITIES), 1, 2, dtype=torch.float64)
     found[2, 1, 0, 1] = torch.inf
     monkeypatch.setattr(engine, "_chunk", lambda *arguments: iter(found))
     network = small(seeds=(1000,))
     runs = Runs(torch.tensor([0, 0]), rates(1, 1, seeds=1), rates(1, 1, seeds=1))
-    values = engine.train(network, several(["init_a"], network, (1000,)), runs, 4, record=(1, 2, 3, 4))
+    values = engine.train(
+        network, several(["init_a"], network, (1000,)), runs, 4, record=(1, 2, 3, 4)
+    )
     for quantity in QUANTITIES:
-        assert values[quantity][:, 0].isnan().tolist() == [[False, False], [False, False], [False, True], [False, True]]
+        assert values[quantity][:, 0].isnan().tolist() == [
+            [False, False],
+            [False, False],
+            [False, True],
+            [False, True],
+        ]
 
 
 def test_a_seed_is_one_problem_at_every_width():
@@ -228,11 +286,14 @@ def test_blind_starts_are_those_of_the_library(name):
 
 def test_a_start_never_forms_the_weight():
     # 2^17 squared numbers would be 64 GiB
-    assert initializations.start("init_b", torch.zeros(2**17, 1), 1, Generator().manual_seed(0)).B.shape == (2**17, 1)
+    assert initializations.start(
+        "init_b", torch.zeros(2**17, 1), 1, Generator().manual_seed(0)
+    ).B.shape == (2**17, 1)
 
 
 def test_eva_is_that_of_the_library():
-    """From the factor of the covariance, which is never formed; rounding of two eigen-solvers, gaps of order 0.1."""
+    """From the factor of the covariance, which is never formed; rounding of two eigen-solvers, gaps
+    of order 0.1."""
     H = small(24).H[0]
     stats = Statistics(SAMPLES, H.mean(1), H @ H.mT / SAMPLES, tokens=SAMPLES)
     A = lora.SCHEMES["eva"](torch.zeros(24, 24, dtype=H.dtype), RANK, stats=stats).A
@@ -242,7 +303,9 @@ def test_eva_is_that_of_the_library():
     whitened = initializations.start("eva_whitened", H, RANK, Generator().manual_seed(0)).A @ (
         H - H.mean(1, keepdim=True)
     )
-    assert torch.allclose(whitened @ whitened.mT / SAMPLES, torch.eye(RANK, dtype=H.dtype), atol=1e4 * EPS)
+    assert torch.allclose(
+        whitened @ whitened.mT / SAMPLES, torch.eye(RANK, dtype=H.dtype), atol=1e4 * EPS
+    )
 
 
 def test_pissa_like_pairs_are_orthonormal_and_balanced():
@@ -253,13 +316,16 @@ def test_pissa_like_pairs_are_orthonormal_and_balanced():
             assert torch.allclose(gram, torch.eye(RANK, dtype=H.dtype), atol=1e3 * EPS), name
 
 
-# --- planted faults ----------------------------------------------------------------------------------------------
+# --- planted faults
+# ----------------------------------------------------------------------------------------------
 
 
 def upper_root(H: Tensor, rng: Generator) -> Tensor:
     """G chol(K) for G chol(K)^T."""
     K = H.mT @ H / len(H)
-    return torch.randn(*H.shape, generator=rng, dtype=H.dtype) @ torch.linalg.cholesky(K + EPS * torch.eye(len(K)))
+    return torch.randn(*H.shape, generator=rng, dtype=H.dtype) @ torch.linalg.cholesky(
+        K + EPS * torch.eye(len(K))
+    )
 
 
 def not_over_n(H: Tensor, rng: Generator) -> Tensor:
@@ -275,7 +341,9 @@ def one_rate(network: Network, *arguments: Any, **options: Any) -> dict[str, Ten
 
 def swapped_rates(network: Network, *arguments: Any, **options: Any) -> dict[str, Tensor]:
     factors, runs, *rest = arguments
-    return right_train(network, factors, Runs(runs.start, runs.rate_B, runs.rate_A), *rest, **options)
+    return right_train(
+        network, factors, Runs(runs.start, runs.rate_B, runs.rate_A), *rest, **options
+    )
 
 
 def forgiving(network: Network, *arguments: Any, **options: Any) -> dict[str, Tensor]:
@@ -304,12 +372,27 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "the root of K on the wrong side": (networks, "frozen_product", upper_root, check_covariance),
     "K without 1/n": (networks, "frozen_product", not_over_n, check_covariance),
     "one rate for all": (engine, "train", one_rate, lambda: check_autograd("init_b", "adam", True)),
-    "rates of A and B swapped": (engine, "train", swapped_rates, lambda: check_autograd("init_a", "sgd", False)),
+    "rates of A and B swapped": (
+        engine,
+        "train",
+        swapped_rates,
+        lambda: check_autograd("init_a", "sgd", False),
+    ),
     "a diverged run has a number": (engine, "train", forgiving, check_diverged),
     "a diverged neighbour has a number": (engine, "train", forgiving, check_neighbours),
     "an overflow inside Adam": (engine, "_overflown", blind_to_overflow, check_diverged),
-    "another memory of Adam": (engine.OPTIMISERS, "adam", wrong_betas, lambda: check_autograd("eva", "adam", False)),
-    "Adam's usual epsilon": (engine.OPTIMISERS, "adam", usual_epsilon, lambda: check_autograd("eva", "adam", False)),
+    "another memory of Adam": (
+        engine.OPTIMISERS,
+        "adam",
+        wrong_betas,
+        lambda: check_autograd("eva", "adam", False),
+    ),
+    "Adam's usual epsilon": (
+        engine.OPTIMISERS,
+        "adam",
+        usual_epsilon,
+        lambda: check_autograd("eva", "adam", False),
+    ),
     "one network for all widths": (networks, "stream", one_network, check_seeds),
 }
 
@@ -320,6 +403,8 @@ def test_a_planted_fault_is_caught(fault, caught):
 
 
 def test_streams_differ_by_key():
-    seen = {int(np.random.default_rng(networks.stream(*key).initial_seed()).integers(2**62)) for key in
-            ((1,), (2,), (1, 2), (2, 1), (1, 2, 3))}  # fmt: skip
+    seen = {
+        int(np.random.default_rng(networks.stream(*key).initial_seed()).integers(2**62))
+        for key in ((1,), (2,), (1, 2), (2, 1), (1, 2, 3))
+    }
     assert len(seen) == 5

@@ -1,4 +1,5 @@
-"""The program of the learning-rate family: its cells, how evidence comes from them, resuming, and planted faults."""
+"""The program of the learning-rate family: its cells, how evidence comes from them, resuming, and
+planted faults."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -37,32 +38,43 @@ def stub(width: int, seeds: list[int], start: float) -> list[float]:
     return [start + width + seed for seed in seeds]
 
 
-# --- checks that a wrong cell fails ------------------------------------------------------------------------------
+# --- checks that a wrong cell fails
+# ------------------------------------------------------------------------------
 
 
 def check_threshold() -> None:
-    """The threshold lies between the sizes half an octave below and above the rate that is found."""
+    """The threshold lies between the sizes half an octave below and above the rate that is
+    found."""
     names = ["init_a", "init_b"]
-    found = sweep.thresholds(64, SEEDS, names, steps=5, samples=16, rank=2, scale=0.5, threshold=2.0)
+    found = sweep.thresholds(
+        64, SEEDS, names, steps=5, samples=16, rank=2, scale=0.5, threshold=2.0
+    )
     for i, seed in enumerate(SEEDS):
         for k, name in enumerate(names):
             rates = torch.tensor(2.0 ** (found[i][k] + np.array([-0.5, 0.5])))[None, None]
-            size = right_trained(64, [seed], [name], rates, rates, 16, 2, steps=5, scale=0.5)["Z_B"][0, 0, 0]
+            size = right_trained(64, [seed], [name], rates, rates, 16, 2, steps=5, scale=0.5)[
+                "Z_B"
+            ][0, 0, 0]
             assert size[0] < 2 < size[1], (seed, name)
 
 
 def check_powers() -> None:
-    """Rates are 0.3 n^c_A for A and 0.3 n^c_B for B; the records are of the first step and of the last."""
+    """Rates are 0.3 n^c_A for A and 0.3 n^c_B for B; the records are of the first step and of the
+    last."""
     pairs = [[-1.0, -0.5], [-0.5, -1.0]]
     (found,) = sweep.powers(64, [1000], ["init_b"], pairs, 3, 16, 2)
     assert np.shape(found["Z_A"]) == (2, 1, 2)
     for p, (c_A, c_B) in enumerate(pairs):
-        rate_A, rate_B = (torch.full((1, 1, 1), 0.3 * 64**c, dtype=torch.float64) for c in (c_A, c_B))
+        rate_A, rate_B = (
+            torch.full((1, 1, 1), 0.3 * 64**c, dtype=torch.float64) for c in (c_A, c_B)
+        )
         for at, steps in enumerate((1, 3)):
             alone = right_trained(64, [1000], ["init_b"], rate_A, rate_B, 16, 2, steps=steps)
             for quantity in ("Z_A", "Z_B", "delta2"):
                 # float32 sums of 64 terms through three steps
-                assert found[quantity][at][0][p] == pytest.approx(alone[quantity].item(), rel=1e-4), quantity
+                assert found[quantity][at][0][p] == pytest.approx(
+                    alone[quantity].item(), rel=1e-4
+                ), quantity
 
 
 def check_first_step() -> None:
@@ -76,7 +88,8 @@ def check_first_step() -> None:
 
 
 def check_best(optimum: float = -6.3, curvature: float = 0.4) -> None:
-    """The vertex of a parabola, wherever it lies between grid points; smoothing shifts no symmetric curve."""
+    """The vertex of a parabola, wherever it lies between grid points; smoothing shifts no symmetric
+    curve."""
     losses = np.exp(curvature * (RATES - optimum) ** 2 - 5).clip(max=np.exp(slopes.WORST))
     assert slopes.best_rate(RATES.tolist(), losses) == pytest.approx(optimum, abs=1e-9)
 
@@ -87,7 +100,8 @@ def check_slopes() -> None:
 
 
 def check_foretold() -> None:
-    """Sizes that are the calculus' own powers are at distance zero, and none that it calls zero is counted."""
+    """Sizes that are the calculus' own powers are at distance zero, and none that it calls zero is
+    counted."""
     assert max_distance(1.0) <= 1e3 * EPS
 
 
@@ -102,32 +116,43 @@ def max_distance(shift: float) -> float:
 
 @cache
 def sizes_of_theory(exact: float) -> dict[int, list[dict[str, Any]]]:
-    """For two seeds n^(exact times what the calculus says), and zero where it says so, as `sweep.powers` gives them."""
+    """For two seeds n^(exact times what the calculus says), and zero where it says so, as
+    `sweep.powers` gives them."""
     return {
-        width: 2 * [
+        width: 2
+        * [
             {
                 quantity: [
-                    [[size_of(name, quantity, pair, steps, width, exact) for pair in claims.PAIRS] for name in STARTS]
+                    [
+                        [
+                            size_of(name, quantity, pair, steps, width, exact)
+                            for pair in claims.PAIRS
+                        ]
+                        for name in STARTS
+                    ]
                     for steps in (1, 6)
                 ]
                 for quantity in (*evidence.FEATURES, "f")
             }
         ]
         for width in WIDTHS
-    }  # fmt: skip
+    }
 
 
 def powers_of_theory(exact: float = 1.0) -> evidence.Powers:
     return evidence.powers(sizes_of_theory(exact), WIDTHS, list(STARTS), claims.PAIRS, 6)
 
 
-def size_of(name: str, quantity: str, pair: tuple[float, float], steps: int, width: int, exact: float) -> float:
+def size_of(
+    name: str, quantity: str, pair: tuple[float, float], steps: int, width: int, exact: float
+) -> float:
     order = getattr(known(name, steps=steps), quantity)
     exponent = float(order(*map(Fraction, pair)))
     return 0.0 if exponent == -np.inf else width ** (exact * exponent)
 
 
-# --- the cells and the evidence are right ------------------------------------------------------------------------
+# --- the cells and the evidence are right
+# ------------------------------------------------------------------------
 
 
 def test_a_threshold_is_where_the_size_is():
@@ -198,7 +223,11 @@ def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
     right, wrong = (evidence.of_limits(powers_of_theory(exact)) for exact in (1.0, 0.5))
     for id in ("L2b", "L4", "L5", "L6"):
         verdicts = [
-            combine(judge(check.criterion, m) for check, m in zip(by_id[id].checks, found[id], strict=True) if m)
+            combine(
+                judge(check.criterion, m)
+                for check, m in zip(by_id[id].checks, found[id], strict=True)
+                if m
+            )
             for found in (right, wrong)
         ]
         assert verdicts[0] is Verdict.HOLDS, id
@@ -207,12 +236,15 @@ def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
 
 def test_carried_rates_follow_their_exponent():
     best = evidence.Found(
-        (256, 512, 1024, 8192), np.array([-4.0, -4.5, -5.0, -6.5])[:, None, None] * np.ones((4, 2, 2))
+        (256, 512, 1024, 8192),
+        np.array([-4.0, -4.5, -5.0, -6.5])[:, None, None] * np.ones((4, 2, 2)),
     )
     taken = evidence.carried(best, 8192)
     assert taken[:, 0, 0] == pytest.approx([-6.5, -4.5, -8.5, -6.5])
     losses = np.exp(np.abs(taken + 6.5))
-    measured, rows = evidence.of_transfer(dict.fromkeys(claims.BIG, taken), dict.fromkeys(claims.BIG, losses))
+    measured, rows = evidence.of_transfer(
+        dict.fromkeys(claims.BIG, taken), dict.fromkeys(claims.BIG, losses)
+    )
     octaves, near, far, still, steep = (m.value for m in measured["L11"][:5] if m is not None)
     assert (octaves, near, far) == pytest.approx((0, 0, 0), abs=1e-12)
     assert (still, steep) == pytest.approx((2, 2))
@@ -266,7 +298,9 @@ def small(monkeypatch):
     """The family without its sweeps on narrow networks, in this process."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(family, "POWER_WIDTHS", (32, 64))
-    monkeypatch.setattr(family, "STARTS", {name: STARTS[name] for name in ("init_a", "init_b", "eva")})
+    monkeypatch.setattr(
+        family, "STARTS", {name: STARTS[name] for name in ("init_a", "init_b", "eva")}
+    )
     return Config(seeds=5, first=1000, sweeps=False, transformer=False)
 
 
@@ -274,7 +308,15 @@ def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
     store = Store(tmp_path / "s.sqlite")
     run = PROXY.run(small, store)
     measured = run.result["measured"]
-    assert {id for id, checks in measured.items() if None not in checks} == {"L1", "L2", "L2b", "L4", "L5", "L6", "L12"}
+    assert {id for id, checks in measured.items() if None not in checks} == {
+        "L1",
+        "L2",
+        "L2b",
+        "L4",
+        "L5",
+        "L6",
+        "L12",
+    }
     assert [check is None for check in measured["L7"]] == [True, True, False, False]
     assert PROXY.run(small, store).finished == run.finished, "a finished run is not repeated"
     assert set(lr_stability.figures(run.result["data"])) == {"plane"}
@@ -294,7 +336,10 @@ def test_figures_of_sweeps():
         for width in claims.BIG
         for c in evidence.CARRIED
     ]
-    lines = [{**line, "level": level, "start": "init_a"} for level in ("feature", "mup", "standard", "residual")]
+    lines = [
+        {**line, "level": level, "start": "init_a"}
+        for level in ("feature", "mup", "standard", "residual")
+    ]
     grid = tables.of_grid(powers_of_theory())[0]
     drawn = lr_stability.figures({**grid, "lines": lines, "transfer": rows})
     assert set(drawn) == {"plane", "rates", "transfer"}
@@ -312,7 +357,15 @@ def test_regions_of_the_figure_are_those_of_the_theory():
 
 def test_a_finished_cell_is_not_computed_again(tmp_path):
     store = Store(tmp_path / "s.sqlite")
-    cell = {"width": 64, "names": ["init_a"], "steps": 3, "samples": 16, "rank": 2, "scale": 1.0, "threshold": 1.0}
+    cell = {
+        "width": 64,
+        "names": ["init_a"],
+        "steps": 3,
+        "samples": 16,
+        "rank": 2,
+        "scale": 1.0,
+        "threshold": 1.0,
+    }
     first = plan.for_seeds(Memo(store, "x", "code"), sweep.thresholds, {64: cell}, SEEDS)
 
     def refused(**arguments: Any) -> Any:
@@ -322,14 +375,17 @@ def test_a_finished_cell_is_not_computed_again(tmp_path):
     assert plan.for_seeds(Memo(store, "x", "code"), refused, {64: cell}, SEEDS) == first
 
 
-# --- planted faults ----------------------------------------------------------------------------------------------
+# --- planted faults
+# ----------------------------------------------------------------------------------------------
 
 
 def natural_logarithm(sizes: Any, logs: Any) -> Any:
     return right_slopes(np.exp(np.log2(sizes)), logs)
 
 
-def swapped(width: Any, seeds: Any, names: Any, rate_A: Any, rate_B: Any, *rest: Any, **options: Any) -> Any:
+def swapped(
+    width: Any, seeds: Any, names: Any, rate_A: Any, rate_B: Any, *rest: Any, **options: Any
+) -> Any:
     return right_trained(width, seeds, names, rate_B, rate_A, *rest, **options)
 
 
@@ -343,7 +399,12 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "rates of the factors swapped": (sweep, "_trained", swapped, check_powers),
     "a rate that is no power": (sweep, "RATE", 3.0, check_powers),
     "the scale forgotten": (sweep, "_trained", scale_of_one, check_first_step),
-    "a lopsided smoothing": (slopes, "WEIGHTS", np.array([0.0, 0, 0, 0, 0, 1, 1, 1, 1]) / 4, check_best),
+    "a lopsided smoothing": (
+        slopes,
+        "WEIGHTS",
+        np.array([0.0, 0, 0, 0, 0, 1, 1, 1, 1]) / 4,
+        check_best,
+    ),
     "a threshold sought between too few rates": (sweep, "ROUNDS", 0, check_threshold),
     "quarters that are not": (sweep, "QUARTERS", np.array([0.1, 0.2, 0.3]), check_threshold),
 }

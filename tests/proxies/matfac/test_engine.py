@@ -1,7 +1,8 @@
 """The batched engine of the OP-LoRA family against torch's own autograd and optimisers.
 
-Two computations of the same numbers that only add in another order differ by rounding, eps times the size of what
-they add up; the worst ratio over the cases here was measured and stands beside each tolerance.
+Two computations of the same numbers that only add in another order differ by rounding, eps times
+the size of what they add up; the worst ratio over the cases here was measured and stands beside
+each tolerance.
 """
 
 import numpy as np
@@ -32,10 +33,12 @@ shapes = st.tuples(st.integers(2, 7), st.integers(2, 7)).flatmap(
 trained = [name for name in METHODS if "GD" not in name]  # ScaledGD's direction is not a gradient
 
 
-# --- checks that a wrong engine fails ----------------------------------------------------------------------------
+# --- checks that a wrong engine fails
+# ----------------------------------------------------------------------------
 
 
-# --- the engine is right -----------------------------------------------------------------------------------------
+# --- the engine is right
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", trained)
@@ -87,14 +90,18 @@ def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
     together = engine.train(M, start, 2, method, OPTIMISERS[optimiser], rates, 20)
     for i in range(3):
         alone = {k: v[i : i + 1] for k, v in start.items()}
-        single = engine.train(M[i : i + 1], alone, 2, method, OPTIMISERS[optimiser], rates[i : i + 1], 20).loss[:, 0]
+        single = engine.train(
+            M[i : i + 1], alone, 2, method, OPTIMISERS[optimiser], rates[i : i + 1], 20
+        ).loss[:, 0]
         loss = together.loss[:, i]
         if i < 2:
             assert (loss - single).abs().max() <= 50 * EPS * loss.max()
         assert torch.equal(loss.isnan(), single.isnan())
 
 
-@pytest.mark.parametrize(("name", "optimiser"), [(m, o) for m in METHODS for o in ("SGD", "momentum")])
+@pytest.mark.parametrize(
+    ("name", "optimiser"), [(m, o) for m in METHODS for o in ("SGD", "momentum")]
+)
 def test_a_tall_target_may_be_rotated_for_methods_of_linear_algebra(name, optimiser):
     losses = _tall(name, optimiser)  # off by at most 144 eps
     assert (losses[0] - losses[1]).abs().max() <= 1e3 * EPS * losses[0].max()
@@ -122,7 +129,8 @@ def test_counts_are_those_of_the_theory():
 
 
 def test_matched_start_has_the_variance_of_plain_lora():
-    """The A that the generator makes is scaled to 1 / (3 d_in) exactly, up to the rounding of a mean over it."""
+    """The A that the generator makes is scaled to 1 / (3 d_in) exactly, up to the rounding of a
+    mean over it."""
     M, method = torch.zeros(1, 300, dtype=torch.float64), Overparam("match")
     P = {k: v[None] for k, v in method.start(M, 1, Generator().manual_seed(0)).items()}
     A = method.factors(P, Sizes(1, 300, 1))[1]
@@ -135,7 +143,9 @@ def test_targets_have_the_spectra_they_promise():
         assert S[0].item() == pytest.approx(1, rel=50 * EPS)
         assert (S[0] / S[2]).item() == pytest.approx(condition, rel=50 * 100 * EPS)
         assert S[3] <= 50 * EPS
-    assert torch.linalg.svdvals(targets.target("gauss", 9, 7, 3, 0))[0].item() == pytest.approx(1, rel=50 * EPS)
+    assert torch.linalg.svdvals(targets.target("gauss", 9, 7, 3, 0))[0].item() == pytest.approx(
+        1, rel=50 * EPS
+    )
     D = targets.digits()
     assert D.shape == (1797, 64)
     assert D.mean(0).abs().max() <= 50 * EPS
@@ -155,7 +165,10 @@ def test_best_rate_and_first_step_on_a_table_by_hand():
     steps = {name: np.full((3, 2), np.nan) for name in sweep.THRESHOLDS}
     assert sweep.best_rate(final, steps) == 1, "the last one diverged for a seed"
     assert sweep.best_rate(np.full((2, 2), np.nan), {k: v[:2] for k, v in steps.items()}) is None
-    tied, faster = np.full((2, 2), 1e-13), {name: np.array([[9.0, 9.0], [8.0, 8.0]]) for name in sweep.THRESHOLDS}
+    tied, faster = (
+        np.full((2, 2), 1e-13),
+        {name: np.array([[9.0, 9.0], [8.0, 8.0]]) for name in sweep.THRESHOLDS},
+    )
     assert sweep.best_rate(tied, faster) == 1, "fewer steps decide a tie"
     excess = np.array([[1.0, 1.0], [0.1, np.nan], [0.2, np.nan]])
     assert np.array_equal(sweep.first_step(excess, 0.1), [1, np.nan], equal_nan=True)
@@ -170,7 +183,8 @@ def test_comparisons_refuse_what_the_grid_does_not_support():
 
 
 def test_alternating_least_squares_ends_at_the_optimum():
-    """One sweep on an exact-rank target, whatever its conditioning; a full-rank one takes power iterations."""
+    """One sweep on an exact-rank target, whatever its conditioning; a full-rank one takes power
+    iterations."""
     assert alternating.alternating("ill", 9, 7, 3, 4, 1)["steps"]["1e-8"] == [[1.0] * 4]
     final = np.array(alternating.alternating("gauss", 9, 7, 3, 4, 3000)["final"])
     assert final.max() <= 1e-8

@@ -1,4 +1,5 @@
-"""Faults that were planted in the theory and the engine of the OP-LoRA family, and the checks that catch them."""
+"""Faults that were planted in the theory and the engine of the OP-LoRA family, and the checks that
+catch them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -80,22 +81,44 @@ def state_of(activation: str = "relu") -> tuple[theory.Generator, np.random.Gene
 
 
 THEORY: dict[str, tuple[str, Callable[..., Any], Callable[[], None]]] = {
-    "h_t.h_t for h_t.h_{t+1}": ("one_step", own_hidden_state, lambda: check_steps(*state_of(), 0.01)),
+    "h_t.h_t for h_t.h_{t+1}": (
+        "one_step",
+        own_hidden_state,
+        lambda: check_steps(*state_of(), 0.01),
+    ),
     "b2 forgotten in a step": ("one_step", no_bias_in_step, lambda: check_steps(*state_of(), 0.01)),
     "b2 forgotten, in symbols": ("one_step", no_bias_in_step, check_one_step_symbols),
-    "h_s.h_s for h_s.h_t": ("telescoped", weights_of_their_own_time, lambda: check_steps(*state_of(), 0.01)),
+    "h_s.h_s for h_s.h_t": (
+        "telescoped",
+        weights_of_their_own_time,
+        lambda: check_steps(*state_of(), 0.01),
+    ),
     "b1 forgotten in K": ("kernel", no_bias_in_kernel, check_expansion_symbols),
     "sign of the second order": ("expansion", second_order_negated(), check_expansion_symbols),
-    "|h|^2 forgotten in P": ("preconditioner", no_isotropic_part, lambda: check_preconditioner(state_of()[0])),
-    "b1 forgotten in the drift": ("drift", drift_without_first_layer_bias, lambda: check_drift(*state_of(), 0.01)),
-    "sign of the hypergradient": ("hidden_change", hypergradient_negated, lambda: check_hypergradient(0, 1)),
+    "|h|^2 forgotten in P": (
+        "preconditioner",
+        no_isotropic_part,
+        lambda: check_preconditioner(state_of()[0]),
+    ),
+    "b1 forgotten in the drift": (
+        "drift",
+        drift_without_first_layer_bias,
+        lambda: check_drift(*state_of(), 0.01),
+    ),
+    "sign of the hypergradient": (
+        "hidden_change",
+        hypergradient_negated,
+        lambda: check_hypergradient(0, 1),
+    ),
     "N = 3 for N = 2": ("end_to_end", three_layers, lambda: check_end_to_end(0)),
     "W1 not counted": ("parameters", lambda p, m, k: p * (m + 1) + m + k, check_counts),
     "fan-in of A for its variance": ("lora_variance", lambda columns: 1 / columns, check_scale),
 }
 
 
-def transposed_target(M: Tensor, square: Tensor, B: Tensor, A: Tensor, right=engine.loss) -> engine.Loss:
+def transposed_target(
+    M: Tensor, square: Tensor, B: Tensor, A: Tensor, right=engine.loss
+) -> engine.Loss:
     return right(M, square, B, A)._replace(gA=right(M.mT, square, B, A).gA)
 
 
@@ -129,19 +152,51 @@ def diverged_as_a_number(values):
 
 
 ENGINE: dict[str, tuple[Any, str, Callable[..., Any], Callable[[], None]]] = {
-    "gA with the wrong transpose": (engine, "loss", transposed_target, lambda: check_gradient("direct", (4, 4, 2), 0)),
+    "gA with the wrong transpose": (
+        engine,
+        "loss",
+        transposed_target,
+        lambda: check_gradient("direct", (4, 4, 2), 0),
+    ),
     "ReLU mask of the wrong run": (
-        Overparam, "backward", mask_of_the_wrong_step, lambda: check_gradient("OP bias", (4, 3, 2), 0)),
-    "z left out": (Overparam, "backward", no_gradient_for_z, lambda: check_gradient("OP bias", (4, 3, 2), 0)),
-    "z left out, in training": (Overparam, "backward", no_gradient_for_z, lambda: check_training("OP default", "SGD")),
+        Overparam,
+        "backward",
+        mask_of_the_wrong_step,
+        lambda: check_gradient("OP bias", (4, 3, 2), 0),
+    ),
+    "z left out": (
+        Overparam,
+        "backward",
+        no_gradient_for_z,
+        lambda: check_gradient("OP bias", (4, 3, 2), 0),
+    ),
+    "z left out, in training": (
+        Overparam,
+        "backward",
+        no_gradient_for_z,
+        lambda: check_training("OP default", "SGD"),
+    ),
     "Adam without bias correction": (
-        optimizers.Adam, "step", no_bias_correction, lambda: check_optimiser("Adam", 0)),
+        optimizers.Adam,
+        "step",
+        no_bias_correction,
+        lambda: check_optimiser("Adam", 0),
+    ),
     "momentum damped by 1 - 0.9": (
-        optimizers.Momentum, "step", damped_momentum, lambda: check_optimiser("momentum", 0)),
-    "one rate for all runs": (optimizers.SGD, "step", one_rate_for_all, lambda: check_optimiser("SGD", 0)),
+        optimizers.Momentum,
+        "step",
+        damped_momentum,
+        lambda: check_optimiser("momentum", 0),
+    ),
+    "one rate for all runs": (
+        optimizers.SGD,
+        "step",
+        one_rate_for_all,
+        lambda: check_optimiser("SGD", 0),
+    ),
     "a diverged run as a large number": (sweep, "listed", diverged_as_a_number, check_diverged),
     "a grid that is never extended": (sweep, "MOST", 0, check_extension),  # type: ignore[dict-item]
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", THEORY)

@@ -1,4 +1,5 @@
-"""`python proxies/matfac.py` as its users run it: flags, exit codes, a kill in the middle, and what is not repeated."""
+"""`python proxies/matfac.py` as its users run it: flags, exit codes, a kill in the middle, and what
+is not repeated."""
 
 import json
 import os
@@ -15,7 +16,8 @@ import pytest
 from proxies.matfac import PROXY
 
 ROOT = Path(__file__).parents[3]
-# One target at a tiny size: about three seconds of cells, and verdicts that need not be the declared ones.
+# One target at a tiny size: about three seconds of cells, and verdicts that need not be the
+# declared ones.
 SMALL = (
     "--quick",
     "--target",
@@ -38,8 +40,14 @@ def command(*flags: str) -> list[str]:
 
 
 def run(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"LORALAB_HOME": str(tmp_path), "LORALAB_JOBS": "1", "COLUMNS": "200"}
-    return subprocess.run(command(*flags), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {
+        "LORALAB_HOME": str(tmp_path),
+        "LORALAB_JOBS": "1",
+        "COLUMNS": "200",
+    }
+    return subprocess.run(
+        command(*flags), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def cells(store: Path) -> dict[str, str]:
@@ -49,7 +57,9 @@ def cells(store: Path) -> dict[str, str]:
     with closing(sqlite3.connect(store, timeout=30)) as connection:
         try:
             return dict(
-                connection.execute("SELECT key, finished || seconds FROM runs WHERE name != 'claims'").fetchall()
+                connection.execute(
+                    "SELECT key, finished || seconds FROM runs WHERE name != 'claims'"
+                ).fetchall()
             )
         except sqlite3.OperationalError:  # the table is about to be made
             return {}
@@ -60,7 +70,10 @@ def cells(store: Path) -> dict[str, str]:
     [
         (["--rank", "17"], "--rank must be at most min(rows, columns) = 16, got 17"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
-        (["--target", "digits", "--rank", "65"], "--rank must be at most min(rows, columns) = 64, got 65"),
+        (
+            ["--target", "digits", "--rank", "65"],
+            "--rank must be at most min(rows, columns) = 64, got 65",
+        ),
         (["--rates", "0.1", "-0.2"], "--rates must be positive and finite, got -0.2"),
         (["--rates", "nan"], "--rates must be positive and finite, got nan"),
         (["--seeds", "1"], "--seeds must be at least 2, got 1"),
@@ -78,7 +91,10 @@ def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, wo
     ("flags", "words"),
     [
         (["--ranks", "3"], "unknown flag --ranks; --help lists the flags"),
-        (["--target", "cifar"], "--target must be one of synthetic, gauss, ill, well, digits, got 'cifar'"),
+        (
+            ["--target", "cifar"],
+            "--target must be one of synthetic, gauss, ill, well, digits, got 'cifar'",
+        ),
     ],
 )
 def test_an_unknown_flag_or_choice_ends_with_code_2_and_one_sentence(tmp_path, flags, words):
@@ -87,12 +103,18 @@ def test_an_unknown_flag_or_choice_ends_with_code_2_and_one_sentence(tmp_path, f
     assert not list(tmp_path.iterdir()), "nothing was begun"
 
 
-def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_the_grid(tmp_path, monkeypatch, capsys):
+def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_the_grid(
+    tmp_path, monkeypatch, capsys
+):
     store = tmp_path / "store" / "s.sqlite"
     flags = (*SMALL, "--store", str(store))
     environment = os.environ | {"LORALAB_HOME": str(tmp_path), "LORALAB_JOBS": "1"}
     child = subprocess.Popen(
-        command(*flags), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(*flags),
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 60
     while len(before := cells(store)) < 3:
@@ -117,16 +139,25 @@ def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_t
         PROXY.main([*flags, "--json"])
     assert cells(store) == after
     assert third.value.code == second.returncode
-    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [f"OP{i}" for i in range(1, 14)]
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [
+        f"OP{i}" for i in range(1, 14)
+    ]
     figures = sorted(path.name for path in (store.parent / "figures").glob("matfac-*"))
-    assert figures == ["matfac-rates.pdf", "matfac-rates.svg", "matfac-steps.pdf", "matfac-steps.svg"]
+    assert figures == [
+        "matfac-rates.pdf",
+        "matfac-rates.svg",
+        "matfac-steps.pdf",
+        "matfac-steps.svg",
+    ]
 
     # The laws do not depend on the flags, so with other rates only the sweeps are new.
     with pytest.raises(SystemExit) as fourth:
         PROXY.main([*flags, "--rates", "0.01", "0.1", "--json"])
     assert fourth.value.code in (0, 1)
     with closing(sqlite3.connect(store)) as connection:
-        rows = connection.execute("SELECT result FROM runs WHERE name = 'claims' AND config LIKE '%\"rates\":[0.01,%'")
+        rows = connection.execute(
+            "SELECT result FROM runs WHERE name = 'claims' AND config LIKE '%\"rates\":[0.01,%'"
+        )
         (stored,) = (json.loads(row[0]) for row in rows)
     assert all(line["rates"] == [0.01, 0.1] for line in stored["data"]["series"])
     assert stored["measured"]["OP11"] == [None] * 3, "a window needs the grid"

@@ -29,7 +29,12 @@ from tests.support.trials.generation_sweep import (
     check_paired,
     check_windows,
 )
-from tests.support.trials.overparam_generation import check_engine, check_midpoint, check_norms, check_path
+from tests.support.trials.overparam_generation import (
+    check_engine,
+    check_midpoint,
+    check_norms,
+    check_path,
+)
 from theory.matfac import generator_network
 from theory.overparam_generation import distances as theory
 
@@ -115,33 +120,68 @@ def unpaired(first, second):
 
 
 THEORY: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "biased for unbiased": (image_distances, "mmd", diagonals_swapped, lambda: check_metric(4, 5, 1.0, 1000)),
-    "the cross term once": (image_distances, "mmd", without_cross_twice, lambda: check_metric(4, 5, 1.0, 1000)),
-    "sigma^2 for 2 sigma^2": (image_distances, "kernel", without_half, lambda: check_metric(4, 5, 1.0, 1000)),
+    "biased for unbiased": (
+        image_distances,
+        "mmd",
+        diagonals_swapped,
+        lambda: check_metric(4, 5, 1.0, 1000),
+    ),
+    "the cross term once": (
+        image_distances,
+        "mmd",
+        without_cross_twice,
+        lambda: check_metric(4, 5, 1.0, 1000),
+    ),
+    "sigma^2 for 2 sigma^2": (
+        image_distances,
+        "kernel",
+        without_half,
+        lambda: check_metric(4, 5, 1.0, 1000),
+    ),
     "no factorial in the weights": (
-        theory, "weight", lambda j, sigma=10.0, scale=1000.0: scale * math.exp(-(sigma**-2)) * sigma ** (-2 * j),
-        lambda: check_series(1000, 1.0)),
+        theory,
+        "weight",
+        lambda j, sigma=10.0, scale=1000.0: scale * math.exp(-(sigma**-2)) * sigma ** (-2 * j),
+        lambda: check_series(1000, 1.0),
+    ),
     "no e^(-q) in the weights": (
-        theory, "weight", lambda j, sigma=10.0, scale=1000.0: scale * sigma ** (-2 * j) / math.factorial(j),
-        lambda: check_series(1000, 1.0)),
+        theory,
+        "weight",
+        lambda j, sigma=10.0, scale=1000.0: scale * sigma ** (-2 * j) / math.factorial(j),
+        lambda: check_series(1000, 1.0),
+    ),
     "10 for 9.9": (
-        theory, "mean_shift", ten_for_nine_point_nine,
-        lambda: check_means(1, 1, 10.0, 10.0, 1000)),
+        theory,
+        "mean_shift",
+        ten_for_nine_point_nine,
+        lambda: check_means(1, 1, 10.0, 10.0, 1000),
+    ),
     "the second moments alone, halved": (
-        theory, "beyond_means", lambda sigma=10.0, scale=1000.0: scale * math.exp(-(sigma**-2)) * sigma**-4 / 100,
-        lambda: check_means(1, 1, 10.0, 10.0, 1000)),
-    "orthogonal for opposite": (
-        theory, "most", nearer_by_half,
-        lambda: check_most(1000)),
+        theory,
+        "beyond_means",
+        lambda sigma=10.0, scale=1000.0: scale * math.exp(-(sigma**-2)) * sigma**-4 / 100,
+        lambda: check_means(1, 1, 10.0, 10.0, 1000),
+    ),
+    "orthogonal for opposite": (theory, "most", nearer_by_half, lambda: check_most(1000)),
     "pairs counted for images": (
-        theory, "null_mean", lambda n, m, kappa, scale=1000.0: scale * (1 / (n - 1) + 1 / (m - 1)) * (1 - kappa),
-        lambda: check_null(3, 2)),
+        theory,
+        "null_mean",
+        lambda n, m, kappa, scale=1000.0: scale * (1 / (n - 1) + 1 / (m - 1)) * (1 - kappa),
+        lambda: check_null(3, 2),
+    ),
     "the embedding not counted": (
-        generator_network, "parameters", lambda p, m, k: p * (m + 1) + m * (k + 1),
-        lambda: check_counts([(4, 3)], 2, 3, 2)),
+        generator_network,
+        "parameters",
+        lambda p, m, k: p * (m + 1) + m * (k + 1),
+        lambda: check_counts([(4, 3)], 2, 3, 2),
+    ),
     "the mean square for the mean": (
-        generator_network, "typical_l1", lambda m, k: m * (1 + 1 / k) / 6, check_shift),
-}  # fmt: skip
+        generator_network,
+        "typical_l1",
+        lambda m, k: m * (1 + 1 / k) / 6,
+        check_shift,
+    ),
+}
 
 op_lora = lambda: check_engine("OP-LoRA")
 CELLS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
@@ -151,13 +191,18 @@ CELLS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "no gradient for h": (adapters._Product, "backward", staticmethod(dead_to_gradients), op_lora),
     "half of b2": (adapters, "_heads", without_last_bias, op_lora),
     "norms of W": (adapters, "row_norms", norms_of_the_base, lambda: check_engine("DoRA")),
-    "norms of W, in OP-DoRA": (adapters, "row_norms", norms_of_the_base, lambda: check_engine("OP-DoRA")),
+    "norms of W, in OP-DoRA": (
+        adapters,
+        "row_norms",
+        norms_of_the_base,
+        lambda: check_engine("OP-DoRA"),
+    ),
     "norms without the cross term": (adapters, "row_norms", norms_without_cross, check_norms),
     "runs share a loss": (flow_matching, "loss", summed_loss, lambda: check_engine("LoRA")),
     "one noise for both": (scores, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
     "infinite pixels clipped": (scores, "scores", any_finite_is_fine, check_not_finite),
     "ratios of different seeds": (compare, "ratio", unpaired, check_paired),
-}  # fmt: skip
+}
 
 SWEEPS: dict[str, tuple[Any, str, Any, Callable[[Any], None]]] = {
     "the rate chosen on the test": (sweep, "_cell", best_of_the_test, check_chosen),
@@ -186,6 +231,8 @@ def test_a_fault_planted_in_a_sweep_is_caught(fault, monkeypatch):
 
 def test_a_rate_that_does_not_fall_is_caught(monkeypatch):
     right = torch.optim.lr_scheduler.LambdaLR
-    monkeypatch.setattr(training.torch.optim.lr_scheduler, "LambdaLR", lambda o, rule: right(o, lambda step: 1.0))
+    monkeypatch.setattr(
+        training.torch.optim.lr_scheduler, "LambdaLR", lambda o, rule: right(o, lambda step: 1.0)
+    )
     with pytest.raises(AssertionError):
         check_engine("LoRA")

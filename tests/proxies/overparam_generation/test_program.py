@@ -1,4 +1,5 @@
-"""proxies/overparam_generation.py as a whole: cells joined to claims, at sweeps that are made by hand."""
+"""proxies/overparam_generation.py as a whole: cells joined to claims, at sweeps that are made by
+hand."""
 
 import pytest
 
@@ -25,7 +26,9 @@ def in_place_of_training(monkeypatch) -> None:
         best, width, levels = CURVES[method]
         table = valley(exponents, best, width, levels[rank], len(problem.seeds))
         shown = [[[i % 17] * 64] * scores.SHOWN for i in range(len(exponents))]
-        return sweep.Runs(list(exponents), table, dict.fromkeys(scores.SCORES, table), shown, 9, 0 * table + 0.1)
+        return sweep.Runs(
+            list(exponents), table, dict.fromkeys(scores.SCORES, table), shown, 9, 0 * table + 0.1
+        )
 
     for name, network in small_networks().items():
         given = lambda network=network, **point: network
@@ -57,8 +60,12 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, s
         measured = rows[id].measured[0]
         assert measured is not None
         assert measured.value == pytest.approx(value), id
-    assert family.PROXY.run(config, store).finished == first.finished, "the second run comes from the store"
-    drawn = {path.name for path in figures.draw("overparam_generation", first.result["data"], tmp_path)}
+    assert family.PROXY.run(config, store).finished == first.finished, (
+        "the second run comes from the store"
+    )
+    drawn = {
+        path.name for path in figures.draw("overparam_generation", first.result["data"], tmp_path)
+    }
     kinds = [f"{kind}-new-{what}" for kind in ("rates", "images") for what in ("classes", "style")]
     assert drawn == {f"overparam_generation-{kind}.svg" for kind in kinds}
 
@@ -87,7 +94,10 @@ def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, st
     [
         ({"seeds": 4}, "--seeds must be at least 5 for an interval, got 4"),
         ({"steps": 99}, "--steps must be at least 100 for the adapters to learn, got 99"),
-        ({"pretraining": 0}, "--pretraining must be at least 500 for the base to draw digits, got 0"),
+        (
+            {"pretraining": 0},
+            "--pretraining must be at least 500 for the base to draw digits, got 0",
+        ),
         ({"style_seeds": 3}, "--style_seeds must be 0 or at least 5 for an interval, got 3"),
     ],
 )

@@ -1,4 +1,5 @@
-"""The sweeps of proxies/overparam_generation.py and what is concluded from them, on numbers made by hand."""
+"""The sweeps of proxies/overparam_generation.py and what is concluded from them, on numbers made by
+hand."""
 
 import math
 
@@ -59,7 +60,8 @@ def test_ratios_are_paired():
     check_paired()
 
 
-# --- what runs are judged by ------------------------------------------------------------------------------------
+# --- what runs are judged by
+# ------------------------------------------------------------------------------------
 
 
 def test_an_image_that_is_not_finite_has_no_score():
@@ -83,7 +85,9 @@ def test_shares_and_pixels():
     real = digit_targets.of(digit_targets.TARGETS["new classes"])
     share = judging.scores(real, real, problem)["share"]
     assert share == pytest.approx(
-        float(((problem.judge.labels(real) >= 5) & (problem.judge.labels(real) < 10)).float().mean())
+        float(
+            ((problem.judge.labels(real) >= 5) & (problem.judge.labels(real) < 10)).float().mean()
+        )
     )
     assert judging.pixels(torch.tensor([[-1.0, 1.0, 0.0, 9.0, math.nan]])) == [[0, 16, 8, 16, 8]]
     digits = digit_targets.digits()[0]
@@ -92,10 +96,13 @@ def test_shares_and_pixels():
 
 def test_the_base_learns_and_the_judge_is_right():
     base, found = small_networks()["base"], small_networks()["judge"]
-    assert base["loss"] < 1.0  # 1.9 is the variance of v, what a network that says nothing is left with
+    # 1.9 is the variance of v, what a network that says nothing is left with
+    assert base["loss"] < 1.0
     assert found["accuracy"] > 0.97
     judge, (x, y) = digit_networks.Judge(found["layers"]), digit_targets.both_styles()
-    assert float((judge.labels(x) == y).float().mean()) == pytest.approx(found["accuracy"], abs=1e-3)
+    assert float((judge.labels(x) == y).float().mean()) == pytest.approx(
+        found["accuracy"], abs=1e-3
+    )
     assert torch.allclose(judge.embed(x).norm(dim=1), torch.ones(len(x)), atol=1e-6)
 
 
@@ -120,7 +127,8 @@ def test_counts_are_those_of_theory():
 
 
 def test_a_share_is_what_the_generators_add_over_the_step(monkeypatch):
-    """Times in the order of the step: plain, its Adam, generated, its Adam, the generators alone."""
+    """Times in the order of the step: plain, its Adam, generated, its Adam, the generators
+    alone."""
     given = iter([4.0, 1.0, 5.0, 2.0, 0.5] * 3)
 
     def seconds(action):
@@ -128,4 +136,6 @@ def test_a_share_is_what_the_generators_add_over_the_step(monkeypatch):
         return next(given)
 
     monkeypatch.setattr(cost, "_seconds", seconds)
-    assert cost.shares(16, 2, 8, 2, 2, 1000)["shares"] == pytest.approx([1.5 / 7] * 2), "the first is not counted"
+    assert cost.shares(16, 2, 8, 2, 2, 1000)["shares"] == pytest.approx([1.5 / 7] * 2), (
+        "the first is not counted"
+    )

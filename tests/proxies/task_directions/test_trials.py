@@ -1,4 +1,5 @@
-"""The cells of the task-directions family: planted problems, where directions come from, the training loop, digits."""
+"""The cells of the task-directions family: planted problems, where directions come from, the
+training loop, digits."""
 
 import math
 
@@ -43,7 +44,8 @@ def standard_errors(draws: np.ndarray, expected: float) -> float:
     return abs(draws.mean() - expected) / (draws.std(ddof=1) / np.sqrt(len(draws)))
 
 
-# --- planted problems -------------------------------------------------------------------------------------------
+# --- planted problems
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", planted.CASES)
@@ -56,7 +58,8 @@ def test_a_planted_task_is_the_regression_that_is_stated(case):
     check_planted_task(case, 1000)
 
 
-# --- where directions come from ---------------------------------------------------------------------------------
+# --- where directions come from
+# ---------------------------------------------------------------------------------
 
 
 def test_sources_are_what_they_are_called():
@@ -70,7 +73,8 @@ def test_a_change_can_be_given_any_ranking(out, in_, seed):
     score = torch.randperm(min(out, in_), generator=rng) + 1.0
     basis = theory.core(W)
     found = theory.rates(basis, directions.ranked(W, score.double()).numpy(), eps=0)
-    np.testing.assert_allclose(found, score, rtol=1e-6)  # a square Gaussian weight may have a small last sigma
+    # a square Gaussian weight may have a small last sigma
+    np.testing.assert_allclose(found, score, rtol=1e-6)
     by_size = theory.rates(basis, directions.by_size(W, change).numpy(), eps=0)
     expected = np.abs(theory.coordinates(basis, change.numpy()))
     np.testing.assert_allclose(by_size, expected, atol=1e-6 * expected.max())
@@ -83,13 +87,16 @@ def test_the_start_of_lora_init_takes_the_directions_of_its_source():
         assert layer.B0 is not None
         assert layer.A0 is not None
         start = layer.scale * (layer.B0 @ layer.A0).double().numpy()
-        picked = directions.SOURCES[source](on, Generator().manual_seed(training.PICK + 1000))[LAYER]
+        picked = directions.SOURCES[source](on, Generator().manual_seed(training.PICK + 1000))[
+            LAYER
+        ]
         I = theory.top(theory.rates(given.basis, picked.double().numpy()), training.RANK)
         expected = (given.basis.U[:, I] * given.basis.sigma[I]) @ given.basis.Vt[I]
         assert np.abs(start - expected).max() <= 1000 * EPS32
 
 
-# --- the training loop ------------------------------------------------------------------------------------------
+# --- the training loop
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["LoRA, r", "LoRA, r + s", "Dash, pre-launch"])
@@ -99,14 +106,18 @@ def test_the_loop_is_the_one_that_anybody_would_write(name):
 
 @pytest.mark.parametrize(("count", "launches"), [(100, False), (101, True)])
 def test_dash_launches_after_a_hundred_updates(count, launches):
-    layer = dash(training.trained(planted.task("random", 1000), "Dash, pre-launch", 1e-2, count, 1000))
+    layer = dash(
+        training.trained(planted.task("random", 1000), "Dash, pre-launch", 1e-2, count, 1000)
+    )
     assert (int(layer.chosen[0]) >= 0) == launches
     assert bool(layer.d.any()) == launches
 
 
 def test_a_pre_launch_counts_among_the_updates(monkeypatch):
     fitted = []
-    monkeypatch.setattr(training, "fit", lambda model, task, rate, steps, *rest, **more: fitted.append(steps))
+    monkeypatch.setattr(
+        training, "fit", lambda model, task, rate, steps, *rest, **more: fitted.append(steps)
+    )
     monkeypatch.setattr(training, "change", lambda model: {LAYER: torch.eye(SIZE)})
     for name in ("LoRA, r", "Dash, gradient", "Init, pre-launch", "TSD, pre-launch"):
         training.trained(planted.task("random", 1000), name, 1e-2, 300, 1000)
@@ -115,7 +126,9 @@ def test_a_pre_launch_counts_among_the_updates(monkeypatch):
 
 def test_tsd_scales_the_directions_of_its_start_and_more(monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *rest, **more: None)
-    monkeypatch.setattr(training, "change", lambda model: {LAYER: planted.tensor(planted.problem("random", 1000).D)})
+    monkeypatch.setattr(
+        training, "change", lambda model: {LAYER: planted.tensor(planted.problem("random", 1000).D)}
+    )
     given = planted.problem("random", 1000)
     layer = dash(training.trained(planted.task("random", 1000), "TSD, pre-launch", 1e-2, 300, 1000))
     ranking = theory.top(theory.rates(given.basis, given.D), 8).tolist()
@@ -137,9 +150,12 @@ def test_every_method_is_trained_from_the_pretrained_function():
         assert (model(x) - expected).abs().max() <= 100 * EPS32 * expected.abs().max(), name
 
 
-@pytest.mark.parametrize(("name", "rank"), [("Dash, pre-launch", 12), ("Init, gradient", 8), ("TSD, gradient", 16)])
+@pytest.mark.parametrize(
+    ("name", "rank"), [("Dash, pre-launch", 12), ("Init, gradient", 8), ("TSD, gradient", 16)]
+)
 def test_each_is_exported_as_plain_lora_and_can_be_resumed(tmp_path, name, rank):
-    """Stock PEFT computes the same function from what is saved; a state_dict has all that training goes on from."""
+    """Stock PEFT computes the same function from what is saved; a state_dict has all that training
+    goes on from."""
     on = planted.task("random", 1000)
     model = training.trained(on, name, 1e-2, 120, 1000)
     x, _ = on.batch(Generator().manual_seed(0))
@@ -153,7 +169,8 @@ def test_each_is_exported_as_plain_lora_and_can_be_resumed(tmp_path, name, rank)
     assert torch.equal(again(x), expected)
 
 
-# --- rates ------------------------------------------------------------------------------------------------------
+# --- rates
+# --------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(-9, 1))
@@ -167,7 +184,9 @@ def test_the_search_ends_inside_where_the_best_rate_can_be_reached(best):
 def test_a_search_without_an_end_stops_and_is_not_used(monkeypatch):
     tried: set[int] = set()
     assert tuning.search(lambda i: tried.add(i) or -float(i)) == tuning.MIDDLE + 1 + tuning.MOST
-    monkeypatch.setattr(tuning, "finished", lambda case, method, rate, steps, seed: {"error": 1 / rate})
+    monkeypatch.setattr(
+        tuning, "finished", lambda case, method, rate, steps, seed: {"error": 1 / rate}
+    )
     assert tuning.tuned("random", "LoRA, r", [1], 1, 300)["edge"]
 
 
@@ -191,7 +210,8 @@ def test_a_run_is_held_to_its_bound():
     check_finished(1000)
 
 
-# --- digits -----------------------------------------------------------------------------------------------------
+# --- digits
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_task_never_trains_on_its_test_images():
@@ -227,7 +247,8 @@ def test_what_is_foretold_on_digits():
     check_foretold(1000)
 
 
-# --- nulls, recall, first steps ---------------------------------------------------------------------------------
+# --- nulls, recall, first steps
+# ---------------------------------------------------------------------------------
 
 
 def test_small_singular_values_of_a_large_weight_need_no_decomposition(monkeypatch):
@@ -238,7 +259,8 @@ def test_small_singular_values_of_a_large_weight_need_no_decomposition(monkeypat
 
 
 def test_unrelated_changes_are_counted_as_defined(monkeypatch):
-    sigma = np.r_[np.full(100, 1e6), np.arange(20, 0, -1.0)]  # the last twenty alone are ever on top
+    # the last twenty alone are ever on top
+    sigma = np.r_[np.full(100, 1e6), np.arange(20, 0, -1.0)]
     found = nulls.unrelated(sigma, 200, 1000)
     assert 0 < found["bottom_rank"] < 19
     assert found["equal"] < found["accuracy"] <= 1
@@ -281,7 +303,8 @@ def test_the_first_step_of_a_layer_is_the_formulas():
     assert two["predicted"] == 3 * 24 / (4 * 4)
 
 
-# --- laws and steps ---------------------------------------------------------------------------------------------
+# --- laws and steps
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["dash", "tsd"])
@@ -291,7 +314,9 @@ def test_starts_and_launches_change_nothing(variant, seed):
     check_invariants(variant, seed)
 
 
-@pytest.mark.parametrize(("loop", "by_forwards"), [("plain", 100), ("checkpointing", 50), ("accumulation", 25)])
+@pytest.mark.parametrize(
+    ("loop", "by_forwards"), [("plain", 100), ("checkpointing", 50), ("accumulation", 25)]
+)
 def test_a_launch_is_by_updates_where_forwards_differ(loop, by_forwards):
     found = steps.launched(loop, 1000)
     assert found["by_forwards"] == by_forwards

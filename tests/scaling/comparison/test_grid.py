@@ -33,7 +33,10 @@ def test_methods_are_schemes_by_variants_by_ranks():
 
 
 def test_a_named_method_is_the_config_but_for_what_it_says():
-    named = {"B alone": {"train_a": False, "rank": 16}, "some layers": {"target_modules": ["query", "key"]}}
+    named = {
+        "B alone": {"train_a": False, "rank": 16},
+        "some layers": {"target_modules": ["query", "key"]},
+    }
     found = methods(CONFIG, Grid(()), named)
     assert found["B alone"].config == replace(CONFIG, train_a=False, rank=16)
     assert found["some layers"].config.target_modules == ("query", "key")
@@ -51,15 +54,47 @@ def test_a_configuration_of_peft_is_a_method(tmp_path):
 
 
 WRONG = {
-    "an unknown scheme": ({"schemes": ("evaa",)}, {}, "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'"),
+    "an unknown scheme": (
+        {"schemes": ("evaa",)},
+        {},
+        "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'",
+    ),
     "no method": ({"schemes": ()}, {}, "the grid is empty: name schemes or methods"),
-    "an unknown reference": ({"reference": "olora"}, {}, "the reference 'olora' is not in the grid, which has init_a"),
-    "a label twice": ({"schemes": ("eva",)}, {"eva": {"rank": 4}}, "two methods of the grid are called 'eva'"),
-    "no such setting": ({}, {"mine": {"rnak": 4}}, "method 'mine': there is no setting 'rnak'; did you mean 'rank'"),
-    "what the grid has": ({}, {"mine": {"lr": 0.1}}, "method 'mine': lr belongs to the grid, not to a method"),
-    "an impossible value": ({}, {"mine": {"rank": 0}}, "method 'mine': rank must be a positive integer, got 0"),
-    "a negative rate": ({"rates": (-1.0,)}, {}, "method 'init_a': lr must be positive and finite, got -1.0"),
-    "no file of peft": ({"schemes": ("peft:none.json",)}, {}, "method 'none': peft: none.json cannot be read"),
+    "an unknown reference": (
+        {"reference": "olora"},
+        {},
+        "the reference 'olora' is not in the grid, which has init_a",
+    ),
+    "a label twice": (
+        {"schemes": ("eva",)},
+        {"eva": {"rank": 4}},
+        "two methods of the grid are called 'eva'",
+    ),
+    "no such setting": (
+        {},
+        {"mine": {"rnak": 4}},
+        "method 'mine': there is no setting 'rnak'; did you mean 'rank'",
+    ),
+    "what the grid has": (
+        {},
+        {"mine": {"lr": 0.1}},
+        "method 'mine': lr belongs to the grid, not to a method",
+    ),
+    "an impossible value": (
+        {},
+        {"mine": {"rank": 0}},
+        "method 'mine': rank must be a positive integer, got 0",
+    ),
+    "a negative rate": (
+        {"rates": (-1.0,)},
+        {},
+        "method 'init_a': lr must be positive and finite, got -1.0",
+    ),
+    "no file of peft": (
+        {"schemes": ("peft:none.json",)},
+        {},
+        "method 'none': peft: none.json cannot be read",
+    ),
     "a launch too late": ({"variants": ("dash",)}, {}, "which must be less than steps = 20"),
 }
 
@@ -98,13 +133,22 @@ def test_five_rates_half_a_decade_apart_centred_by_theory(tmp_path):
         assert rates == pytest.approx(2e-3 * factor * 10.0 ** np.arange(-1, 1.5, 0.5), rel=0.05)
     assert found["init_a, rank 8"].rates[2] == 1e-3, "by the square root of the width"
     assert found["init_b, rank 8"].rates[2] == 5e-4, "by the width"
-    assert found["pissa, rank 32"].rates == found["init_a, rank 32"].rates, "where theory has no power of the rank"
-    assert methods(replace(CONFIG, model=None, lr=2e-3), Grid(("init_b",)), {})["init_b"].rates[2] == 2e-3
+    assert found["pissa, rank 32"].rates == found["init_a, rank 32"].rates, (
+        "where theory has no power of the rank"
+    )
+    assert (
+        methods(replace(CONFIG, model=None, lr=2e-3), Grid(("init_b",)), {})["init_b"].rates[2]
+        == 2e-3
+    )
 
 
 def test_settings_survive_json():
     config = replace(
-        CONFIG, target_modules=("query",), rank_pattern={"key": 2}, scheme="eva", scheme_options={"rho": 2.0}
+        CONFIG,
+        target_modules=("query",),
+        rank_pattern={"key": 2},
+        scheme="eva",
+        scheme_options={"rho": 2.0},
     )
     assert Config(**unlisted(json.loads(json.dumps(settings_of(config))))) == config
 
@@ -129,8 +173,16 @@ def test_a_file_says_what_flags_say(tmp_path):
     (tmp_path / "sweep.yaml").write_text(FILE)
     arguments, named = read(tmp_path / "sweep.yaml", DEFAULTS)
     assert named == {"B alone": {"train_a": False}, "LoRA": {}}
-    config = flags.read(Config, "", None, [part for part in arguments if part not in ("--seeds", "3", "4")][:-3])
-    expected = {"steps": 20, "dropout": 0.1, "weight_decay": 0.5, "gradient_checkpointing": True, "train_a": False}
+    config = flags.read(
+        Config, "", None, [part for part in arguments if part not in ("--seeds", "3", "4")][:-3]
+    )
+    expected = {
+        "steps": 20,
+        "dropout": 0.1,
+        "weight_decay": 0.5,
+        "gradient_checkpointing": True,
+        "train_a": False,
+    }
     assert config == Config(**expected, scheme_options={"rho": 2.0})
     assert arguments[-6:] == ["--seeds", "3", "4", "--rates", "0.001", "2"]
 
@@ -154,7 +206,8 @@ def test_a_wrong_file_is_one_sentence(tmp_path, text):
 
 
 class Fake:
-    """Runs whose validation loss is a parabola in log10 of the rate, with its minimum where `best` says for a rank."""
+    """Runs whose validation loss is a parabola in log10 of the rate, with its minimum where `best`
+    says for a rank."""
 
     def __init__(self, best: dict[int, float], diverge_above: float = np.inf) -> None:
         self.best, self.diverge_above, self.cells = best, diverge_above, []
@@ -167,21 +220,32 @@ class Fake:
         if config.lr > self.diverge_above:
             return {"diverged": "the loss is nan"}
         loss = 1 + (np.log10(config.lr) - np.log10(self.best[config.rank])) ** 2
-        return {"validation": [[1, loss + 1], [2, loss]], "scores": [0.0, 1.0], "test_data": f"of {config.seed}"}
+        return {
+            "validation": [[1, loss + 1], [2, loss]],
+            "scores": [0.0, 1.0],
+            "test_data": f"of {config.seed}",
+        }
 
 
 RATES = (1e-3, 3.2e-3, 1e-2)
 
 
 def two(rates: tuple[float, ...] = RATES) -> dict[str, Method]:
-    return {f"rank {rank}": Method(f"rank {rank}", replace(CONFIG, rank=rank), rates) for rank in (4, 8)}
+    return {
+        f"rank {rank}": Method(f"rank {rank}", replace(CONFIG, rank=rank), rates) for rank in (4, 8)
+    }
 
 
 def test_every_cell_is_run_once_and_none_is_added_when_the_best_lies_inside():
     fake = Fake({4: 3e-3, 8: 3e-3})
     found = swept(two(), Grid(seeds=(5, 6)), fake)
-    assert sorted(fake.cells) == sorted((rank, rate, seed) for rank in (4, 8) for rate in RATES for seed in (5, 6))
-    assert {label: sorted(rates) for label, rates in found.items()} == {"rank 4": [*RATES], "rank 8": [*RATES]}
+    assert sorted(fake.cells) == sorted(
+        (rank, rate, seed) for rank in (4, 8) for rate in RATES for seed in (5, 6)
+    )
+    assert {label: sorted(rates) for label, rates in found.items()} == {
+        "rank 4": [*RATES],
+        "rank 8": [*RATES],
+    }
 
 
 def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
@@ -190,7 +254,10 @@ def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
     assert sorted(found["rank 4"]) == [*RATES, 3.2e-2, 1e-1]
     assert sorted(found["rank 8"]) == [3.2e-5, 1e-4, 3.2e-4, *RATES]
     assert len(fake.cells) == len(set(fake.cells)) == (5 + 6) * 2
-    assert sorted(swept(two(), Grid(widen=1), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [*RATES, 3.2e-2]
+    assert sorted(swept(two(), Grid(widen=1), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [
+        *RATES,
+        3.2e-2,
+    ]
     assert sorted(swept(two(), Grid(widen=0), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [*RATES]
 
 

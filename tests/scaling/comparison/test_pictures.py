@@ -64,9 +64,16 @@ def test_every_run_is_a_dot_and_one_that_diverged_a_cross(drawn):
     for panel in drawn(pictures.draw_rates, rows, outcomes).axes:
         dots = [point for line in panel.lines if line.get_marker() == "." for point in points(line)]
         assert len(dots) == sum(
-            run != DIVERGED for m in outcomes.values() for runs in m.values() for run in runs.values()
+            run != DIVERGED
+            for m in outcomes.values()
+            for runs in m.values()
+            for run in runs.values()
         )
-        crosses = [line for line in panel.lines if line.get_marker() == "x" and line.get_transform() != panel.transData]
+        crosses = [
+            line
+            for line in panel.lines
+            if line.get_marker() == "x" and line.get_transform() != panel.transData
+        ]
         assert [points(cross)[0][0] for cross in crosses] == [1e-2]
         assert crosses[0].get_color() == pictures._look(1)["color"], "of eva"
 
@@ -74,7 +81,9 @@ def test_every_run_is_a_dot_and_one_that_diverged_a_cross(drawn):
 @pytest.mark.parametrize(("largest", "scale"), [(9.0, "linear"), (90.0, "log")])
 def test_losses_far_apart_are_on_a_logarithmic_axis(drawn, largest, scale):
     outcomes, rows = made()
-    for rate, runs in ((rate, runs) for method in outcomes.values() for rate, runs in method.items()):
+    for rate, runs in (
+        (rate, runs) for method in outcomes.values() for rate, runs in method.items()
+    ):
         for run in runs.values():
             run["validation"] = [[60, largest if rate == 1e-4 else 1.0]]
     losses, scores = drawn(pictures.draw_rates, rows, outcomes).axes

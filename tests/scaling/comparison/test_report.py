@@ -1,4 +1,5 @@
-"""The report of a sweep, and its export: nothing is left out, nothing is invented, every file is whole."""
+"""The report of a sweep, and its export: nothing is left out, nothing is invented, every file is
+whole."""
 
 import json
 import math
@@ -14,7 +15,13 @@ from scaling.comparison.summary import Row, runs_of, summarise
 from tests.support.sweeps import sweep
 
 MARGIN = 0.02
-SETTINGS: dict[str, Any] = {"margin": MARGIN, "task": "text_classification", "batch": 32, "steps": 60, "model": None}
+SETTINGS: dict[str, Any] = {
+    "margin": MARGIN,
+    "task": "text_classification",
+    "batch": 32,
+    "steps": 60,
+    "model": None,
+}
 DIVERGED = {"diverged": "training stopped: the loss of step 12 is nan"}
 
 
@@ -42,13 +49,20 @@ def test_the_numbers_hold_every_run():
     outcomes, rows = made()
     found = json.loads(json.dumps(report.numbers(rows, outcomes, SETTINGS), allow_nan=False))
     assert found["settings"] == SETTINGS
-    cells = {(m, rate, seed): runs[seed] for m in outcomes for rate, runs in outcomes[m].items() for seed in runs}
+    cells = {
+        (m, rate, seed): runs[seed]
+        for m in outcomes
+        for rate, runs in outcomes[m].items()
+        for seed in runs
+    }
     assert {(r["method"], r["rate"], r["seed"]) for r in found["runs"]} == set(cells)
     for r in found["runs"]:
         run = cells[r["method"], r["rate"], r["seed"]]
         assert r["diverged"] == run.get("diverged")
         assert r["metrics"] == run.get("metrics")
-        assert r["lowest_validation_loss"] == (min(x for _, x in run["validation"]) if "validation" in run else None)
+        assert r["lowest_validation_loss"] == (
+            min(x for _, x in run["validation"]) if "validation" in run else None
+        )
     for row, record in zip(rows, found["methods"], strict=True):
         assert record["method"] == row.method
         assert record["verdict"] == row.verdict
@@ -77,8 +91,9 @@ def test_a_label_cannot_break_the_table():
 
 def test_the_notes_say_what_diverged_and_where():
     outcomes, rows = made()
-    assert "eva: 3 of 11 runs diverged (3 at 0.01; training stopped: the loss of step 12 is nan)." in said(
-        outcomes, rows
+    assert (
+        "eva: 3 of 11 runs diverged (3 at 0.01; training stopped: the loss of step 12 is nan)."
+        in said(outcomes, rows)
     )
     assert "void" not in said(outcomes, rows)
     assert "One seed" not in said(outcomes, rows)
@@ -102,7 +117,9 @@ def test_one_rate_and_one_seed_are_warned_of(tmp_path):
     assert "One seed alone" in said(outcomes, rows)
     pictures.draw_rates(tmp_path / report.RATES, rows, outcomes)
     first = report.numbers(rows, outcomes, SETTINGS)["methods"][0]
-    assert first["score"]["low"] is first["score"]["high"] is None, "of one seed there is no interval"
+    assert first["score"]["low"] is first["score"]["high"] is None, (
+        "of one seed there is no interval"
+    )
     assert report.records(rows)[0]["accuracy"] == f"{first['score']['value']:.3g}"
 
 
@@ -135,7 +152,14 @@ def test_an_interval_is_shown_to_two_digits_of_its_width(found, sign, text):
 
 # What PEFT's processing.py reads of a file, and its app of the last of the metrics.
 READ = {
-    "run_info": ("experiment_name", "train_config", "peft_config", "total_time", "peft_branch", "created_at"),
+    "run_info": (
+        "experiment_name",
+        "train_config",
+        "peft_config",
+        "total_time",
+        "peft_branch",
+        "created_at",
+    ),
     "train_info": (
         "accelerator_memory_reserved_avg",
         "accelerator_memory_max",
@@ -175,14 +199,28 @@ def test_an_export_has_every_key_that_is_read(tmp_path):
 
 def test_an_export_holds_the_numbers_of_its_run(tmp_path):
     outcomes, rows = made()
-    settings = {**SETTINGS, "methods": {"eva": {"scheme": "eva", "rank": 4, "alpha": 12.0, "variant": "plain"}}}
-    files = {file.stem: json.loads(file.read_text()) for file in export(tmp_path, rows, outcomes, settings)}
+    settings = {
+        **SETTINGS,
+        "methods": {"eva": {"scheme": "eva", "rank": 4, "alpha": 12.0, "variant": "plain"}},
+    }
+    files = {
+        file.stem: json.loads(file.read_text())
+        for file in export(tmp_path, rows, outcomes, settings)
+    }
     for seed, run in runs_of(outcomes, rows[1]).items():
         found = files[f"eva--lr_0.001-seed_{seed}"]
         config = found["run_info"]["train_config"]
-        assert (config["seed"], config["optimizer_kwargs"]["lr"], config["batch_size"]) == (seed, 1e-3, 32)
+        assert (config["seed"], config["optimizer_kwargs"]["lr"], config["batch_size"]) == (
+            seed,
+            1e-3,
+            32,
+        )
         adapter = found["run_info"]["peft_config"]
-        assert (adapter["r"], adapter["lora_alpha"], adapter["init_lora_weights"]) == (4, 12.0, "eva")
+        assert (adapter["r"], adapter["lora_alpha"], adapter["init_lora_weights"]) == (
+            4,
+            12.0,
+            "eva",
+        )
         *validations, last = found["train_info"]["metrics"]
         assert [[row["step"], row["valid loss"]] for row in validations] == run["validation"]
         assert [row["train samples"] for row in validations] == [32 * 20, 32 * 40, 32 * 60]
@@ -212,12 +250,26 @@ def test_what_an_outcome_knows_more_is_exported(tmp_path):
     found = json.loads((export(tmp_path, rows, outcomes, SETTINGS)[0]).read_text())
     info = found["train_info"]
     assert found["run_info"]["total_time"] == 99
-    assert (info["file_size"], info["num_total_params"], info["accelerator_memory_max"]) == (98304, 10**6, 2**30)
+    assert (info["file_size"], info["num_total_params"], info["accelerator_memory_max"]) == (
+        98304,
+        10**6,
+        2**30,
+    )
     assert info["metrics"][-1]["train total tokens"] == 12345
 
 
 def test_labels_become_safe_and_different_names():
-    labels = ["eva", "lora, rank 16", "lora  rank 16", "EVA", "../../etc", "a/b", "", "é", "x" * 300]
+    labels = [
+        "eva",
+        "lora, rank 16",
+        "lora  rank 16",
+        "EVA",
+        "../../etc",
+        "a/b",
+        "",
+        "é",
+        "x" * 300,
+    ]
     names = file_names(labels)
     assert list(names) == labels
     assert len({name.casefold() for name in names.values()}) == len(labels)

@@ -1,4 +1,5 @@
-"""What a sweep says: intervals that cover as often as they say, and the rules by which methods are compared."""
+"""What a sweep says: intervals that cover as often as they say, and the rules by which methods are
+compared."""
 
 import math
 from typing import Any
@@ -23,7 +24,8 @@ from scaling.comparison.summary import (
 from tests.support.sweeps import sweep
 
 TIMES = 1000
-# Of TIMES draws the frequency of a hit has this standard error; 4 of them are passed once in 30000 seeds.
+# Of TIMES draws the frequency of a hit has this standard error; 4 of them are passed once in 30000
+# seeds.
 FLOOR = LEVEL - 4 * (LEVEL * (1 - LEVEL) / TIMES) ** 0.5
 EXAMPLES, TRUTH = 40, 0.1
 
@@ -37,8 +39,8 @@ def losses(rng, seeds: int, same_test: bool, spread: float):
 
 
 def answers(rng, seeds: int, same_test: bool, spread: float):
-    """Right or wrong; the first method alone is right on 0.15 of the examples, the second on 0.05, in every run, and a
-    run may be a better or a worse one for the first."""
+    """Right or wrong; the first method alone is right on 0.15 of the examples, the second on 0.05,
+    in every run, and a run may be a better or a worse one for the first."""
     case = rng.uniform(size=(1 if same_test else seeds, EXAMPLES))
     both = rng.uniform(size=(seeds, EXAMPLES)) < 0.6
     luck = spread * rng.choice([-1, 1], size=(seeds, 1))
@@ -54,14 +56,16 @@ def coverage(interval, draw, seeds: int, same_test: bool, spread: float) -> floa
 
 @pytest.fixture
 def _fewer(monkeypatch):
-    monkeypatch.setattr(statistics, "DRAWS", 200)  # ends that move by 8 % cost less than 0.5 % of coverage
+    # ends that move by 8 % cost less than 0.5 % of coverage
+    monkeypatch.setattr(statistics, "DRAWS", 200)
 
 
 CASES = [
     (losses, 3, True, 0.2),
     (losses, 3, False, 0.2),
     (losses, 5, True, 0.0),
-    (losses, 10, True, 0.5),  # as much doubt from seeds as from examples: the wider of the two covers 89 %
+    # as much doubt from seeds as from examples: the wider of the two covers 89 %
+    (losses, 10, True, 0.5),
     (losses, 3, False, 0.0),
     (losses, 1, True, 0.0),
     (answers, 3, True, 0.0),
@@ -107,7 +111,8 @@ def test_a_faulty_interval_is_seen_to_cover_too_little(faulty, draw, seeds, same
 
 
 def test_few_examples_that_differ_leave_a_doubt():
-    # Of 12 examples none differs: by the rule of three up to 3 / 12 may. A plain bootstrap is sure of zero.
+    # Of 12 examples none differs: by the rule of three up to 3 / 12 may. A plain bootstrap is sure
+    # of zero.
     right = [[1.0] * 12]
     found = paired(right, right, True, np.random.default_rng(0))
     assert found.value == 0
@@ -133,7 +138,10 @@ def test_a_shift_of_one_method_shifts_the_interval(rows, same_test, shift, seed)
 @given(scores, st.booleans(), st.integers(0, 2**32))
 def test_to_swap_the_methods_turns_the_interval_round(rows, same_test, seed):
     zeros = [[0.0] * len(row) for row in rows]
-    one, other = (paired(*pair, same_test, np.random.default_rng(seed)) for pair in ((rows, zeros), (zeros, rows)))
+    one, other = (
+        paired(*pair, same_test, np.random.default_rng(seed))
+        for pair in ((rows, zeros), (zeros, rows))
+    )
     # Quantiles of the same draws, turned; sums of 12 numbers below 5 are rounded at 1e-14.
     np.testing.assert_allclose([one.low, one.high], [-other.high, -other.low], atol=1e-12)
 
@@ -165,7 +173,8 @@ def test_a_verdict_is_read_off_the_interval(low, high, margin, wanted):
 
 def test_a_ratio_is_paired_by_seed():
     found = ratio([10, 200, 3000], [20, 400, 6000])
-    # Equal quotients leave no doubt but the rounding of three logarithms below 1, times Student's 4.3.
+    # Equal quotients leave no doubt but the rounding of three logarithms below 1, times Student's
+    # 4.3.
     np.testing.assert_allclose([found.value, found.low, found.high], 0.5, rtol=1e-14)
     assert ratio([10], [20]) == Measured(0.5, 0, math.inf)
 
@@ -177,7 +186,10 @@ def test_a_ratio_is_paired_by_seed():
         (lambda rng: paired([], [], True, rng), "same seeds"),
         (lambda rng: paired([[1, 2]], [[1, 2, 3]], True, rng), "same test examples"),
         (lambda rng: paired([[1]], [[2]], True, rng), "two at least"),
-        (lambda rng: paired([[1, 2], [1, 2, 3]], [[1, 2], [1, 2, 3]], True, rng), "all seeds share"),
+        (
+            lambda rng: paired([[1, 2], [1, 2, 3]], [[1, 2], [1, 2, 3]], True, rng),
+            "all seeds share",
+        ),
         (lambda rng: paired([[1, math.nan]], [[1, 2]], True, rng), "finite"),
         (lambda rng: verdict(Measured(0, 0, 0), -1), "margin"),
         (lambda rng: verdict(Measured(0, 0, 0), math.nan), "margin"),
@@ -185,7 +197,10 @@ def test_a_ratio_is_paired_by_seed():
         (lambda rng: ratio([1, 0], [1, 1]), "a ratio needs positive"),
         (lambda rng: ratio([1, 1], [1, 0]), "a ratio needs positive"),
         (lambda rng: summarise(sweep({"a": 0.5}), "b", 0.1, rng), "the reference must be one of"),
-        (lambda rng: summarise({"a": {0.1: {0: {}}, 0.2: {1: {}}}}, "a", 0.1, rng), "each of its rates"),
+        (
+            lambda rng: summarise({"a": {0.1: {0: {}}, 0.2: {1: {}}}}, "a", 0.1, rng),
+            "each of its rates",
+        ),
     ],
 )
 def test_wrong_input_is_told_of(call, says):
@@ -201,7 +216,11 @@ DIVERGED = {"diverged": "the loss of step 3 is nan"}
 
 
 def test_the_rate_of_the_lowest_loss_is_chosen():
-    rates = {0.1: {0: run(1), 1: run(3)}, 0.01: {0: run(2), 1: run(1), 2: run(9)}, 0.001: {0: run(0.1), 1: run(3.9)}}
+    rates = {
+        0.1: {0: run(1), 1: run(3)},
+        0.01: {0: run(2), 1: run(1), 2: run(9)},
+        0.001: {0: run(0.1), 1: run(3.9)},
+    }
     assert chosen(rates, [0, 1]) == 0.01
     assert chosen(rates, [0]) == 0.001
     assert chosen({0.1: {0: run(1)}, 0.01: {0: run(1)}}, [0]) == 0.01, "the lower at a tie"
@@ -240,13 +259,17 @@ def test_the_width_of_good_rates_is_that_of_the_tent():
     for margin in (0.0, 0.25, 1.0, 2.0):
         # The score falls by one for each decade to both sides. Logarithms are rounded at eps.
         assert math.isclose(width_of_good_rates(tent, margin), min(2 * margin, 2), abs_tol=1e-14)
-    assert width_of_good_rates({0.01: -math.inf, 0.1: 1.0, 1.0: 1.0}, 0.1) == 1, "none towards a run that diverged"
+    assert width_of_good_rates({0.01: -math.inf, 0.1: 1.0, 1.0: 1.0}, 0.1) == 1, (
+        "none towards a run that diverged"
+    )
     assert width_of_good_rates({0.1: 1.0}, 0.1) == 0
 
 
 def summary(methods, margin=0.02, **options) -> dict[str, Any]:
     outcomes = sweep(methods, **options)
-    return {row.method: row for row in summarise(outcomes, "init_a", margin, np.random.default_rng(0))}
+    return {
+        row.method: row for row in summarise(outcomes, "init_a", margin, np.random.default_rng(0))
+    }
 
 
 def test_a_summary_finds_what_was_put_in():
@@ -254,10 +277,15 @@ def test_a_summary_finds_what_was_put_in():
     assert list(rows) == ["init_a", "eva", "pissa"], "the reference first"
     assert [row.verdict for row in rows.values()] == [None, "better", "worse"]
     assert {row.rate for row in rows.values()} == {1e-3}
-    assert all(len(row.seeds) == 5 and row.lost == row.diverged == 0 and row.edge is None for row in rows.values())
+    assert all(
+        len(row.seeds) == 5 and row.lost == row.diverged == 0 and row.edge is None
+        for row in rows.values()
+    )
     for method, accuracy in (("eva", 0.95), ("init_a", 0.7)):
         # A mean of 5 x 200 answers, of which none deviates by more than 5 standard errors.
-        assert abs(rows[method].score.value - accuracy) < 5 * (accuracy * (1 - accuracy) / 1000) ** 0.5
+        assert (
+            abs(rows[method].score.value - accuracy) < 5 * (accuracy * (1 - accuracy) / 1000) ** 0.5
+        )
     assert rows["init_a"].difference is rows["init_a"].convergence is None
     assert rows["eva"].seconds == 90
     assert rows["eva"].trained_parameters == 24576
@@ -301,7 +329,9 @@ def test_convergence_compares_steps_to_the_end_of_the_reference():
         curve = [[t, 10.0 * 0.95**t] for t in range(1, 61)]
         outcomes["init_a"][1e-3][seed]["losses"] = curve
         outcomes["eva"][1e-3][seed]["losses"] = [[t, 10.0 * 0.95 ** (2 * t)] for t in range(1, 61)]
-        outcomes["slow"][1e-3][seed]["losses"] = curve if seed else [[t, 10.0] for t in range(1, 61)]
+        outcomes["slow"][1e-3][seed]["losses"] = (
+            curve if seed else [[t, 10.0] for t in range(1, 61)]
+        )
     rows: list[Any] = summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))
     eva, slow = (row.convergence for row in rows[1:])
     # Twice the rate takes half the steps; whole steps and the window of 6 move it by a few of 60.

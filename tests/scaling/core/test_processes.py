@@ -1,4 +1,5 @@
-"""`loralab finetune` on two processes gives the adapter of one, whether the base is whole or sharded."""
+"""`loralab finetune` on two processes gives the adapter of one, whether the base is whole or
+sharded."""
 
 import os
 import signal
@@ -26,7 +27,8 @@ CASES = {scheme: ("--scheme", scheme) for scheme in lora.SCHEMES} | {
     "scaled": ("--optimizer", "scaled_adamw"),
     "validated": ("--validate-every", "2", "--patience", "1"),
 }
-OF_A_WHOLE_BASE = ("init_a", "pissa", "eva, ranks", "lora_ga", "overparam", "dash", "validated")  # one of each kind
+# one of each kind
+OF_A_WHOLE_BASE = ("init_a", "pissa", "eva, ranks", "lora_ga", "overparam", "dash", "validated")
 STEPS = 4
 
 
@@ -43,7 +45,10 @@ def in_two(model: Path, folder: Path, cases: dict[str, tuple[str, ...]]) -> None
     """Run all the cases in one pair of processes, each in a folder of its own."""
     for case in cases:
         (folder / case).mkdir()
-    given = {case: arguments(model, folder / case, *MICRO, *more, steps=STEPS) for case, more in cases.items()}
+    given = {
+        case: arguments(model, folder / case, *MICRO, *more, steps=STEPS)
+        for case, more in cases.items()
+    }
 
     def act(rank: int) -> list[int]:
         return [call(each) for each in given.values()]
@@ -62,7 +67,9 @@ def alone(model, tmp_path_factory) -> dict[str, dict]:
     return found
 
 
-@pytest.mark.parametrize(("cases", "more"), [(OF_A_WHOLE_BASE, ()), (CASES, ("--sharded",))], ids=["whole", "sharded"])
+@pytest.mark.parametrize(
+    ("cases", "more"), [(OF_A_WHOLE_BASE, ()), (CASES, ("--sharded",))], ids=["whole", "sharded"]
+)
 def test_two_processes_give_the_adapter_of_one(model, tmp_path, alone, cases, more):
     in_two(model, tmp_path, {case: (*CASES[case], *more) for case in cases})
     for case in cases:
@@ -70,10 +77,14 @@ def test_two_processes_give_the_adapter_of_one(model, tmp_path, alone, cases, mo
         assert found.keys() == expected.keys(), case
         for key, value in expected.items():
             assert found[key].shape == value.shape, (case, key)
-            # The sums over tokens and over gradients are split otherwise: roundings of eps = 1.2e-7, which Adam's
-            # division by the root of the second moment can raise to the size of a step where a gradient is nearly
-            # zero. The worst of all cases was 3e-5 of the largest entry; two processes that train apart differ by 4.
-            assert (found[key] - value).abs().max() <= 1e-4 * value.abs().max().clamp_min(1e-3), (case, key)
+            # The sums over tokens and over gradients are split otherwise: roundings of eps =
+            # 1.2e-7, which Adam's division by the root of the second moment can raise to the size
+            # of a step where a gradient is nearly zero. The worst of all cases was 3e-5 of the
+            # largest entry; two processes that train apart differ by 4.
+            assert (found[key] - value).abs().max() <= 1e-4 * value.abs().max().clamp_min(1e-3), (
+                case,
+                key,
+            )
             assert value.numel(), (case, key)
 
 
@@ -109,7 +120,9 @@ def test_killed_processes_resume_to_the_same_bits(tmp_path, more):
     assert together(2, tmp_path, killed) == [-signal.SIGKILL] * 2
     assert together(2, tmp_path, lambda rank: call([*cut, "--resume"])) == [0, 0]
     expected, found = adapter(tmp_path / "whole"), adapter(tmp_path / "cut")
-    assert {k: v.numpy().tobytes() for k, v in found.items()} == {k: v.numpy().tobytes() for k, v in expected.items()}
+    assert {k: v.numpy().tobytes() for k, v in found.items()} == {
+        k: v.numpy().tobytes() for k, v in expected.items()
+    }
 
 
 def test_wrong_input_is_said_once(model, tmp_path, capfd):

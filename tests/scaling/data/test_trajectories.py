@@ -1,4 +1,5 @@
-"""What a Decision Transformer is fed: environments with other physics, windows of episodes, and its own rollouts."""
+"""What a Decision Transformer is fed: environments with other physics, windows of episodes, and its
+own rollouts."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ EPS = torch.finfo(torch.float32).eps
 @pytest.mark.parametrize("change", [{}, {"gravity": 1.5}, {"mass": 2.0, "length": 0.5}])
 def test_the_physics_are_those_of_the_equation(change):
     env = environments.make("Pendulum-v1", change)
-    g, m, l = (change.get(name, 1.0) * own for name, own in (("gravity", 10.0), ("mass", 1.0), ("length", 1.0)))
+    g, m, l = (
+        change.get(name, 1.0) * own
+        for name, own in (("gravity", 10.0), ("mass", 1.0), ("length", 1.0))
+    )
     (_, sine, speed), _ = env.reset(seed=3)
     torque = np.array([0.7], np.float32)
     expected = speed + 0.05 * (3 * g / (2 * l) * sine + 3 / (m * l**2) * 0.7)  # 0.05 s a step
@@ -38,7 +42,10 @@ def test_the_scripts_play_well_before_and_after_the_change(name):
         env = environments.make(name, change)
         policy = environments.scripted(name, env)
         assert policy is not None
-        played = [environments.episode(env, policy, seed)["rewards"].sum() for seed in environments.seeds(10, 3)]
+        played = [
+            environments.episode(env, policy, seed)["rewards"].sum()
+            for seed in environments.seeds(10, 3)
+        ]
         assert np.mean(played) > best
 
 
@@ -46,7 +53,8 @@ def test_windows_hold_every_step_with_what_is_still_to_come():
     rewards = [np.arange(1.0, steps + 1) for steps in (3, 7, 10)]
     made = [{"observations": r[:, None], "actions": r[:, None], "rewards": r} for r in rewards]
     windows = trajectories.windows(made, 4)
-    assert [len(window["actions"]) for window in windows] == [3, *[4] * (len(windows) - 1)]  # short where all is
+    # short where all is
+    assert [len(window["actions"]) for window in windows] == [3, *[4] * (len(windows) - 1)]
     seen = {
         (window["returns_to_go"][0] + sum(range(1, window["start"] + 1)), s)
         for window in windows
@@ -64,18 +72,26 @@ def test_padding_changes_nothing(tmp_path):
     net = DecisionTransformerModel.from_pretrained(model(tmp_path)).eval()
     spaces = environments.spaces(environments.make("CartPole-v1", {}))
     [played] = environments.recorded("CartPole-v1", environments.make("CartPole-v1", {}), [5], 0.0)
-    windows = trajectories.windows([{name: rows[:n] for name, rows in played.items()} for n in (3, 8)], 8)
+    windows = trajectories.windows(
+        [{name: rows[:n] for name, rows in played.items()} for n in (3, 8)], 8
+    )
     short, long = [trajectories.encoded(window, CART, spaces) for window in windows]
-    assert trajectories.padded([short, long])["attention_mask"].tolist() == [[0] * 5 + [1] * 3, [1] * 8]
+    assert trajectories.padded([short, long])["attention_mask"].tolist() == [
+        [0] * 5 + [1] * 3,
+        [1] * 8,
+    ]
     with torch.no_grad():
-        alone = [trajectories.loss(net, trajectories.padded([example])) for example in (short, long)]
+        alone = [
+            trajectories.loss(net, trajectories.padded([example])) for example in (short, long)
+        ]
         together = trajectories.loss(net, trajectories.padded([short, long]))
     # A mean of cross-entropies of order 1 over the 11 steps; 50 roundings on the way to each.
     assert abs(together - (3 * alone[0] + 8 * alone[1]) / 11) <= 50 * EPS
 
 
 class Scripted(torch.nn.Module):
-    """Plays the scripted policy by the last state that it is shown, and keeps the rest of what it is shown."""
+    """Plays the scripted policy by the last state that it is shown, and keeps the rest of what it
+    is shown."""
 
     def __init__(self, name: str, scales: Scales) -> None:
         super().__init__()
@@ -99,16 +115,30 @@ def test_a_rollout_plays_what_the_model_says_and_shows_it_what_has_been(name):
     assert policy is not None
     expected = [environments.episode(made[0], policy, seed) for seed in seeds]
     player = Scripted(name, scales)
-    rows = rollouts(player, scales, environments.spaces(made[0]), made, seeds, target=40.0, length=5, longest=500)
+    rows = rollouts(
+        player,
+        scales,
+        environments.spaces(made[0]),
+        made,
+        seeds,
+        target=40.0,
+        length=5,
+        longest=500,
+    )
     for row, episode in zip(rows, expected, strict=True):
         assert row["length"] == len(episode["rewards"])
         assert not row["terminated"]
-        # Rounding the state to float32 moves a return of order 300 by little: the policy brings it back.
+        # Rounding the state to float32 moves a return of order 300 by little: the policy brings it
+        # back.
         assert row["return"] == pytest.approx(episode["rewards"].sum(), rel=1e-3)
     for step in (0, 3, 50):
         to_go, actions, timesteps = player.shown[step]
-        assert to_go == pytest.approx((40.0 - expected[0]["rewards"][:step].sum()) / scales.return_scale, abs=1e-3)
+        assert to_go == pytest.approx(
+            (40.0 - expected[0]["rewards"][:step].sum()) / scales.return_scale, abs=1e-3
+        )
         assert timesteps.tolist() == list(range(max(0, step - 4), step + 1))
-        before = environments.spaces(made[0]).encoded(expected[0]["actions"][max(0, step - 4) : step])
+        before = environments.spaces(made[0]).encoded(
+            expected[0]["actions"][max(0, step - 4) : step]
+        )
         assert actions[:-1].numpy() == pytest.approx(before, abs=1e-3)
         assert not actions[-1].any()

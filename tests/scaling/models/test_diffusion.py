@@ -1,4 +1,5 @@
-"""Drawing is what the stock pipelines of diffusers do, and training aims at what their schedulers step by."""
+"""Drawing is what the stock pipelines of diffusers do, and training aims at what their schedulers
+step by."""
 
 from typing import Any
 
@@ -19,7 +20,8 @@ def rngs(count: int) -> list[Generator]:
 
 
 def same(drawn: torch.Tensor, stock: torch.Tensor) -> None:
-    """Up to the order of roundings: some hundreds of float32, each of eps times numbers of order 10."""
+    """Up to the order of roundings: some hundreds of float32, each of eps times numbers of order
+    10."""
     assert (drawn - stock).abs().max() <= 1000 * torch.finfo(torch.float32).eps * 10
     assert stock.std() > 0.1
 
@@ -31,7 +33,9 @@ def pixels(stock) -> torch.Tensor:
 def test_unconditional_images_are_those_of_the_stock_pipeline():
     pipe = pipelines.unet()
     pipe.set_progress_bar_config(disable=True)
-    stock = pipe(batch_size=3, generator=rngs(3), num_inference_steps=STEPS, output_type="np").images
+    stock = pipe(
+        batch_size=3, generator=rngs(3), num_inference_steps=STEPS, output_type="np"
+    ).images
     same(diffusion.draw(pipe, {}, rngs(3), STEPS), pixels(stock))
 
 
@@ -41,7 +45,10 @@ def test_images_of_a_class_are_those_of_the_stock_pipeline(guidance):
     pipe.set_progress_bar_config(disable=True)
     ids = [0, 2]
     stock = pipe(ids, guidance, rngs(2), STEPS, output_type="np").images
-    same(diffusion.draw(pipe, {"class_labels": torch.tensor(ids)}, rngs(2), STEPS, guidance), pixels(stock))
+    same(
+        diffusion.draw(pipe, {"class_labels": torch.tensor(ids)}, rngs(2), STEPS, guidance),
+        pixels(stock),
+    )
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
@@ -63,7 +70,8 @@ def test_a_step_by_what_is_wanted_sees_the_image(predicts):
     x, x_t, t, wanted = corrupted(sampler)
     for one in zip(x_t, t, wanted, x, strict=True):
         seen = sampler.step(one[2], int(one[1]), one[0]).pred_original_sample
-        # x_t is divided by sqrt(a_t), 0.0064 at the least: 160 times the roundings of numbers of order 4.
+        # x_t is divided by sqrt(a_t), 0.0064 at the least: 160 times the roundings of numbers of
+        # order 4.
         assert (seen - one[3]).abs().max() <= 160 * 4 * 8 * torch.finfo(torch.float32).eps
 
 
@@ -75,7 +83,9 @@ def test_a_flow_by_what_is_wanted_ends_at_the_image():
     scheduler.set_timesteps(4)  # as drawing does, between steps of training
     x, x_t, t, wanted = corrupted(scheduler)
     assert torch.isin(t, told).all()
-    assert (x_t - (t / 1000).view(-1, 1, 1, 1) * wanted - x).abs().max() <= 4 * 8 * torch.finfo(torch.float32).eps
+    assert (x_t - (t / 1000).view(-1, 1, 1, 1) * wanted - x).abs().max() <= 4 * 8 * torch.finfo(
+        torch.float32
+    ).eps
 
 
 def corrupted(scheduler) -> tuple[torch.Tensor, ...]:
@@ -109,5 +119,7 @@ def test_labels_are_numbered_by_name_then_by_value_then_by_order():
     assert diffusion_networks.numbers(pipe, ["g", "b"]) == {"g": 1, "b": 2}
     assert diffusion_networks.numbers(pipe, [7, 9]) == {7: 7, 9: 9}
     assert diffusion_networks.numbers(pipe, ["cat", "dog"]) == {"cat": 0, "dog": 1}
-    with pytest.raises(ValueError, match="label 1000 would be class 1000, and the network has 1000"):
+    with pytest.raises(
+        ValueError, match="label 1000 would be class 1000, and the network has 1000"
+    ):
         diffusion_networks.numbers(pipe, [1000])

@@ -1,4 +1,5 @@
-"""The findings on real models: each quantity, and the whole family, on outcomes of which all is known."""
+"""The findings on real models: each quantity, and the whole family, on outcomes of which all is
+known."""
 
 from typing import Any
 
@@ -19,13 +20,17 @@ RATES = (1e-4, 1e-3, 1e-2)
 
 def runs(losses: dict[float, list[float]]) -> dict:
     """Outcomes by rate and seed of these lowest validation losses."""
-    return {rate: {s: {"validation": [[1, v]]} for s, v in enumerate(values)} for rate, values in losses.items()}
+    return {
+        rate: {s: {"validation": [[1, v]]} for s, v in enumerate(values)}
+        for rate, values in losses.items()
+    }
 
 
 @pytest.mark.parametrize("best", [-3.4, -3.0, -2.7])
 def test_the_best_rate_is_the_vertex_of_a_parabola(best):
     losses = runs({rate: [0.3 + 0.1 * (np.log10(rate) - best) ** 2] for rate in RATES})
-    assert np.log10(optimum(losses, 0)) == pytest.approx(best, abs=1e-9)  # 2e5 eps of the loss over its curvature
+    # 2e5 eps of the loss over its curvature
+    assert np.log10(optimum(losses, 0)) == pytest.approx(best, abs=1e-9)
 
 
 def test_beside_a_run_that_diverged_and_at_an_edge_it_is_the_best_one_tried():
@@ -51,7 +56,8 @@ def falling(tau: float, steps: int = 40) -> dict:
 
 def test_steps_are_to_the_loss_that_the_other_ends_at():
     slow, fast = ({seed: falling(tau) for seed in (0, 1)} for tau in (20.0, 10.0))
-    # Smoothed exponentials are shifted by the same window: to the same loss the fast one takes half the steps.
+    # Smoothed exponentials are shifted by the same window: to the same loss the fast one takes half
+    # the steps.
     assert 0.45 < steps_ratio(fast, slow).value < 0.65
     assert steps_ratio(slow, slow).value == 1
     never = steps_ratio(slow, fast)
@@ -63,11 +69,16 @@ def test_steps_are_to_the_loss_that_the_other_ends_at():
 def test_widths_are_compared_seed_by_seed():
     def scores(tops):
         return {
-            rate: {s: {"scores": [top if rate in good else 0.0]} for s, (top, good) in enumerate(tops)}
+            rate: {
+                s: {"scores": [top if rate in good else 0.0]} for s, (top, good) in enumerate(tops)
+            }
             for rate in RATES
         }
 
-    narrow, wide = scores([(1.0, (1e-3,)), (0.5, (1e-3,))]), scores([(1.0, (1e-4, 1e-3)), (0.5, (1e-4, 1e-3))])
+    narrow, wide = (
+        scores([(1.0, (1e-3,)), (0.5, (1e-3,))]),
+        scores([(1.0, (1e-4, 1e-3)), (0.5, (1e-4, 1e-3))]),
+    )
     found = width_difference(wide, narrow, (0, 1), 0.1)
     assert found.value == pytest.approx(0.9 + 0.05 - 0.05, abs=0.2)
     assert width_difference(narrow, narrow, (0, 1), 0.1).value == 0
@@ -77,7 +88,8 @@ ACCURACY = {"overparam": 0.75, "A alone": 0.4}
 
 
 class Known:
-    """Cells of made-up outcomes: every method as good as LoRA but OP-LoRA, which is better, and A alone, worse."""
+    """Cells of made-up outcomes: every method as good as LoRA but OP-LoRA, which is better, and A
+    alone, worse."""
 
     def __call__(self, settings, peft=None):
         config = Run(**cells.unlisted(settings))

@@ -17,7 +17,12 @@ from tests.support.sweeps import here, outcome
 ACCURACY = {"LoRA": 0.6, "EVA": 0.8, "B alone": 0.5, "A alone": 0.3}
 BEST = {"LoRA": 1e-3, "EVA": 3e-3}
 DEFAULT = Config()
-TOLD = {"rate": {"init_a": 2e-3, "eva": 1e-3}, "bound": {"init_a": 1e-2, "eva": 3e-4}, "scheme": "eva", "gain": 0.1}
+TOLD = {
+    "rate": {"init_a": 2e-3, "eva": 1e-3},
+    "bound": {"init_a": 1e-2, "eva": 3e-4},
+    "scheme": "eva",
+    "gain": 0.1,
+}
 
 
 def name_of(run: Run) -> str:
@@ -35,7 +40,8 @@ def known(settings, peft=None):
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
-    """`measure` where each look tells what `told` has other than TOLD, and the tasks and seeds looked at."""
+    """`measure` where each look tells what `told` has other than TOLD, and the tasks and seeds
+    looked at."""
 
     def act(config: Config = DEFAULT, **told: Any) -> Any:
         monkeypatch.setattr(cells, "fine_tuned", known)
@@ -46,15 +52,21 @@ def measured(monkeypatch, tmp_path):
             return TOLD | told
 
         monkeypatch.setattr(predictions, "foretold", foretold)
-        return measure(config, Memo(Store(tmp_path / "store.sqlite"), "predictions", "", compute=here)), looks
+        return measure(
+            config, Memo(Store(tmp_path / "store.sqlite"), "predictions", "", compute=here)
+        ), looks
 
     return act
 
 
 def test_every_forecast_is_scored_on_both_models(measured):
     found, looks = measured()
-    assert looks == [(task, seed) for task in ("text_classification", "causal_lm") for seed in range(3)]
-    assert {id: len(values) for id, values in found.measured.items()} == {c.id: len(c.checks) for c in CLAIMS}
+    assert looks == [
+        (task, seed) for task in ("text_classification", "causal_lm") for seed in range(3)
+    ]
+    assert {id: len(values) for id, values in found.measured.items()} == {
+        c.id: len(c.checks) for c in CLAIMS
+    }
     # A parabola through three points of one is exact to 2e5 eps, as in test_findings.
     decades, bounds = [np.log10(2), -np.log10(3)] * 2, [10, 0.1] * 2
     assert [m.value for m in found.measured["S8"]] == pytest.approx(decades, abs=1e-9)

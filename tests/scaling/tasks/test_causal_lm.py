@@ -39,8 +39,20 @@ def tokenizer(model):
 def given(model: Path, folder: Path, *more: str, steps: int = 30) -> list[str]:
     for name, count in (("train", 32), ("test", 4)):
         (folder / f"{name}.jsonl").write_text(rows(count))
-    named = {"task": "causal_lm", "model": model, "train": folder / "train.jsonl", "test": folder / "test.jsonl"}
-    named |= {"out": folder / "run", "store": folder / "s.sqlite", "steps": steps, "batch": 8, "lr": 0.02, "length": 12}
+    named = {
+        "task": "causal_lm",
+        "model": model,
+        "train": folder / "train.jsonl",
+        "test": folder / "test.jsonl",
+    }
+    named |= {
+        "out": folder / "run",
+        "store": folder / "s.sqlite",
+        "steps": steps,
+        "batch": 8,
+        "lr": 0.02,
+        "length": 12,
+    }
     return [*(part for name, value in named.items() for part in (f"--{name}", str(value))), *more]
 
 
@@ -55,7 +67,14 @@ def test_only_the_answer_is_learnt(tokenizer):
     loaded = Loaded(llama(), tokenizer, ())
     record = {"prompt": "what is one", "answer": "#### 1"}
     [example] = causal_lm.examples(Config(), loaded, data, [record])
-    assert tokenizer.decode(example["input_ids"]).split() == ["what", "is", "one", "####", "1", "<end>"]
+    assert tokenizer.decode(example["input_ids"]).split() == [
+        "what",
+        "is",
+        "one",
+        "####",
+        "1",
+        "<end>",
+    ]
     assert example["labels"] == [-100] * 3 + example["input_ids"][3:]
 
 
@@ -80,15 +99,31 @@ def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):
     data = Data([], [], {"columns": ("text",), "numbered": False})
     records = [{"text": "one plus two what is one"}, {"text": "two"}, {"text": "is one two"}]
     found = causal_lm.examples(Config(length=4), Loaded(llama(), tokenizer, ()), data, records)
-    whole = ["one", "plus", "two", "what", "is", "one", "<end>", "two", "<end>", "is", "one", "two", "<end>"]
+    whole = [
+        "one",
+        "plus",
+        "two",
+        "what",
+        "is",
+        "one",
+        "<end>",
+        "two",
+        "<end>",
+        "is",
+        "one",
+        "two",
+        "<end>",
+    ]
     read = [tokenizer.decode(example["input_ids"]).split() for example in found]
     assert [len(block) for block in read] == [4, 4, 4]
-    assert [word for block in read for word in block] == whole[:12]  # the last is alone: it would be told from nothing
+    # the last is alone: it would be told from nothing
+    assert [word for block in read for word in block] == whole[:12]
     assert all(example["labels"] == example["input_ids"] for example in found)
 
 
 TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }} {% if m.role == 'assistant' %}"
+    "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }} "
+    "{% if m.role == 'assistant' %}"
     "{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}"
 )
 
@@ -103,9 +138,14 @@ def test_a_chat_template_sets_every_special_token_once(tmp_path):
     assert [tokenizer.decode(ids) for ids in without] == ["<begin> what is one", "#### 1 <end>"]
     tokenizer.chat_template = TEMPLATE
     chat = prompts.tokens(tokenizer, "what is one", "#### 1")
-    assert [tokenizer.decode(ids) for ids in chat] == ["<begin> [user] what is one [assistant]", "#### 1 <end>"]
+    assert [tokenizer.decode(ids) for ids in chat] == [
+        "<begin> [user] what is one [assistant]",
+        "#### 1 <end>",
+    ]
     # One that opens a turn in another way than it writes it down.
-    tokenizer.chat_template = TEMPLATE.replace("[assistant] {% endif %}", "[assistant] what {% endif %}")
+    tokenizer.chat_template = TEMPLATE.replace(
+        "[assistant] {% endif %}", "[assistant] what {% endif %}"
+    )
     assert tokenizer.decode(prompts.tokens(tokenizer, "one", "#### 1")[1]) == "#### 1 <end>"
 
 
@@ -130,9 +170,11 @@ def test_a_run_learns_to_answer(model, tmp_path):
     result = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert result["metrics"]["exact_match"] == 1.0
     assert result["before"]["exact_match"] == 0.0
-    # The two records are the training data's. The frozen random head keeps the loss above 3; the last steps, whose
-    # learning rate is nearly zero, move it by 0.03 each.
-    assert math.log(result["metrics"]["perplexity"]) == pytest.approx(result["final_loss"], abs=0.06)
+    # The two records are the training data's. The frozen random head keeps the loss above 3; the
+    # last steps, whose learning rate is nearly zero, move it by 0.03 each.
+    assert math.log(result["metrics"]["perplexity"]) == pytest.approx(
+        result["final_loss"], abs=0.06
+    )
 
 
 @pytest.mark.parametrize("scheme", ["eva", "lora_ga"])
@@ -142,17 +184,26 @@ def test_starts_that_read_the_data_learn(model, tmp_path, scheme):
     assert result["metrics"]["perplexity"] < 0.9 * result["before"]["perplexity"]
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's, about transformers
+# of PEFT's, about transformers
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_stock_peft_gives_the_losses_of_the_run(model, tokenizer, tmp_path):
     import peft
     from transformers import AutoModelForCausalLM
 
     assert call(given(model, tmp_path, "--variant", "dora", steps=6)) == 0
-    found = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
+    found = [
+        json.loads(line)
+        for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
     base = AutoModelForCausalLM.from_pretrained(model)
     stock = peft.PeftModel.from_pretrained(base, str(tmp_path / "run" / "adapter")).eval()
-    for row, record in zip(found, map(json.loads, (tmp_path / "test.jsonl").read_text().splitlines()), strict=True):
-        ids, learnt = (torch.tensor([ids]) for ids in prompts.tokens(tokenizer, record["prompt"], record["answer"]))
+    for row, record in zip(
+        found, map(json.loads, (tmp_path / "test.jsonl").read_text().splitlines()), strict=True
+    ):
+        ids, learnt = (
+            torch.tensor([ids])
+            for ids in prompts.tokens(tokenizer, record["prompt"], record["answer"])
+        )
         with torch.no_grad():
             logits = stock(input_ids=torch.cat([ids, learnt], 1)).logits[:, ids.shape[1] - 1 : -1]
         loss = torch.nn.functional.cross_entropy(logits.mT, learnt, reduction="sum")
@@ -173,14 +224,32 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path):
 
 
 WRONG = {
-    "columns": (("--columns", "prompt", "answer", "more"), "columns must be text, or prompt answer, got 3"),
-    "no such column": (("--columns", "question", "answer"), "has no column 'question'; it has 'prompt', 'answer'"),
+    "columns": (
+        ("--columns", "prompt", "answer", "more"),
+        "columns must be text, or prompt answer, got 3",
+    ),
+    "no such column": (
+        ("--columns", "question", "answer"),
+        "has no column 'question'; it has 'prompt', 'answer'",
+    ),
     "too long": (("--length", "4096"), "the model reads 2048 at most; got 4096"),
     "too short": (("--length", "1"), "length must be at least 2"),
-    "no token": (("--columns", "empty", "answer", "--test", "train"), "record 1 has no token in 'empty'"),
-    "nothing written": (("--task-options", "new_tokens", "0"), "new_tokens must be a number of tokens, at least 1"),
-    "no number": (("--task-options", "new_tokens", "many"), "new_tokens must be a number of tokens, at least 1"),
-    "other option": (("--task-options", "beams", "2"), "has no option 'beams'; its options are new_tokens"),
+    "no token": (
+        ("--columns", "empty", "answer", "--test", "train"),
+        "record 1 has no token in 'empty'",
+    ),
+    "nothing written": (
+        ("--task-options", "new_tokens", "0"),
+        "new_tokens must be a number of tokens, at least 1",
+    ),
+    "no number": (
+        ("--task-options", "new_tokens", "many"),
+        "new_tokens must be a number of tokens, at least 1",
+    ),
+    "other option": (
+        ("--task-options", "beams", "2"),
+        "has no option 'beams'; its options are new_tokens",
+    ),
 }
 
 
@@ -198,7 +267,9 @@ def test_wrong_input_is_one_sentence(model, tmp_path, capsys, case):
 def test_the_model_that_is_made_here_reads_and_writes(tmp_path, monkeypatch, capsys):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    text = "\n".join(f"Return the {i}th element of the list, or {i + 1} where there is none." for i in range(400))
+    text = "\n".join(
+        f"Return the {i}th element of the list, or {i + 1} where there is none." for i in range(400)
+    )
     monkeypatch.setattr(gpt, "standard_library", lambda: [text])
     with torch.random.fork_rng(devices=[]):
         gpt.make(tmp_path, steps=4)
@@ -209,14 +280,40 @@ def test_the_model_that_is_made_here_reads_and_writes(tmp_path, monkeypatch, cap
     [text_written] = written(loaded, [tokenizer("Return the")["input_ids"]], 5, 1)
     assert text_written
     ids = torch.tensor([tokenizer(text)["input_ids"][:256]])
-    assert loaded.model(input_ids=ids, labels=ids).loss < 0.95 * math.log(len(tokenizer))  # of a guess among all
+    # of a guess among all
+    assert loaded.model(input_ids=ids, labels=ids).loss < 0.95 * math.log(len(tokenizer))
 
 
 def test_school_arithmetic_is_read_from_a_folder(model, tmp_path, capsys):
     folder = shared("gsm8k")
-    more = ("--columns", "question", "answer", "--limit", "4", "--steps", "2", "--task-options", "new_tokens", "4")
-    named = {"task": "causal_lm", "model": model, "train": folder, "out": tmp_path / "run", "store": tmp_path / "s"}
-    assert call([*(part for name, value in named.items() for part in (f"--{name}", str(value))), *more]) == 0
-    found = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
+    more = (
+        "--columns",
+        "question",
+        "answer",
+        "--limit",
+        "4",
+        "--steps",
+        "2",
+        "--task-options",
+        "new_tokens",
+        "4",
+    )
+    named = {
+        "task": "causal_lm",
+        "model": model,
+        "train": folder,
+        "out": tmp_path / "run",
+        "store": tmp_path / "s",
+    }
+    assert (
+        call(
+            [*(part for name, value in named.items() for part in (f"--{name}", str(value))), *more]
+        )
+        == 0
+    )
+    found = [
+        json.loads(line)
+        for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
     assert [row["answer"] for row in found] == ["18", "3", "70000", "540"]
     assert "exact_match" in capsys.readouterr().out

@@ -1,4 +1,5 @@
-"""The task image_classification: which images are read, which head is kept, and runs from end to end."""
+"""The task image_classification: which images are read, which head is kept, and runs from end to
+end."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +22,8 @@ from tests.support.finetuning import call
 from tests.support.killing import ending, kill_at
 from tests.support.picture_data import SIZE, arguments, result_of, write
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's
+# of PEFT's
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def model(tmp_path_factory) -> Path:
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
     folder = tmp_path_factory.mktemp("model")
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     names = {"id2label": {0: "right", 1: "left"}, "label2id": {"right": 0, "left": 1}}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -60,7 +67,9 @@ def test_a_run_learns_and_tells_the_accuracy_of_each_domain(model, data):
     assert [row["label"] for row in rows] == ["right", "left"] * 6
 
 
-@pytest.mark.parametrize("more", [(), ("--scheme", "eva"), ("--variant", "overparam", "--scheme", "lora_ga")])
+@pytest.mark.parametrize(
+    "more", [(), ("--scheme", "eva"), ("--variant", "overparam", "--scheme", "lora_ga")]
+)
 def test_stock_peft_computes_the_predictions_of_the_run(model, data, more):
     import peft
     from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -71,10 +80,14 @@ def test_stock_peft_computes_the_predictions_of_the_run(model, data, more):
     stock = peft.PeftModel.from_pretrained(base, str(data / "run" / "adapter")).eval()
     images = [decoded(str(data / "test" / f"{i}.png")) for i in range(12)]
     with torch.no_grad():
-        logits = stock(**AutoImageProcessor.from_pretrained(model)(images, return_tensors="pt")).logits
+        logits = stock(
+            **AutoImageProcessor.from_pretrained(model)(images, return_tensors="pt")
+        ).logits
     expected = torch.tensor([row["logits"] for row in rows])
     # 200 roundings of float32 on the way, each of at most eps times values of order |logits|.
-    assert (logits - expected).abs().max() <= 200 * torch.finfo(torch.float32).eps * expected.abs().max().clamp_min(1)
+    assert (logits - expected).abs().max() <= 200 * torch.finfo(
+        torch.float32
+    ).eps * expected.abs().max().clamp_min(1)
 
 
 def test_a_killed_run_resumes_to_the_same_bits(model, data, tmp_path_factory):
@@ -88,7 +101,10 @@ def test_a_killed_run_resumes_to_the_same_bits(model, data, tmp_path_factory):
 
 
 def test_each_domain_has_an_accuracy_of_its_own():
-    rows = [{"label": "a", "prediction": guess, "domain": where} for guess, where in ("ax", "bx", "ay", "ay")]
+    rows = [
+        {"label": "a", "prediction": guess, "domain": where}
+        for guess, where in ("ax", "bx", "ay", "ay")
+    ]
     found = task.metrics(rows, Data([], [], {"domains": True}))
     assert {name: found[name] for name in found if name.startswith("accuracy")} == {
         "accuracy": 0.75,
@@ -104,7 +120,11 @@ def test_an_image_is_a_path_or_bytes_or_a_picture_the_way_up_that_a_camera_noted
     file = tmp_path / "a.png"
     picture.save(file, exif=turned)
     upright = picture.transpose(Image.Transpose.ROTATE_270).tobytes()
-    for image in (str(file), {"bytes": file.read_bytes(), "path": None}, {"bytes": None, "path": str(file)}):
+    for image in (
+        str(file),
+        {"bytes": file.read_bytes(), "path": None},
+        {"bytes": None, "path": str(file)},
+    ):
         assert decoded(image).tobytes() == upright
     assert decoded(picture).tobytes() == picture.tobytes()
 
@@ -114,7 +134,9 @@ def loaded_for(model: Path, data: Path, **renamed: str) -> tuple:
     for old, new in renamed.items():
         text = text.replace(f'"{old}"', f'"{new}"')
     (data / "renamed.jsonl").write_text(text)
-    config = Config(task="image_classification", model=str(model), train=str(data / "renamed.jsonl"))
+    config = Config(
+        task="image_classification", model=str(model), train=str(data / "renamed.jsonl")
+    )
     read = task.data(config)
     return config, read, task.load(config, read)
 
@@ -126,9 +148,13 @@ def test_a_head_is_kept_for_its_own_classes_alone_and_keeps_their_order(model, d
     config, read, kept = loaded_for(model, data)
     assert torch.equal(kept.model.classifier.weight, own)
     inputs = task.examples(config, kept, read, read.train)
-    assert [one["labels"] for one in inputs] == [1 if record["label"] == "left" else 0 for record in read.train]
+    assert [one["labels"] for one in inputs] == [
+        1 if record["label"] == "left" else 0 for record in read.train
+    ]
     _, _, others = loaded_for(model, data, left="cat", right="dog")  # as many, and more
-    (data / "train.jsonl").write_text((data / "train.jsonl").read_text().replace('"left"', '"middle"', 1))
+    (data / "train.jsonl").write_text(
+        (data / "train.jsonl").read_text().replace('"left"', '"middle"', 1)
+    )
     _, _, more = loaded_for(model, data)
     assert others.model.classifier.weight.shape == own.shape
     assert not torch.equal(others.model.classifier.weight, own)
@@ -154,11 +180,23 @@ def test_a_folder_of_folders_of_images_is_read(model, data):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: (d / "train" / "3.png").unlink(), r"record 4: 'image' is not an image.*No such file.*3\.png"),
-        (lambda d: (d / "train" / "3.png").write_text("no image"), r"record 4: 'image' is not an image.*3\.png"),
-        (lambda d: rewrite(d / "train.jsonl", '"label"', '"lable"'), "record 1 has no column 'label'"),
+        (
+            lambda d: (d / "train" / "3.png").unlink(),
+            r"record 4: 'image' is not an image.*No such file.*3\.png",
+        ),
+        (
+            lambda d: (d / "train" / "3.png").write_text("no image"),
+            r"record 4: 'image' is not an image.*3\.png",
+        ),
+        (
+            lambda d: rewrite(d / "train.jsonl", '"label"', '"lable"'),
+            "record 1 has no column 'label'",
+        ),
         (lambda d: rewrite(d / "train.jsonl", '"left"', '"right"'), "only one class, 'right'"),
-        (lambda d: rewrite(d / "test.jsonl", '"left"', '"up"'), "a class that the training data lack: 'up'"),
+        (
+            lambda d: rewrite(d / "test.jsonl", '"left"', '"up"'),
+            "a class that the training data lack: 'up'",
+        ),
     ],
 )
 def test_wrong_input_is_one_sentence(model, data, capsys, damage, message):
@@ -189,7 +227,9 @@ def test_no_digit_is_in_both_parts_in_whatever_domain(monkeypatch, hold_out):
     assert not seen & held
     domains = [{record["domain"] for record in part} for part in (train, test)]
     every = digit_images.DOMAINS.keys() - {"plain"}
-    assert domains == ([every - {"inverted", "thick"}, {"inverted", "thick"}] if hold_out else [every, every])
+    assert domains == (
+        [every - {"inverted", "thick"}, {"inverted", "thick"}] if hold_out else [every, every]
+    )
 
 
 def test_a_digit_is_drawn_alike_each_time_and_in_each_domain_otherwise():

@@ -1,4 +1,5 @@
-"""The task image_generation: runs from end to end, by class and by text, and what stock libraries make of them."""
+"""The task image_generation: runs from end to end, by class and by text, and what stock libraries
+make of them."""
 
 import base64
 import io
@@ -64,7 +65,12 @@ def clip(tmp_path_factory) -> Path:
 
 def drawing(folder: Path, *more: str, steps: int = 12) -> list[str]:
     """Arguments of a run on the embedded digits."""
-    given = {"task": "image_generation", "out": folder / "run", "store": folder / "store.sqlite", "steps": steps}
+    given = {
+        "task": "image_generation",
+        "out": folder / "run",
+        "store": folder / "store.sqlite",
+        "steps": steps,
+    }
     given |= {"batch": 16, "lr": 0.01, "save-every": 4, "limit": 40, "rank": 4}
     return [*(part for name, value in given.items() for part in (f"--{name}", str(value))), *more]
 
@@ -80,14 +86,21 @@ def painting(
             Image.new("RGB", (20, 16), COLOURS[letter]).save(folder / f"{letter}.png")
             rows.append({"image": f"{letter}.png", "text": letter, "label": letter})
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = {"model": model, "train": folder / "train.jsonl", "test": folder / "test.jsonl", "lr": 0.02}
+    given = {
+        "model": model,
+        "train": folder / "train.jsonl",
+        "test": folder / "test.jsonl",
+        "lr": 0.02,
+    }
     words = [part for name, value in given.items() for part in (f"--{name}", str(value))]
     options = ("--columns", *columns, "--task-options", "judge", str(clip), "inference_steps", "5")
     return [*drawing(folder), *words, *options, *more]
 
 
 def result(folder: Path) -> tuple[dict, list[dict]]:
-    rows = [json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
     return json.loads((folder / "run" / "metrics.json").read_text()), rows
 
 
@@ -107,7 +120,8 @@ def test_new_digits_are_learnt_by_class(tmp_path):
     assert [row["seed"] for row in rows] == list(range(40))
     assert {row["label"] for row in rows} == set("56789")
     assert {levels(row).shape for row in rows} == {(8, 8)}
-    # The metrics are those of the rows, by the definition pair by pair; single precision leaves a ten-thousandth.
+    # The metrics are those of the rows, by the definition pair by pair; single precision leaves a
+    # ten-thousandth.
     drawn, real = (np.array([row[name] for row in rows]) for name in ("embedding", "real"))
     assert after["cmmd"] == pytest.approx(theory.mmd(drawn, real), rel=1e-3)
     assert after["cmmd_unbiased"] == pytest.approx(theory.mmd(drawn, real, unbiased=True), rel=1e-3)
@@ -117,15 +131,27 @@ def test_the_floor_is_the_distance_of_two_sets_of_real_images(digits):
     from proxies.instruments.digit_targets import digits as images
 
     embedded = judges.digits()([pillow(x.view(1, 8, 8)) for x in images()[0]], torch.device("cpu"))
-    order = (torch.randperm(len(embedded), generator=Generator().manual_seed(seed)) for seed in range(100))
+    order = (
+        torch.randperm(len(embedded), generator=Generator().manual_seed(seed))
+        for seed in range(100)
+    )
     pairs = [(embedded[i[:40]], embedded[i[40:100]]) for i in order]
-    found = torch.tensor([[d[name] for name in ("cmmd", "cmmd_floor", "mmd", "mmd_floor")] for d in
-                          (judges.distances(*pair) for pair in pairs)])  # fmt: skip
+    found = torch.tensor(
+        [
+            [d[name] for name in ("cmmd", "cmmd_floor", "mmd", "mmd_floor")]
+            for d in (judges.distances(*pair) for pair in pairs)
+        ]
+    )
     for biased, floor in found.T.view(2, 2, -1):
-        assert abs(float((biased - floor).mean())) < 4 * float((biased - floor).std()) / len(pairs) ** 0.5
+        assert (
+            abs(float((biased - floor).mean()))
+            < 4 * float((biased - floor).std()) / len(pairs) ** 0.5
+        )
 
 
-def test_texts_are_learnt_and_the_adapter_is_that_of_stock_libraries(stable_diffusion, clip, tmp_path):
+def test_texts_are_learnt_and_the_adapter_is_that_of_stock_libraries(
+    stable_diffusion, clip, tmp_path
+):
     from peft import PeftModel
 
     assert call(painting(tmp_path, stable_diffusion, clip)) == 0
@@ -136,7 +162,10 @@ def test_texts_are_learnt_and_the_adapter_is_that_of_stock_libraries(stable_diff
         pipe: Any = StableDiffusionPipeline.from_pretrained(stable_diffusion)
         pipe.set_progress_bar_config(disable=True)
         with_adapter(pipe)
-        texts, rngs = [row["text"] for row in rows], [Generator().manual_seed(row["seed"]) for row in rows]
+        texts, rngs = (
+            [row["text"] for row in rows],
+            [Generator().manual_seed(row["seed"]) for row in rows],
+        )
         how = {"num_inference_steps": 5, "guidance_scale": 1.0, "output_type": "np"}
         return pipe(texts, generator=rngs, **how).images * 255
 
@@ -146,18 +175,22 @@ def test_texts_are_learnt_and_the_adapter_is_that_of_stock_libraries(stable_diff
     def by_diffusers(pipe: Any) -> None:
         told = json.loads((adapter / "adapter_config.json").read_text())
         prefix = "base_model.model"
-        tensors, told = load_file(adapter / "adapter_model.safetensors"), {f"{prefix}.{k}": v for k, v in told.items()}
+        tensors, told = (
+            load_file(adapter / "adapter_model.safetensors"),
+            {f"{prefix}.{k}": v for k, v in told.items()},
+        )
         pipe.unet.load_lora_adapter(tensors, prefix=prefix, metadata=told)
 
     drawn = np.stack([levels(row) for row in rows])
-    # Half a level is what whole levels leave; a thousandth of one is far above what roundings of float32 add.
+    # Half a level is what whole levels leave; a thousandth of one is far above what roundings of
+    # float32 add.
     assert abs(images(by_peft) - drawn).max() < 0.501
     assert abs(images(by_diffusers) - drawn).max() < 0.501
     assert abs(images(lambda pipe: None) - drawn).max() > 20
     pipe: Any = StableDiffusionPipeline.from_pretrained(stable_diffusion)
-    squares = torch.stack([pixels(decoded(str(tmp_path / f"{letter}.png")), 3, 16) for letter in "rgb"]).repeat(
-        20, 1, 1, 1
-    )
+    squares = torch.stack(
+        [pixels(decoded(str(tmp_path / f"{letter}.png")), 3, 16) for letter in "rgb"]
+    ).repeat(20, 1, 1, 1)
     batch = {"pixel_values": squares, "input_ids": torch.tensor(tokens(pipe, list("rgb") * 20))}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         losses = []
@@ -185,7 +218,14 @@ def test_a_run_is_drawn_from_its_seed_also_where_it_is_killed(clip, tmp_path, sc
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
-    assert call(painting(whole, tmp_path / "model", clip, "--scheme", scheme, columns=("image", "label"))) == 0
+    assert (
+        call(
+            painting(
+                whole, tmp_path / "model", clip, "--scheme", scheme, columns=("image", "label")
+            )
+        )
+        == 0
+    )
     given = painting(cut, tmp_path / "model", clip, "--scheme", scheme, columns=("image", "label"))
     kill_at(6, given)
     assert call([*given, "--resume"]) == 0
@@ -193,21 +233,38 @@ def test_a_run_is_drawn_from_its_seed_also_where_it_is_killed(clip, tmp_path, sc
 
 
 WRONG = {
-    "one column": (("--columns", "image"), "the pipeline is asked by text: name the columns image and text"),
+    "one column": (
+        ("--columns", "image"),
+        "the pipeline is asked by text: name the columns image and text",
+    ),
     "three columns": (("--columns", "image", "text", "label"), "got 3 of them"),
     "no such column": (("--columns", "image", "caption"), "has no column 'caption'"),
     "no judge": (("--task-options", "judge", "no/such/judge"), "name the folder of a CLIP model"),
-    "unknown option": (("--task-options", "steps", "3"), "has no option 'steps'; its options are judge"),
-    "no step": (("--task-options", "inference_steps", "0"), "inference_steps must be at least 1, got 0"),
-    "too many steps": (("--task-options", "inference_steps", "1001"), "at most the scheduler's 1000, got 1001"),
-    "weak guidance": (("--task-options", "guidance", "0.5"), "guidance must be at least 1 and finite, got 0.5"),
+    "unknown option": (
+        ("--task-options", "steps", "3"),
+        "has no option 'steps'; its options are judge",
+    ),
+    "no step": (
+        ("--task-options", "inference_steps", "0"),
+        "inference_steps must be at least 1, got 0",
+    ),
+    "too many steps": (
+        ("--task-options", "inference_steps", "1001"),
+        "at most the scheduler's 1000, got 1001",
+    ),
+    "weak guidance": (
+        ("--task-options", "guidance", "0.5"),
+        "guidance must be at least 1 and finite, got 0.5",
+    ),
     "no pipeline": (("--model", "no/such/folder"), "cannot load the pipeline no/such/folder"),
     "one test image": (("--limit", "1"), "at least 2 are needed"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_one_sentence_before_anything_is_written(stable_diffusion, clip, tmp_path, capsys, case):
+def test_wrong_input_is_one_sentence_before_anything_is_written(
+    stable_diffusion, clip, tmp_path, capsys, case
+):
     more, expected = WRONG[case]
     assert call(painting(tmp_path, stable_diffusion, clip, *more)) == 2
     error = capsys.readouterr().err.splitlines()[-1]
@@ -224,7 +281,11 @@ def refused(capsys, given: list[str], expected: str) -> None:
 def test_images_that_are_not_there_or_broken_are_named(stable_diffusion, clip, tmp_path, capsys):
     given = painting(tmp_path, stable_diffusion, clip)
     (tmp_path / "g.png").write_bytes(b"not a picture")
-    refused(capsys, given, "record 2: 'image' is not an image that can be read: cannot identify image file")
+    refused(
+        capsys,
+        given,
+        "record 2: 'image' is not an image that can be read: cannot identify image file",
+    )
     (tmp_path / "g.png").unlink()
     refused(capsys, given, f"No such file or directory: '{tmp_path / 'g.png'}'")
 
@@ -233,10 +294,14 @@ def test_a_class_that_the_network_lacks_is_named(clip, tmp_path, capsys):
     pipelines.unet(num_class_embeds=2).save_pretrained(tmp_path / "model")
     given = painting(tmp_path, tmp_path / "model", clip, columns=("image", "label"))
     refused(capsys, given, "label 'r' would be class 2, and the network has 2")
-    refused(capsys, [*given, "--task-options", "guidance", "2"], "guidance must be 1 for a UNet2DModel")
+    refused(
+        capsys, [*given, "--task-options", "guidance", "2"], "guidance must be 1 for a UNet2DModel"
+    )
 
 
-def test_other_pipelines_pickles_and_code_of_a_folder_are_refused(stable_diffusion, clip, tmp_path, capsys):
+def test_other_pipelines_pickles_and_code_of_a_folder_are_refused(
+    stable_diffusion, clip, tmp_path, capsys
+):
     model = tmp_path / "model"
     shutil.copytree(stable_diffusion, model)
     given = painting(tmp_path, model, clip)
@@ -252,6 +317,14 @@ def test_other_pipelines_pickles_and_code_of_a_folder_are_refused(stable_diffusi
     refused(capsys, [*given, "--force"], f"cannot load the pipeline {model}")
     assert not (tmp_path / "ran").exists()
     config = json.loads((stable_diffusion / "scheduler" / "scheduler_config.json").read_text())
-    (model / "scheduler" / "scheduler_config.json").write_text(json.dumps(config | {"prediction_type": "odd"}))
-    (model / "model_index.json").write_text(json.dumps(parts | {"_class_name": "StableDiffusionPipeline"}))
-    refused(capsys, [*given, "--force", "--allow-pickle"], "its scheduler must match flows or predict one of epsilon")
+    (model / "scheduler" / "scheduler_config.json").write_text(
+        json.dumps(config | {"prediction_type": "odd"})
+    )
+    (model / "model_index.json").write_text(
+        json.dumps(parts | {"_class_name": "StableDiffusionPipeline"})
+    )
+    refused(
+        capsys,
+        [*given, "--force", "--allow-pickle"],
+        "its scheduler must match flows or predict one of epsilon",
+    )

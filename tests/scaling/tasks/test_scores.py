@@ -22,11 +22,14 @@ def rows_of(task: str) -> tuple[list[dict], Data]:
         "vision_language": lambda a, b: {"answer": a, "prediction": f" {b.upper()}"},
         "seq2seq_lm": lambda a, b: {"target": f"{a} apple", "written": f"{b} apple", "lead": a},
     }[task]
-    return [made(a, b) | part for (a, b), part in zip(right, loss, strict=True)], Data([], [], facts)
+    return [made(a, b) | part for (a, b), part in zip(right, loss, strict=True)], Data(
+        [], [], facts
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["text_classification", "image_classification", "causal_lm", "vision_language", "seq2seq_lm"]
+    "name",
+    ["text_classification", "image_classification", "causal_lm", "vision_language", "seq2seq_lm"],
 )
 def test_the_mean_score_is_the_first_metric(name):
     task = find(name)
@@ -35,11 +38,15 @@ def test_the_mean_score_is_the_first_metric(name):
     scores = [task.score(row) for row in rows]
     first = next(iter(task.metrics(rows, data).values()))
     assert 0 < first < 1
-    assert sum(scores) / len(scores) == pytest.approx(first, rel=8 * 2**-52)  # a sum of nine numbers
+    # a sum of nine numbers
+    assert sum(scores) / len(scores) == pytest.approx(first, rel=8 * 2**-52)
 
 
 def test_of_numbers_the_score_is_minus_the_squared_error():
-    task, rows = find("text_classification"), [{"label": 1.0, "prediction": 3.0}, {"label": 2, "prediction": 2.0}]
+    task, rows = (
+        find("text_classification"),
+        [{"label": 1.0, "prediction": 3.0}, {"label": 2, "prediction": 2.0}],
+    )
     assert task.score
     assert [task.score(row) for row in rows] == [-4.0, 0.0]
     assert task.metrics(rows, Data([], [], {"classes": None}))["mean_squared_error"] == 2.0

@@ -28,7 +28,8 @@ def steady(tmp_path_factory) -> Path:
 
 
 def given(model: Path, folder: Path, *more: str, steps: int = 12) -> list[str]:
-    """A run that learns to write "the red" of a sentence with a colour, and "the one" of one with a number."""
+    """A run that learns to write "the red" of a sentence with a colour, and "the one" of one with a
+    number."""
     begun = arguments(model, folder, "--task", "seq2seq_lm", "--length", "8", *more, steps=steps)
     for name in ("train", "test"):
         rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
@@ -43,7 +44,9 @@ def first_of(text: str) -> str:
 
 def results(folder: Path) -> tuple[dict, list[dict]]:
     result = json.loads((folder / "run" / "metrics.json").read_text())
-    return result, [json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()]
+    return result, [
+        json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
 
 
 def test_a_run_learns_to_write_what_a_sentence_is_about(steady, tmp_path):
@@ -59,7 +62,13 @@ def test_a_run_learns_to_write_what_a_sentence_is_about(steady, tmp_path):
 
 def test_rouge_is_of_what_was_written():
     rows = [
-        {"target": "set the font size", "written": "set font size", "lead": "set", "loss": 3.0, "tokens": 2},
+        {
+            "target": "set the font size",
+            "written": "set font size",
+            "lead": "set",
+            "loss": 3.0,
+            "tokens": 2,
+        },
         {"target": "to dict", "written": "", "lead": "to dict", "loss": 1.0, "tokens": 2},
     ]
     found = seq2seq_lm.metrics(rows, Data([], [], {}))
@@ -79,7 +88,9 @@ def test_a_batch_writes_what_each_text_alone_would(steady):
     records = [{"text": text, "summary": "the"} for text in texts]
     inputs = seq2seq_lm.examples(config, loaded, data, records)
     with torch.no_grad():
-        together, alone = (seq2seq_lm.predict(config, loaded, data, records, inputs, size) for size in (3, 1))
+        together, alone = (
+            seq2seq_lm.predict(config, loaded, data, records, inputs, size) for size in (3, 1)
+        )
     assert [row["written"] for row in together] == [row["written"] for row in alone]
     assert len({row["written"] for row in alone}) > 1
     # 200 roundings on the way to a sum of two losses.
@@ -91,7 +102,10 @@ def test_source_and_target_are_cut_and_padding_is_not_learnt(steady):
     config = Config(task="seq2seq_lm", model=str(steady), length=4)
     data = Data([], [], {"columns": ("text", "summary"), "words": 1})
     loaded = seq2seq_lm.load(config, data)
-    records = [{"text": "red green blue one two", "summary": "one"}, {"text": "a", "summary": "a of the red one"}]
+    records = [
+        {"text": "red green blue one two", "summary": "one"},
+        {"text": "a", "summary": "a of the red one"},
+    ]
     batch = seq2seq_lm.collate(loaded)(seq2seq_lm.examples(config, loaded, data, records))
     read = loaded.processor.batch_decode(batch["input_ids"])
     assert read == ["red green blue <end>", "a <end> <pad> <pad>"]
@@ -106,28 +120,55 @@ def test_accumulated_micro_batches_train_as_the_whole_batch(steady, tmp_path):
         (tmp_path / micro).mkdir()
         assert call(given(steady, tmp_path / micro, "--micro-batch", micro, steps=4)) == 0
         losses.append([loss for _, loss in results(tmp_path / micro)[0]["losses"]])
-    # All targets have three tokens, so that means of means are the means: sums of equal terms in another order. Four
-    # steps of Adam carry a rounding of eps = 1.2e-7 on; 1e-3 is far below what other examples change (above 1e-2).
+    # All targets have three tokens, so that means of means are the means: sums of equal terms in
+    # another order. Four steps of Adam carry a rounding of eps = 1.2e-7 on; 1e-3 is far below what
+    # other examples change (above 1e-2).
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
 
 
-@pytest.mark.parametrize("more", [("--scheme", "eva"), ("--scheme", "lora_ga"), ("--variant", "overparam")])
+@pytest.mark.parametrize(
+    "more", [("--scheme", "eva"), ("--scheme", "lora_ga"), ("--variant", "overparam")]
+)
 def test_schemes_and_variants_run(model, tmp_path, more):
-    assert call(given(model, tmp_path, *more, "--rank", "1", "--task-options", "new_tokens", "4", "beams", "2")) == 0
+    assert (
+        call(
+            given(
+                model,
+                tmp_path,
+                *more,
+                "--rank",
+                "1",
+                "--task-options",
+                "new_tokens",
+                "4",
+                "beams",
+                "2",
+            )
+        )
+        == 0
+    )
     result, _ = results(tmp_path)
     assert result["metrics"]["perplexity"] < 0.8 * result["before"]["perplexity"]
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's, about transformers
+# of PEFT's, about transformers
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_stock_peft_writes_and_tells_what_the_run_did(model, tmp_path):
     import peft
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    assert call(given(model, tmp_path, "--scheme", "pissa", "--task-options", "new_tokens", "4")) == 0
+    assert (
+        call(given(model, tmp_path, "--scheme", "pissa", "--task-options", "new_tokens", "4")) == 0
+    )
     _, rows = results(tmp_path)
-    base, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+    base, tokenizer = (
+        AutoModelForSeq2SeqLM.from_pretrained(model),
+        AutoTokenizer.from_pretrained(model),
+    )
     stock = peft.PeftModel.from_pretrained(base, str(tmp_path / "run" / "adapter")).eval()
-    for row, record in zip(rows, map(json.loads, (tmp_path / "test.jsonl").read_text().splitlines()), strict=True):
+    for row, record in zip(
+        rows, map(json.loads, (tmp_path / "test.jsonl").read_text().splitlines()), strict=True
+    ):
         tokens = tokenizer(record["text"], text_target=record["summary"], return_tensors="pt")
         with torch.no_grad():
             loss = stock(**tokens).loss * tokens["labels"].numel()
@@ -151,10 +192,19 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path):
 
 WRONG = {
     "columns": (("--columns", "text"), "columns must be source target, got 1"),
-    "no such column": (("--columns", "text", "title"), "has no column 'title'; it has 'text', 'summary'"),
-    "too long": (("--length", "17"), "length must be at most the 16 tokens that the model reads, got 17"),
+    "no such column": (
+        ("--columns", "text", "title"),
+        "has no column 'title'; it has 'text', 'summary'",
+    ),
+    "too long": (
+        ("--length", "17"),
+        "length must be at most the 16 tokens that the model reads, got 17",
+    ),
     "beams": (("--task-options", "beams", "0"), "beams must be a whole number, at least 1, got 0"),
-    "new tokens": (("--task-options", "new_tokens", "1.5"), "new_tokens must be a whole number, at least 1"),
+    "new tokens": (
+        ("--task-options", "new_tokens", "1.5"),
+        "new_tokens must be a whole number, at least 1",
+    ),
 }
 
 
@@ -175,14 +225,17 @@ def test_spans_are_hidden_in_the_share_and_lengths_that_are_said():
     left = [token for token in seen if token != mask]
     assert left == sorted(left), "and so does the order"
     spans = len(seen) - len(left)
-    # About 1000 spans of a Poisson length of mean 3: its deviation of 1.7 makes one of 55 in the 3000 hidden tokens,
-    # and the number of spans another of at most 3 * 32. Three deviations of the sum.
+    # About 1000 spans of a Poisson length of mean 3: its deviation of 1.7 makes one of 55 in the
+    # 3000 hidden tokens, and the number of spans another of at most 3 * 32. Three deviations of the
+    # sum.
     assert len(ids) - len(left) == pytest.approx(3000, abs=3 * 110)
     assert spans == pytest.approx(1000, abs=3 * 32)
 
 
 def test_the_model_that_is_made_here_reads_and_writes(tmp_path, monkeypatch):
-    text = "\n".join(f"Return the {i}th element of the list, or {i + 1} where there is none." for i in range(400))
+    text = "\n".join(
+        f"Return the {i}th element of the list, or {i + 1} where there is none." for i in range(400)
+    )
     monkeypatch.setattr(bart, "standard_library", lambda: [text])
     with torch.random.fork_rng(devices=[]):
         bart.make(tmp_path, ((16, 3, 3e-3), (24, 3, 3e-3)))

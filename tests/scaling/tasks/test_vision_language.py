@@ -1,4 +1,5 @@
-"""The task vision_language: what is learnt of a question about an image, and runs from end to end."""
+"""The task vision_language: what is learnt of a question about an image, and runs from end to
+end."""
 
 import json
 import shutil
@@ -20,7 +21,8 @@ from tests.support.finetuning import call
 from tests.support.killing import ending, kill_at
 from tests.support.picture_data import arguments, result_of, write
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's
+# of PEFT's
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
 QUESTIONS = ("is it even ?", "which digit comes after it ?")  # of different lengths
 
@@ -40,7 +42,8 @@ def model(tmp_path_factory) -> Path:
     processor = processor_of_words()
     config = architecture(processor.tokenizer, width=32)
     for part in (config.vision_config, config.text_config):
-        part.initializer_range = 0.3  # at the default of 0.02 every picture looks the same to random layers
+        # at the default of 0.02 every picture looks the same to random layers
+        part.initializer_range = 0.3
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = LlavaForConditionalGeneration(config)
@@ -54,7 +57,10 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture
 def data(tmp_path) -> Path:
     def fields(i: int) -> dict[str, str]:
-        return {"question": QUESTIONS[i // 2 % 2], "answer": ("yes" if i % 2 else "no") if i // 2 % 2 == 0 else "7 3"}
+        return {
+            "question": QUESTIONS[i // 2 % 2],
+            "answer": ("yes" if i % 2 else "no") if i // 2 % 2 == 0 else "7 3",
+        }
 
     write(tmp_path, "train", 32, 0, fields)
     write(tmp_path, "test", 8, 1, fields)
@@ -74,11 +80,20 @@ def test_only_the_answer_and_the_end_are_learnt(model, data):
     batch = batch_of(loaded.processor, examples, answered=True)
     words = loaded.processor.tokenizer
     learnt = [row[row != IGNORED].tolist() for row in batch["labels"]]
-    assert [words.decode(row) for row in learnt[:4]] == ["no <end>", "yes <end>", "7 3 <end>", "7 3 <end>"]
-    for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
+    assert [words.decode(row) for row in learnt[:4]] == [
+        "no <end>",
+        "yes <end>",
+        "7 3 <end>",
+        "7 3 <end>",
+    ]
+    for ids, labels, mask in zip(
+        batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True
+    ):
         last = int(mask.sum())
         assert mask[:last].all(), "padded on the right"
-        assert torch.equal(ids[labels != IGNORED], labels[labels != IGNORED]), "labels stand where their tokens do"
+        assert torch.equal(ids[labels != IGNORED], labels[labels != IGNORED]), (
+            "labels stand where their tokens do"
+        )
         assert labels[last - 1] == words.eos_token_id
         assert (ids == words.convert_tokens_to_ids("<image>")).sum() == 16
     prompts = batch_of(loaded.processor, examples, answered=False)
@@ -94,11 +109,16 @@ def test_what_else_is_in_the_batch_changes_nothing(model, data):
         batch = batch_of(loaded.processor, some, answered=True)
         labels = batch.pop("labels")
         with torch.no_grad():
-            return torch.tensor([row["loss"] for row in token_losses(loaded.model(**batch).logits, labels)])
+            return torch.tensor(
+                [row["loss"] for row in token_losses(loaded.model(**batch).logits, labels)]
+            )
 
     alone = torch.cat([losses([example]) for example in examples])
-    # Sums over some 40 positions and 4 layers, in another order: 1000 roundings of values of the loss's size.
-    assert (losses(examples) - alone).abs().max() <= 1000 * torch.finfo(torch.float32).eps * alone.max()
+    # Sums over some 40 positions and 4 layers, in another order: 1000 roundings of values of the
+    # loss's size.
+    assert (losses(examples) - alone).abs().max() <= 1000 * torch.finfo(
+        torch.float32
+    ).eps * alone.max()
 
 
 def test_a_processor_without_a_template_gets_its_image_token_and_the_question(model, data):
@@ -112,7 +132,10 @@ def test_a_run_learns_to_answer(model, data):
     result, rows = result_of(data)
     assert result["before"]["exact_match"] == 0.0
     assert result["metrics"]["exact_match"] >= 0.75
-    assert result["metrics"]["exact_match"] == sum(row["answer"] == row["prediction"] for row in rows) / 8
+    assert (
+        result["metrics"]["exact_match"]
+        == sum(row["answer"] == row["prediction"] for row in rows) / 8
+    )
     assert {row["answer"] for row in rows} == {"yes", "no", "7 3"}
 
 
@@ -122,11 +145,14 @@ def test_the_loss_does_not_depend_on_the_micro_batch(model, data, tmp_path_facto
     assert call(arguments("vision_language", model, data, steps=2)) == 0
     assert call(arguments("vision_language", model, cut, "--micro-batch", "2", steps=2)) == 0
     whole, small = (torch.tensor(result_of(folder)[0]["losses"])[:, 1] for folder in (data, cut))
-    # A mean over micro-batches would weigh the answers' tokens otherwise, by up to a half; 1000 roundings of the loss.
+    # A mean over micro-batches would weigh the answers' tokens otherwise, by up to a half; 1000
+    # roundings of the loss.
     assert (whole - small).abs().max() <= 1000 * torch.finfo(torch.float32).eps * whole.max()
 
 
-@pytest.mark.parametrize("more", [(), ("--scheme", "eva"), ("--variant", "dora", "--scheme", "lora_ga")])
+@pytest.mark.parametrize(
+    "more", [(), ("--scheme", "eva"), ("--variant", "dora", "--scheme", "lora_ga")]
+)
 def test_stock_peft_computes_the_losses_and_answers_of_the_run(model, data, more):
     import peft
     from transformers import AutoModelForImageTextToText
@@ -141,7 +167,9 @@ def test_stock_peft_computes_the_losses_and_answers_of_the_run(model, data, more
     assert [row["prediction"] for row in rows] == [row["prediction"] for row in expected]
     losses, others = (torch.tensor([row["loss"] for row in some]) for some in (rows, expected))
     # 200 roundings of float32 on the way, each of at most eps times values of the loss's size.
-    assert (losses - others).abs().max() <= 200 * torch.finfo(torch.float32).eps * losses.max().clamp_min(1)
+    assert (losses - others).abs().max() <= 200 * torch.finfo(
+        torch.float32
+    ).eps * losses.max().clamp_min(1)
 
 
 def test_a_killed_run_resumes_to_the_same_bits(model, data, tmp_path_factory):
@@ -174,7 +202,12 @@ def test_wrong_input_is_one_sentence(model, data, tmp_path_factory):
 @pytest.mark.parametrize(
     ("encoder_decoder", "kind", "processor", "message"),
     [
-        (True, "florence2", SimpleNamespace(), "a florence2, which does not read a question and its answer"),
+        (
+            True,
+            "florence2",
+            SimpleNamespace(),
+            "a florence2, which does not read a question and its answer",
+        ),
         (False, "paligemma", SimpleNamespace(), "a paligemma, which does not read"),
         (False, "llava", SimpleNamespace(), "no processor of images and text together"),
         (False, "llava", tokens(None, None), "neither a padding nor an end token"),
@@ -201,7 +234,10 @@ def test_no_digit_is_in_both_parts_and_no_new_question_is_a_known_one(monkeypatc
     assert not known & {record["question"] for record in (*train, *test)}
     for record in test:
         digit = digit_images.digits()[1][record["image"]]
-        assert record["answer"] == {"next": str((digit + 1) % 10), "less": "yes" if digit < 4 else "no"}[record["kind"]]
+        assert (
+            record["answer"]
+            == {"next": str((digit + 1) % 10), "less": "yes" if digit < 4 else "no"}[record["kind"]]
+        )
 
 
 def test_the_small_llava_is_made_and_answers(monkeypatch, tmp_path):
@@ -214,6 +250,8 @@ def test_the_small_llava_is_made_and_answers(monkeypatch, tmp_path):
     loaded = task.load(config, read)
     assert loaded.fresh == ()
     with torch.no_grad():
-        rows = task.predict(config, loaded, read, read.test, task.examples(config, loaded, read, read.test), 2)
+        rows = task.predict(
+            config, loaded, read, read.test, task.examples(config, loaded, read, read.test), 2
+        )
     assert len(rows) == 2
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "llava"

@@ -22,7 +22,10 @@ def model(tmp_path_factory) -> Path:
 
 WRONG = {
     "no such file": (("--train", "nowhere.jsonl"), "there is no data file nowhere.jsonl"),
-    "wrong column": (("--columns", "question", "label"), "has no column 'question'; it has 'text', 'label'"),
+    "wrong column": (
+        ("--columns", "question", "label"),
+        "has no column 'question'; it has 'text', 'label'",
+    ),
     "unknown scheme": (("--scheme", "pizza"), "unknown scheme 'pizza'; did you mean 'pissa'?"),
     "unknown task": (("--task", "cooking"), "unknown task 'cooking'"),
     "unknown flag": (("--lerning-rate", "1"), "unknown flag --lerning-rate"),
@@ -32,7 +35,10 @@ WRONG = {
     "no folder": (("--model", "no/such/folder"), "cannot load the model no/such/folder"),
     "unreachable hub": (("--model", "someone-s-model"), "not on the hub or it is unreachable"),
     "micro-batch": (("--micro-batch", "3"), "micro_batch must divide the batch of 8, got 3"),
-    "optimizer of a generator": (("--variant", "overparam", "--optimizer", "scaled_sgd"), "generated"),
+    "optimizer of a generator": (
+        ("--variant", "overparam", "--optimizer", "scaled_sgd"),
+        "generated",
+    ),
     "late launch": (("--variant", "dash", "--launch-step", "50"), "must be less than steps = 12"),
     "nothing to resume": (("--resume",), "there is no run to resume"),
 }
@@ -81,14 +87,21 @@ def test_code_in_a_model_s_folder_is_not_run(model, tmp_path):
     for file in model.iterdir():
         (hostile / file.name).write_bytes(file.read_bytes())
     config = json.loads((hostile / "config.json").read_text())
-    config["auto_map"] = {"AutoModelForSequenceClassification": "evil.Model", "AutoConfig": "evil.Config"}
+    config["auto_map"] = {
+        "AutoModelForSequenceClassification": "evil.Model",
+        "AutoConfig": "evil.Config",
+    }
     (hostile / "config.json").write_text(json.dumps(config))
-    (hostile / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Model: pass\nclass Config: pass\n")
+    (hostile / "evil.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Model: pass\nclass Config: pass\n"
+    )
     call(arguments(hostile, tmp_path, steps=2))
     assert not (tmp_path / "ran").exists()
 
 
-def test_out_of_memory_halves_the_micro_batch_at_an_equal_batch(model, tmp_path, capsys, monkeypatch):
+def test_out_of_memory_halves_the_micro_batch_at_an_equal_batch(
+    model, tmp_path, capsys, monkeypatch
+):
     step = running.AdapterTrainer.training_step
 
     def short_of_memory(self, model, inputs, items=None):
@@ -105,14 +118,19 @@ def test_out_of_memory_halves_the_micro_batch_at_an_equal_batch(model, tmp_path,
     out = capsys.readouterr().out
     assert "out of memory: micro-batch 8 -> 4, the batch stays at 8" in out
     assert "out of memory: micro-batch 4 -> 2, the batch stays at 8" in out
-    expected, found = (json.loads((f / "run" / "metrics.json").read_text())["losses"] for f in (whole, short))
+    expected, found = (
+        json.loads((f / "run" / "metrics.json").read_text())["losses"] for f in (whole, short)
+    )
     assert [step for step, _ in found] == [step for step, _ in expected]
-    # The same examples in each step: sums of equal terms in another order. 12 steps of Adam carry a rounding of
-    # eps = 1.2e-7 on; 1e-3 is far below what another example in a batch of eight changes (above 1e-2).
+    # The same examples in each step: sums of equal terms in another order. 12 steps of Adam carry a
+    # rounding of eps = 1.2e-7 on; 1e-3 is far below what another example in a batch of eight
+    # changes (above 1e-2).
     assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], abs=1e-3)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_layer_and_keeps_the_checkpoint(model, tmp_path, capsys, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_with_the_layer_and_keeps_the_checkpoint(
+    model, tmp_path, capsys, monkeypatch
+):
     step = running.AdapterTrainer.training_step
 
     def broken(self, model, inputs, items=None):
@@ -160,7 +178,8 @@ def test_prediction_goes_on_with_fewer_examples_when_memory_runs_out(model, tmp_
 
         return small
 
-    monkeypatch.setattr("scaling.tasks.text_classification.collate", short_of_memory)  # of predictions alone
+    # of predictions alone
+    monkeypatch.setattr("scaling.tasks.text_classification.collate", short_of_memory)
     assert call(arguments(model, tmp_path, steps=2)) == 0
     assert len((tmp_path / "run" / "predictions.jsonl").read_text().splitlines()) == 12
 

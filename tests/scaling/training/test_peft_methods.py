@@ -1,4 +1,5 @@
-"""Methods of PEFT under the protocol of `loralab finetune`: the same training, and what is theirs."""
+"""Methods of PEFT under the protocol of `loralab finetune`: the same training, and what is
+theirs."""
 
 import json
 from pathlib import Path
@@ -22,12 +23,20 @@ from scaling.training import adapting, peft_methods, running
 from scaling.training.peft_methods import NAME
 from tests.support.finetuning import arguments, call, tiny_bert
 
-pytestmark = [  # PEFT's warnings of its own ways: about transformers, and of AdaLoRA's ranks when it loads them
+# PEFT's warnings of its own ways: about transformers, and of AdaLoRA's ranks when it loads them
+pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
     pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning"),
 ]
 EPS = torch.finfo(torch.float32).eps
-ADALORA = {"peft_type": "ADALORA", "init_r": 4, "target_r": 2, "tinit": 2, "tfinal": 3, "lora_alpha": 8}
+ADALORA = {
+    "peft_type": "ADALORA",
+    "init_r": 4,
+    "target_r": 2,
+    "tinit": 2,
+    "tfinal": 3,
+    "lora_alpha": 8,
+}
 LORA = {"peft_type": "LORA", "r": 4, "lora_alpha": 8}
 METHODS = {
     "dora": LORA | {"use_dora": True},
@@ -62,30 +71,43 @@ def losses(folder: Path) -> list[float]:
 
 def of_stock_peft(model: Path, folder: Path) -> Any:
     """The adapter of a run as PEFT loads it, seen to give the run's predictions."""
-    rows = [json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (folder / "run" / "predictions.jsonl").read_text().splitlines()
+    ]
     texts = [json.loads(line)["text"] for line in (folder / "test.jsonl").read_text().splitlines()]
     base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
     stock = peft.PeftModel.from_pretrained(base, str(folder / "run" / "adapter")).eval()
     with torch.no_grad():
-        logits = stock(**AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")).logits
+        logits = stock(
+            **AutoTokenizer.from_pretrained(model)(texts, padding=True, return_tensors="pt")
+        ).logits
     expected = torch.tensor([row["logits"] for row in rows])
-    assert (logits - expected).abs().max() <= 200 * EPS * expected.abs().max().clamp_min(1)  # as in test_finetune
+    # as in test_finetune
+    assert (logits - expected).abs().max() <= 200 * EPS * expected.abs().max().clamp_min(1)
     return stock
 
 
 def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
-    """With dropout: data, order, random numbers, schedule, clipping and decay are the same, or they would part."""
+    """With dropout: data, order, random numbers, schedule, clipping and decay are the same, or they
+    would part."""
     begun: dict[str, torch.Tensor] = {}
     ours: Any = adapting.make_optimizer
     theirs: Any = peft_methods._put_on
 
     def look(config: Config, on: Any) -> Any:
-        begun.update({name: layer.get_parameter("A").detach().clone() for name, layer in lora.adapters(on).items()})
+        begun.update(
+            {
+                name: layer.get_parameter("A").detach().clone()
+                for name, layer in lora.adapters(on).items()
+            }
+        )
         return ours(config, on)
 
     def copy_in(config: Config, made: Any, ready: Any) -> Any:
         adapted = theirs(config, made, ready)
-        layers: dict[str, Any] = {n: m for n, m in ready.loaded.model.named_modules() if isinstance(m, LoraLayer)}
+        layers: dict[str, Any] = {
+            n: m for n, m in ready.loaded.model.named_modules() if isinstance(m, LoraLayer)
+        }
         assert layers.keys() == begun.keys()
         for name, layer in layers.items():
             layer.lora_A[NAME].weight.data.copy_(begun[name])
@@ -93,23 +115,39 @@ def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(adapting, "make_optimizer", look)
     monkeypatch.setattr(peft_methods, "_put_on", copy_in)
-    same = ("--lr", "0.005", "--warmup", "2", "--clip", "0.5", "--weight-decay", "0.1", "--micro-batch", "4")
+    same = (
+        "--lr",
+        "0.005",
+        "--warmup",
+        "2",
+        "--clip",
+        "0.5",
+        "--weight-decay",
+        "0.1",
+        "--micro-batch",
+        "4",
+    )
     (tmp_path / "ours").mkdir()
     assert call(arguments(model, tmp_path / "ours", "--alpha", "8", *same)) == 0
     assert call(given(model, tmp_path / "theirs", LORA, *same)) == 0
     expected, found = losses(tmp_path / "ours"), losses(tmp_path / "theirs")
-    # As in the test of stock PEFT's predictions 200 roundings of a forward pass, and as many more of each step before.
+    # As in the test of stock PEFT's predictions 200 roundings of a forward pass, and as many more
+    # of each step before.
     for step, (mine, other) in enumerate(zip(expected, found, strict=True), 1):
         assert abs(mine - other) <= 200 * step * EPS * max(1, mine), step
     assert result(tmp_path / "ours")["before"] == result(tmp_path / "theirs")["before"]
-    assert result(tmp_path / "ours")["trained_parameters"] == result(tmp_path / "theirs")["trained_parameters"]
+    assert (
+        result(tmp_path / "ours")["trained_parameters"]
+        == result(tmp_path / "theirs")["trained_parameters"]
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_learns_and_stock_peft_computes_its_predictions(model, tmp_path, method):
     assert call(given(model, tmp_path, METHODS[method], "--lr", "0.05", steps=24)) == 0
     found = losses(tmp_path)
-    assert sum(found[-6:]) < 0.9 * sum(found[:6])  # of losses that fall to about 0.7 of the first and below
+    # of losses that fall to about 0.7 of the first and below
+    assert sum(found[-6:]) < 0.9 * sum(found[:6])
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["adapter", "before.json", "curves.png", "metrics.json", "predictions.jsonl", "run.json"]
@@ -121,7 +159,9 @@ def test_a_method_learns_and_stock_peft_computes_its_predictions(model, tmp_path
         assert result(tmp_path)["trained_parameters"] == stock.get_nb_trainable_parameters()[0]
 
 
-def started(model: Path, folder: Path, settings: Any, **more: Any) -> tuple[torch.nn.Module, adapting.Adapted]:
+def started(
+    model: Path, folder: Path, settings: Any, **more: Any
+) -> tuple[torch.nn.Module, adapting.Adapted]:
     """A classifier with the adapter of a config on it."""
     (folder / "peft.json").write_text(json.dumps(settings))
     config = Config(peft=str(folder / "peft.json"), steps=12, **more)
@@ -137,7 +177,10 @@ def test_the_layers_are_those_that_ours_would_be(model, tmp_path):
         AutoModelForSequenceClassification.from_pretrained(model, num_labels=2),
         lora.Config(modules_to_save=("classifier",)),
     )
-    for settings in (LORA, LORA | {"target_modules": "all-linear", "task_type": "CAUSAL_LM", "inference_mode": True}):
+    for settings in (
+        LORA,
+        LORA | {"target_modules": "all-linear", "task_type": "CAUSAL_LM", "inference_mode": True},
+    ):
         base, _ = started(model, tmp_path, settings)
         found = {name for name, module in base.named_modules() if isinstance(module, LoraLayer)}
         assert found == expected.keys()
@@ -178,7 +221,9 @@ def test_budgets_are_shared_out_after_every_step_and_met(model, tmp_path, monkey
     steps, of = [], AdaLoraModel.update_and_allocate
 
     def seen(tuner, step):
-        assert any(p.grad is not None and p.grad.any() for p in tuner.parameters()), "gradients are gone"
+        assert any(p.grad is not None and p.grad.any() for p in tuner.parameters()), (
+            "gradients are gone"
+        )
         steps.append(step)
         of(tuner, step)
 
@@ -201,7 +246,9 @@ def test_a_penalty_counts_once_a_step_whatever_the_micro_batch(model, tmp_path, 
 
 def test_the_best_is_kept_with_its_own_ranks(model, tmp_path, monkeypatch):
     kept, models, put = {}, [], running.state.put
-    monkeypatch.setattr(running.state, "put", lambda on, best: (kept.update(best), models.append(on), put(on, best)))
+    monkeypatch.setattr(
+        running.state, "put", lambda on, best: (kept.update(best), models.append(on), put(on, best))
+    )
     settings = ADALORA | {"tinit": 1, "tfinal": 1}
     assert call(given(model, tmp_path, settings, "--lr", "0.5", "--validate-every", "2")) == 0
     validation = result(tmp_path)["validation"]
@@ -209,10 +256,18 @@ def test_the_best_is_kept_with_its_own_ranks(model, tmp_path, monkeypatch):
     assert best[0] < 12, "the last is the best: nothing is shown"
     saved = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     E = {name: value for name, value in kept.items() if name.endswith("lora_E.default")}
-    assert any(0 < (value != 0).sum() < len(value) for value in E.values()), "no rank is masked: nothing is shown"
+    assert any(0 < (value != 0).sum() < len(value) for value in E.values()), (
+        "no rank is masked: nothing is shown"
+    )
     for name, value in E.items():
-        assert torch.equal(saved[f"base_model.model.{name.removesuffix('.default')}"], value[value[:, 0] != 0])
-    ranks = {name for name, _ in [*models[0].named_parameters(), *models[0].named_buffers()] if ".ranknum" in name}
+        assert torch.equal(
+            saved[f"base_model.model.{name.removesuffix('.default')}"], value[value[:, 0] != 0]
+        )
+    ranks = {
+        name
+        for name, _ in [*models[0].named_parameters(), *models[0].named_buffers()]
+        if ".ranknum" in name
+    }
     assert ranks
     assert ranks <= kept.keys(), "not trained, but the forward pass divides by them"
     of_stock_peft(model, tmp_path)
@@ -236,7 +291,10 @@ def test_a_run_that_was_killed_begins_anew(model, tmp_path, monkeypatch):
         call(given(model, tmp_path / "killed", ADALORA, "--save-every", "2", steps=6))
     monkeypatch.setattr(running, "_trainer", make)
     assert not list((tmp_path / "killed" / "run").glob("checkpoint-*"))
-    assert call(given(model, tmp_path / "killed", ADALORA, "--save-every", "2", "--resume", steps=6)) == 0
+    assert (
+        call(given(model, tmp_path / "killed", ADALORA, "--save-every", "2", "--resume", steps=6))
+        == 0
+    )
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
@@ -255,17 +313,32 @@ WRONG = {
     "not json": ("{", "is not JSON"),
     "a list": ([1], "must hold a JSON object, got list"),
     "no type": ({"r": 4}, "unknown peft_type None"),
-    "unknown type": ({"peft_type": "ADALORRA"}, "unknown peft_type 'ADALORRA'; did you mean 'ADALORA'?"),
-    "unknown key": (LORA | {"lora_alhpa": 1}, "LORA has no setting 'lora_alhpa'; did you mean 'lora_alpha'?"),
-    "prompts": ({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 2}, "PROMPT_TUNING does not change layers alone"),
+    "unknown type": (
+        {"peft_type": "ADALORRA"},
+        "unknown peft_type 'ADALORRA'; did you mean 'ADALORA'?",
+    ),
+    "unknown key": (
+        LORA | {"lora_alhpa": 1},
+        "LORA has no setting 'lora_alhpa'; did you mean 'lora_alpha'?",
+    ),
+    "prompts": (
+        {"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 2},
+        "PROMPT_TUNING does not change layers alone",
+    ),
     "a forward pass of its own": ({"peft_type": "POLY"}, "POLY does not change layers alone"),
     "eva": (LORA | {"init_lora_weights": "eva"}, "passes of PEFT's own"),
     "a bad value": (
         LORA | {"r": -1},
         "PEFT refuses it: `r` should be a positive integer value",
     ),
-    "no layer": (LORA | {"target_modules": ["nothing"]}, "the model has no module of target_modules ('nothing',)"),
-    "no head": ({"peft_type": "TRAINABLE_TOKENS"}, "TRAINABLE_TOKENS cannot train the fresh classifier"),
+    "no layer": (
+        LORA | {"target_modules": ["nothing"]},
+        "the model has no module of target_modules ('nothing',)",
+    ),
+    "no head": (
+        {"peft_type": "TRAINABLE_TOKENS"},
+        "TRAINABLE_TOKENS cannot train the fresh classifier",
+    ),
 }
 
 
@@ -290,14 +363,23 @@ def test_a_missing_file_is_told_of(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     "setting",
     [
-        *({"rank": 4}, {"scheme": "pissa"}, {"train_a": False}, {"dropout": 0.1}, {"modules_to_save": ("pooler",)}),
+        *(
+            {"rank": 4},
+            {"scheme": "pissa"},
+            {"train_a": False},
+            {"dropout": 0.1},
+            {"modules_to_save": ("pooler",)},
+        ),
         *({"optimizer": "scaled_adamw"}, {"ratio": 2.0}, {"sharded": True}),
     ],
     ids=str,
 )
 def test_settings_of_our_adapters_are_refused(setting):
     name = next(iter(setting))
-    with pytest.raises(ValueError, match=f"{name} does not apply to an adapter of PEFT; its settings are those of x"):
+    with pytest.raises(
+        ValueError,
+        match=f"{name} does not apply to an adapter of PEFT; its settings are those of x",
+    ):
         Config(peft="x.json", **setting)
 
 

@@ -1,4 +1,5 @@
-"""A run that is killed by SIGKILL and resumed ends where an uninterrupted one ends, bit for bit, on a CPU."""
+"""A run that is killed by SIGKILL and resumed ends where an uninterrupted one ends, bit for bit, on
+a CPU."""
 
 import json
 from pathlib import Path
@@ -24,7 +25,17 @@ CASES = {
     "dora": ("--variant", "dora"),
     "op_dora": ("--variant", "op_dora"),
     "dash": ("--variant", "dash", "--launch-step", "6", "--variant-options", "directions", "2"),
-    "tsd": ("--variant", "tsd", "--scheme", "tsd_init", "--launch-step", "6", "--variant-options", "directions", "2"),
+    "tsd": (
+        "--variant",
+        "tsd",
+        "--scheme",
+        "tsd_init",
+        "--launch-step",
+        "6",
+        "--variant-options",
+        "directions",
+        "2",
+    ),
 }
 
 
@@ -33,7 +44,9 @@ def model(tmp_path_factory) -> Path:
     return tiny_bert(tmp_path_factory.mktemp("model"))
 
 
-@pytest.mark.parametrize(("case", "step"), [(case, 7 if i % 2 else 9) for i, case in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("case", "step"), [(case, 7 if i % 2 else 9) for i, case in enumerate(CASES)]
+)
 def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, case, step):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
@@ -41,12 +54,17 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, case, step):
     assert call(arguments(model, whole, *CASES[case])) == 0
     given = arguments(model, cut, *CASES[case])
     kill_at(step, given)
-    assert [path.name for path in (cut / "run").glob("checkpoint-*")] == [f"checkpoint-{step // 4 * 4}"]
+    assert [path.name for path in (cut / "run").glob("checkpoint-*")] == [
+        f"checkpoint-{step // 4 * 4}"
+    ]
     assert call([*given, "--resume"]) == 0
     assert ending(cut / "run") == ending(whole / "run")
-    if "--launch-step" in CASES[case]:  # after the four columns of B those of the directions that were chosen
+    # after the four columns of B those of the directions that were chosen
+    if "--launch-step" in CASES[case]:
         adapter = load_file(cut / "run" / "adapter" / "adapter_model.safetensors")
-        assert all(value[:, 4:6].any() for key, value in adapter.items() if key.endswith("lora_B.weight"))
+        assert all(
+            value[:, 4:6].any() for key, value in adapter.items() if key.endswith("lora_B.weight")
+        )
 
 
 def test_a_run_killed_three_times_at_three_steps_resumes_to_the_same_bits(model, tmp_path):

@@ -28,7 +28,11 @@ def losses(model: Path, folder: Path, *more: str) -> list[float]:
 
 def test_checkpointing_computes_again_and_the_same(model, tmp_path, monkeypatch):
     forward, calls = BertAttention.forward, []
-    monkeypatch.setattr(BertAttention, "forward", lambda *given, **named: calls.append(1) or forward(*given, **named))
+    monkeypatch.setattr(
+        BertAttention,
+        "forward",
+        lambda *given, **named: calls.append(1) or forward(*given, **named),
+    )
     expected, plain = losses(model, tmp_path / "plain"), len(calls)
     assert losses(model, tmp_path / "checkpointing", "--gradient-checkpointing") == expected
     assert len(calls) - plain == plain + 2 * 4, "two layers once more in each of four steps"
@@ -38,7 +42,8 @@ def test_bfloat16_is_near_float32_and_not_the_same(model, tmp_path):
     expected = losses(model, tmp_path / "float32")
     found = losses(model, tmp_path / "bfloat16", "--precision", "bfloat16")
     assert found != expected
-    # The first loss, near log 2, is of equal weights: its logits, of order 1, carry tens of roundings of eps = 2^-8.
+    # The first loss, near log 2, is of equal weights: its logits, of order 1, carry tens of
+    # roundings of eps = 2^-8.
     assert found[0] == pytest.approx(expected[0], abs=20 * torch.finfo(torch.bfloat16).eps)
 
 
@@ -57,7 +62,9 @@ def test_a_batch_is_shared_out():
     assert sizes(Config(batch=12, micro_batch=2), 100, 3) == (12, 2)
     with pytest.raises(ValueError, match="must be a multiple of the 5 processes"):
         sizes(config, 100, 5)
-    with pytest.raises(ValueError, match="micro_batch must divide the batch of 12 on 2 processes, got 4"):
+    with pytest.raises(
+        ValueError, match="micro_batch must divide the batch of 12 on 2 processes, got 4"
+    ):
         sizes(Config(batch=12, micro_batch=4), 100, 2)
     with pytest.raises(ValueError, match="must be a multiple of the 3 processes"):
         sizes(config, 10, 3)

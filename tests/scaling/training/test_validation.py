@@ -1,4 +1,5 @@
-"""Validation during `loralab finetune`: which adapter is kept, when it stops, and that nothing of it is trained on."""
+"""Validation during `loralab finetune`: which adapter is kept, when it stops, and that nothing of
+it is trained on."""
 
 import json
 from pathlib import Path
@@ -24,11 +25,15 @@ def model(tmp_path_factory) -> Path:
 
 
 def prepared(model: Path, folder: Path, *more: str) -> list[str]:
-    """Arguments, with labels that nothing foretells, so that what is learnt by heart makes the validation loss rise."""
+    """Arguments, with labels that nothing foretells, so that what is learnt by heart makes the
+    validation loss rise."""
     given = arguments(model, folder, *more)
     rng = torch.Generator().manual_seed(0)
     labels = torch.randint(2, (64,), generator=rng).tolist()
-    rows = [row | {"label": ("colour", "number")[i]} for row, i in zip(sentences(64, 0), labels, strict=True)]
+    rows = [
+        row | {"label": ("colour", "number")[i]}
+        for row, i in zip(sentences(64, 0), labels, strict=True)
+    ]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return given
 
@@ -46,7 +51,9 @@ def test_the_adapter_of_the_lowest_validation_loss_is_kept(model, tmp_path, monk
     validation = run(model, tmp_path, *OFTEN)["validation"]
     losses = dict(validation)
     assert sorted(losses) == [2, 4, 6, 8, 10, 12]
-    assert min(losses.values()) < losses[12], "the last is not the best here, or the test shows nothing"
+    assert min(losses.values()) < losses[12], (
+        "the last is not the best here, or the test shows nothing"
+    )
     [(trained, held)] = seen
     assert len(held) == 6
     assert len(trained) == 58
@@ -54,7 +61,9 @@ def test_the_adapter_of_the_lowest_validation_loss_is_kept(model, tmp_path, monk
     assert sorted(map(str, [*trained, *held])) == sorted(map(str, read))
     base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
     lora.load(base, tmp_path / "run" / "adapter")
-    texts = AutoTokenizer.from_pretrained(model)([r["text"] for r in held], padding=True, return_tensors="pt")
+    texts = AutoTokenizer.from_pretrained(model)(
+        [r["text"] for r in held], padding=True, return_tensors="pt"
+    )
     labels = torch.tensor([["colour", "number"].index(record["label"]) for record in held])
     with torch.no_grad():
         loss = base.eval()(**texts, labels=labels).loss.item()
@@ -68,7 +77,9 @@ def test_training_stops_when_patience_is_at_an_end(model, tmp_path):
     assert step < 12
     assert len(result["losses"]) == step
     falling = [loss for _, loss in before]
-    assert falling == sorted(falling, reverse=True), "each validation before the last was the lowest so far"
+    assert falling == sorted(falling, reverse=True), (
+        "each validation before the last was the lowest so far"
+    )
     assert last >= falling[-1]
 
 
@@ -83,7 +94,10 @@ def test_a_killed_run_remembers_the_best_of_before(model, tmp_path):
     given = prepared(model, cut, *OFTEN)
     kill_at(11, given)  # the checkpoint is that of step 8
     assert call([*given, "--resume"]) == 0
-    found, expected = (load_file(folder / "run" / "adapter" / "adapter_model.safetensors") for folder in (cut, whole))
+    found, expected = (
+        load_file(folder / "run" / "adapter" / "adapter_model.safetensors")
+        for folder in (cut, whole)
+    )
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 

@@ -16,17 +16,23 @@ UNITS = 100  # worst of 600 fresh problems of every identity below: between 3 an
 Array = np.ndarray
 
 
-def semidefinite(size: int, condition: float, rng: np.random.Generator, rank: int | None = None) -> Array:
+def semidefinite(
+    size: int, condition: float, rng: np.random.Generator, rank: int | None = None
+) -> Array:
     """Random eigenvectors, eigenvalues from 1 down to 1/condition; those beyond `rank` are 0."""
     V = np.linalg.qr(rng.standard_normal((size, size))).Q
     values = np.geomspace(1, 1 / condition, size) if size > 1 else np.ones(1)
     return (V * np.where(np.arange(size) < (size if rank is None else rank), values, 0)) @ V.T
 
 
-def drawn(out: int, in_: int, condition: float, seed: int) -> tuple[theory.Problem, np.random.Generator]:
+def drawn(
+    out: int, in_: int, condition: float, seed: int
+) -> tuple[theory.Problem, np.random.Generator]:
     rng = np.random.default_rng(seed)
     D = rng.standard_normal((out, in_))
-    return theory.Problem(D, semidefinite(in_, condition, rng), semidefinite(out, condition, rng)), rng
+    return theory.Problem(
+        D, semidefinite(in_, condition, rng), semidefinite(out, condition, rng)
+    ), rng
 
 
 def orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Array:
@@ -34,7 +40,8 @@ def orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Array:
 
 
 def within(draws: Array, expected: float, errors: float = 4.5) -> bool:
-    """Whether the mean of independent draws lies within `errors` standard errors: 7e-6 by chance for one mean."""
+    """Whether the mean of independent draws lies within `errors` standard errors: 7e-6 by chance
+    for one mean."""
     return abs(draws.mean() - expected) <= errors * draws.std(ddof=1) / np.sqrt(len(draws))
 
 
@@ -49,18 +56,26 @@ def check_normal_equations(out: int, in_: int, rank: int, condition: float, seed
     size = np.linalg.norm(H) * np.linalg.norm(D) * np.linalg.norm(S)
     assert np.linalg.norm(H @ (D - B @ Q) @ S @ Q.T) <= UNITS * unit * size * np.linalg.norm(Q)
     assert np.linalg.norm(U.T @ H @ (D - U @ A) @ S) <= UNITS * unit * size * np.linalg.norm(U)
-    assert abs(theory.loss(problem, B @ Q) - (T - theory.explained_B(problem, Q))) <= UNITS * unit * T
-    assert abs(theory.loss(problem, U @ A) - (T - theory.explained_A(problem, U))) <= UNITS * unit * T
+    assert (
+        abs(theory.loss(problem, B @ Q) - (T - theory.explained_B(problem, Q))) <= UNITS * unit * T
+    )
+    assert (
+        abs(theory.loss(problem, U @ A) - (T - theory.explained_A(problem, U))) <= UNITS * unit * T
+    )
     for step in (1e-3, 1.0):
         for best, rival in (
             (B @ Q, rng.standard_normal((out, rank)) @ Q),
             (U @ A, U @ rng.standard_normal((rank, in_))),
         ):
-            assert theory.loss(problem, best + step * rival) >= theory.loss(problem, best) - UNITS * unit * T
+            assert (
+                theory.loss(problem, best + step * rival)
+                >= theory.loss(problem, best) - UNITS * unit * T
+            )
 
 
 def check_span(out: int, in_: int, rank: int, condition: float, seed: int) -> None:
-    """Only the span of the frozen factor counts, A-only is free of S at H = 1, and the order of the optima."""
+    """Only the span of the frozen factor counts, A-only is free of S at H = 1, and the order of the
+    optima."""
     problem, rng = drawn(out, in_, condition, seed)
     Q, U, mix = (rng.standard_normal(shape) for shape in ((rank, in_), (out, rank), (rank, rank)))
     T = theory.total(problem)
@@ -70,18 +85,23 @@ def check_span(out: int, in_: int, rank: int, condition: float, seed: int) -> No
     np.testing.assert_allclose(mixed, explained, rtol=0, atol=UNITS * unit * T)
     flat = theory.least_squares(problem.D, problem.S)
     np.testing.assert_allclose(
-        theory.best_A(flat, U), np.linalg.pinv(U) @ problem.D, rtol=0,
+        theory.best_A(flat, U),
+        np.linalg.pinv(U) @ problem.D,
+        rtol=0,
         atol=UNITS * EPS * np.linalg.cond(U) * np.linalg.norm(problem.D) / np.linalg.svd(U)[1][-1],
-    )  # fmt: skip
+    )
     both = theory.explained_both(problem, rank)
     assert max(explained) <= both * (1 + UNITS * unit) <= T * (1 + 2 * UNITS * unit)
-    best = (theory.explained_B(problem, theory.best_Q(problem, rank)),
-            theory.explained_A(problem, theory.best_U(problem, rank)))  # fmt: skip
+    best = (
+        theory.explained_B(problem, theory.best_Q(problem, rank)),
+        theory.explained_A(problem, theory.best_U(problem, rank)),
+    )
     np.testing.assert_allclose(best, both, rtol=0, atol=UNITS * EPS * condition * T)
 
 
 def check_lossless(out: int, in_: int, rank: int, seed: int) -> None:
-    """(9), and E III_A = (r / out) T by symmetry alone: the mean over a whole orthonormal basis split into columns."""
+    """(9), and E III_A = (r / out) T by symmetry alone: the mean over a whole orthonormal basis
+    split into columns."""
     problem, rng = drawn(out, in_, 10, seed)
     few_inputs = problem._replace(S=semidefinite(in_, 10, rng, rank))
     few_outputs = problem._replace(H=semidefinite(out, 10, rng, rank))
@@ -91,7 +111,9 @@ def check_lossless(out: int, in_: int, rank: int, seed: int) -> None:
         (theory.explained_A(few_outputs, U), theory.total(few_outputs), U),
     ):
         assert abs(explained - T) <= UNITS * EPS * 10 * np.linalg.cond(frozen) * T
-    assert theory.expected_B(few_inputs, rank) == pytest.approx(theory.total(few_inputs), rel=UNITS * EPS)
+    assert theory.expected_B(few_inputs, rank) == pytest.approx(
+        theory.total(few_inputs), rel=UNITS * EPS
+    )
     flat = theory.least_squares(problem.D, problem.S)
     basis = orthonormal(out, out, rng)
     columns = [theory.explained_A(flat, basis[:, [j]]) for j in range(out)]
@@ -108,7 +130,8 @@ def check_shares(size: int, rank: int, exponent: float) -> None:
     assert p.sum() == pytest.approx(min(rank, size), rel=UNITS * EPS * size)
     assert ((p > 0) & (p <= 1)).all()
     assert (np.diff(p) <= EPS).all(), "larger eigenvalues have larger shares"
-    np.testing.assert_allclose(theory.shares(7 * values, rank), p, rtol=1e-12)  # xtol of the root is 1e-14
+    # xtol of the root is 1e-14
+    np.testing.assert_allclose(theory.shares(7 * values, rank), p, rtol=1e-12)
     with_zeros = theory.shares(np.append(values, 0), rank)
     np.testing.assert_array_equal(with_zeros, np.append(p, 0))
 
@@ -123,7 +146,8 @@ def frozen_draws(problem: theory.Problem, rank: int, count: int, seed: int) -> t
 
 
 def check_means(out: int, in_: int, rank: int, exponent: float, seed: int) -> None:
-    """(5) to a tenth plus 4.5 standard errors, (6) to 4.5 standard errors, on a diagonal S without loss."""
+    """(5) to a tenth plus 4.5 standard errors, (6) to 4.5 standard errors, on a diagonal S without
+    loss."""
     D = np.random.default_rng(seed).standard_normal((out, in_))
     problem = theory.least_squares(D, np.diag(power_law(in_, exponent)))
     B, A = frozen_draws(problem, rank, 200, seed + 1)
@@ -132,12 +156,14 @@ def check_means(out: int, in_: int, rank: int, exponent: float, seed: int) -> No
     assert theory.expected_A(problem, rank) == pytest.approx(rank / out * T, rel=1e-12)
     predicted = theory.expected_B(problem, rank) / T
     assert predicted <= 1
-    # Worst of 60 fresh problems of this family: 10 % at rank 1, 7 % at 2, 4 % at 4, 2 % at 8, of means known to 2 %.
+    # Worst of 60 fresh problems of this family: 10 % at rank 1, 7 % at 2, 4 % at 4, 2 % at 8, of
+    # means known to 2 %.
     assert abs(B.mean() - predicted) <= 0.1 * predicted + 4.5 * B.std(ddof=1) / np.sqrt(len(B))
 
 
 def check_sign(out: int, in_: int, exponent: float, weight: float, seed: int) -> None:
-    """(7) and (8): m_i = lambda_i^weight; the statistic is kappa out / Tr S, and ordered means B is no worse."""
+    """(7) and (8): m_i = lambda_i^weight; the statistic is kappa out / Tr S, and ordered means B is
+    no worse."""
     rng = np.random.default_rng(seed)
     values = power_law(in_, exponent)
     V = orthonormal(in_, in_, rng)
@@ -153,7 +179,9 @@ def check_sign(out: int, in_: int, exponent: float, weight: float, seed: int) ->
     assert np.sign(limits) == np.sign(statistic - 1) or abs(statistic - 1) < UNITS * unit
     if theory.ordered(problem):
         for rank in range(1, min(out, in_) + 1):
-            assert theory.expected_B(problem, rank) >= theory.expected_A(problem, rank) * (1 - UNITS * unit)
+            assert theory.expected_B(problem, rank) >= theory.expected_A(problem, rank) * (
+                1 - UNITS * unit
+            )
     if in_ <= out and weight > -1 and exponent > 0.1 and values[-1] > 1e-6:
         assert theory.ordered(problem), "c_i = lambda_i^(1 + weight) is ordered as lambda_i"
 
@@ -181,7 +209,8 @@ def sample(out: int, in_: int, seed: int) -> tuple[Array, Array, Array]:
 
 
 def check_layer(tuned: str, out: int, in_: int, seed: int) -> None:
-    """(1) and (2) of theory.asymmetry.descent, and (2), (3) of theory.asymmetry, through autograd on a lora layer."""
+    """(1) and (2) of theory.asymmetry.descent, and (2), (3) of theory.asymmetry, through autograd
+    on a lora layer."""
     W, target, x = sample(out, in_, seed)
     model, layer = layer_of(W, FROZEN[tuned])
     xs, y, s = torch.from_numpy(x), torch.from_numpy(x @ target.T), layer.scale
@@ -204,7 +233,11 @@ def check_layer(tuned: str, out: int, in_: int, seed: int) -> None:
     assert np.linalg.norm(found.numpy() - expected) <= allowed
     torch.optim.SGD([factors[tuned]], lr=0.1).step()
     change = s * (layer.B @ layer.A).detach().numpy()
-    first = descent.first_change_B(G, A, 0.1, s) if tuned == "B" else descent.first_change_A(G, B, 0.1, s)
+    first = (
+        descent.first_change_B(G, A, 0.1, s)
+        if tuned == "B"
+        else descent.first_change_A(G, B, 0.1, s)
+    )
     assert np.linalg.norm(change - first) <= allowed * s * np.linalg.norm(before)
     problem = theory.least_squares(D, S)
     best = theory.best_B(problem, A) if tuned == "B" else theory.best_A(problem, B)
@@ -218,7 +251,9 @@ def check_layer(tuned: str, out: int, in_: int, seed: int) -> None:
     assert found is not None
     unit = UNITS * EPS * np.linalg.cond(S)
     assert np.linalg.norm(found.numpy()) <= unit * np.linalg.norm(expected)
-    assert 2 * optimum.item() == pytest.approx(theory.total(problem) - explained, abs=unit * theory.total(problem))
+    assert 2 * optimum.item() == pytest.approx(
+        theory.total(problem) - explained, abs=unit * theory.total(problem)
+    )
     assert torch.equal(factors[frozen], before)
 
 
@@ -236,8 +271,12 @@ def check_descent(out: int, in_: int, rank: int, seed: int) -> None:
         run_A.append(T - theory.loss(problem, U @ A))
         B = B + (D - B @ Q) @ S @ Q.T / L_B
         A = A + U.T @ (D - U @ A) @ S / L_A
-    np.testing.assert_allclose(descent.curve_B(D, S, Q, range(12)), run_B, rtol=0, atol=UNITS * EPS * 50 * T)
-    np.testing.assert_allclose(descent.curve_A(D, S, U, range(12)), run_A, rtol=0, atol=UNITS * EPS * 50 * T)
+    np.testing.assert_allclose(
+        descent.curve_B(D, S, Q, range(12)), run_B, rtol=0, atol=UNITS * EPS * 50 * T
+    )
+    np.testing.assert_allclose(
+        descent.curve_A(D, S, U, range(12)), run_A, rtol=0, atol=UNITS * EPS * 50 * T
+    )
     nu, values = (np.linalg.eigvalsh(m)[::-1] for m in (Q @ S @ Q.T, S))
     assert (nu <= values[:rank] * (1 + UNITS * EPS * 50)).all()
     assert (nu >= values[in_ - rank :] * (1 - UNITS * EPS * 50)).all()
@@ -270,7 +309,8 @@ def check_gaps(samples: int, seed: int, repeats: int = 300) -> None:
 
 
 def check_advice(out: int, in_: int, rank: int, condition: float, seed: int) -> None:
-    """Without noise the advice is the sign of the two expectations, whatever the unit of x, g and the loss."""
+    """Without noise the advice is the sign of the two expectations, whatever the unit of x, g and
+    the loss."""
     problem, _ = drawn(out, in_, condition, seed)
     D, S, H = problem
     G = -H @ D @ S
@@ -287,11 +327,14 @@ def check_advice(out: int, in_: int, rank: int, condition: float, seed: int) -> 
     scaled = freezing.which_to_freeze(4 * S, 9 * H, (36 * G, 36 * G), rank)
     np.testing.assert_allclose(scaled[1:4], advice[1:4], rtol=unit)
     mirrored = freezing.which_to_freeze(H, S, (G.T, G.T), rank)
-    assert (mirrored.tune_b, mirrored.tune_a) == pytest.approx((advice.tune_a, advice.tune_b), abs=unit)
+    assert (mirrored.tune_b, mirrored.tune_a) == pytest.approx(
+        (advice.tune_a, advice.tune_b), abs=unit
+    )
 
 
 def check_noise(seed: int) -> None:
-    """(3) of theory.asymmetry.freezing: with noise as large as G the product keeps its mean, the square does not."""
+    """(3) of theory.asymmetry.freezing: with noise as large as G the product keeps its mean, the
+    square does not."""
     problem, rng = drawn(6, 5, 10, seed)
     G = -problem.H @ problem.D @ problem.S
     exact = freezing.parts(problem.S, problem.H, (G, G))[2].sum()

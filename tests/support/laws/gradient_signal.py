@@ -25,7 +25,11 @@ def layer(p: Population) -> nn.Module:
     model = nn.Sequential(nn.Linear(p.x.shape[1], p.g.shape[1], bias=False)).double()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=Generator().manual_seed(0), dtype=torch.float64))
+            parameter.copy_(
+                torch.randn(
+                    parameter.shape, generator=Generator().manual_seed(0), dtype=torch.float64
+                )
+            )
     return model
 
 

@@ -25,7 +25,8 @@ def check_metric(n: int, m: int, sigma: float, seed: int) -> None:
     x, y = on_sphere(rng, n, 5), on_sphere(rng, m, 5, 0.3)
     found = image_distances.mmd(torch.tensor(x), torch.tensor(y), sigma)
     for unbiased, value in ((False, found.biased), (True, found.unbiased)):
-        # Means of numbers up to 1, scaled by 1000; a squared distance has an error of some eps, over 2 sigma^2.
+        # Means of numbers up to 1, scaled by 1000; a squared distance has an error of some eps,
+        # over 2 sigma^2.
         tolerance = 1000 * (20 + 20 / sigma**2) * EPS
         assert value == pytest.approx(theory.mmd(x, y, sigma, unbiased=unbiased), abs=tolerance)
 
@@ -36,10 +37,15 @@ def check_series(seed: int, sigma: float) -> None:
     x, y = on_sphere(rng, 6, 3), on_sphere(rng, 4, 3, 0.5)
     total, powers = 0.0, (np.ones((6, 1)), np.ones((4, 1)))
     for j in range(1, 9):
-        powers = tuple(np.einsum("na,nb->nab", p, z).reshape(len(z), -1) for p, z in zip(powers, (x, y), strict=True))
+        powers = tuple(
+            np.einsum("na,nb->nab", p, z).reshape(len(z), -1)
+            for p, z in zip(powers, (x, y), strict=True)
+        )
         total += theory.weight(j, sigma) * ((powers[0].mean(0) - powers[1].mean(0)) ** 2).sum()
     # What is left out, |M_9 - M_9|^2 <= 4 and on, is below 2 * 4 / 9! q^9 with q <= 1.
-    assert total == pytest.approx(theory.mmd(x, y, sigma), abs=1000 * (8 / math.factorial(9) * sigma**-18 + 50 * EPS))
+    assert total == pytest.approx(
+        theory.mmd(x, y, sigma), abs=1000 * (8 / math.factorial(9) * sigma**-18 + 50 * EPS)
+    )
 
 
 def check_means(n: int, m: int, spread: float, sigma: float, seed: int) -> None:
@@ -59,7 +65,9 @@ def check_most(seed: int) -> None:
         assert found <= limit + 1000 * 20 * EPS
     e = np.eye(3)
     assert theory.mmd(e[:1], -e[:1]) == pytest.approx(theory.most(), rel=50 * EPS)
-    assert theory.mmd(e[:1], e[1:2]) == pytest.approx(theory.most(farthest=math.sqrt(2)), rel=50 * EPS)
+    assert theory.mmd(e[:1], e[1:2]) == pytest.approx(
+        theory.most(farthest=math.sqrt(2)), rel=50 * EPS
+    )
     assert round(theory.most(), 4) == 39.6027, "2000 (1 - exp(-0.02))"
 
 
@@ -71,7 +79,9 @@ def check_null(n: int, m: int) -> None:
     found = np.zeros(2)
     for code in range(2 ** (n + m)):
         draw = points[[(code >> i) & 1 for i in range(n + m)]]
-        found += [theory.mmd(draw[:n], draw[n:], 1.0, unbiased=unbiased) for unbiased in (False, True)]
+        found += [
+            theory.mmd(draw[:n], draw[n:], 1.0, unbiased=unbiased) for unbiased in (False, True)
+        ]
     # E k(X, X') of independent draws is kappa, and so a diagonal of 1 adds (1 - kappa) / n.
     expected = [theory.null_mean(n, m, kappa), 0]
     assert found / 2 ** (n + m) == pytest.approx(expected, abs=1000 * 50 * EPS)
@@ -83,7 +93,9 @@ def check_counts(shapes: list[tuple[int, int]], rank: int, m: int, k: int) -> No
         for out, in_ in shapes:
             values = {"B": torch.zeros(out, rank), "A": torch.zeros(rank, in_)}
             values |= {"magnitude": torch.zeros(out)} if magnitude else {}
-            counted += sum(p.numel() for p in Generator(values, m, k, torch.Generator()).parameters())
+            counted += sum(
+                p.numel() for p in Generator(values, m, k, torch.Generator()).parameters()
+            )
         assert counted == theory.generator_parameters(shapes, rank, m, k, magnitude)
 
 
@@ -91,9 +103,11 @@ def check_shift() -> None:
     """(7) against the drawn generators of 300 layers."""
     h = [
         torch.linalg.vector_norm(
-            Generator({"B": torch.zeros(1, 1)}, 32, 32, torch.Generator().manual_seed(i)).hidden(), 1
+            Generator({"B": torch.zeros(1, 1)}, 32, 32, torch.Generator().manual_seed(i)).hidden(),
+            1,
         ).item()
         for i in range(300)
     ]
-    # The sum over k of W1 z is not quite Gaussian, which costs about 1 % of the mean; its standard error is 2 %.
+    # The sum over k of W1 z is not quite Gaussian, which costs about 1 % of the mean; its standard
+    # error is 2 %.
     assert 10 ** theory.shift(32, 32) == pytest.approx(1 + np.mean(h), rel=0.06)

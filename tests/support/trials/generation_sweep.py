@@ -17,23 +17,33 @@ from proxies.instruments import digit_networks, digit_targets, flow_matching
 
 
 def valley(exponents, best: float, width: float, level: float = 10.0, seeds: int = 6) -> np.ndarray:
-    """(rates, seeds): distances that double every `width` exponents away from the best, a little apart by seed."""
+    """(rates, seeds): distances that double every `width` exponents away from the best, a little
+    apart by seed."""
     away = np.abs(np.array(exponents)[:, None] - best)
     return level * 2.0 ** (away / width) * (1 + np.arange(seeds) / 50)
 
 
-def made_up(best: float, width: float = 1.0, test_best: float | None = None, diverged: Any = ()) -> Any:
+def made_up(
+    best: float, width: float = 1.0, test_best: float | None = None, diverged: Any = ()
+) -> Any:
     """In place of `sweep.run`: validation with its least at `best`, the test's at `test_best`."""
 
     def run(problem, method, rank, exponents, plan):
-        tables = [valley(exponents, at, width) for at in (best, best if test_best is None else test_best)]
+        tables = [
+            valley(exponents, at, width) for at in (best, best if test_best is None else test_best)
+        ]
         for table in tables:
             for i, exponent in enumerate(exponents):
                 if exponent in diverged:
                     table[i, 0] = math.nan
         scores = dict.fromkeys(judging.SCORES, tables[1])
         return sweep.Runs(
-            list(exponents), tables[0], scores, [[[i] * 64] for i in exponents], 9, np.zeros_like(tables[0])
+            list(exponents),
+            tables[0],
+            scores,
+            [[[i] * 64] for i in exponents],
+            9,
+            np.zeros_like(tables[0]),
         )
 
     return run
@@ -45,7 +55,8 @@ def swept(monkeypatch, *args: Any, **kwargs: Any) -> sweep.Cell:
 
 
 def check_chosen(monkeypatch) -> None:
-    """The rate is the validation's, what is reported the test's; a rate at which one seed diverged is never best."""
+    """The rate is the validation's, what is reported the test's; a rate at which one seed diverged
+    is never best."""
     cell = swept(monkeypatch, -5, test_best=-4)
     assert cell["rates"][cell["best"] or 0] == pytest.approx(10**-2.5)
     assert compare.at_best(cell) == pytest.approx(valley([-5], -4, 1.0)[0])
@@ -56,7 +67,8 @@ def check_chosen(monkeypatch) -> None:
 
 
 def check_grown(monkeypatch) -> None:
-    """The grid grows towards an optimum, or a window, that it does not hold; no further than it may."""
+    """The grid grows towards an optimum, or a window, that it does not hold; no further than it
+    may."""
     for best, side in ((-10, "low"), (1, "high"), (-8, "low")):
         cell = swept(monkeypatch, best)
         assert (cell["edge"], cell["open"]) == ("", []), side
@@ -83,7 +95,8 @@ def check_windows(monkeypatch) -> None:
 
 
 def check_lag(monkeypatch) -> None:
-    """A method that is another at a rate 10^0.75 times lower lags by 0.75 decades, between grid points too."""
+    """A method that is another at a rate 10^0.75 times lower lags by 0.75 decades, between grid
+    points too."""
     slow = swept(monkeypatch, -3, width=2.0)
     fast = swept(monkeypatch, -4.5, width=2.0)
     found = compare.lag(fast, slow, slow["rates"][2])
@@ -104,23 +117,33 @@ def check_paired() -> None:
 
 def small_problem(seeds=(1000, 1001)) -> judging.Problem:
     rng = Generator().manual_seed(0)
-    draw = lambda out, in_: digit_networks.Linear(torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out))
+    draw = lambda out, in_: digit_networks.Linear(
+        torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out)
+    )
     judge = digit_networks.Judge([])
     judge.layers = [draw(8, 64), draw(digit_targets.LABELS, 8)]
-    return judging.problem([draw(*shape) for shape in flow_matching.SHAPES], judge, "new classes", seeds)
+    return judging.problem(
+        [draw(*shape) for shape in flow_matching.SHAPES], judge, "new classes", seeds
+    )
 
 
 def check_not_finite() -> None:
     problem = small_problem()
     found = problem.splits[0].train.clone()
-    assert all(math.isfinite(x) for x in judging.scores(found, problem.splits[0].test, problem).values())
+    assert all(
+        math.isfinite(x) for x in judging.scores(found, problem.splits[0].test, problem).values()
+    )
     found[3, 5] = math.inf
-    assert all(math.isnan(x) for x in judging.scores(found, problem.splits[0].test, problem).values())
+    assert all(
+        math.isnan(x) for x in judging.scores(found, problem.splits[0].test, problem).values()
+    )
 
 
 def check_noises() -> None:
     validation, test = (judging.noise([1000, 1001], part) for part in ("validation", "test"))
-    assert not torch.isin(validation, test).all(-1).any(), "no image is drawn from one noise for both"
+    assert not torch.isin(validation, test).all(-1).any(), (
+        "no image is drawn from one noise for both"
+    )
     assert not torch.equal(test[0], test[1])
 
 

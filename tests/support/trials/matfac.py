@@ -19,13 +19,19 @@ TORCH: dict[str, Callable[..., Any]] = {
 }
 
 
-def batch(method: methods.Method, shape: tuple[int, int, int], seed: int, runs: int = 2) -> tuple[Tensor, Params]:
-    """Targets (runs, rows, columns) and random parameters of the method, not a start: nothing is zero."""
+def batch(
+    method: methods.Method, shape: tuple[int, int, int], seed: int, runs: int = 2
+) -> tuple[Tensor, Params]:
+    """Targets (runs, rows, columns) and random parameters of the method, not a start: nothing is
+    zero."""
     rows, columns, rank = shape
     rng = Generator().manual_seed(seed)
     M = torch.randn(runs, rows, columns, generator=rng, dtype=torch.float64)
     start = method.start(M[0], rank, rng)
-    return M, {k: torch.randn(runs, *v.shape, generator=rng, dtype=torch.float64) / 2 for k, v in start.items()}
+    return M, {
+        k: torch.randn(runs, *v.shape, generator=rng, dtype=torch.float64) / 2
+        for k, v in start.items()
+    }
 
 
 def loss_of(method: methods.Method, M: Tensor, P: Params, rank: int) -> Tensor:
@@ -35,7 +41,8 @@ def loss_of(method: methods.Method, M: Tensor, P: Params, rank: int) -> Tensor:
 
 
 def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
-    """The hand-written backward pass; the worst of 360 cases was off by less than 1 eps of what it adds up."""
+    """The hand-written backward pass; the worst of 360 cases was off by less than 1 eps of what it
+    adds up."""
     method = METHODS[name]
     M, P = batch(method, shape, seed)
     leaves = {k: v.clone().requires_grad_() for k, v in P.items()}
@@ -44,7 +51,11 @@ def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
     f = engine.loss(M, M.square().sum((1, 2)), B, A)
     out = {k: torch.full_like(v, torch.nan) for k, v in P.items()}
     method.backward(P, memory, f.gB, f.gA, out)
-    terms = (B.norm() * A.norm() + M.norm()) * (B.norm() + A.norm()) * (1 + max(v.norm() for v in P.values())) ** 2
+    terms = (
+        (B.norm() * A.norm() + M.norm())
+        * (B.norm() + A.norm())
+        * (1 + max(v.norm() for v in P.values())) ** 2
+    )
     for k, leaf in leaves.items():
         assert leaf.grad is not None
         assert (out[k] - leaf.grad).abs().max() <= 10 * EPS * terms, k
@@ -53,7 +64,8 @@ def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
 
 
 def check_optimiser(name: str, seed: int) -> None:
-    """30 steps on gradients of no loss, two runs with their own rates; the worst of 90 was off by 1 eps a step."""
+    """30 steps on gradients of no loss, two runs with their own rates; the worst of 90 was off by 1
+    eps a step."""
     rng = Generator().manual_seed(seed)
     theta, rates = torch.randn(2, 5, generator=rng, dtype=torch.float64), (0.1, 0.003)
     leaves = [row.clone().requires_grad_() for row in theta]
@@ -66,21 +78,27 @@ def check_optimiser(name: str, seed: int) -> None:
             leaf.grad = g.clone()
             peer.step()
         wanted = torch.stack([leaf.detach() for leaf in leaves])
-        assert (theta - wanted).abs().max() <= 10 * step * EPS * (1 + wanted.abs().max()), f"step {step}"
+        assert (theta - wanted).abs().max() <= 10 * step * EPS * (1 + wanted.abs().max()), (
+            f"step {step}"
+        )
 
 
 def check_training(name: str, optimiser: str, seed: int = 1) -> None:
-    """Eight steps of the engine against autograd and torch.optim on one start; the worst of 144 was off by 2e3 eps."""
+    """Eight steps of the engine against autograd and torch.optim on one start; the worst of 144 was
+    off by 2e3 eps."""
     method, rate, (rows, columns, rank) = METHODS[name], 0.01, (4, 4, 2)
     M = torch.randn(1, rows, columns, generator=Generator().manual_seed(seed), dtype=torch.float64)
     start = {k: v[None] for k, v in method.start(M[0], rank, Generator().manual_seed(seed)).items()}
-    run = engine.train(M, start, rank, method, OPTIMISERS[optimiser], torch.tensor([rate], dtype=M.dtype), 8)
+    run = engine.train(
+        M, start, rank, method, OPTIMISERS[optimiser], torch.tensor([rate], dtype=M.dtype), 8
+    )
     leaves = {k: v.clone().requires_grad_() for k, v in start.items()}
     peer = TORCH[optimiser](list(leaves.values()), lr=rate)
     for t in range(9):
         peer.zero_grad()
         f = loss_of(method, M, leaves, rank).sum()
-        # Adam divides by the root of tiny numbers in its first steps, which lifts rounding a thousandfold.
+        # Adam divides by the root of tiny numbers in its first steps, which lifts rounding a
+        # thousandfold.
         assert abs(f.item() - run.loss[t, 0].item()) <= 1e4 * EPS * (1 + f.item()), f"step {t}"
         f.backward()
         peer.step()
@@ -94,7 +112,8 @@ def check_diverged(rate: float = 1e3) -> None:
 
 
 def check_extension() -> None:
-    """The grid of 13 is extended to where the optimum is, and a rate on an edge is not called the best."""
+    """The grid of 13 is extended to where the optimum is, and a rate on an edge is not called the
+    best."""
     cell = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 2, 8000, [])
     assert len(cell["rates"]) > 13, "1e-3 still converges in 8000 steps, so lower rates are run"
     assert cell["edge"] == ""

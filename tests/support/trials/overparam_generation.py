@@ -20,8 +20,11 @@ def small_base(seed: int) -> list[Linear]:
     return [Linear(draw(out, in_), draw(out)) for out, in_ in flow_matching.SHAPES]
 
 
-def by_lora(base, method: str, rank: int, seed: int, data: Tensor, rate: float, plan: training.Plan):
-    """One run as anybody would make it: lora.attach, torch's Adam, the same draws. Gives its losses and its module."""
+def by_lora(
+    base, method: str, rank: int, seed: int, data: Tensor, rate: float, plan: training.Plan
+):
+    """One run as anybody would make it: lora.attach, torch's Adam, the same draws. Gives its losses
+    and its module."""
     net = adapters.attached(base, method, rank, seed)
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], rate)
     rng, losses = Generator().manual_seed(seed), []
@@ -37,10 +40,13 @@ def by_lora(base, method: str, rank: int, seed: int, data: Tensor, rate: float, 
 
 
 def check_engine(method: str, rank: int = 2) -> None:
-    """Every run of two rates and two seeds against a model adapted by `lora`, in float64: losses and final function."""
+    """Every run of two rates and two seeds against a model adapted by `lora`, in float64: losses
+    and final function."""
     base, plan, seeds, rates = small_base(1000), training.Plan(8, 16), [1000, 1001], [1e-3, 1e-1]
     data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
-    parameters, loss = training.train(base, adapters.start(base, method, rank, seeds, 2), data, seeds, rates, plan)
+    parameters, loss = training.train(
+        base, adapters.start(base, method, rank, seeds, 2), data, seeds, rates, plan
+    )
     x, t = (
         torch.randn(5, 64, generator=Generator().manual_seed(7), dtype=torch.float64),
         torch.linspace(0, 1, 5).double(),
@@ -50,7 +56,9 @@ def check_engine(method: str, rank: int = 2) -> None:
         for j, seed in enumerate(seeds):
             losses, net = by_lora(base, method, rank, seed, data[j], rate, plan)
             # Adam divides by |g|, which amplifies the rounding of a gradient near zero.
-            torch.testing.assert_close(loss[:, i, j], torch.tensor(losses, dtype=torch.float64), rtol=1e-9, atol=0)
+            torch.testing.assert_close(
+                loss[:, i, j], torch.tensor(losses, dtype=torch.float64), rtol=1e-9, atol=0
+            )
             with torch.no_grad():
                 torch.testing.assert_close(found[i, j], net(x, t), rtol=1e-9, atol=1e-9)
     assert (loss[-1] != loss[-1, 0, 0]).sum() == 3, "no two runs are the same"
@@ -58,7 +66,10 @@ def check_engine(method: str, rank: int = 2) -> None:
 
 def check_norms() -> None:
     rng = Generator().manual_seed(3)
-    W, B, A = (torch.randn(*s, generator=rng, dtype=torch.float64) for s in ((6, 5), (2, 3, 6, 2), (2, 3, 2, 5)))
+    W, B, A = (
+        torch.randn(*s, generator=rng, dtype=torch.float64)
+        for s in ((6, 5), (2, 3, 6, 2), (2, 3, 2, 5))
+    )
     expected = torch.linalg.vector_norm(W + B @ A, dim=-1)
     # n^2 is a sum of terms of a size up to |W|^2 + |B A|^2, here at most 100 times n^2
     torch.testing.assert_close(adapters.row_norms(W, B, A), expected, rtol=1e3 * EPS, atol=0)
@@ -69,14 +80,19 @@ def check_midpoint() -> None:
     a, x = -1.5, torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     exact = (x + 1 / a**2) * math.exp(a) - 1 / a - 1 / a**2
     errors = [
-        float((flow_matching.integrate(lambda x, t: a * x + t[..., None], x, steps) - exact).abs().max())
+        float(
+            (flow_matching.integrate(lambda x, t: a * x + t[..., None], x, steps) - exact)
+            .abs()
+            .max()
+        )
         for steps in (20, 40)
     ]
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)  # the next term is of order 1/steps
 
 
 def check_path() -> None:
-    """x_t and v of (1): at x_t following v for the time that is left ends at an image, going back at noise."""
+    """x_t and v of (1): at x_t following v for the time that is left ends at an image, going back
+    at noise."""
     data = digit_targets.split("new style", 1000).train.double()
     x, t, v = flow_matching.draws(data, 500, Generator().manual_seed(1))
     ends = x + (1 - t)[:, None] * v

@@ -31,10 +31,14 @@ def dash(model: nn.Module, name: str = LAYER) -> DashLinear:
 
 
 def check_planted(case: str, seed: int) -> None:
-    """T is where it is said to be, D has rate about 1 on it, and what is off the core is of the size that is said."""
+    """T is where it is said to be, D has rate about 1 on it, and what is off the core is of the
+    size that is said."""
     given, setting = planted.problem(case, seed), planted.CASES[case]
     again = theory.core(given.W)
-    assert np.abs(np.sum(again.U * given.basis.U, 0) * np.sum(again.Vt * given.basis.Vt, 1) - 1).max() <= 1e-9
+    assert (
+        np.abs(np.sum(again.U * given.basis.U, 0) * np.sum(again.Vt * given.basis.Vt, 1) - 1).max()
+        <= 1e-9
+    )
     T = sorted(given.chosen.tolist())
     expected = {"top": range(8), "bottom": range(SIZE - 8, SIZE), "middle": range(28, 36)}
     if setting.where in expected:
@@ -43,7 +47,9 @@ def check_planted(case: str, seed: int) -> None:
     C = given.basis.U.T @ given.D @ given.basis.Vt.T
     if setting.where == "none":
         assert np.linalg.matrix_rank(given.D) == planted.RANK_WITHOUT
-        assert np.linalg.norm(given.D) == pytest.approx(np.linalg.norm(given.basis.sigma[given.chosen]))
+        assert np.linalg.norm(given.D) == pytest.approx(
+            np.linalg.norm(given.basis.sigma[given.chosen])
+        )
     else:
         rest = C.copy()
         rest[given.chosen, given.chosen] = 0
@@ -103,13 +109,18 @@ def check_sources(seed: int) -> None:
 
 
 def check_loop(name: str, seed: int = 1000, count: int = 104, rate: float = 1e-2) -> None:
-    """`trained` against the same run written out: lora.attach, torch's own loop, lora.launch after 100 updates."""
+    """`trained` against the same run written out: lora.attach, torch's own loop, lora.launch after
+    100 updates."""
     on = planted.task("random", seed)
     method = training.METHODS[name]
     settings = lora.Config(
-        rank=method.rank, alpha=2 * method.rank, target_modules=(LAYER,), seed=seed,
-        variant="dash" if method.dash else "plain", variant_options={"directions": 8} if method.dash else {},
-    )  # fmt: skip
+        rank=method.rank,
+        alpha=2 * method.rank,
+        target_modules=(LAYER,),
+        seed=seed,
+        variant="dash" if method.dash else "plain",
+        variant_options={"directions": 8} if method.dash else {},
+    )
     model = on.model()
     lora.attach(model, settings)
     optimizer = torch.optim.AdamW(lora.param_groups(model, lr=rate), weight_decay=0, fused=True)
@@ -129,7 +140,8 @@ def check_loop(name: str, seed: int = 1000, count: int = 104, rate: float = 1e-2
 
 
 def check_finished(seed: int) -> None:
-    """The bound is a bound, up to float32, and near what is reached; ranks are those of the change."""
+    """The bound is a bound, up to float32, and near what is reached; ranks are those of the
+    change."""
     for method, rank in (("Init, oracle", 8), ("LoRA, r", 4), ("Dash, gradient", 12)):
         run = tuning.finished("random", method, 1e-2, 400, seed)
         assert run["ranks"] == rank
@@ -138,21 +150,31 @@ def check_finished(seed: int) -> None:
 
 
 def check_foretold(seed: int) -> None:
-    """Each task with each source, score and size once; the rotated change is at chance, the true one is not."""
+    """Each task with each source, score and size once; the rotated change is at chance, the true
+    one is not."""
     found = predictions.foretold(seed, 10, 10)
     keys = [(r["task"], r["source"], r["score"], r["sizes"]) for r in found["overlaps"]]
     others = len(digits.KINDS) * (len(digits.KINDS) - 1)
     assert len(keys) == 6 * (others + len(digits.KINDS) * 3)
-    assert {source for _, source, _, _ in keys} == {"LoRA 10", "gradient", "rotated", predictions.TASK}
-    by_size = lambda source: [r["value"] - r["null"] for r in found["overlaps"]
-                              if (r["source"], r["score"]) == (source, "abs")]  # fmt: skip
+    assert {source for _, source, _, _ in keys} == {
+        "LoRA 10",
+        "gradient",
+        "rotated",
+        predictions.TASK,
+    }
+    by_size = lambda source: [
+        r["value"] - r["null"]
+        for r in found["overlaps"]
+        if (r["source"], r["score"]) == (source, "abs")
+    ]
     assert abs(np.mean(by_size("rotated"))) < 0.1  # 18 overlaps of spread 0.1
     assert np.mean(by_size("gradient")) > 0.4
     assert all(0 < p["phi"] < 1 and p["held"] > 8 / 128 for p in found["profiles"])
 
 
 def check_smallest(seed: int, size: int = 60, draws: int = 150) -> None:
-    """The bidiagonal law against decompositions of Gaussian weights, by the mean of each singular value."""
+    """The bidiagonal law against decompositions of Gaussian weights, by the mean of each singular
+    value."""
     found = np.array([nulls.smallest(size, np.random.default_rng(seed + i)) for i in range(draws)])
     exact = np.array([nulls.spectrum("square", size, seed + i) for i in range(draws)])
     assert found.shape == exact.shape

@@ -23,7 +23,11 @@ from theory.asymmetry import descent, freezing, gaps
 from theory.asymmetry import frozen_factor as theory
 
 right_B, right_shares, right_parts, right_curve = (
-    theory.explained_B, theory.shares, freezing.parts, descent._curve)  # fmt: skip
+    theory.explained_B,
+    theory.shares,
+    freezing.parts,
+    descent._curve,
+)
 
 
 def free_of_S(problem, Q):
@@ -93,31 +97,96 @@ def unweighted(M, H, gradients):
 
 
 FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "B* without S": (theory, "best_B", free_of_S, lambda: check_normal_equations(5, 6, 2, 10.0, 1000)),
+    "B* without S": (
+        theory,
+        "best_B",
+        free_of_S,
+        lambda: check_normal_equations(5, 6, 2, 10.0, 1000),
+    ),
     "B* without S, on a layer": (theory, "best_B", free_of_S, lambda: check_layer("B", 5, 6, 1000)),
-    "A* for orthonormal B only": (theory, "best_A", orthonormal_only, lambda: check_span(5, 6, 2, 10.0, 1000)),
+    "A* for orthonormal B only": (
+        theory,
+        "best_A",
+        orthonormal_only,
+        lambda: check_span(5, 6, 2, 10.0, 1000),
+    ),
     "rows of Q for rows of Q S^1/2": (
-        theory, "explained_B", explained_by_rows, lambda: check_normal_equations(5, 6, 2, 10.0, 1000)),
+        theory,
+        "explained_B",
+        explained_by_rows,
+        lambda: check_normal_equations(5, 6, 2, 10.0, 1000),
+    ),
     "curvature forgotten": (
-        theory, "explained_B", explained_forgetting_H, lambda: check_normal_equations(5, 6, 2, 10.0, 1000)),
-    "few outputs not seen": (theory, "explained_B", explained_forgetting_H, lambda: check_lossless(5, 6, 2, 1000)),
-    "the far-sparse limit for the equivalent": (theory, "shares", far_sparse_shares, lambda: check_shares(10, 3, 1.0)),
+        theory,
+        "explained_B",
+        explained_forgetting_H,
+        lambda: check_normal_equations(5, 6, 2, 10.0, 1000),
+    ),
+    "few outputs not seen": (
+        theory,
+        "explained_B",
+        explained_forgetting_H,
+        lambda: check_lossless(5, 6, 2, 1000),
+    ),
+    "the far-sparse limit for the equivalent": (
+        theory,
+        "shares",
+        far_sparse_shares,
+        lambda: check_shares(10, 3, 1.0),
+    ),
     "the far-sparse limit, by Monte Carlo": (
-        theory, "shares", far_sparse_shares, lambda: check_means(24, 32, 4, 1.5, 1000)),
-    "r / in for every input": (theory, "shares", uniform_shares, lambda: check_means(24, 32, 4, 1.0, 1000)),
-    "the sign inverted": (theory, "sign_statistic", inverted_sign, lambda: check_sign(8, 6, 1.0, -1.5, 1000)),
-    "the sign of a square layer": (theory, "sign_statistic", without_shape, lambda: check_sign(8, 6, 1.0, 1.0, 1000)),
-    "s forgotten in a gradient": (descent, "gradients", scale_forgotten, lambda: check_layer("A", 5, 6, 1000)),
-    "s for s^2 in the first change": (descent, "first_change_B", scale_once, lambda: check_layer("B", 5, 6, 1000)),
+        theory,
+        "shares",
+        far_sparse_shares,
+        lambda: check_means(24, 32, 4, 1.5, 1000),
+    ),
+    "r / in for every input": (
+        theory,
+        "shares",
+        uniform_shares,
+        lambda: check_means(24, 32, 4, 1.0, 1000),
+    ),
+    "the sign inverted": (
+        theory,
+        "sign_statistic",
+        inverted_sign,
+        lambda: check_sign(8, 6, 1.0, -1.5, 1000),
+    ),
+    "the sign of a square layer": (
+        theory,
+        "sign_statistic",
+        without_shape,
+        lambda: check_sign(8, 6, 1.0, 1.0, 1000),
+    ),
+    "s forgotten in a gradient": (
+        descent,
+        "gradients",
+        scale_forgotten,
+        lambda: check_layer("A", 5, 6, 1000),
+    ),
+    "s for s^2 in the first change": (
+        descent,
+        "first_change_B",
+        scale_once,
+        lambda: check_layer("B", 5, 6, 1000),
+    ),
     "t for 2 t": (descent, "_curve", one_factor_a_step, lambda: check_descent(5, 6, 3, 1000)),
     "no inverse Wishart": (gaps, "_excess", as_in_training, lambda: check_gaps(16, 1007)),
     "unexplained signal is no noise": (gaps, "residual", noise_alone, lambda: check_gaps(16, 1007)),
     "one gradient squared": (freezing, "parts", one_gradient, lambda: check_noise(1009)),
-    "parts weighted twice": (freezing, "parts", unweighted, lambda: check_advice(5, 6, 2, 10.0, 1000)),
+    "parts weighted twice": (
+        freezing,
+        "parts",
+        unweighted,
+        lambda: check_advice(5, 6, 2, 10.0, 1000),
+    ),
     "the other factor": (
-        freezing, "shares", lambda values, rank: 1 - right_shares(values, rank),
-        lambda: check_advice(5, 6, 2, 10.0, 1000)),
-}  # fmt: skip
+        freezing,
+        "shares",
+        lambda values, rank: 1 - right_shares(values, rank),
+        lambda: check_advice(5, 6, 2, 10.0, 1000),
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

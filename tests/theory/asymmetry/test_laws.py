@@ -1,6 +1,8 @@
-"""The laws of theory.asymmetry*: on random problems, on `lora`'s own layers, and by Monte Carlo with standard errors.
+"""The laws of theory.asymmetry*: on random problems, on `lora`'s own layers, and by Monte Carlo
+with standard errors.
 
-Tolerances of identities are in units of rounding, eps times the condition number of what is inverted.
+Tolerances of identities are in units of rounding, eps times the condition number of what is
+inverted.
 """
 
 import numpy as np
@@ -39,7 +41,8 @@ sizes = st.integers(2, 12)
 conditions = st.floats(0, 4).map(lambda exponent: 10**exponent)
 
 
-# --- closed forms: (1) to (4) and (9) ---------------------------------------------------------------------------
+# --- closed forms: (1) to (4) and (9)
+# ---------------------------------------------------------------------------
 
 
 @given(out=sizes, in_=sizes, condition=conditions, seed=seeds, data=st.data())
@@ -50,7 +53,8 @@ def test_closed_forms(out, in_, condition, seed, data):
     check_lossless(out, in_, rank, seed)
 
 
-# --- the deterministic equivalent and the sign: (5) to (8) ------------------------------------------------------
+# --- the deterministic equivalent and the sign: (5) to (8)
+# ------------------------------------------------------
 
 
 @given(size=st.integers(1, 60), exponent=st.floats(0, 4), data=st.data())
@@ -73,7 +77,8 @@ def test_the_equivalent_is_exact_in_the_plane():
 
 
 @pytest.mark.parametrize(
-    ("out", "in_", "rank", "exponent"), [(32, 32, 1, 1), (32, 24, 4, 2), (16, 48, 8, 1), (24, 24, 4, 0)]
+    ("out", "in_", "rank", "exponent"),
+    [(32, 32, 1, 1), (32, 24, 4, 2), (16, 48, 8, 1), (24, 24, 4, 0)],
 )
 def test_means_over_random_frozen_factors(out, in_, rank, exponent):
     check_means(out, in_, rank, exponent, 1000)
@@ -86,22 +91,35 @@ def test_curvature_does_to_a_what_the_inputs_do_to_b(rank):
     problem = problem._replace(H=semidefinite(24, 1e3, np.random.default_rng(1002)))
     B, A = frozen_draws(problem, rank, 200, 1003)
     T = theory.total(problem)
-    for draws, predicted in ((B, theory.expected_B(problem, rank) / T), (A, theory.expected_A(problem, rank) / T)):
-        assert abs(draws.mean() - predicted) <= 0.1 * predicted + 4.5 * draws.std(ddof=1) / np.sqrt(len(draws))
+    for draws, predicted in (
+        (B, theory.expected_B(problem, rank) / T),
+        (A, theory.expected_A(problem, rank) / T),
+    ):
+        assert abs(draws.mean() - predicted) <= 0.1 * predicted + 4.5 * draws.std(ddof=1) / np.sqrt(
+            len(draws)
+        )
     assert A.mean() > 1.2 * B.mean()
 
 
-@given(out=st.integers(2, 20), in_=st.integers(2, 20), exponent=st.floats(0, 2), weight=st.floats(-2, 2), seed=seeds)
+@given(
+    out=st.integers(2, 20),
+    in_=st.integers(2, 20),
+    exponent=st.floats(0, 2),
+    weight=st.floats(-2, 2),
+    seed=seeds,
+)
 def test_sign_condition(out, in_, exponent, weight, seed):
     assume(abs(weight + 1) > 1e-3)
     check_sign(out, in_, exponent, weight, seed)
 
 
 def test_the_theorem_without_a_condition_is_false():
-    """Where D avoids what the inputs do, or in is larger than out, tuning A explains more at any d / r."""
+    """Where D avoids what the inputs do, or in is larger than out, tuning A explains more at any d
+    / r."""
     rng = np.random.default_rng(1004)
     for size, rank in ((64, 1), (64, 4), (16, 4)):
-        D = np.pad(rng.standard_normal((size, 8)), ((0, 0), (size - 8, 0)))  # on the 8 least eigenvectors
+        # on the 8 least eigenvectors
+        D = np.pad(rng.standard_normal((size, 8)), ((0, 0), (size - 8, 0)))
         avoiding = theory.least_squares(D, np.diag(power_law(size, 1)))
         wide = theory.least_squares(rng.standard_normal((size // 4, size)), np.eye(size))
         for problem in (avoiding, wide):
@@ -110,7 +128,8 @@ def test_the_theorem_without_a_condition_is_false():
             assert theory.sign_statistic(problem) < 1
 
 
-# --- descent and gradients, on the library's own layer ----------------------------------------------------------
+# --- descent and gradients, on the library's own layer
+# ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("tuned", FROZEN)
@@ -125,16 +144,20 @@ def test_descent_follows_its_closed_form(out, in_, seed, data):
 
 
 def test_at_first_order_the_two_are_equal():
-    """(3): the mean over random frozen factors from the library's schemes, for a G with one strong direction."""
+    """(3): the mean over random frozen factors from the library's schemes, for a G with one strong
+    direction."""
     rng = np.random.default_rng(1006)
-    G = rng.standard_normal((24, 24)) + 5 * np.outer(rng.standard_normal(24), rng.standard_normal(24))
+    G = rng.standard_normal((24, 24)) + 5 * np.outer(
+        rng.standard_normal(24), rng.standard_normal(24)
+    )
     W, scheme = torch.zeros(24, 24, dtype=torch.float64), lora.SCHEMES["orthogonal"]
     rows = [scheme(W, 4, torch.Generator().manual_seed(1000 + i)).A.numpy() for i in range(2000)]
     assert within(np.array([descent.captured(G, Q) for Q in rows[:1000]]), 4 / 24)
     assert within(np.array([descent.captured(G.T, Q) for Q in rows[1000:]]), 4 / 24)
 
 
-# --- exact generalisation gaps ----------------------------------------------------------------------------------
+# --- exact generalisation gaps
+# ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("samples", [16, 64])
@@ -148,7 +171,8 @@ def test_the_ratio_of_gaps_tends_to_at_least_out_over_in(out, in_, seed):
     flat = theory.least_squares(problem.D, problem.S)
     Q, U = rng.standard_normal((1, in_)), orthonormal(out, 1, rng)
     ratio = gaps.gap_B(flat, Q, 0.5, 10**9) / gaps.gap_A(flat, U, 0.5, 10**9)
-    assert ratio == pytest.approx(gaps.residual(flat, Q, 0.5) / (in_ * 0.25), rel=1e-7)  # the next order is in / n
+    # the next order is in / n
+    assert ratio == pytest.approx(gaps.residual(flat, Q, 0.5) / (in_ * 0.25), rel=1e-7)
     assert ratio >= out / in_ * (1 - 1e-7)
 
 
@@ -158,7 +182,8 @@ def test_too_few_samples_are_refused():
         gaps.gap_A(problem, orthonormal(3, 1, rng), 0.5, 5)
 
 
-# --- which factor to freeze -------------------------------------------------------------------------------------
+# --- which factor to freeze
+# -------------------------------------------------------------------------------------
 
 
 @given(out=sizes, in_=sizes, condition=conditions, seed=seeds, data=st.data())
@@ -179,5 +204,7 @@ def test_gradients_without_agreement_say_either():
 
 
 def test_advice_refuses_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"shape \(out, in\) = \(3, 2\), got \[\(2, 3\), \(3, 2\)\]"):
+    with pytest.raises(
+        ValueError, match=r"shape \(out, in\) = \(3, 2\), got \[\(2, 3\), \(3, 2\)\]"
+    ):
         freezing.which_to_freeze(np.eye(2), np.eye(3), (np.ones((2, 3)), np.ones((3, 2))), 1)

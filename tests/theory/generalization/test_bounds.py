@@ -1,8 +1,10 @@
-"""The laws of theory.generalization*: against enumerations and integrals done naively, and with named faults.
+"""The laws of theory.generalization*: against enumerations and integrals done naively, and with
+named faults.
 
-Everything enumerated is a sum of fewer than 1e5 products of probabilities, each of relative rounding 10 eps at most:
-1e5 eps = 2e-11 bounds any order of summation, and TINY leaves a factor of five. A bound on the gap is a square root of
-information, so that information lost to rounding, TINY at most, moves it by sqrt(TINY) = 1e-5 near zero.
+Everything enumerated is a sum of fewer than 1e5 products of probabilities, each of relative
+rounding 10 eps at most: 1e5 eps = 2e-11 bounds any order of summation, and TINY leaves a factor of
+five. A bound on the gap is a square root of information, so that information lost to rounding, TINY
+at most, moves it by sqrt(TINY) = 1e-5 near zero.
 """
 
 import itertools
@@ -19,12 +21,14 @@ from theory.generalization.exact import World
 TINY = 1e-10
 fresh = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 seeds = st.integers(1000, 2**32 - 1)
-sizes = st.tuples(st.integers(1, 6), st.integers(2, 3), st.integers(1, 3))  # functions, examples, training samples
+# functions, examples, training samples
+sizes = st.tuples(st.integers(1, 6), st.integers(2, 3), st.integers(1, 3))
 dims = st.integers(1, 4096)
 
 
 def world(m: int, k: int, seed: int, interpolating: bool = False) -> World:
-    """Random probabilities and losses; with one function that never errs, the training error is always zero."""
+    """Random probabilities and losses; with one function that never errs, the training error is
+    always zero."""
     rng = np.random.default_rng(seed)
     losses = rng.integers(2, size=(m, k)).astype(float)
     if interpolating:
@@ -34,13 +38,15 @@ def world(m: int, k: int, seed: int, interpolating: bool = False) -> World:
 
 
 def ordered(world: World, n: int):
-    """Every ordered training sample with its probability and the function learnt from it, the slow way."""
+    """Every ordered training sample with its probability and the function learnt from it, the slow
+    way."""
     for sample in itertools.product(range(len(world.p)), repeat=n):
         errors = [sum(losses[z] for z in sample) for losses in world.losses]
         yield sample, float(np.prod(world.p[list(sample)])), errors.index(min(errors))
 
 
-# --- enumeration against the definitions ------------------------------------------------------------------------
+# --- enumeration against the definitions
+# ------------------------------------------------------------------------
 
 
 def check_summary(size: tuple[int, int, int], seed: int) -> None:
@@ -48,7 +54,9 @@ def check_summary(size: tuple[int, int, int], seed: int) -> None:
     w = world(m, k, seed)
     found, T, gap, pairs = exact.summary(w, n), np.zeros((n, m, k)), 0.0, np.zeros((n, 3, 2))
     for sample, p, f in ordered(w, n):
-        gap += p * sum(w.p[z] * w.losses[f, z] for z in range(k)) - p * np.mean([w.losses[f, z] for z in sample])
+        gap += p * sum(w.p[z] * w.losses[f, z] for z in range(k)) - p * np.mean(
+            [w.losses[f, z] for z in sample]
+        )
         for i, z in enumerate(sample):
             T[i, f, z] += p
             for ghost, p_ghost in enumerate(w.p):
@@ -58,7 +66,9 @@ def check_summary(size: tuple[int, int, int], seed: int) -> None:
     assert abs(found.gap - gap) < TINY
     assert abs(found.entropy - bounds.entropy(T[0].sum(1))) < TINY
     for i in range(n):
-        assert abs(found.individual - bounds.mutual_information(T[i])) < TINY, "the places of a sample are alike"
+        assert abs(found.individual - bounds.mutual_information(T[i])) < TINY, (
+            "the places of a sample are alike"
+        )
         assert abs(found.difference - bounds.mutual_information(pairs[i])) < TINY
 
 
@@ -123,7 +133,8 @@ def test_multisets_are_all_there(k, n):
     assert len(np.unique(counts, axis=0)) == len(counts)
 
 
-# --- the chain of bounds ----------------------------------------------------------------------------------------
+# --- the chain of bounds
+# ----------------------------------------------------------------------------------------
 
 
 def check_chain(size: tuple[int, int, int], seed: int, interpolating: bool = False) -> None:
@@ -158,7 +169,9 @@ def test_individual_bound_under_any_law_of_the_examples(size, seed):
     m, k, n = size
     found = exact.summary(world(m, k, seed), n)
     room = np.sqrt(TINY)
-    assert bounds.information_bound(found.entropy, n) + room >= bounds.individual_bound(found.individual)
+    assert bounds.information_bound(found.entropy, n) + room >= bounds.individual_bound(
+        found.individual
+    )
     assert bounds.individual_bound(found.individual) + room >= abs(found.gap)
     assert bounds.difference_bound(found.difference) + room >= abs(found.gap)
 
@@ -188,7 +201,8 @@ def test_the_law_of_interpolation_needs_a_training_error_of_zero():
 
 @pytest.mark.parametrize("k", [3, 4, 8, 20])
 def test_forgetting_the_supersample_can_loosen_the_bound(k):
-    """(7) above (5): k examples, one training sample, and a first function that errs on the last example alone."""
+    """(7) above (5): k examples, one training sample, and a first function that errs on the last
+    example alone."""
     w = World(np.full(k, 1 / k), np.array([[0.0] * (k - 1) + [1.0], [0.0] * k]))
     found = exact.summary(w, 1)
     pairs = all_supersamples(w, 1)
@@ -196,17 +210,21 @@ def test_forgetting_the_supersample_can_loosen_the_bound(k):
     assert abs(found.risk - risk) < TINY
     difference = bounds.difference_bound(found.difference)
     evaluated = bounds.evaluated_bound(pairs.evaluated)
-    # The last example is in a pair with another in 2 risk of the supersamples, and then its loss tells U.
+    # The last example is in a pair with another in 2 risk of the supersamples, and then its loss
+    # tells U.
     assert abs(evaluated - 2 * risk * np.sqrt(2 * bounds.LN2)) < TINY
     assert abs(difference - np.sqrt(risk * 2 * bounds.LN2)) < TINY
     assert (difference > evaluated) == (risk < 1 / 4)
 
 
-# --- what an adapter stores -------------------------------------------------------------------------------------
+# --- what an adapter stores
+# -------------------------------------------------------------------------------------
 
 
 def adapter(d_out: int, d_in: int, rank: int, precision: int, variant: str, **start) -> Adapter:
-    return Adapter(((d_out, d_in, rank),), precision, train_a="A" in variant, train_b="B" in variant, **start)
+    return Adapter(
+        ((d_out, d_in, rank),), precision, train_a="A" in variant, train_b="B" in variant, **start
+    )
 
 
 @given(dims, dims, st.integers(1, 64), st.integers(1, 32))
@@ -216,7 +234,10 @@ def test_bits_of_the_three_variants(d_out, d_in, rank, precision):
     assert Fraction(both.bits, only_a.bits) == Fraction(d_in + d_out, d_in)
     ratio = bounds.information_bound(both.nats, 1000) / bounds.information_bound(only_b.nats, 1000)
     assert ratio == pytest.approx(np.sqrt((d_in + d_out) / d_out), rel=8 * np.finfo(float).eps)
-    square, doubled = adapter(d_in, d_in, rank, precision, "BA"), adapter(d_in, d_in, 2 * rank, precision, "B")
+    square, doubled = (
+        adapter(d_in, d_in, rank, precision, "BA"),
+        adapter(d_in, d_in, 2 * rank, precision, "B"),
+    )
     assert square.bits == doubled.bits, "on a square layer twice the rank is bought by one factor"
 
 
@@ -224,7 +245,10 @@ def test_bits_add_over_layers():
     layers = ((10, 64, 4), (128, 10, 2))
     both = Adapter(layers, 8)
     assert both.numbers == 4 * (10 + 64) + 2 * (128 + 10)
-    assert Adapter(layers, 8, train_a=False).numbers + Adapter(layers, 8, train_b=False).numbers == both.numbers
+    assert (
+        Adapter(layers, 8, train_a=False).numbers + Adapter(layers, 8, train_b=False).numbers
+        == both.numbers
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,7 +268,13 @@ def test_worked_numbers(d_out, d_in, rank, precision, n, both, only_b, only_a):
         assert round(bounds.information_bound(nats, n), 3) == value
 
 
-@given(dims, dims, st.integers(1, 16), st.sampled_from(["inputs", "gradient"]), st.sampled_from(["B", "A", "BA"]))
+@given(
+    dims,
+    dims,
+    st.integers(1, 16),
+    st.sampled_from(["inputs", "gradient"]),
+    st.sampled_from(["B", "A", "BA"]),
+)
 def test_a_frozen_factor_made_from_data_needs_its_split(d_out, d_in, rank, start, variant):
     plain = adapter(d_out, d_in, rank, 8, variant)
     with pytest.raises(ValueError, match=f"a start made from {start} depends on data"):
@@ -259,8 +289,9 @@ def test_a_frozen_factor_made_from_data_needs_its_split(d_out, d_in, rank, start
 
 
 def test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_trained():
-    """One trained bit B, and A frozen after it has memorised the labels of one-hot inputs: the labels are fair coins,
-    so the risk is 1/2, the training error is small, and one bit does not account for the gap."""
+    """One trained bit B, and A frozen after it has memorised the labels of one-hot inputs: the
+    labels are fair coins, so the risk is 1/2, the training error is small, and one bit does not
+    account for the gap."""
     found = exact.summary(exact.memory(8), 6)
     untold = adapter(1, 8, 1, 1, "B")
     told = adapter(1, 8, 1, 1, "B", start="inputs", split="same")
@@ -270,7 +301,8 @@ def test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_trai
 
 
 def test_one_stored_bit_obeys_its_bound():
-    """The same labels with A frozen beforehand: two functions, and the gap is within what one bit allows."""
+    """The same labels with A frozen beforehand: two functions, and the gap is within what one bit
+    allows."""
     w = exact.memory(6)
     fixed = World(w.p, np.stack([w.losses[0], 1 - w.losses[0]]))
     found = exact.summary(fixed, 6)
@@ -291,7 +323,9 @@ def test_entropy_and_information_of_what_is_known(weights):
     assume(sum(weights) > 0.01)
     p = np.array(weights) / sum(weights)
     assert 0 <= bounds.entropy(p) <= np.log(len(p)) + TINY
-    assert abs(bounds.mutual_information(np.diag(p)) - bounds.entropy(p)) < TINY, "a copy tells everything"
+    assert abs(bounds.mutual_information(np.diag(p)) - bounds.entropy(p)) < TINY, (
+        "a copy tells everything"
+    )
     assert bounds.mutual_information(np.outer(p, p)) < TINY, "an independent one nothing"
 
 
@@ -305,7 +339,10 @@ def test_entropy_and_information_of_what_is_known(weights):
         (lambda: bounds.information_bound(-1, 10), "information must be at least 0 nats, got -1"),
         (lambda: bounds.information_bound(1, 0), "n must be at least one training sample, got 0"),
         (lambda: bounds.information_bound(1, 10, 0), "sigma must be positive, got 0"),
-        (lambda: bounds.individual_bound([1, np.nan]), "information must be at least 0 nats, got nan"),
+        (
+            lambda: bounds.individual_bound([1, np.nan]),
+            "information must be at least 0 nats, got nan",
+        ),
     ],
 )
 def test_impossible_values_are_named(call, message):
@@ -313,7 +350,8 @@ def test_impossible_values_are_named(call, message):
         call()
 
 
-# --- planted faults ---------------------------------------------------------------------------------------------
+# --- planted faults
+# ---------------------------------------------------------------------------------------------
 
 
 def uniform_multisets(world: World, n: int) -> np.ndarray:
@@ -347,7 +385,11 @@ FAULTS = {
     ),
     "sigma for a loss in [0, 1/2]": (
         lambda: [check_chain((3, 3, n), seed) for seed in range(1000, 1020) for n in (1, 2)],
-        (bounds, "individual_bound", lambda nats, sigma=0.5: float(np.sqrt(sigma**2 / 2 * np.asarray(nats)).mean())),
+        (
+            bounds,
+            "individual_bound",
+            lambda nats, sigma=0.5: float(np.sqrt(sigma**2 / 2 * np.asarray(nats)).mean()),
+        ),
     ),
     "a frozen factor from the sample taken for a random one": (
         test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_trained,

@@ -1,4 +1,5 @@
-"""What theory.generalization.certificate promises: probabilities summed exactly over binomial samples, or simulated."""
+"""What theory.generalization.certificate promises: probabilities summed exactly over binomial
+samples, or simulated."""
 
 from dataclasses import replace
 
@@ -11,7 +12,15 @@ from scipy.integrate import quad
 from scipy.stats import binom
 
 from theory.generalization import LN2, Adapter, certificate, information_bound
-from theory.generalization.certificate import Coded, Posterior, certify, kl, kl_inverse, occam, pac_bayes_kl
+from theory.generalization.certificate import (
+    Coded,
+    Posterior,
+    certify,
+    kl,
+    kl_inverse,
+    occam,
+    pac_bayes_kl,
+)
 
 fresh = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 errors = st.floats(0, 1)
@@ -36,8 +45,8 @@ def test_kl_against_forty_digits(a, b):
 
 @given(errors, budgets)
 def test_kl_inverse_is_the_inverse(error, nats):
-    """kl has slope 0.028 or more where it has reached 1e-4, and is itself rounded by 5e-14 at most: a step of 1e-11
-    to either side of the inverse crosses the budget."""
+    """kl has slope 0.028 or more where it has reached 1e-4, and is itself rounded by 5e-14 at most:
+    a step of 1e-11 to either side of the inverse crosses the budget."""
     found, step = float(kl_inverse(error, nats)), 1e-11
     assert error <= found <= 1
     if found + step < 1:
@@ -48,7 +57,8 @@ def test_kl_inverse_is_the_inverse(error, nats):
 
 @given(errors, budgets, st.floats(1.01, 10))
 def test_kl_inverse_in_each_of_its_arguments(error, nats, factor):
-    assert kl_inverse(error, 0) == pytest.approx(error, abs=1e-7)  # kl is flat there, below eps up to sqrt(eps)
+    # kl is flat there, below eps up to sqrt(eps)
+    assert kl_inverse(error, 0) == pytest.approx(error, abs=1e-7)
     assert kl_inverse(error, factor * nats) >= kl_inverse(error, nats)
     assert kl_inverse(error + (1 - error) / 2, nats) >= kl_inverse(error, nats)
     assert kl_inverse(error, nats) <= error + np.sqrt(nats / 2) + 1e-15, "Pinsker"
@@ -56,7 +66,8 @@ def test_kl_inverse_in_each_of_its_arguments(error, nats, factor):
 
 @given(samples)
 def test_the_constant_of_maurer(n):
-    """(4): E exp(n kl) over binomial samples is the same for every risk, and what pac_bayes_kl pays covers it."""
+    """(4): E exp(n kl) over binomial samples is the same for every risk, and what pac_bayes_kl pays
+    covers it."""
     j = np.arange(n + 1)
     for risk in (0.1, 0.5):
         xi = float(np.exp(binom.logpmf(j, n, risk) + n * kl(j / n, risk)).sum())
@@ -66,7 +77,8 @@ def test_the_constant_of_maurer(n):
 
 
 def check_occam(n: int, risk: float, bits: int, delta: float) -> None:
-    """2^bits independent adapters of one risk, of which the best on the sample is stored: what can go most wrong."""
+    """2^bits independent adapters of one risk, of which the best on the sample is stored: what can
+    go most wrong."""
     j = np.arange(n + 1)
     broken = binom.pmf(j, n, risk)[certificate.occam(j / n, bits * LN2, n, delta) < risk].sum()
     assert 1 - (1 - broken) ** (2.0**bits) <= delta
@@ -91,7 +103,8 @@ def test_pac_bayes_of_one_hypothesis(n, risk, delta):
 
 
 def check_posterior_of_sample(sharpness: float, delta: float = 0.05) -> None:
-    """4096 hypotheses of random risks, 500 samples of 50, and the posterior exp(-sharpness * training errors)."""
+    """4096 hypotheses of random risks, 500 samples of 50, and the posterior exp(-sharpness *
+    training errors)."""
     rng = np.random.default_rng(1000)
     n, hypotheses, trials = 50, 4096, 500
     risks = rng.uniform(0.3, 0.7, hypotheses)
@@ -100,7 +113,8 @@ def check_posterior_of_sample(sharpness: float, delta: float = 0.05) -> None:
     Q = weight / weight.sum(1, keepdims=True)
     divergence = (Q * np.log(np.maximum(Q, 1e-300) * hypotheses)).sum(1)
     broken = certificate.pac_bayes_kl((Q * trained).sum(1), divergence, n, delta) < Q @ risks
-    # Where the probability is delta exactly, 3.5 binomial standard errors are exceeded once in 4000 times.
+    # Where the probability is delta exactly, 3.5 binomial standard errors are exceeded once in 4000
+    # times.
     assert broken.mean() <= delta + 3.5 * np.sqrt(delta * (1 - delta) / trials)
 
 
@@ -116,7 +130,9 @@ def check_divergence(distance: float, deviation: float, prior: float) -> None:
 
     integral, error = quad(integrand, distance - 12 * deviation, distance + 12 * deviation)
     found = certificate.gaussian_divergence(distance, deviation, prior)
-    assert abs(found - integral) <= error + 1e-12 * (1 + abs(found)), "beyond 12 deviations lies 4e-33"
+    assert abs(found - integral) <= error + 1e-12 * (1 + abs(found)), (
+        "beyond 12 deviations lies 4e-33"
+    )
 
 
 @fresh
@@ -129,12 +145,17 @@ def test_gaussian_divergence_is_its_integral(distance, deviation, prior):
 def test_gaussian_divergence_adds_over_coordinates(size, seed):
     rng = np.random.default_rng(seed)
     distance, deviation = rng.standard_normal(size), rng.uniform(0.1, 2, size)
-    parts = [certificate.gaussian_divergence(a, b, 1.5) for a, b in zip(distance, deviation, strict=True)]
-    assert certificate.gaussian_divergence(distance, deviation, 1.5) == pytest.approx(sum(parts), rel=1e-12)
+    parts = [
+        certificate.gaussian_divergence(a, b, 1.5) for a, b in zip(distance, deviation, strict=True)
+    ]
+    assert certificate.gaussian_divergence(distance, deviation, 1.5) == pytest.approx(
+        sum(parts), rel=1e-12
+    )
     assert certificate.gaussian_divergence(np.zeros(size), np.full(size, 1.5), 1.5) == 0
 
 
-# --- certify ----------------------------------------------------------------------------------------------------
+# --- certify
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_best_candidate_is_certified_and_pays_for_the_choice():
@@ -145,7 +166,8 @@ def test_the_best_candidate_is_certified_and_pays_for_the_choice():
         "posterior": Posterior(0.1, 1000, 200.0, ADAPTER),
     }
     found = certify(1000, candidates, delta=0.06, chance=0.9)
-    # Each of the three has 0.02; the posterior spends half of that on the estimate of its training error.
+    # Each of the three has 0.02; the posterior spends half of that on the estimate of its training
+    # error.
     estimated = kl_inverse(0.1, np.log(2 / 0.02) / 1000)
     assert found.bounds == {
         "2 bits": occam(0.3, few.nats, 1000, 0.02),
@@ -171,19 +193,26 @@ def test_worse_than_a_guess_is_called_vacuous():
 @fresh
 @given(errors, st.integers(1, 10**6), st.integers(2, 10), st.floats(0, 1e4), st.integers(1, 10**4))
 def test_more_samples_never_loosen_a_bound(error, n, times, divergence, draws):
-    candidates = {"stored": Coded(error, ADAPTER), "spread": Posterior(error, draws, divergence, ADAPTER)}
+    candidates = {
+        "stored": Coded(error, ADAPTER),
+        "spread": Posterior(error, draws, divergence, ADAPTER),
+    }
     few, many = certify(n, candidates), certify(times * n, candidates)
     for name in candidates:
         assert error <= many.bounds[name] <= few.bounds[name] <= 1
     more = certify(n, {"spread": Posterior(error, draws * times, divergence, ADAPTER)})
-    assert more.bound <= certify(n, {"spread": candidates["spread"]}).bound, "nor do more draws of the posterior"
+    assert more.bound <= certify(n, {"spread": candidates["spread"]}).bound, (
+        "nor do more draws of the posterior"
+    )
 
 
 def test_a_prior_at_a_start_made_from_the_sample_is_refused():
     seen = replace(ADAPTER, start="inputs", split="same")
     with pytest.raises(ValueError, match="a start made from inputs of the training sample itself"):
         Posterior(0.1, 1000, 10.0, seen)
-    assert Coded(0.1, replace(seen, train_a=False)).bound(1000, 0.05) == Coded(0.1, ADAPTER).bound(1000, 0.05)
+    assert Coded(0.1, replace(seen, train_a=False)).bound(1000, 0.05) == Coded(0.1, ADAPTER).bound(
+        1000, 0.05
+    )
     disjoint = Posterior(0.1, 1000, 10.0, replace(seen, split="disjoint"))
     assert disjoint.bound(1000, 0.05) == Posterior(0.1, 1000, 10.0, ADAPTER).bound(1000, 0.05)
 
@@ -191,16 +220,31 @@ def test_a_prior_at_a_start_made_from_the_sample_is_refused():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: certify(0, {"a": Coded(0.1, ADAPTER)}), "n must be at least one training sample, got 0"),
+        (
+            lambda: certify(0, {"a": Coded(0.1, ADAPTER)}),
+            "n must be at least one training sample, got 0",
+        ),
         (lambda: certify(10, {}), "certify needs at least one candidate"),
-        (lambda: certify(10, {"a": Coded(0.1, ADAPTER)}, delta=0), r"delta must be a probability in \(0, 1\), got 0"),
-        (lambda: certify(10, {"a": Coded(0.1, ADAPTER)}, chance=0), r"chance must be an error in \(0, 1\], got 0"),
-        (lambda: certify(10, {"a": Coded(1.1, ADAPTER)}), r"an error must lie in \[0, 1\], got 1.1"),
+        (
+            lambda: certify(10, {"a": Coded(0.1, ADAPTER)}, delta=0),
+            r"delta must be a probability in \(0, 1\), got 0",
+        ),
+        (
+            lambda: certify(10, {"a": Coded(0.1, ADAPTER)}, chance=0),
+            r"chance must be an error in \(0, 1\], got 0",
+        ),
+        (
+            lambda: certify(10, {"a": Coded(1.1, ADAPTER)}),
+            r"an error must lie in \[0, 1\], got 1.1",
+        ),
         (lambda: Posterior(0.1, 0, 1.0, ADAPTER), "draws must be at least one, got 0"),
         (lambda: Posterior(0.1, 10, -1.0, ADAPTER), "a divergence must be at least 0 nats, got -1"),
         (lambda: kl_inverse(0.1, -1), "a budget must be at least 0 nats, got -1"),
         (lambda: kl_inverse(np.nan, 1), "an error must lie in"),
-        (lambda: certificate.gaussian_divergence(0.0, 0.0, 1.0), "deviations must be positive, got 0"),
+        (
+            lambda: certificate.gaussian_divergence(0.0, 0.0, 1.0),
+            "deviations must be positive, got 0",
+        ),
     ],
 )
 def test_impossible_values_are_named(call, message):
@@ -208,7 +252,8 @@ def test_impossible_values_are_named(call, message):
         call()
 
 
-# --- planted faults ---------------------------------------------------------------------------------------------
+# --- planted faults
+# ---------------------------------------------------------------------------------------------
 
 FAULTS = {
     "Occam without the bits": (
@@ -229,11 +274,17 @@ FAULTS = {
     ),
     "variances that are not squared": (
         lambda: check_divergence(0.5, 0.5, 2.0),
-        ("gaussian_divergence", lambda a, s, p: float(((a / p) ** 2 + s / p - 1 - np.log(s / p)) / 2)),
+        (
+            "gaussian_divergence",
+            lambda a, s, p: float(((a / p) ** 2 + s / p - 1 - np.log(s / p)) / 2),
+        ),
     ),
     "the best of three as if it were the only one": (
         test_the_best_candidate_is_certified_and_pays_for_the_choice,
-        ("occam", lambda error, nats, n, delta: kl_inverse(error, (nats + np.log(1 / (3 * delta))) / n)),
+        (
+            "occam",
+            lambda error, nats, n, delta: kl_inverse(error, (nats + np.log(1 / (3 * delta))) / n),
+        ),
     ),
 }
 

@@ -1,7 +1,8 @@
-"""theory.lr_stability.initializations against the library's schemes, and the contractions against random sums.
+"""theory.lr_stability.initializations against the library's schemes, and the contractions against
+random sums.
 
-Exponents of n are multiples of 1/4 here, so a slope within 1/8 of the predicted one singles it out; those of r are
-multiples of 1/2.
+Exponents of n are multiples of 1/4 here, so a slope within 1/8 of the predicted one singles it out;
+those of r are multiples of 1/2.
 """
 
 import itertools
@@ -30,9 +31,12 @@ def test_every_scheme_of_the_library_has_a_start():
 
 
 def sizes(n: int, seed: int) -> dict[str, list[float]]:
-    """log2 of the root mean squares of A_0, B_0, A_0 x and B_0^T dZ over a layer of random tokens and errors."""
+    """log2 of the root mean squares of A_0, B_0, A_0 x and B_0^T dZ over a layer of random tokens
+    and errors."""
     rng = Generator().manual_seed(seed * 10_000 + n)
-    W, x, g = (torch.randn(rows, n, generator=rng, dtype=torch.float64) for rows in (n, TOKENS, TOKENS))
+    W, x, g = (
+        torch.randn(rows, n, generator=rng, dtype=torch.float64) for rows in (n, TOKENS, TOKENS)
+    )
     layer = nn.Linear(n, n, bias=False).double()
     layer.weight.data = W / n**0.5
     loss = lambda model, batch: (model(batch[0]) * batch[1]).sum()
@@ -40,8 +44,12 @@ def sizes(n: int, seed: int) -> dict[str, list[float]]:
     found = {}
     for name in [*STARTS, *OPTIONS]:
         scheme, options = OPTIONS.get(name, (name, {}))
-        B, A = lora.SCHEMES[scheme](layer.weight, RANK, Generator().manual_seed(seed), stats, **options)
-        found[name] = [float(t.detach().square().mean().sqrt().log2()) for t in (A, B, x @ A.mT, g @ B)]
+        B, A = lora.SCHEMES[scheme](
+            layer.weight, RANK, Generator().manual_seed(seed), stats, **options
+        )
+        found[name] = [
+            float(t.detach().square().mean().sqrt().log2()) for t in (A, B, x @ A.mT, g @ B)
+        ]
     return found
 
 
@@ -58,7 +66,10 @@ def slopes() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", [*STARTS, *OPTIONS])
 def test_a_start_has_the_exponents_of_its_scheme(name, slopes):
     start = start_of(name)
-    for order, tag, entry, contracted in ((start.A, start.A_tag, 0, 2), (start.B, start.B_tag, 1, 3)):
+    for order, tag, entry, contracted in (
+        (start.A, start.A_tag, 0, 2),
+        (start.B, start.B_tag, 1, 3),
+    ):
         if order:
             assert abs(slopes[name][entry] - float(order(0, 0))) < NEAREST
             assert abs(slopes[name][contracted] - float(order(0, 0) + tag)) < NEAREST
@@ -74,20 +85,31 @@ def test_a_start_without_data_has_the_powers_of_the_rank_of_its_scheme(name):
         if order:
             (form,) = order.forms
             slope = float((large.square().mean() / small.square().mean()).log2() / 2 / 4)
-            # 4096 entries at the least: the mean square has a relative error of at most sqrt(2/4096), the slope 0.004
+            # 4096 entries at the least: the mean square has a relative error of at most
+            # sqrt(2/4096), the slope 0.004
             assert abs(slope - form.rank) < 5 * 0.004
 
 
 def simulated(
-    start: Start, optimizer: str, c: tuple[float, float], n: int, r: int, steps: int, seed: int, s: float = 1
+    start: Start,
+    optimizer: str,
+    c: tuple[float, float],
+    n: int,
+    r: int,
+    steps: int,
+    seed: int,
+    s: float = 1,
 ):
-    """log2 of the root mean square of each quantity, on one token with a frozen gradient dZ = w/n: every sum is real.
+    """log2 of the root mean square of each quantity, on one token with a frozen gradient dZ = w/n:
+    every sum is real.
 
     A enters only through A x, whose start and whose moves are exactly those of A (r, n).
     """
     rng = np.random.default_rng(seed)
     u, x, w = (rng.standard_normal(size) for size in (r, n, n))  # u first: the same at every width
-    entry = lambda order: 2.0 ** (np.log2([n, r]) @ [float(e) for e in next(iter(order.forms))[2:]]) if order else 0
+    entry = lambda order: (
+        2.0 ** (np.log2([n, r]) @ [float(e) for e in next(iter(order.forms))[2:]]) if order else 0
+    )
     A_direction = np.linalg.norm(x) if start.A_tag == INDEPENDENT else np.abs(x).sum()
     Z_A = Z_A0 = entry(start.A) * A_direction * u
     B_columns = rng.standard_normal((n, r)) if start.B_tag == INDEPENDENT else np.outer(w, u)
@@ -103,7 +125,8 @@ def simulated(
         Z_A, B = Z_A + dZ_A, B + dB
     Z_B = s * (B @ Z_A - B_0 @ Z_A0)
     squares = np.array([np.mean(np.square(q)) for q in (Z_A, Z_B, *deltas, w @ Z_B / n)])
-    return np.log2(np.where(squares > 0, squares, np.nan)) / 2  # not a number where a factor has not moved
+    # not a number where a factor has not moved
+    return np.log2(np.where(squares > 0, squares, np.nan)) / 2
 
 
 DRAWS = range(2000, 2008)
@@ -121,7 +144,9 @@ SINGLE = {
 def test_sums_grow_with_the_width_as_the_contractions_say(name, steps, optimizer):
     orders = theory.exponents(SINGLE[name], optimizer, steps=steps)
     for c in itertools.product((-1.0, -0.5, 0.0), repeat=2):
-        at = lambda n, c=c: np.mean([simulated(SINGLE[name], optimizer, c, n, 15, steps, seed) for seed in DRAWS], 0)
+        at = lambda n, c=c: np.mean(
+            [simulated(SINGLE[name], optimizer, c, n, 15, steps, seed) for seed in DRAWS], 0
+        )
         for measured, order in zip((at(2**14) - at(2**8)) / 6, orders, strict=True):
             assert abs(measured - order(*c)) < NEAREST or (np.isnan(measured) and not order)
 
@@ -135,9 +160,17 @@ def test_sums_grow_with_the_rank_as_the_contractions_say(name, steps, optimizer,
     power_of_r = float(theory.SCALES[scale])
     for c in ((-1.0, -1.0), (-1.0, 0.0), (-0.5, -1.0)):
         at = lambda r, c=c: np.mean(
-            [simulated(STARTS[name], optimizer, c, 2**12, r, steps, seed, r**power_of_r) for seed in DRAWS], 0
+            [
+                simulated(STARTS[name], optimizer, c, 2**12, r, steps, seed, r**power_of_r)
+                for seed in DRAWS
+            ],
+            0,
         )
         for measured, order in zip((at(128) - at(16)) / 3, orders, strict=True):
             of_rank = {form.width for form in order.leading(*c).forms}  # of what leads in the width
             if len(of_rank) < 2:  # otherwise two powers of r compete with constants
-                assert np.isnan(measured) if not of_rank else abs(measured - of_rank.pop()) < 2 * NEAREST
+                assert (
+                    np.isnan(measured)
+                    if not of_rank
+                    else abs(measured - of_rank.pop()) < 2 * NEAREST
+                )

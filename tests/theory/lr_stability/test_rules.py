@@ -1,4 +1,5 @@
-"""What theory.lr_stability tells users: how the rates follow the width and the rank, and where it refuses."""
+"""What theory.lr_stability tells users: how the rates follow the width and the rank, and where it
+refuses."""
 
 import itertools
 import math
@@ -19,8 +20,13 @@ RANKED = ("init_a", "init_b", "gaussian", "orthogonal")
 schemes = st.sampled_from(EVERY)
 scales = st.sampled_from(sorted(theory.SCALES))
 
-# the power of r in the largest single rate: scale -> Adam from Init[A], from Init[B], one step of SGD from Init[A]
-RANKS = {"constant": (-H, F(0), F(-1)), "alpha/sqrt(r)": (-H / 2, H, F(0)), "alpha/r": (F(0), F(1), F(1))}
+# the power of r in the largest single rate: scale -> Adam from Init[A], from Init[B], one step of
+# SGD from Init[A]
+RANKS = {
+    "constant": (-H, F(0), F(-1)),
+    "alpha/sqrt(r)": (-H / 2, H, F(0)),
+    "alpha/r": (F(0), F(1), F(1)),
+}
 
 
 @pytest.mark.parametrize("scale", RANKS)
@@ -29,7 +35,8 @@ def test_powers_of_the_rank(scale):
     assert theory.rank_exponent("init_a", scale=scale) == init_a
     assert theory.rank_exponent("init_b", scale=scale) == init_b
     assert theory.rank_exponent("init_a", "sgd", scale, steps=1) == sgd
-    # rsLoRA's statement: the change of one step of SGD is free of r at s = alpha / sqrt(r), and there alone
+    # rsLoRA's statement: the change of one step of SGD is free of r at s = alpha / sqrt(r), and
+    # there alone
     (leading,) = theory.exponents("init_a", "sgd", scale, steps=1).Z_B.leading(0, 0).forms
     assert leading.width == 2 * theory.SCALES[scale] + 1 == -sgd
 
@@ -44,14 +51,22 @@ def test_a_rank_that_grows_with_the_width(scale):
         assert theory.max_single_lr("init_b", scale=scale, rho=rho) == min(-1 - rho * s, both)
 
 
-@given(st.sampled_from(RANKED), st.sampled_from(["adam", "sgd"]), scales, st.sampled_from(["feature", "loss"]))
+@given(
+    st.sampled_from(RANKED),
+    st.sampled_from(["adam", "sgd"]),
+    scales,
+    st.sampled_from(["feature", "loss"]),
+)
 def test_the_rank_exponent_is_the_first_order_in_log_r_over_log_n(scheme, optimizer, scale, level):
     small = F(1, 100)
-    fixed, grown = (theory.max_single_lr(scheme, optimizer, scale, level, rho=rho) for rho in (0, small))
+    fixed, grown = (
+        theory.max_single_lr(scheme, optimizer, scale, level, rho=rho) for rho in (0, small)
+    )
     assert grown - fixed == small * theory.rank_exponent(scheme, optimizer, scale, level)
 
 
-# One row for every scheme: where Adam, and SGD with a muP read-out, train both factors with Z_A nearest to Theta(1).
+# One row for every scheme: where Adam, and SGD with a muP read-out, train both factors with Z_A
+# nearest to Theta(1).
 LORAPLUS, EQUAL = (F(-1), F(0)), (-H, -H)
 POINTS = {
     "init_a": (LORAPLUS, (-1, 1)),
@@ -86,7 +101,9 @@ def test_every_scheme_has_its_pair_of_rates():
 
 
 @given(schemes, st.sampled_from(["adam", "sgd"]), st.sampled_from(["mup", "standard"]))
-def test_at_the_pair_both_factors_train_and_no_efficient_pair_has_calmer_features(scheme, optimizer, readout):
+def test_at_the_pair_both_factors_train_and_no_efficient_pair_has_calmer_features(
+    scheme, optimizer, readout
+):
     pieces = theory.efficient_set(scheme, optimizer, readout=readout)
     if not pieces:
         return
@@ -95,7 +112,9 @@ def test_at_the_pair_both_factors_train_and_no_efficient_pair_has_calmer_feature
     assert e.delta1(*point) == e.delta2(*point) == e.Z_B(*point) == 0
     later = theory.exponents(scheme, optimizer, readout=readout, steps=9)
     assert all(q(*point) == r(*point) for q, r in zip(e, later, strict=True))
-    others = {piece.point(F(min(piece.length, 9)) * F(i, 72)) for piece in pieces for i in range(73)} - {point}
+    others = {
+        piece.point(F(min(piece.length, 9)) * F(i, 72)) for piece in pieces for i in range(73)
+    } - {point}
     assert all(abs(e.Z_A(*other)) > abs(e.Z_A(*point)) for other in others)
 
 
@@ -114,7 +133,8 @@ def test_the_rule_for_users():
     assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 32) == (0.25, 1.0)
     assert rule("init_b", "adam", "alpha/sqrt(r)", 256, 1024, 8, 32) == (0.25, 0.5)
     assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 32, rates="single") == (0.5, 0.5)
-    assert rule("init_b", "adam", "alpha/r", 256, 1024, 8, 32, rates="single") == (1.0, 1.0)  # n^-1 r^1
+    # n^-1 r^1
+    assert rule("init_b", "adam", "alpha/r", 256, 1024, 8, 32, rates="single") == (1.0, 1.0)
     assert rule("init_a", "adam", "constant", 256, 1024, 8, 32, rates="single") == (0.25, 0.25)
     assert rule("eva", "adam", "alpha/r", 256, 1024, 8, 8) == (0.5, 0.5)
     assert rule("init_a", "sgd", "alpha/r", 256, 1024, 8, 8) == (0.25, 4.0)
@@ -123,9 +143,13 @@ def test_the_rule_for_users():
 @given(schemes, scales, st.sampled_from(["pair", "single"]), st.tuples(*[st.integers(1, 4096)] * 6))
 def test_rules_compose(scheme, scale, rates, sizes):
     widths, ranks = sizes[:3], sizes[3:] if scheme in RANKED else sizes[3:4] * 3
-    leg = lambda i, j: theory.lr_rule(scheme, "adam", scale, widths[i], widths[j], ranks[i], ranks[j], rates=rates)
+    leg = lambda i, j: theory.lr_rule(
+        scheme, "adam", scale, widths[i], widths[j], ranks[i], ranks[j], rates=rates
+    )
     # three roundings of powers at most 2 of ratios whose own rounding is eps / 2
-    assert [a * b for a, b in zip(leg(0, 1), leg(1, 2), strict=True)] == pytest.approx(leg(0, 2), rel=1e-14)
+    assert [a * b for a, b in zip(leg(0, 1), leg(1, 2), strict=True)] == pytest.approx(
+        leg(0, 2), rel=1e-14
+    )
     assert leg(0, 0) == (1, 1)
 
 
@@ -152,20 +176,35 @@ def test_a_factor_that_is_not_trained():
     ("call", "match"),
     [
         (lambda: theory.exponents("lora"), "no exponents for the scheme 'lora'; known are init_a"),
-        (lambda: theory.exponents("init_a", "adamw"), "optimizer must be one of adam, sgd, got 'adamw'"),  # type: ignore
+        (
+            lambda: theory.exponents("init_a", "adamw"),
+            "optimizer must be one of adam, sgd, got 'adamw'",
+        ),  # type: ignore
         (lambda: theory.exponents("init_a", scale="1/r"), "scale must be one of constant"),  # type: ignore
         (lambda: theory.exponents("init_a", readout="ntk"), "readout must be one of mup, standard"),  # type: ignore
         (lambda: theory.exponents("init_a", steps=0), "steps must be at least 1, got 0"),
-        (lambda: theory.max_single_lr("init_a", level="layer"), "level must be one of feature, loss"),  # type: ignore
+        (
+            lambda: theory.max_single_lr("init_a", level="layer"),
+            "level must be one of feature, loss",
+        ),  # type: ignore
         (lambda: theory.efficient_set("init_a", features="all"), "features must be one of any"),  # type: ignore
         (lambda: theory.sgd_cycle("1/r"), "scale must be one of"),  # type: ignore
         (lambda: theory.rank_exponent("eva"), "no powers of the rank"),
         (lambda: theory.max_single_lr("init_ab", rho=1), "no powers of the rank"),
         (lambda: theory.lr_rule("pissa", "adam", "alpha/r", 64, 64, 8, 9), "no powers of the rank"),
         (lambda: theory.lr_rule("init_b", "sgd", "alpha/r", 64, 128, 8, 8), "no pair of rates"),
-        (lambda: theory.lr_rule("init_a", "adam", "alpha/r", 0, 64, 8, 8), "base_width must be at least 1, got 0"),
-        (lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, -1), "rank must be at least 1, got -1"),
-        (lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"), "rates must be"),  # type: ignore
+        (
+            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 0, 64, 8, 8),
+            "base_width must be at least 1, got 0",
+        ),
+        (
+            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, -1),
+            "rank must be at least 1, got -1",
+        ),
+        (
+            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"),
+            "rates must be",
+        ),  # type: ignore
         (lambda: largest_equal_rate([HalfPlane(1, -1, F(1))]), "holds at no learning rate"),
         (lambda: largest_equal_rate([HalfPlane(-1, 0, F(1))]), "does not bound the learning rate"),
         (lambda: Start(ZERO, ZERO), "at least one factor"),
@@ -180,7 +219,13 @@ def test_corners_of_a_polyhedron():
     square = [HalfPlane(a, b, F(-1)) for a, b in ((1, 0), (-1, 0), (0, 1), (0, -1))]
     assert set(corners(square)) == set(itertools.product((-1, 1), repeat=2))
     assert corners(theory.stable_region("init_a")) == ((-1, 0),)
-    assert corners([*square, HalfPlane(1, 1, F(-1))]) == ((-1, -1), (-1, 1), (0, 1), (1, -1), (1, 0))
+    assert corners([*square, HalfPlane(1, 1, F(-1))]) == (
+        (-1, -1),
+        (-1, 1),
+        (0, 1),
+        (1, -1),
+        (1, 0),
+    )
 
 
 def test_of_two_powers_the_larger_counts_and_n_before_r():

@@ -1,4 +1,5 @@
-"""The exponent calculus of theory.lr_stability*: its theorems by sympy, its rules against numbers at two large widths.
+"""The exponent calculus of theory.lr_stability*: its theorems by sympy, its rules against numbers
+at two large widths.
 
 Exponents are rationals and compared exactly.
 """
@@ -69,7 +70,8 @@ def test_contractions_grow_as_the_number_of_terms_or_as_its_root():
     for terms in range(1, 7):
         square, mean, mean_square = derived.sum_square(terms)
         assert sp.expand(square - terms * mean_square - terms * (terms - 1) * mean**2) == 0
-    # of m terms the square is m E u^2 where the mean is zero and m^2 (E u)^2 to leading order where it is not
+    # of m terms the square is m E u^2 where the mean is zero and m^2 (E u)^2 to leading order where
+    # it is not
     assert (INDEPENDENT, ALIGNED) == (H, 1)
 
 
@@ -90,17 +92,26 @@ def test_the_largest_single_rates_by_sympy():
 
 def test_loraplus_is_the_unique_efficient_pair_by_sympy():
     one, zero = sp.Integer(1), sp.Integer(0)
-    points = lambda *start: {(x, y) for x, y, condition in derived.efficient_pairs(*start) if condition == sp.true}
+    points = lambda *start: {
+        (x, y) for x, y, condition in derived.efficient_pairs(*start) if condition == sp.true
+    }
     lines = lambda *start: [
-        (x, y, condition) for x, y, condition in derived.efficient_pairs(*start) if condition != sp.true
+        (x, y, condition)
+        for x, y, condition in derived.efficient_pairs(*start)
+        if condition != sp.true
     ]
     c_B = derived.c_B
     assert points(one, zero, "unit") == points(zero, one, "unit") == {(-1, 0)}
     assert lines(one, zero, "unit") == []
-    # for Init[A] the line shrinks to that point as soon as Z_A is bounded; for Init[B] it stays a ray
-    assert lines(zero, one, "unit") == lines(zero, one, "bounded") == [(-c_B - 1, c_B, sp.Eq(c_B, 0))]
+    # for Init[A] the line shrinks to that point as soon as Z_A is bounded; for Init[B] it stays a
+    # ray
+    assert (
+        lines(zero, one, "unit") == lines(zero, one, "bounded") == [(-c_B - 1, c_B, sp.Eq(c_B, 0))]
+    )
     assert lines(zero, one, "any") == [(-c_B - 1, c_B, c_B <= 0)]
-    assert lines(one, zero, "bounded") == lines(one, zero, "any") == [(-c_B - 1, c_B, sp.Le(0, c_B))]
+    assert (
+        lines(one, zero, "bounded") == lines(one, zero, "any") == [(-c_B - 1, c_B, sp.Le(0, c_B))]
+    )
 
 
 def test_efficient_sets_are_those_of_sympy():
@@ -110,7 +121,9 @@ def test_efficient_sets_are_those_of_sympy():
     assert theory.efficient_set("init_b", features="bounded") == theory.efficient_set("init_b")
     assert theory.efficient_set("init_a", features="bounded") == (point,)
     assert (
-        theory.efficient_set("init_a", features="unit") == theory.efficient_set("init_b", features="unit") == (point,)
+        theory.efficient_set("init_a", features="unit")
+        == theory.efficient_set("init_b", features="unit")
+        == (point,)
     )
     assert theory.efficient_set("eva", features="bounded") == ()
     assert theory.efficient_set("init_ab") == (Piece((F(-1), F(0)), along, H),)
@@ -124,7 +137,10 @@ def test_the_cycle_of_sgd_by_sympy():
     assert sp.expand(half - mean) == 0
     for readout, sigma in itertools.product(theory.READOUTS, (0, -H, Q)):
         (form,) = theory.sgd_cycle(readout=readout, sigma=sigma).forms
-        values = {derived.sigma: sp.Rational(sigma), derived.q: sp.Rational(theory.READOUTS[readout])}
+        values = {
+            derived.sigma: sp.Rational(sigma),
+            derived.q: sp.Rational(theory.READOUTS[readout]),
+        }
         cycle = form.A * derived.c_A + form.B * derived.c_B + sp.Rational(form.width)
         assert sp.expand(cycle - 2 * mean.subs(values)) == 0
 
@@ -139,10 +155,16 @@ def test_sgd_at_one_rate_from_init_a(steps):
     assert theory.max_single_lr("init_a", "sgd") == 0
     if steps <= 4:
         grown = derived.sgd_powers(steps)
-        assert {derived.largest(grown, sp.Rational(c)) for c in (-H, H)} == {sp.Rational(z(c, c)) for c in (-H, H)}
+        assert {derived.largest(grown, sp.Rational(c)) for c in (-H, H)} == {
+            sp.Rational(z(c, c)) for c in (-H, H)
+        }
 
 
-CASES = list(itertools.product([None, F(-1), -3 * Q, -H], [None, F(-1), -H, F(0)], [0, -Q, -H], [INDEPENDENT, ALIGNED]))
+CASES = list(
+    itertools.product(
+        [None, F(-1), -3 * Q, -H], [None, F(-1), -H, F(0)], [0, -Q, -H], [INDEPENDENT, ALIGNED]
+    )
+)
 CASES = [case for case in CASES if case[:2] != (None, None)]
 
 
@@ -156,21 +178,31 @@ def test_the_closed_form_of_the_largest_single_rate():
         assert theory.max_single_lr(start, sigma=sigma) == min(bounds), (a, b, sigma, tag)
 
 
-@given(starts(), optimizers, readouts, st.sampled_from([0, Q, H]), st.sampled_from(["A", "B", "sigma"]))
+@given(
+    starts(), optimizers, readouts, st.sampled_from([0, Q, H]), st.sampled_from(["A", "B", "sigma"])
+)
 def test_a_larger_start_or_scale_never_allows_a_larger_rate(start, optimizer, readout, more, what):
     larger, sigma = start, more if what == "sigma" else 0
     if what != "sigma":
         larger = start.__class__(**{**vars(start), what: getattr(start, what) * power(more)})
     for level in ("feature", "loss"):
         before = theory.max_single_lr(start, optimizer, "constant", level, readout)
-        assert theory.max_single_lr(larger, optimizer, "constant", level, readout, sigma=sigma) <= before
+        assert (
+            theory.max_single_lr(larger, optimizer, "constant", level, readout, sigma=sigma)
+            <= before
+        )
 
 
 @given(starts(), rates, st.sampled_from(GRID), optimizers, readouts, st.integers(1, 4))
-def test_moving_scale_from_one_factor_to_the_other_moves_the_rates(start, c, u, optimizer, readout, steps):
-    # A -> n^u A, B -> n^-u B: Adam's moves follow with c_A + u, c_B - u; SGD's gradients change too, so twice that
+def test_moving_scale_from_one_factor_to_the_other_moves_the_rates(
+    start, c, u, optimizer, readout, steps
+):
+    # A -> n^u A, B -> n^-u B: Adam's moves follow with c_A + u, c_B - u; SGD's gradients change
+    # too, so twice that
     moved = Start(start.A * power(u), start.B * power(-u), start.A_tag, start.B_tag)
-    first, second = (theory.exponents(x, optimizer, readout=readout, steps=steps) for x in (start, moved))
+    first, second = (
+        theory.exponents(x, optimizer, readout=readout, steps=steps) for x in (start, moved)
+    )
     shift = u if optimizer == "adam" else 2 * u
     there = (c[0] + shift, c[1] - shift)
     for name in ("Z_B", "delta1", "delta2", "delta3", "f"):
@@ -178,8 +210,11 @@ def test_moving_scale_from_one_factor_to_the_other_moves_the_rates(start, c, u, 
     assert second.Z_A(*there) == first.Z_A(*c) + u
 
 
-def brute(start: Start, optimizer: str, q: F, c: tuple[F, F], steps: int, n: mpmath.mpf) -> dict[str, mpmath.mpf]:
-    """The recursion itself on positive numbers: one coordinate of x, of Z_A and of Z, sums replaced by their orders."""
+def brute(
+    start: Start, optimizer: str, q: F, c: tuple[F, F], steps: int, n: mpmath.mpf
+) -> dict[str, mpmath.mpf]:
+    """The recursion itself on positive numbers: one coordinate of x, of Z_A and of Z, sums replaced
+    by their orders."""
     entry = lambda order: n ** _mp(F(order(0, 0))) if order else mpmath.mpf(0)
     B_0, Z_A0, dZ = entry(start.B), entry(start.A) * n ** _mp(start.A_tag), n ** _mp(q)
     eta_A, eta_B = (n ** _mp(e) for e in c)
@@ -210,12 +245,15 @@ def test_exponents_are_the_slopes_of_the_recursion_itself(start, optimizer, read
     orders = theory.exponents(start, optimizer, readout=readout, steps=steps)
     with mpmath.workdps(40):
         n = mpmath.mpf(10) ** 100
-        at, beyond = (brute(start, optimizer, theory.READOUTS[readout], c, steps, m) for m in (n, n**2))
+        at, beyond = (
+            brute(start, optimizer, theory.READOUTS[readout], c, steps, m) for m in (n, n**2)
+        )
         for name, order in orders._asdict().items():
             if at[name] == 0:
                 assert order(*c) == NONE, name
             else:
-                # exponents differ by quarters and four steps make fewer than 10^5 terms: 10^5 n^(-1/4) / log n < 1e-22
+                # exponents differ by quarters and four steps make fewer than 10^5 terms: 10^5
+                # n^(-1/4) / log n < 1e-22
                 slope = mpmath.log(beyond[name] / at[name]) / mpmath.log(n)
                 assert abs(slope - _mp(F(order(*c)))) < mpmath.mpf("1e-20"), name
 
@@ -223,7 +261,9 @@ def test_exponents_are_the_slopes_of_the_recursion_itself(start, optimizer, read
 @given(starts(), optimizers, readouts, rates, st.integers(0, 3))
 def test_orders_settle(start, optimizer, readout, c, more):
     if optimizer == "sgd" and theory.sgd_cycle(readout=readout)(*c) > 0:
-        grown = [theory.exponents(start, optimizer, readout=readout, steps=t).Z_B(*c) for t in (4, 6, 8)]
+        grown = [
+            theory.exponents(start, optimizer, readout=readout, steps=t).Z_B(*c) for t in (4, 6, 8)
+        ]
         assert grown[0] < grown[1] < grown[2]
     else:
         settled, later = (
@@ -248,7 +288,11 @@ def test_the_stable_region_is_where_nothing_grows(start, optimizer, readout, c):
 entries = st.one_of(st.just(NONE), st.sampled_from(GRID))
 
 
-@given(st.integers(1, 4).flatmap(lambda m: st.lists(st.lists(entries, min_size=m, max_size=m), min_size=m, max_size=m)))
+@given(
+    st.integers(1, 4).flatmap(
+        lambda m: st.lists(st.lists(entries, min_size=m, max_size=m), min_size=m, max_size=m)
+    )
+)
 def test_the_maximum_cycle_mean_is_that_of_the_heaviest_cycle(rows):
     m = len(rows)
     cycles = (c for k in range(1, m + 1) for c in itertools.permutations(range(m), k))
@@ -262,7 +306,9 @@ def test_the_efficient_set_by_trying_every_pair(start, optimizer, readout, featu
     e = theory.exponents(start, optimizer, readout=readout)
     region = theory.stable_region(start, optimizer, readout=readout)
     pieces = theory.efficient_set(start, optimizer, readout=readout, features=features)
-    wanted = {"any": lambda z: True, "bounded": lambda z: z <= 0, "unit": lambda z: z == 0}[features]
+    wanted = {"any": lambda z: True, "bounded": lambda z: z <= 0, "unit": lambda z: z == 0}[
+        features
+    ]
     axis = [F(i, 4) for i in range(-12, 9)]
     tried = set(itertools.product(axis, axis))
     tried |= {corner for piece in pieces for corner in piece.corners()}

@@ -1,7 +1,8 @@
 """The laws of theory.matfac: derived from the update rule, on random generators.
 
-Tolerances are in units of rounding, eps times the size of the terms that are added up. The largest error of any
-law over 500 random generators lay between 1 and 2 units; 20 leaves room for other draws.
+Tolerances are in units of rounding, eps times the size of the terms that are added up. The largest
+error of any law over 500 random generators lay between 1 and 2 units; 20 leaves room for other
+draws.
 """
 
 import numpy as np
@@ -40,7 +41,8 @@ rates = st.floats(-4, -1).map(lambda exponent: 10**exponent)
 activations = st.sampled_from(["relu", "linear"])
 
 
-# --- each law, as a check that a wrong theory fails --------------------------------------------------------------
+# --- each law, as a check that a wrong theory fails
+# --------------------------------------------------------------
 
 
 def check_drift_symbols() -> None:
@@ -55,11 +57,16 @@ def check_expansion(state: theory.Generator, g: np.ndarray, eta: float) -> None:
     after = state.step(g, eta)
     usable((state.hidden()[1] == after.hidden()[1]).all())
     terms = [eta**n * term for n, term in enumerate(theory.expansion(state, g), 1)]
-    unit = EPS * (np.abs(state.theta()).max() + sum(np.abs(term).max() for term in terms) + reach([state, after]))
+    unit = EPS * (
+        np.abs(state.theta()).max()
+        + sum(np.abs(term).max() for term in terms)
+        + reach([state, after])
+    )
     assert np.abs(after.theta() - state.theta() - sum(terms)).max() <= UNITS * unit, "(3)"
 
 
-# --- the laws hold ---------------------------------------------------------------------------------------------
+# --- the laws hold
+# ---------------------------------------------------------------------------------------------
 
 
 def test_the_derivations_give_the_closed_forms():
@@ -114,10 +121,14 @@ def test_step_size_follows_the_agreement_of_gradients(seed, sign):
 @given(sizes, seeds, rates)
 def test_a_dead_generator_is_plain_descent_on_theta(size, seed, eta):
     state, rng = drawn(size, "relu", seed)
-    dead = theory.Generator(state.z, state.W1, -1 - np.abs(state.W1) @ np.abs(state.z), state.W2, state.b2)
+    dead = theory.Generator(
+        state.z, state.W1, -1 - np.abs(state.W1) @ np.abs(state.z), state.W2, state.b2
+    )
     states, g = walk(dead, rng, eta)
     for name in ("z", "W1", "b1", "W2"):
-        assert np.array_equal(getattr(states[-1], name), getattr(dead, name)), f"{name} stands still"
+        assert np.array_equal(getattr(states[-1], name), getattr(dead, name)), (
+            f"{name} stands still"
+        )
     plain = dead.b2.copy()
     for row in g:
         plain = plain - eta * row
@@ -132,8 +143,12 @@ def test_first_step_of_adam(p, m, seed, eta):
     h, g = np.abs(rng.normal(size=m)), rng.normal(size=p)
     g, h = g + np.sign(g), h + 1
     closed = -eta * theory.adam_multiplier(h) * np.sign(g)
-    assert np.abs(theory.adam_first_step(h, g, eta) / closed - 1).max() <= 2e-8  # at most epsilon over |g| and |g h|
-    assert np.abs(theory.adam_first_step(h, 1e-12 * g, eta)).max() <= 1e-3 * np.abs(closed).max() * np.abs(g).max() ** 2
+    # at most epsilon over |g| and |g h|
+    assert np.abs(theory.adam_first_step(h, g, eta) / closed - 1).max() <= 2e-8
+    assert (
+        np.abs(theory.adam_first_step(h, 1e-12 * g, eta)).max()
+        <= 1e-3 * np.abs(closed).max() * np.abs(g).max() ** 2
+    )
 
 
 @fresh
@@ -143,7 +158,8 @@ def test_balanced_linear_generator_is_the_two_layer_flow(seed):
 
 
 def test_end_to_end_rate_vanishes_at_zero_where_the_generator_keeps_it():
-    """The looseness of (9): near theta = 0 one moves at |theta|, the other at least at the nominal rate."""
+    """The looseness of (9): near theta = 0 one moves at |theta|, the other at least at the nominal
+    rate."""
     w, g = np.array([1e-9, 0.0]), np.array([0.3, -0.4])
     assert np.linalg.norm(theory.end_to_end(w, g, 2)) < 1e-8
     state, _ = drawn((2, 3, 2), "relu", 0)

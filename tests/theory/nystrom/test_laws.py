@@ -1,7 +1,9 @@
-"""The laws of theory.nystrom*: as identities, on fresh random problems, and with named faults that must be caught.
+"""The laws of theory.nystrom*: as identities, on fresh random problems, and with named faults that
+must be caught.
 
-Tolerances are in units of rounding, eps times the condition number of what is inverted. The worst deviation of any
-law over 3600 problems of condition number 10, 1e3 and 1e5 was 5.5 units; 100 leaves room for harder draws.
+Tolerances are in units of rounding, eps times the condition number of what is inverted. The worst
+deviation of any law over 3600 problems of condition number 10, 1e3 and 1e5 was 5.5 units; 100
+leaves room for harder draws.
 """
 
 import itertools
@@ -53,11 +55,14 @@ def after(iterates, steps: int):
     return next(itertools.islice(iterates, steps, None))
 
 
-# --- identities, derived by sympy from the update rules ---------------------------------------------------------
+# --- identities, derived by sympy from the update rules
+# ---------------------------------------------------------
 
 
 def test_symmetric_identities():
-    assert same(symmetric.next_gram(), (1 - eta) ** 2 * P + 2 * eta * (1 - eta) * L + eta**2 * L * P**-1 * L)
+    assert same(
+        symmetric.next_gram(), (1 - eta) ** 2 * P + 2 * eta * (1 - eta) * L + eta**2 * L * P**-1 * L
+    )
     assert same(symmetric.next_residual(), E * P**-1 * E / 4)
     assert same(symmetric.whitened_multiplier(), (1 - eta) + eta * K**-1)
     assert same(symmetric.next_sigma(), (1 - eta) * sigma + eta / sigma)
@@ -79,15 +84,24 @@ def test_asymmetric_identities():
 
 def test_truncated_identities():
     kept, lost = 1 - 2 * eta, (1 - eta) + eta * rho
-    assert {sp.expand(f) for f in truncated.symmetric_factors()} == {sp.expand(kept), sp.expand(lost)}
+    assert {sp.expand(f) for f in truncated.symmetric_factors()} == {
+        sp.expand(kept),
+        sp.expand(lost),
+    }
     expected = {1, sp.expand(kept), sp.expand(lost), sp.expand((1 - eta) - eta * rho)}
     assert {sp.expand(f) for f in truncated.asymmetric_factors()} == expected
     at_one = {sp.simplify(f.subs(eta, 1)) for f in truncated.asymmetric_factors(alternating=True)}
     assert at_one == {0, 1, rho**2}
-    assert {sp.simplify(f.subs(eta, 1)) for f in truncated.asymmetric_factors()} == {1, -1, rho, -rho}
+    assert {sp.simplify(f.subs(eta, 1)) for f in truncated.asymmetric_factors()} == {
+        1,
+        -1,
+        rho,
+        -rho,
+    }
 
 
-# --- checks: each compares the running iteration with the theory, and is given every named fault below ----------
+# --- checks: each compares the running iteration with the theory, and is given every named fault
+# below ----------
 
 
 def check_polar_map(rank: int, condition: float, seed: int) -> None:
@@ -101,12 +115,17 @@ def check_polar_map(rank: int, condition: float, seed: int) -> None:
     assert np.linalg.norm(W_next - expected) <= allowed * np.linalg.norm(expected)
     s, s_next = (np.linalg.svd(w, compute_uv=False) for w in (W, W_next))
     np.testing.assert_allclose(np.sort(s_next), np.sort(symmetric.sigma_after(s, 1)), rtol=allowed)
-    gram, residual, residual_next = (Q.T @ m @ Q for m in (X @ X.T, X @ X.T - A, X_next @ X_next.T - A))
-    half = np.linalg.pinv(Q.T @ X) @ residual / 2  # E P^-1 E / 4 without the squared condition number of P
+    gram, residual, residual_next = (
+        Q.T @ m @ Q for m in (X @ X.T, X @ X.T - A, X_next @ X_next.T - A)
+    )
+    # E P^-1 E / 4 without the squared condition number of P
+    half = np.linalg.pinv(Q.T @ X) @ residual / 2
     expected = half.T @ half
     size = np.linalg.norm(expected) + np.linalg.norm(spectrum)
     assert np.linalg.norm(residual_next - expected) <= allowed * size
-    assert np.linalg.eigvalsh(residual_next).min() >= -allowed * np.linalg.norm(gram), "P_t >= L from the first step on"
+    assert np.linalg.eigvalsh(residual_next).min() >= -allowed * np.linalg.norm(gram), (
+        "P_t >= L from the first step on"
+    )
 
 
 def check_limit(rank: int, condition: float, seed: int) -> None:
@@ -124,7 +143,8 @@ def check_closed_form(rank: int, condition: float, seed: int) -> None:
     X = nystrom_start(A, rank, seed)
     errors = run.errors(A, run.symmetric_run(A, X, 0.5, rank), 40)
     law = [symmetric.error_after(Q, spectrum, X, t) for t in range(41)]
-    # An error above one scales rounding up; later it is what rounding leaves of a matrix of norm one.
+    # An error above one scales rounding up; later it is what rounding leaves of a matrix of norm
+    # one.
     np.testing.assert_allclose(errors, law, rtol=UNITS * unit(X, rank), atol=UNITS * unit(X, rank))
     accuracy = 1e-8
     steps = run.first_below(errors, accuracy)
@@ -146,18 +166,23 @@ def check_scalar_law(
 def check_leak(rank: int, condition: float, seed: int, step_size: float = 0.5) -> None:
     """(9) of theory.nystrom: the part outside range(A), and the bound that follows."""
     A, Q, _ = run.symmetric_target(3 * rank + 4, rank, condition, seed)
-    X = nystrom_start(A, rank, seed) + 0.1 * np.random.default_rng([seed, 2]).standard_normal((3 * rank + 4, rank))
+    X = nystrom_start(A, rank, seed) + 0.1 * np.random.default_rng([seed, 2]).standard_normal(
+        (3 * rank + 4, rank)
+    )
     size = np.linalg.norm(X - Q @ (Q.T @ X))
     for t, iterate in enumerate(itertools.islice(run.symmetric_run(A, X, step_size, rank), 12)):
         outside = np.linalg.norm(iterate - Q @ (Q.T @ iterate))
         allowed = UNITS * unit(X, rank) * max(1, float(np.linalg.norm(iterate)))
         assert abs(outside - (1 - step_size) ** t * size) <= allowed
         error = np.linalg.norm(iterate @ iterate.T - A)
-        assert error >= symmetric.outside_bound(Q, X, iterate, step_size, t) - allowed * np.linalg.norm(iterate)
+        assert error >= symmetric.outside_bound(
+            Q, X, iterate, step_size, t
+        ) - allowed * np.linalg.norm(iterate)
 
 
 def check_block_maps(rank: int, condition: float, seed: int, step_size: float = 0.5) -> None:
-    """(1) and (2) of theory.nystrom.asymmetric, and that the sign of the determinant never changes."""
+    """(1) and (2) of theory.nystrom.asymmetric, and that the sign of the determinant never
+    changes."""
     A, U, S, V = run.target(4 * rank + 4, 3 * rank + 2, rank, condition, seed)
     rng = np.random.default_rng([seed, 3])
     x, y = rng.standard_normal((2, rank, rank))
@@ -165,7 +190,11 @@ def check_block_maps(rank: int, condition: float, seed: int, step_size: float = 
     before = asymmetric.block(U, S, V, X, Y)
     inverse = np.linalg.inv(before)
     one = np.eye(rank)
-    simultaneous = (1 - step_size) ** 2 * before + 2 * step_size * (1 - step_size) * one + step_size**2 * inverse
+    simultaneous = (
+        (1 - step_size) ** 2 * before
+        + 2 * step_size * (1 - step_size) * one
+        + step_size**2 * inverse
+    )
     alternating = one + (1 - step_size) ** 2 * (before - one)
     size = np.linalg.norm(before) + np.linalg.norm(inverse) + 1
     allowed = UNITS * EPS * condition * np.linalg.cond(x) * np.linalg.cond(y) * size
@@ -183,8 +212,12 @@ def check_first_step(rank: int, condition: float, seed: int, step_size: float = 
     X = np.random.default_rng([seed, 4]).standard_normal((len(A), rank))
     pair = run.first_step(A, X, step_size, rank)
     allowed = UNITS * EPS * condition * run.condition_number(X, rank)
-    eigenvalues = np.sort(np.linalg.eigvals(np.diag(S) @ asymmetric.block(U, S, V, *pair) @ np.diag(1 / S)).real)
-    np.testing.assert_allclose(eigenvalues, asymmetric.first_step_eigenvalues(U, X, step_size), rtol=0, atol=allowed)
+    eigenvalues = np.sort(
+        np.linalg.eigvals(np.diag(S) @ asymmetric.block(U, S, V, *pair) @ np.diag(1 / S)).real
+    )
+    np.testing.assert_allclose(
+        eigenvalues, asymmetric.first_step_eigenvalues(U, X, step_size), rtol=0, atol=allowed
+    )
     law = asymmetric.first_step_error(A, X, step_size)
     np.testing.assert_allclose(run.relative_error(A, *pair), law, rtol=allowed)
 
@@ -228,7 +261,11 @@ def test_law_at_any_step_size(law, rank, condition, seed, step_size):
 
 @fresh
 @given(
-    rank=ranks, extra=st.integers(0, 4), condition=conditions, seed=seeds, step_size=st.sampled_from([0.1, 0.5, 1.0])
+    rank=ranks,
+    extra=st.integers(0, 4),
+    condition=conditions,
+    seed=seeds,
+    step_size=st.sampled_from([0.1, 0.5, 1.0]),
 )
 def test_scalar_law_over_parameterised(rank, extra, condition, seed, step_size):
     check_scalar_law(rank, condition, seed, columns=rank + extra, step_size=step_size)
@@ -251,7 +288,8 @@ def test_step_size_one_is_a_cycle(rank, seed):
     distance = symmetric.distance(Q, spectrum, X)
     assume(distance <= 1e6)  # beyond, rounding alone moves the cycle by percents
     errors = np.array(run.errors(A, run.symmetric_run(A, X, 1.0, rank), 8))
-    allowed = 10 * UNITS * EPS * distance  # nothing damps rounding, which adds up: 135 units were seen
+    # nothing damps rounding, which adds up: 135 units were seen
+    allowed = 10 * UNITS * EPS * distance
     np.testing.assert_array_less(np.abs(errors[2:] - errors[:-2]), allowed * (1 + errors[:-2]))
 
 
@@ -261,14 +299,17 @@ def test_order_in_multi_precision(condition, step_size, order):
     _, Q, spectrum = run.symmetric_target(8, 3, condition, 0)
     F = Q.T @ nystrom_start((Q * spectrum) @ Q.T, 3, 0)
     found, _ = run.symmetric_order(F, spectrum, step_size, 40, digits=160)
-    assert abs(found - order) <= 1e-3  # measured 1e-13: at an error of 1e-20 the next order is far away
+    # measured 1e-13: at an error of 1e-20 the next order is far away
+    assert abs(found - order) <= 1e-3
 
 
 def test_six_steps_and_universal_errors():
     assert asymmetric.scalar_steps(0.5, 1e-12) == 6
     assert asymmetric.scalar_steps(1.0, 1e-12) == 1
     # -1 is eaten by 1: exact fractions of the recursion at eta = 1/2, d = 1/2, 9/8, 289/288
-    np.testing.assert_allclose(asymmetric.scalar_law(0.5, 3), [0, 1 / 2, 9 / 8, 289 / 288], rtol=4 * EPS)
+    np.testing.assert_allclose(
+        asymmetric.scalar_law(0.5, 3), [0, 1 / 2, 9 / 8, 289 / 288], rtol=4 * EPS
+    )
 
 
 @fresh
@@ -279,8 +320,12 @@ def test_random_starts_converge_unless_obstructed(rank, seed):
     pair = both = (U @ x, V @ y)
     foretold = not asymmetric.obstructed(asymmetric.block(U, S, V, *pair))
     for _ in range(60):
-        pair, both = run.simultaneous_step(A, *pair, 0.5, rank), run.alternating_step(A, *both, 0.5, rank)
-    # 1e-8 stands clear of rounding on both sides: what fails stays at errors near one, what converges is below 1e-11.
+        pair, both = (
+            run.simultaneous_step(A, *pair, 0.5, rank),
+            run.alternating_step(A, *both, 0.5, rank),
+        )
+    # 1e-8 stands clear of rounding on both sides: what fails stays at errors near one, what
+    # converges is below 1e-11.
     assert (run.relative_error(A, *pair) < 1e-8) == foretold
     assert run.relative_error(A, *both) < 1e-8
 
@@ -291,9 +336,14 @@ def test_rate_below_the_rank(gap, seed, step_size):
     spectrum = np.array([1, 0.5, *(0.5 * gap * np.array([1, 0.5, 0.2]))])
     Q = run.orthonormal(12, 5, np.random.default_rng(seed))
     A, best = (Q * spectrum) @ Q.T, (Q[:, :2] * spectrum[:2]) @ Q[:, :2].T
-    errors = run.errors(best, run.symmetric_run(A, nystrom_start(A, 2, seed), step_size, 2), 1000, 1e-9)
-    # Worst of 600 draws 2 %, at eta = 0.9 and a gap near 0.78, where both candidates for the slowest mode tie.
-    assert (errors[-1] / errors[-6]) ** 0.2 == pytest.approx(truncated.rate(step_size, gap), rel=0.05)
+    errors = run.errors(
+        best, run.symmetric_run(A, nystrom_start(A, 2, seed), step_size, 2), 1000, 1e-9
+    )
+    # Worst of 600 draws 2 %, at eta = 0.9 and a gap near 0.78, where both candidates for the
+    # slowest mode tie.
+    assert (errors[-1] / errors[-6]) ** 0.2 == pytest.approx(
+        truncated.rate(step_size, gap), rel=0.05
+    )
 
 
 @fresh
@@ -306,9 +356,9 @@ def test_first_changes_scale_as_stated(seed, rank, xi):
         expected = xi**exponent * change(G, A)
         assert np.linalg.norm(change(G, xi * A) - expected) <= allowed * np.linalg.norm(expected)
     literal = G @ A.T @ np.linalg.inv(A @ A.T) @ A
-    assert np.linalg.norm(sketch.preconditioned_change(G, A) - literal) <= allowed * np.linalg.cond(A) * np.linalg.norm(
-        G
-    )
+    assert np.linalg.norm(sketch.preconditioned_change(G, A) - literal) <= allowed * np.linalg.cond(
+        A
+    ) * np.linalg.norm(G)
 
 
 @fresh
@@ -320,9 +370,14 @@ def test_randomised_decomposition_is_exact_within_the_rank(seed, rank):
     assert np.linalg.norm((U * s) @ Vt - W) <= UNITS * EPS * np.linalg.norm(W)
 
 
-# --- planted faults: every one must be caught by the check named beside it --------------------------------------
+# --- planted faults: every one must be caught by the check named beside it
+# --------------------------------------
 
-correct_pinv, correct_error, correct_first = run.pinv_transpose, symmetric.error_after, run.first_step
+correct_pinv, correct_error, correct_first = (
+    run.pinv_transpose,
+    symmetric.error_after,
+    run.first_step,
+)
 
 
 def x_moves_at_the_first_step(A, X, eta, rank):
@@ -345,11 +400,19 @@ FAULTS = {
     ),
     "half the step size": (
         lambda: check_polar_map(3, 100.0, 0),
-        (run, "symmetric_step", lambda A, X, eta, rank: X - eta / 2 * (X @ X.T - A) @ correct_pinv(X, rank)),
+        (
+            run,
+            "symmetric_step",
+            lambda A, X, eta, rank: X - eta / 2 * (X @ X.T - A) @ correct_pinv(X, rank),
+        ),
     ),
     "limit that is not orthonormalised": (
         lambda: check_limit(3, 100.0, 0),
-        (symmetric, "limit", lambda Q, spectrum, X: (Q * np.sqrt(spectrum)) @ symmetric.whitened(Q, spectrum, X)),
+        (
+            symmetric,
+            "limit",
+            lambda Q, spectrum, X: (Q * np.sqrt(spectrum)) @ symmetric.whitened(Q, spectrum, X),
+        ),
     ),
     "closed form one step ahead": (
         lambda: check_closed_form(3, 100.0, 0),
@@ -385,18 +448,27 @@ FAULTS = {
     ),
     "lower bound too high": (
         lambda: check_leak(3, 100.0, 0),
-        (symmetric, "outside_bound", lambda Q, X_0, X, eta, t: 2 * np.linalg.norm(X_0 - Q @ Q.T @ X_0)),
+        (
+            symmetric,
+            "outside_bound",
+            lambda Q, X_0, X, eta, t: 2 * np.linalg.norm(X_0 - Q @ Q.T @ X_0),
+        ),
     ),
     "cosines that are not squared": (
         lambda: check_first_step(3, 100.0, 0),
-        (asymmetric, "first_step_eigenvalues", lambda U, X, eta: np.sort(
-            eta * np.linalg.svd(np.linalg.qr(X).Q.T @ U, compute_uv=False))),
+        (
+            asymmetric,
+            "first_step_eigenvalues",
+            lambda U, X, eta: np.sort(
+                eta * np.linalg.svd(np.linalg.qr(X).Q.T @ U, compute_uv=False)
+            ),
+        ),
     ),
     "range finder without its projection": (
         lambda: check_range_finder(3, 100.0, 0),
         (truncated, "range_finder", lambda A, X: X @ X.T @ A),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -409,7 +481,8 @@ def test_fault_is_caught(fault, monkeypatch):
 
 
 def test_start_that_is_not_a_sketch_of_the_target_is_caught(monkeypatch):
-    """The proxy's own measurement, given a sketch of the transposed target, must leave the accepted units."""
+    """The proxy's own measurement, given a sketch of the transposed target, must leave the accepted
+    units."""
     problem = {"rows": 20, "columns": 20, "rank": 3, "condition": 100.0, "seed": 1000}
     assert laws.scalar_law(**problem)["deviation"] < ROUNDING.high
     correct = laws.start
@@ -417,13 +490,16 @@ def test_start_that_is_not_a_sketch_of_the_target_is_caught(monkeypatch):
     assert laws.scalar_law(**problem)["deviation"] > ROUNDING.high
 
 
-# --- the proxy --------------------------------------------------------------------------------------------------
+# --- the proxy
+# --------------------------------------------------------------------------------------------------
 
 
 def test_proxy_gives_the_expected_verdicts_and_keeps_them(tmp_path, monkeypatch):
-    monkeypatch.setenv("LORALAB_JOBS", "1")  # workers would each import torch, for cells of milliseconds
+    # workers would each import torch, for cells of milliseconds
+    monkeypatch.setenv("LORALAB_JOBS", "1")
     costly = adaptation.factorisation_cost
-    cheap = lambda **point: costly(**point | {"size": 64, "repeats": 1})  # too small for N13, of its times
+    # too small for N13, of its times
+    cheap = lambda **point: costly(**point | {"size": 64, "repeats": 1})
     cheap.__name__ = "factorisation_cost"
     monkeypatch.setattr(adaptation, "factorisation_cost", cheap)
     store = Store(tmp_path / "runs.sqlite")
@@ -433,7 +509,9 @@ def test_proxy_gives_the_expected_verdicts_and_keeps_them(tmp_path, monkeypatch)
         claim.id: claim.expected for claim in CLAIMS if claim.id != "N13"
     }
     assert not [surprise for row in rows for surprise in row.surprises]
-    assert PROXY.run(PROXY.quick, store).finished == run_of_claims.finished, "the second run comes from the store"
+    assert PROXY.run(PROXY.quick, store).finished == run_of_claims.finished, (
+        "the second run comes from the store"
+    )
 
     def scalar_law(**_):
         raise AssertionError("a finished cell was computed again")
@@ -466,7 +544,8 @@ def test_impossible_flags_are_named(flags, message):
 
 
 def test_figures_draw_from_the_data_alone(tmp_path):
-    """Made-up data of the right keys, with a method that never converged: the pictures that the report links to."""
+    """Made-up data of the right keys, with a method that never converged: the pictures that the
+    report links to."""
     methods = (
         "small random eta=0.5",
         "Nyström eta=0.4",
@@ -485,7 +564,10 @@ def test_figures_draw_from_the_data_alone(tmp_path):
         "table": [{**dict.fromkeys(methods, 3.0), "gradient descent": None}] * 6,
         "leaks": [{"size": 10.0**-i, "errors": [1.0] * (30 - i)} for i in range(4)],
         "random_starts": {"real": [1.0, -1.0], "imaginary": [0.0, 0.0], "done": [True, False]},
-        "transfer": [{"overlap": overlap, "random": curve, "weight": curve, "gradient": curve} for overlap in (0, 1)],
+        "transfer": [
+            {"overlap": overlap, "random": curve, "weight": curve, "gradient": curve}
+            for overlap in (0, 1)
+        ],
     }
     drawn = {path.name for path in draw("nystrom", data, tmp_path)}
     assert drawn == {f"nystrom-{name}.svg" for name in ("errors", "steps", "limits", "transfer")}

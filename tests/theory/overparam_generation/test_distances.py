@@ -33,7 +33,11 @@ def test_cmmd_is_a_sum_over_moments(seed, sigma):
 
 
 @given(
-    st.integers(1, 6), st.integers(1, 6), st.sampled_from([0.0, 0.1, 1.0, 10.0]), st.sampled_from([1.0, 10.0]), SEEDS
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.sampled_from([0.0, 0.1, 1.0, 10.0]),
+    st.sampled_from([1.0, 10.0]),
+    SEEDS,
 )
 def test_the_means_leave_little(n, m, spread, sigma, seed):
     check_means(n, m, spread, sigma, seed)
@@ -49,8 +53,12 @@ def test_the_null_of_one_distribution(n, m):
     check_null(n, m)
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3), st.integers(1, 3),
-       st.integers(1, 5), st.integers(1, 5))  # fmt: skip
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(1, 5),
+)
 def test_generators_have_the_stated_numbers(shapes, rank, m, k):
     check_counts(shapes, rank, m, k)
 
@@ -65,17 +73,22 @@ def test_the_shift_is_that_of_drawn_generators():
 
 
 def test_adam_moves_a_generated_factor_by_the_multiplier_on_a_layer():
-    """(7)'s law on a lora layer: the first step of B from W2 = 0 is 1 + |h|_1 times plain LoRA's."""
+    """(7)'s law on a lora layer: the first step of B from W2 = 0 is 1 + |h|_1 times plain
+    LoRA's."""
     moved = {}
     for variant in ("plain", "overparam"):
         net = torch.nn.Sequential(torch.nn.Linear(5, 4)).double()
         torch.nn.init.constant_(net.get_parameter("0.weight"), 0.1)
         lora.attach(net, lora.Config(2, target_modules=("0",), variant=variant))
         layer = lora.adapters(net)["0"]
-        optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3, eps=1e-30)
+        optimizer = torch.optim.Adam(
+            [p for p in net.parameters() if p.requires_grad], 1e-3, eps=1e-30
+        )
         net(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
         if variant == "overparam":
-            multiplier = generator_network.adam_multiplier(layer.get_submodule("generator").hidden().numpy())  # type: ignore[operator]
+            multiplier = generator_network.adam_multiplier(
+                layer.get_submodule("generator").hidden().numpy()
+            )  # type: ignore[operator]
         optimizer.step()
         moved[variant] = layer.factors().B.detach()
     torch.testing.assert_close(moved["overparam"], multiplier * moved["plain"], rtol=1e-12, atol=0)

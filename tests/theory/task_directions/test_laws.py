@@ -1,4 +1,5 @@
-"""The laws of theory.task_directions*: on random weights, by quadrature, and by Monte Carlo with standard errors."""
+"""The laws of theory.task_directions*: on random weights, by quadrature, and by Monte Carlo with
+standard errors."""
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ seeds = st.integers(1000, 2**32)
 sizes = st.integers(2, 24)
 
 
-# --- coordinates and rates: (1), (2) ----------------------------------------------------------------------------
+# --- coordinates and rates: (1), (2)
+# ----------------------------------------------------------------------------
 
 
 @given(sizes, sizes, seeds)
@@ -38,7 +40,8 @@ def test_coordinates_are_those_along_core_bases(out, in_, seed):
 
 
 def check_invariance(out: int, in_: int, seed: int) -> None:
-    """Rates do not change under joint signs of a pair, a common factor, or W -> Q W P with D -> Q D P."""
+    """Rates do not change under joint signs of a pair, a common factor, or W -> Q W P with D -> Q D
+    P."""
     W, D, rng = drawn(out, in_, seed)
     basis = theory.core(W)
     rates = theory.rates(basis, D)
@@ -84,10 +87,13 @@ def test_an_overlap_counts_and_is_symmetric_up_to_its_sizes(n, data, seed):
     s, m = data.draw(st.integers(1, n)), data.draw(st.integers(1, n))
     count = sum(1 for i in range(n) if x[i] >= n - s and y[i] >= n - m)
     assert s * theory.overlap(x, y, s, m) == pytest.approx(count, abs=1e-12 * n)
-    assert s * theory.overlap(x, y, s, m) == pytest.approx(m * theory.overlap(y, x, m, s), abs=1e-12 * n)
+    assert s * theory.overlap(x, y, s, m) == pytest.approx(
+        m * theory.overlap(y, x, m, s), abs=1e-12 * n
+    )
 
 
-# --- the null: (4) to (10) --------------------------------------------------------------------------------------
+# --- the null: (4) to (10)
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("law", ["Gaussian", "exponential"])
@@ -108,7 +114,11 @@ def test_the_formulas_agree_with_quadrature(q):
 
 
 def test_the_published_sizes_have_the_null_that_is_stated():
-    assert theory.gaussian_overlap(2) == pytest.approx(theory.HARD_EDGE_MEAN) == pytest.approx(3 - 5**0.5)
+    assert (
+        theory.gaussian_overlap(2)
+        == pytest.approx(theory.HARD_EDGE_MEAN)
+        == pytest.approx(3 - 5**0.5)
+    )
     assert theory.gaussian_overlap(1) == pytest.approx(2 - 2**0.5)
 
 
@@ -138,7 +148,8 @@ def test_unrelated_changes_have_the_published_traits():
     check_traits(1000)
 
 
-# --- the calibrated null ----------------------------------------------------------------------------------------
+# --- the calibrated null
+# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
@@ -156,16 +167,22 @@ def test_an_overlap_comes_with_its_null():
 
 @pytest.mark.parametrize(
     ("value", "null", "spread", "lift", "z"),
-    [(0.5, 0.25, 0.125, 1 / 3, 2), (0.25, 0.5, 0.125, -0.5, -2), (1, 1, 0, 0, 0), (0.5, 0.25, 0, 1 / 3, np.inf),
-     (0.25, 0.5, 0, -0.5, -np.inf)],
-)  # fmt: skip
+    [
+        (0.5, 0.25, 0.125, 1 / 3, 2),
+        (0.25, 0.5, 0.125, -0.5, -2),
+        (1, 1, 0, 0, 0),
+        (0.5, 0.25, 0, 1 / 3, np.inf),
+        (0.25, 0.5, 0, -0.5, -np.inf),
+    ],
+)
 def test_lift_and_z(value, null, spread, lift, z):
     found = chance.Overlap(value, null, spread)
     assert (found.lift, found.z) == (pytest.approx(lift), z)
 
 
 def test_recall_is_of_the_true_ones():
-    """Four true directions, of which two are among the eight foretold; the foretold four are no part of it."""
+    """Four true directions, of which two are among the eight foretold; the foretold four are no
+    part of it."""
     n = 20
     basis = theory.Core(np.eye(n), np.ones(n), np.eye(n))
     true = np.diag(np.r_[np.arange(n, n - 4, -1.0), np.zeros(n - 4)])
@@ -182,7 +199,8 @@ def test_an_impossible_null_is_refused():
         chance.overlaps(theory.core(W), D, D, chance.rotated(D, 2, rng), "rate")
 
 
-# --- first steps and what can be reached ------------------------------------------------------------------------
+# --- first steps and what can be reached
+# ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("law", ["uniform", "normal"])
@@ -206,7 +224,8 @@ def test_what_a_start_can_reach(out, in_, rank, seed):
 
 
 def test_a_start_that_the_task_undoes_is_free_and_another_costs():
-    """(7) is 0 for D = -W_I at any rank, and all of D where W_I takes up every rank that D would need."""
+    """(7) is 0 for D = -W_I at any rank, and all of D where W_I takes up every rank that D would
+    need."""
     W, _, _ = drawn(10, 10, 1000)
     basis = theory.core(W)
     part = (basis.U[:, 3:6] * basis.sigma[3:6]) @ basis.Vt[3:6]

@@ -1,4 +1,5 @@
-"""What `theory.asymmetry.freezing` foretells on cases that it was not built from: fresh spectra, nets on digits."""
+"""What `theory.asymmetry.freezing` foretells on cases that it was not built from: fresh spectra,
+nets on digits."""
 
 from typing import Any
 
@@ -15,21 +16,34 @@ SAMPLES = 2000  # behind the moments
 
 
 def linear(seed: int) -> dict[str, Any]:
-    """Least squares with random sizes, spectra of S and H, weights of D and rank: the mean gain of tuning B over
-    tuning A, as a share of T, beside the advice from moments of a sample with noise."""
+    """Least squares with random sizes, spectra of S and H, weights of D and rank: the mean gain of
+    tuning B over tuning A, as a share of T, beside the advice from moments of a sample with
+    noise."""
     rng = np.random.default_rng(seed)
-    in_, out, rank = (int(rng.choice(sizes)) for sizes in ([16, 32, 64, 96], [16, 32, 64, 96], [1, 2, 4, 8]))
-    inputs, outputs = power_law(in_, rng.uniform(0, 2)), power_law(out, rng.choice([0.0, rng.uniform(0, 2)]))
+    in_, out, rank = (
+        int(rng.choice(sizes)) for sizes in ([16, 32, 64, 96], [16, 32, 64, 96], [1, 2, 4, 8])
+    )
+    inputs, outputs = (
+        power_law(in_, rng.uniform(0, 2)),
+        power_law(out, rng.choice([0.0, rng.uniform(0, 2)])),
+    )
     D = rng.standard_normal((out, in_)) * inputs ** (rng.uniform(-2, 2) / 2)
     weighted = np.sqrt(outputs)[:, None] * D * np.sqrt(inputs)
     M = np.broadcast_to(weighted, (DRAWS, out, in_))
     B = projected(M, np.sqrt(inputs)[:, None] * rng.standard_normal((DRAWS, in_, rank)))
-    A = projected(M.swapaxes(1, 2), np.sqrt(outputs)[:, None] * rng.standard_normal((DRAWS, out, rank)))
+    A = projected(
+        M.swapaxes(1, 2), np.sqrt(outputs)[:, None] * rng.standard_normal((DRAWS, out, rank))
+    )
     x = rng.standard_normal((SAMPLES, in_)) * np.sqrt(inputs)
     noise = rng.standard_normal((SAMPLES, out)) * np.sqrt(outputs * np.sum(weighted**2) / out)
     g = -(x @ D.T) * outputs + noise
     advice = _advised(x, np.diag(outputs), g, rank)
-    return {"gain": float((B - A).mean()), "z": standardised(B - A, 0), "advice": advice, "rank": rank}
+    return {
+        "gain": float((B - A).mean()),
+        "z": standardised(B - A, 0),
+        "advice": advice,
+        "rank": rank,
+    }
 
 
 def _advised(x: Array, H: Array, g: Array, rank: int) -> list[Any]:
@@ -38,10 +52,11 @@ def _advised(x: Array, H: Array, g: Array, rank: int) -> list[Any]:
 
 
 def on_digits(layer: int, rank: int, samples: int, turn: str, seed: int) -> dict[str, list[Any]]:
-    """The advice for one layer of a net pretrained on digits, from the data of its new task, with two curvatures H.
+    """The advice for one layer of a net pretrained on digits, from the data of its new task, with
+    two curvatures H.
 
-    "errors": E[g g^T]. "fisher": E[J^T (diag p - p p^T) J], J the logits' derivative in the layer's output, which is
-    the covariance of g over labels drawn from the net's own prediction p.
+    "errors": E[g g^T]. "fisher": E[J^T (diag p - p p^T) J], J the logits' derivative in the layer's
+    output, which is the covariance of g over labels drawn from the net's own prediction p.
     """
     nets, data = bases((seed,)), task((seed,), (turn,), samples).train
     x, y = data.x[0].double(), data.y[0]
@@ -56,7 +71,10 @@ def on_digits(layer: int, rank: int, samples: int, turn: str, seed: int) -> dict
     spread = torch.diag_embed(p) - p[:, :, None] * p[:, None]
     curvature = {"errors": g.mT @ g, "fisher": torch.einsum("nci,ncd,ndj->ij", J, spread, J)}
     inputs = (x, first)[layer].numpy()
-    return {name: _advised(inputs, H.numpy() / samples, g.numpy(), rank) for name, H in curvature.items()}
+    return {
+        name: _advised(inputs, H.numpy() / samples, g.numpy(), rank)
+        for name, H in curvature.items()
+    }
 
 
 def agrees(advice: list[Any], gain: float) -> bool:

@@ -1,6 +1,8 @@
-"""Nets pretrained on scikit-learn's digits, and the tasks that they are adapted to: images turned, labels permuted.
+"""Nets pretrained on scikit-learn's digits, and the tasks that they are adapted to: images turned,
+labels permuted.
 
-A seed is a split, a net and a permutation. Images of the test and validation splits are never trained on, in any form.
+A seed is a split, a net and a permutation. Images of the test and validation splits are never
+trained on, in any form.
 """
 
 from functools import cache
@@ -57,7 +59,9 @@ def task(seeds: tuple[int, ...], turns: tuple[str, ...], samples: int) -> Task:
     turned, permuted = [], []
     for seed, turn in zip(seeds, turns, strict=True):
         # a stream of its own for each turn, so that two tasks of one seed have two permutations
-        rng = Generator().manual_seed(2 * OTHER_STREAM + len(TURNS) * seed + list(TURNS).index(turn))
+        rng = Generator().manual_seed(
+            2 * OTHER_STREAM + len(TURNS) * seed + list(TURNS).index(turn)
+        )
         order = _order(seed, len(labels))
         turned.append(TURNS[turn](images)[order].flatten(1))
         permuted.append(torch.randperm(10, generator=rng)[labels[order]])

@@ -1,4 +1,5 @@
-"""What a frozen or trained factor of a given name really is: the start's subspaces, sizes, and what training moves."""
+"""What a frozen or trained factor of a given name really is: the start's subspaces, sizes, and what
+training moves."""
 
 from dataclasses import replace
 
@@ -11,10 +12,11 @@ from proxies.families.asymmetry.trials.similarity import overlap
 
 
 def spaces(size: int, rank: int, seed: int) -> dict[str, float]:
-    """Overlap with the true top right singular space of a W with a decaying spectrum, and the rows' lengths.
+    """Overlap with the true top right singular space of a W with a decaying spectrum, and the rows'
+    lengths.
 
-    `transposed` is what released code (arXiv:2402.16842) takes: columns of the third factor that torch.linalg.svd
-    gives, which is V^T and not V.
+    `transposed` is what released code (arXiv:2402.16842) takes: columns of the third factor that
+    torch.linalg.svd gives, which is V^T and not V.
     """
     rng = Generator().manual_seed(seed)
     U, V = torch.linalg.qr(torch.randn(2, size, size, generator=rng, dtype=torch.float64)).Q
@@ -34,8 +36,9 @@ TUNED_A = lora.Config(rank=3, target_modules=("0",), scheme="init_b", train_b=Fa
 
 
 def by_position(name: str) -> lora.Config:
-    """What the released code (arXiv:2402.16842) makes of a name such as hB_zero_A_rand: the first pair of words is B's,
-    the second A's, a leading h means trained, and the letters A and B are not looked at."""
+    """What the released code (arXiv:2402.16842) makes of a name such as hB_zero_A_rand: the first
+    pair of words is B's, the second A's, a leading h means trained, and the letters A and B are not
+    looked at."""
     words = name.split("_")
     trains_b, trains_a = (word.startswith("h") for word in words[::2])
     return replace(TUNED_B if trains_b else TUNED_A, train_a=trains_a, train_b=trains_b)
@@ -55,11 +58,15 @@ def moved(config: lora.Config, seed: int) -> dict[str, float]:
         optimizer.zero_grad()
         model(x).square().mean().backward()
         optimizer.step()
-    return {name: float((factor.detach() - before[name]).norm()) for name, factor in (("A", layer.A), ("B", layer.B))}
+    return {
+        name: float((factor.detach() - before[name]).norm())
+        for name, factor in (("A", layer.A), ("B", layer.B))
+    }
 
 
 def frozen_and_trained(seed: int) -> dict[str, float]:
-    """What moved that should not, what moved of what should, and how far B moves under the README's name for it."""
+    """What moved that should not, what moved of what should, and how far B moves under the README's
+    name for it."""
     one, other = moved(TUNED_B, seed), moved(TUNED_A, seed)
     return {
         "frozen": max(one["A"], other["B"]),

@@ -1,7 +1,9 @@
-"""Least squares with one factor frozen: closed forms, explained parts, conditioning, gaps, against theory.asymmetry*.
+"""Least squares with one factor frozen: closed forms, explained parts, conditioning, gaps, against
+theory.asymmetry*.
 
-Inputs have independent coordinates: a rotation of them changes nothing, since the frozen factors have no direction of
-their own. Frozen factors are Gaussian where only their span counts, orthonormal where more does.
+Inputs have independent coordinates: a rotation of them changes nothing, since the frozen factors
+have no direction of their own. Frozen factors are Gaussian where only their span counts,
+orthonormal where more does.
 """
 
 from typing import Any
@@ -15,7 +17,8 @@ from theory.asymmetry import Array, descent, gaps
 from theory.asymmetry import frozen_factor as theory
 
 EPS = theory.EPS
-# name: inputs, outputs, a in lambda_i = i^-a, b in E|D v_i|^2 = lambda_i^b, which i the change D acts on
+# name: inputs, outputs, a in lambda_i = i^-a, b in E|D v_i|^2 = lambda_i^b, which i the change D
+# acts on
 CASES: dict[str, tuple[int, int, float, float, slice]] = {
     "flat": (64, 64, 0, 0, slice(None)),
     "1/i": (64, 64, 1, 0, slice(None)),
@@ -28,7 +31,10 @@ CASES: dict[str, tuple[int, int, float, float, slice]] = {
     "flat, 32 to 128": (32, 128, 0, 0, slice(None)),
     "1/i, 128 to 32": (128, 32, 1, 0, slice(None)),
 }
-TUNED = {"B": {"scheme": "orthogonal", "train_a": False}, "A": {"scheme": "init_b", "train_b": False}}
+TUNED = {
+    "B": {"scheme": "orthogonal", "train_a": False},
+    "A": {"scheme": "init_b", "train_b": False},
+}
 
 
 def power_law(size: int, exponent: float) -> Array:
@@ -36,7 +42,8 @@ def power_law(size: int, exponent: float) -> Array:
 
 
 def changes(case: str, draws: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """lambda (in,) and `draws` of D S^1/2 (draws, out, in), D with Gaussian columns of the case's variances."""
+    """lambda (in,) and `draws` of D S^1/2 (draws, out, in), D with Gaussian columns of the case's
+    variances."""
     in_, out, exponent, weight, kept = CASES[case]
     values = power_law(in_, exponent)
     M = np.zeros((draws, out, in_))
@@ -45,8 +52,8 @@ def changes(case: str, draws: int, rng: np.random.Generator) -> tuple[Array, Arr
 
 
 def projected(M: Array, columns: Array) -> Array:
-    """The share of each |M|^2 (draws, out, in) in the span of `columns` (draws, in, r): (2) of theory.asymmetry for
-    M = D S^1/2 and columns = S^1/2 Q^T, (3) at H = 1 for the transposes."""
+    """The share of each |M|^2 (draws, out, in) in the span of `columns` (draws, in, r): (2) of
+    theory.asymmetry for M = D S^1/2 and columns = S^1/2 Q^T, (3) at H = 1 for the transposes."""
     return np.sum((M @ np.linalg.qr(columns).Q) ** 2, (1, 2)) / np.sum(M**2, (1, 2))
 
 
@@ -54,16 +61,22 @@ def orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Array:
     return np.linalg.qr(rng.standard_normal((rows, columns))).Q
 
 
-def attached(model: nn.Module, tuned: str, rank: int, seed: int, target: str = "0") -> lora.LoRALinear:
-    """The model's layer `target` with an adapter of which `tuned` ("A", "B") is trained, scale 1."""
+def attached(
+    model: nn.Module, tuned: str, rank: int, seed: int, target: str = "0"
+) -> lora.LoRALinear:
+    """The model's layer `target` with an adapter of which `tuned` ("A", "B") is trained, scale
+    1."""
     settings: dict[str, Any] = TUNED[tuned]
-    lora.attach(model, lora.Config(rank=rank, alpha=rank, target_modules=(target,), seed=seed, **settings))
+    lora.attach(
+        model, lora.Config(rank=rank, alpha=rank, target_modules=(target,), seed=seed, **settings)
+    )
     return lora.adapters(model)[target]
 
 
 def closed_forms(seed: int) -> dict[str, float]:
-    """The optima (2) and (3) of theory.asymmetry on a lora layer: its gradient there over the one at the start, and
-    its loss against T - III; the larger of the two sides, in units of eps cond(S) cond(frozen factor)^2."""
+    """The optima (2) and (3) of theory.asymmetry on a lora layer: its gradient there over the one
+    at the start, and its loss against T - III; the larger of the two sides, in units of eps cond(S)
+    cond(frozen factor)^2."""
     rng = np.random.default_rng(seed)
     out, in_ = (int(n) for n in rng.integers(2, 13, 2))
     rank = int(rng.integers(1, min(out, in_) + 1))
@@ -78,7 +91,9 @@ def closed_forms(seed: int) -> dict[str, float]:
         layer = attached(model, tuned, rank, seed)
         A, B = (f.detach().numpy().copy() for f in (layer.A, layer.B))
         best = theory.best_B(problem, A) if tuned == "B" else theory.best_A(problem, B)
-        explained = theory.explained_B(problem, A) if tuned == "B" else theory.explained_A(problem, B)
+        explained = (
+            theory.explained_B(problem, A) if tuned == "B" else theory.explained_A(problem, B)
+        )
         trained, frozen = (layer.B, A) if tuned == "B" else (layer.A, B)
         unit = EPS * float(np.linalg.cond(S) * np.linalg.cond(frozen) ** 2)
         sizes = []
@@ -86,7 +101,9 @@ def closed_forms(seed: int) -> dict[str, float]:
             with torch.no_grad():
                 trained.copy_(torch.from_numpy(value))
             trained.grad = None
-            found = (model(torch.from_numpy(x)) - torch.from_numpy(x @ target.T)).square().sum() / len(x)
+            found = (
+                model(torch.from_numpy(x)) - torch.from_numpy(x @ target.T)
+            ).square().sum() / len(x)
             found.backward()
             assert trained.grad is not None
             sizes.append(float(trained.grad.norm()))
@@ -107,10 +124,16 @@ def explained(case: str, rank: int, draws: int, seed: int) -> dict[str, Any]:
     predicted = c @ theory.shares(values, rank) / c.sum(1)
     sign = (c @ values / c.sum(1)) * out / values.sum()
     return {
-        "B": float(B.mean()), "A": float(A.mean()), "predicted": float(predicted.mean()),
-        "sign": float(np.median(sign)), "z_A": standardised(A, rank / out),
-        "out": out, "ratio": float(B.mean() / predicted.mean()), "wins": int((B >= A).sum()), "draws": draws,
-    }  # fmt: skip
+        "B": float(B.mean()),
+        "A": float(A.mean()),
+        "predicted": float(predicted.mean()),
+        "sign": float(np.median(sign)),
+        "z_A": standardised(A, rank / out),
+        "out": out,
+        "ratio": float(B.mean() / predicted.mean()),
+        "wins": int((B >= A).sum()),
+        "draws": draws,
+    }
 
 
 def standardised(draws: Array, expected: float) -> float:
@@ -126,16 +149,25 @@ def few_inputs(rank: int, draws: int, seed: int) -> dict[str, float]:
     B = projected(M, seen[:, None] * rng.standard_normal((draws, 64, rank)))
     A = projected(M.swapaxes(1, 2), rng.standard_normal((draws, 64, rank)))
     gap = B - A
-    return {"lost": float(np.abs(1 - B).max()), "z": standardised(gap, 1 - rank / 64), "gap": float(gap.mean())}
+    return {
+        "lost": float(np.abs(1 - B).max()),
+        "z": standardised(gap, 1 - rank / 64),
+        "gap": float(gap.mean()),
+    }
 
 
 def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str, Any]:
-    """Condition numbers of the two Hessians, and the shares explained along descent, medians over draws; 64 x 64."""
+    """Condition numbers of the two Hessians, and the shares explained along descent, medians over
+    draws; 64 x 64."""
     rng, values = np.random.default_rng(seed), power_law(64, exponent)
     S, steps = np.diag(values), (1, 10, 100, 1000)
     ratios, first_B, first_A, curves = [], [], [], []
     for _ in range(draws):
-        D, Q, U = rng.standard_normal((64, 64)), orthonormal(64, rank, rng).T, orthonormal(64, rank, rng)
+        D, Q, U = (
+            rng.standard_normal((64, 64)),
+            orthonormal(64, rank, rng).T,
+            orthonormal(64, rank, rng),
+        )
         problem = theory.least_squares(D, S)
         ratios.append(descent.condition(Q @ S @ Q.T) / (values[0] / values[-1]))
         B, A = descent.curve_B(D, S, Q, steps), descent.curve_A(D, S, U, steps)
@@ -143,22 +175,31 @@ def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str,
         first_A.append(A[0] / theory.explained_A(problem, U))
         curves.append(np.array([B, A]) / theory.total(problem))
     return {
-        "ratio": float(np.median(ratios)), "worst": float(np.max(ratios)), "first_B": float(np.median(first_B)),
-        "first_A": float(np.median(first_A)), "curves": np.mean(curves, 0).tolist(),
-    }  # fmt: skip
+        "ratio": float(np.median(ratios)),
+        "worst": float(np.max(ratios)),
+        "first_B": float(np.median(first_B)),
+        "first_A": float(np.median(first_A)),
+        "curves": np.mean(curves, 0).tolist(),
+    }
 
 
 def gap_draws(samples: int, repeats: int, seed: int) -> dict[str, Any]:
-    """Gaps and test errors of least squares over `repeats` data sets: B tuned, B at twice the rank, A, both.
+    """Gaps and test errors of least squares over `repeats` data sets: B tuned, B at twice the rank,
+    A, both.
 
-    32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of theory.asymmetry.gaps; both tuned
-    is reduced-rank regression: ordinary least squares, then the best rank-4 part of what it fits.
+    32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of
+    theory.asymmetry.gaps; both tuned is reduced-rank regression: ordinary least squares, then the
+    best rank-4 part of what it fits.
     """
     d, rank, sigma = 32, 4, 0.5
     rng, values = np.random.default_rng(seed), power_law(d, 1)
     D = rng.standard_normal((d, d)) / np.sqrt(d)
     problem = theory.least_squares(D, np.diag(values))
-    Q, Q2, U = orthonormal(d, rank, rng).T, orthonormal(d, 2 * rank, rng).T, orthonormal(d, rank, rng)
+    Q, Q2, U = (
+        orthonormal(d, rank, rng).T,
+        orthonormal(d, 2 * rank, rng).T,
+        orthonormal(d, rank, rng),
+    )
     gap: dict[str, list[float]] = {name: [] for name in ("B", "B2", "A", "BA")}
     risk: dict[str, list[float]] = {name: [] for name in gap}
     for _ in range(repeats):
@@ -167,7 +208,10 @@ def gap_draws(samples: int, repeats: int, seed: int) -> dict[str, Any]:
         full = np.linalg.lstsq(x, y, rcond=None)[0].T
         P = np.linalg.svd(full @ x.T, full_matrices=False)[0][:, :rank]
         fits = {
-            **{n: np.linalg.lstsq(x @ frozen.T, y, rcond=None)[0].T @ frozen for n, frozen in (("B", Q), ("B2", Q2))},
+            **{
+                n: np.linalg.lstsq(x @ frozen.T, y, rcond=None)[0].T @ frozen
+                for n, frozen in (("B", Q), ("B2", Q2))
+            },
             "A": U @ (U.T @ full),
             "BA": P @ (P.T @ full),
         }

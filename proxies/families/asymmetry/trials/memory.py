@@ -1,4 +1,5 @@
-"""What backward keeps of a token, counted by torch's own saved-tensor hooks on lora layers; float32."""
+"""What backward keeps of a token, counted by torch's own saved-tensor hooks on lora layers;
+float32."""
 
 from typing import Any
 
@@ -25,8 +26,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norms[0](x)
-        q, k, v = (layer(h).unflatten(-1, (HEADS, -1)).transpose(-2, -3) for layer in (self.q, self.k, self.v))
-        x = x + self.o(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(-2, -3).flatten(-2))
+        q, k, v = (
+            layer(h).unflatten(-1, (HEADS, -1)).transpose(-2, -3)
+            for layer in (self.q, self.k, self.v)
+        )
+        x = x + self.o(
+            F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(-2, -3).flatten(-2)
+        )
         h = self.norms[1](x)
         return x + self.down(F.silu(self.gate(h)) * self.up(h))
 
@@ -55,7 +61,8 @@ def _attached(model: nn.Module, tuned: str, rank: int, dropout: float = 0.0) -> 
 
 
 def one_layer(d: int, rank: int, tokens: int) -> dict[str, Any]:
-    """Bytes a token of a d x d layer, by what is tuned, without and with dropout; x itself needs a gradient."""
+    """Bytes a token of a d x d layer, by what is tuned, without and with dropout; x itself needs a
+    gradient."""
     x = torch.randn(tokens, d, generator=Generator().manual_seed(1000)).requires_grad_()
     result = {}
     for tuned in TRAINED:

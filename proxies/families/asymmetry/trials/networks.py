@@ -1,7 +1,9 @@
-"""Many small networks trained side by side: one axis of problems (net, data, start), one of learning rates.
+"""Many small networks trained side by side: one axis of problems (net, data, start), one of
+learning rates.
 
-A network is 64-128-128-10 with ReLU. Its first two layers carry W + B A, scale 1, started by `lora.SCHEMES`; what is
-not tuned is frozen, the head included. A run is one lora-attached model trained by Adam: tests hold it to that.
+A network is 64-128-128-10 with ReLU. Its first two layers carry W + B A, scale 1, started by
+`lora.SCHEMES`; what is not tuned is frozen, the head included. A run is one lora-attached model
+trained by Adam: tests hold it to that.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +44,8 @@ def _mirrored(scheme: str) -> Callable[[Tensor, int, Generator], Factors]:
 
 
 def _right_singular(W: Tensor, rank: int, rng: Generator) -> Factors:
-    """A = V_r^T of W's first r singular triplets, which are the rows of PiSSA's A up to their lengths; B = 0."""
+    """A = V_r^T of W's first r singular triplets, which are the rows of PiSSA's A up to their
+    lengths; B = 0."""
     B, A = SCHEMES["pissa"](W, rank, rng, exact=True)
     return Factors(torch.zeros_like(B), F.normalize(A))
 
@@ -66,8 +69,11 @@ METHODS: dict[str, tuple[str, Callable[[Tensor, int, Generator], Factors]]] = {
 }
 
 
-def starts(nets: Nets, method: str, rank: int, seeds: Sequence[int], layers: Sequence[int]) -> dict[int, Factors]:
-    """For each layer B (problems, out, r) and A (problems, r, in), problem i started from seeds[i]."""
+def starts(
+    nets: Nets, method: str, rank: int, seeds: Sequence[int], layers: Sequence[int]
+) -> dict[int, Factors]:
+    """For each layer B (problems, out, r) and A (problems, r, in), problem i started from
+    seeds[i]."""
     rule = METHODS[method][1]
     found = {}
     for layer in layers:
@@ -111,18 +117,30 @@ class Adam:
 
 
 def order(n: int, batch: int, steps: int, rng: Generator) -> list[Tensor]:
-    """Indices of each step's batch: shuffled passes over n samples, all of them where batch >= n."""
+    """Indices of each step's batch: shuffled passes over n samples, all of them where batch >=
+    n."""
     if batch >= n:
         return [torch.arange(n)] * steps
-    passes = [torch.randperm(n, generator=rng)[: n // batch * batch] for _ in range(-(-steps // (n // batch)))]
+    passes = [
+        torch.randperm(n, generator=rng)[: n // batch * batch]
+        for _ in range(-(-steps // (n // batch)))
+    ]
     return list(torch.cat(passes).split(batch))[:steps]
 
 
 def train(
-    nets: Nets, start: dict[int, Factors], tuned: str, x: Tensor, y: Tensor, rates: Sequence[float], steps: int,
-    batch: int, seed: int,
-) -> dict[int, Factors]:  # fmt: skip
-    """The factors (problems, rates, ., .) after `steps` of Adam on the cross-entropy of x (problems, n, 64) and y."""
+    nets: Nets,
+    start: dict[int, Factors],
+    tuned: str,
+    x: Tensor,
+    y: Tensor,
+    rates: Sequence[float],
+    steps: int,
+    batch: int,
+    seed: int,
+) -> dict[int, Factors]:
+    """The factors (problems, rates, ., .) after `steps` of Adam on the cross-entropy of x
+    (problems, n, 64) and y."""
     many = lambda factor: factor[:, None].repeat(1, len(rates), 1, 1)
     factors = {layer: Factors(many(B), many(A)) for layer, (B, A) in start.items()}
     trained = [getattr(pair, name).requires_grad_() for pair in factors.values() for name in tuned]
@@ -131,7 +149,9 @@ def train(
         found = logits(nets, factors, x[:, index])
         labels = y[:, None, index].expand(found.shape[:-1])
         # A sum over runs of means over samples: no run sees the others.
-        (F.cross_entropy(found.flatten(0, 2), labels.flatten(), reduction="sum") / len(index)).backward()
+        (
+            F.cross_entropy(found.flatten(0, 2), labels.flatten(), reduction="sum") / len(index)
+        ).backward()
         adam.step()
     return {layer: Factors(B.detach(), A.detach()) for layer, (B, A) in factors.items()}
 
@@ -144,18 +164,25 @@ def accuracy(nets: Nets, factors: dict[int, Factors], x: Tensor, y: Tensor) -> T
     return right.double().mean(-1)
 
 
-def pretrain(x: Tensor, y: Tensor, seeds: Sequence[int], steps: int = 300, batch: int = 128) -> Nets:
+def pretrain(
+    x: Tensor, y: Tensor, seeds: Sequence[int], steps: int = 300, batch: int = 128
+) -> Nets:
     """Nets trained by Adam at 1e-3 from He's start; x (problems, n, 64), y (problems, n)."""
     weights, biases = [], []
     for layer, (in_, out) in enumerate(pairwise(WIDTHS)):
         rngs = [Generator().manual_seed(len(WIDTHS) * seed + layer) for seed in seeds]
-        draws = [torch.randn(out, in_, generator=rng, dtype=x.dtype) * (2 / in_) ** 0.5 for rng in rngs]
+        draws = [
+            torch.randn(out, in_, generator=rng, dtype=x.dtype) * (2 / in_) ** 0.5 for rng in rngs
+        ]
         weights.append(torch.stack(draws).requires_grad_())
         biases.append(torch.zeros(len(seeds), out, dtype=x.dtype).requires_grad_())
     nets = Nets(weights, biases)
     adam = Adam([*weights, *biases], torch.tensor(1e-3))
     for index in order(y.shape[1], batch, steps, Generator().manual_seed(seeds[0])):
         found = logits(nets, {}, x[:, index])
-        (F.cross_entropy(found.flatten(0, 2), y[:, index].flatten(), reduction="sum") / len(index)).backward()
+        (
+            F.cross_entropy(found.flatten(0, 2), y[:, index].flatten(), reduction="sum")
+            / len(index)
+        ).backward()
         adam.step()
     return Nets([W.detach() for W in weights], [b.detach() for b in biases])

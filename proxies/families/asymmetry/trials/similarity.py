@@ -1,4 +1,5 @@
-"""Whether the trained factors follow their start or their task: subspaces of A and B across starts and tasks."""
+"""Whether the trained factors follow their start or their task: subspaces of A and B across starts
+and tasks."""
 
 from itertools import combinations
 from typing import Any
@@ -15,15 +16,20 @@ BATCH = 64
 
 
 def overlap(X: Tensor, Y: Tensor) -> float:
-    """|Q_X^T Q_Y|_F^2 / r, Q an orthonormal basis of the r columns: mean squared cosine of the principal angles."""
+    """|Q_X^T Q_Y|_F^2 / r, Q an orthonormal basis of the r columns: mean squared cosine of the
+    principal angles."""
     Q_X, Q_Y = (torch.linalg.qr(factor.double()).Q for factor in (X, Y))
     return float((Q_X.mT @ Q_Y).square().sum() / X.shape[1])
 
 
-def similarity(method: str, rank: int, rate: float, steps: int, base: int, inits: int) -> dict[str, Any]:
-    """Mean overlap over pairs of runs from one pretrained net, by layer: {"A": {kind: [layer 0, layer 1]}, "B": ..}.
+def similarity(
+    method: str, rank: int, rate: float, steps: int, base: int, inits: int
+) -> dict[str, Any]:
+    """Mean overlap over pairs of runs from one pretrained net, by layer: {"A": {kind: [layer 0,
+    layer 1]}, "B": ..}.
 
-    The runs are every pair of a task (three) and a start (`inits`). "start": how far A is still its own start.
+    The runs are every pair of a task (three) and a start (`inits`). "start": how far A is still its
+    own start.
     """
     runs = [(turn, i) for turn in TURNS for i in range(inits)]
     data = task((base,) * len(runs), tuple(turn for turn, _ in runs), 1000)
@@ -37,12 +43,20 @@ def similarity(method: str, rank: int, rate: float, steps: int, base: int, inits
             found: dict[str, list[float]] = {kind: [] for kind in KINDS}
             for i, j in combinations(range(len(runs)), 2):
                 (turn, init), (other_turn, other_init) = runs[i], runs[j]
-                kind = "same task" if turn == other_turn else "same start" if init == other_init else "neither"
+                kind = (
+                    "same task"
+                    if turn == other_turn
+                    else "same start"
+                    if init == other_init
+                    else "neither"
+                )
                 found[kind].append(overlap(columns[i], columns[j]))
             for kind in KINDS:
                 result[name][kind].append(float(np.mean(found[kind])))
     kept = [
-        overlap(start[layer].A[i].mT, factors[layer].A[i, 0].mT) for layer in range(ADAPTED) for i in range(len(runs))
+        overlap(start[layer].A[i].mT, factors[layer].A[i, 0].mT)
+        for layer in range(ADAPTED)
+        for i in range(len(runs))
     ]
     return {**result, "start": float(np.mean(kept))}
 

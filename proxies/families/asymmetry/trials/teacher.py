@@ -1,4 +1,5 @@
-"""A layer inside a network: the student learns a changed first layer of y = V tanh(W x) with one factor frozen."""
+"""A layer inside a network: the student learns a changed first layer of y = V tanh(W x) with one
+factor frozen."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,16 @@ SAMPLES = 1000  # for training, and as many for the test
 
 @dataclass(frozen=True)
 class Teacher:
-    """Inputs of variance i^-exponent (mean 1), a change D of the first layer with E|D v_i|^2 ~ lambda_i^weight."""
+    """Inputs of variance i^-exponent (mean 1), a change D of the first layer with E|D v_i|^2 ~
+    lambda_i^weight."""
 
     in_: int = 48
     hidden: int = 48
     outputs: int = 48
     exponent: float = 0.0
     weight: float = 0.0
-    even: bool = True  # V has orthonormal rows or columns, so that the loss curves alike in all directions it sees
+    # V has orthonormal rows or columns, so that the loss curves alike in all directions it sees
+    even: bool = True
 
 
 CASES = {
@@ -39,7 +42,9 @@ def drawn(seed: int) -> tuple[Teacher, int]:
     """A teacher and a rank that nothing was tuned on."""
     rng = np.random.default_rng(seed)
     in_, hidden, outputs = (int(n) for n in rng.choice([8, 16, 32, 48], 3))
-    teacher = Teacher(max(in_, 16), max(hidden, 16), outputs, *rng.uniform([0, -2], 2).tolist(), even=False)
+    teacher = Teacher(
+        max(in_, 16), max(hidden, 16), outputs, *rng.uniform([0, -2], 2).tolist(), even=False
+    )
     return teacher, int(rng.choice([2, 4, 8]))
 
 
@@ -52,7 +57,8 @@ def fresh(seed: int) -> dict[str, Any]:
 
 
 def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
-    """The share of the test loss that tuning B alone, then A alone, removes, and the advice before either is tried."""
+    """The share of the test loss that tuning B alone, then A alone, removes, and the advice before
+    either is tried."""
     rng = np.random.default_rng(seed)
     values = power_law(teacher.in_, teacher.exponent)
     values /= values.mean()
@@ -64,7 +70,8 @@ def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
         U, _, Vt = np.linalg.svd(V, full_matrices=False)
         V = U @ Vt
     x, W, D, V = (
-        torch.from_numpy(a) for a in (rng.standard_normal((2 * SAMPLES, teacher.in_)) * np.sqrt(values), W, D, V)
+        torch.from_numpy(a)
+        for a in (rng.standard_normal((2 * SAMPLES, teacher.in_)) * np.sqrt(values), W, D, V)
     )
     y = torch.tanh(x @ (W + D).mT) @ V.mT
     (x, x_test), (y, y_test) = x.split(SAMPLES), y.split(SAMPLES)
@@ -81,14 +88,22 @@ def _student(W: Tensor, V: Tensor) -> nn.Sequential:
 
 
 def _share(
-    W: Tensor, V: Tensor, tuned: str, rank: int, seed: int, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
+    W: Tensor,
+    V: Tensor,
+    tuned: str,
+    rank: int,
+    seed: int,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
 ) -> float:
     model = _student(W, V)
     with torch.no_grad():
         before = float((model(test[0]) - test[1]).square().mean())
     attached(model, tuned, rank, seed)
     parameters = [p for group in lora.param_groups(model, lr=1.0) for p in group["params"]]
-    optimizer = torch.optim.LBFGS(parameters, max_iter=60, history_size=20, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        parameters, max_iter=60, history_size=20, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -102,9 +117,11 @@ def _share(
 
 
 def _advice(W: Tensor, V: Tensor, x: Tensor, y: Tensor, rank: int) -> dict[str, list[Any]]:
-    """`which_to_freeze` from moments of the pretrained net on the training data, halves taken in turn, with two H.
+    """`which_to_freeze` from moments of the pretrained net on the training data, halves taken in
+    turn, with two H.
 
-    "errors": E[g g^T]. "fisher": E[J^T J], J = V diag(tanh'): the same over targets drawn about the net's own output.
+    "errors": E[g g^T]. "fisher": E[J^T J], J = V diag(tanh'): the same over targets drawn about the
+    net's own output.
     """
     h = torch.tanh(x @ W.mT)
     slope = 1 - h**2

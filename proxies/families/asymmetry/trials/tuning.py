@@ -1,4 +1,5 @@
-"""Adapting a pretrained net with one factor frozen: every method at the rate that its validation split chooses."""
+"""Adapting a pretrained net with one factor frozen: every method at the rate that its validation
+split chooses."""
 
 from typing import Any
 
@@ -18,9 +19,11 @@ def turns_of(seeds: int) -> tuple[str, ...]:
 def adapted(
     method: str, rank: int, samples: int, first_seed: int, seeds: int, steps: int, layers: list[int]
 ) -> dict[str, Any]:
-    """Test accuracy of each seed at the best rate of the grid, by mean validation accuracy over seeds.
+    """Test accuracy of each seed at the best rate of the grid, by mean validation accuracy over
+    seeds.
 
-    The grid grows on a side for as long as the best rate is outermost there; `edge` says if that did not settle it.
+    The grid grows on a side for as long as the best rate is outermost there; `edge` says if that
+    did not settle it.
     """
     names = tuple(range(first_seed, first_seed + seeds))
     data, nets = task(names, turns_of(seeds), samples), bases(names)
@@ -30,7 +33,9 @@ def adapted(
     for _ in range(MOST + 1):
         new = [i for i in exponents if i not in found]
         rates = [10 ** (i / 2) for i in new]
-        factors = train(nets, start, METHODS[method][0], *data.train, rates, steps, BATCH, first_seed)
+        factors = train(
+            nets, start, METHODS[method][0], *data.train, rates, steps, BATCH, first_seed
+        )
         scores = [accuracy(nets, factors, *split) for split in (data.validation, data.test)]
         found |= {i: [score[:, k].tolist() for score in scores] for k, i in enumerate(new)}
         best = max(exponents, key=lambda i: sum(found[i][0]))
@@ -47,5 +52,7 @@ def adapted(
         "edge": best in (min(found), max(found)),
         "rates": [10 ** (i / 2) for i in sorted(found)],
         "validation": [sum(found[i][0]) / seeds for i in sorted(found)],
-        "parameters": sum(getattr(f, n)[0].numel() for f in start.values() for n in METHODS[method][0]),
+        "parameters": sum(
+            getattr(f, n)[0].numel() for f in start.values() for n in METHODS[method][0]
+        ),
     }

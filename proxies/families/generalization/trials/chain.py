@@ -12,8 +12,9 @@ OTHER_STREAM = 10**6  # added to a seed for draws that must not repeat those of 
 
 
 def chain(variant: str, noise: float, n: int, supersamples: int, seed: int) -> dict[str, Any]:
-    """Every bound in units of the 0-1 loss. `conditional`, `evaluated` and `averaged` are means over supersamples drawn
-    at random, and `difference_of_draws` is `difference` from those same ones; everything else is exact."""
+    """Every bound in units of the 0-1 loss. `conditional`, `evaluated` and `averaged` are means
+    over supersamples drawn at random, and `difference_of_draws` is `difference` from those same
+    ones; everything else is exact."""
     w = world(variant, noise, seed)
     found = exact.summary(w, n)
     rng = np.random.default_rng(seed + OTHER_STREAM)
@@ -41,7 +42,8 @@ def chain(variant: str, noise: float, n: int, supersamples: int, seed: int) -> d
 
 
 def every_supersample(variant: str, seed: int) -> dict[str, float]:
-    """Interpolation from two samples: the risk, and (8) of `theory.generalization` from all 8^4 supersamples."""
+    """Interpolation from two samples: the risk, and (8) of `theory.generalization` from all 8^4
+    supersamples."""
     w = world(variant, 0.0, seed)
     pairs = np.array(list(product(range(len(w.p)), repeat=4))).reshape(-1, 2, 2)
     nats = bounds.mutual_information(exact.supersamples(w, pairs).differences.mean(0))
@@ -49,8 +51,8 @@ def every_supersample(variant: str, seed: int) -> dict[str, float]:
 
 
 def memory(inputs: int, n: int) -> dict[str, float]:
-    """B-only with one bit stored, A frozen after it was made from the very samples: the gap over the bound that
-    leaves A out, and over the bound that counts it."""
+    """B-only with one bit stored, A frozen after it was made from the very samples: the gap over
+    the bound that leaves A out, and over the bound that counts it."""
     gap = exact.summary(exact.memory(inputs), n).gap
     layer, B_only = ((1, inputs, 1),), {"precision": 1, "train_a": False}
     untold = bounds.Adapter(layer, **B_only)
@@ -75,10 +77,13 @@ PUBLISHED = {  # layers, bits of a number, training samples
 
 
 def at_scale(name: str) -> dict[str, float]:
-    """The bound by stored bits, training both factors or one, at sizes that people train; 0-1 loss."""
+    """The bound by stored bits, training both factors or one, at sizes that people train; 0-1
+    loss."""
     layers, precision, n = PUBLISHED[name]
     adapters = {
         variant: bounds.Adapter(layers, precision, train_a="A" in variant, train_b="B" in variant)
         for variant in ("BA", "B", "A")
     }
-    return {variant: bounds.information_bound(adapter.nats, n) for variant, adapter in adapters.items()}
+    return {
+        variant: bounds.information_bound(adapter.nats, n) for variant, adapter in adapters.items()
+    }

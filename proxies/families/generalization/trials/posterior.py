@@ -1,7 +1,8 @@
-"""PAC-Bayes on a real adapter of `lora`: a Gaussian posterior around its trained factors, certified and tested.
+"""PAC-Bayes on a real adapter of `lora`: a Gaussian posterior around its trained factors, certified
+and tested.
 
-A linear classifier of 400 scikit-learn digits is adapted to mirrored ones: 1000 others to train on, the last 397 to
-test. The images, and hence the errors, are split by the seed.
+A linear classifier of 400 scikit-learn digits is adapted to mirrored ones: 1000 others to train on,
+the last 397 to test. The images, and hence the errors, are split by the seed.
 """
 
 from typing import Any, NamedTuple
@@ -20,14 +21,16 @@ CLASSES, CHANCE = 10, 0.9
 PRETRAINED, TRAINED = 400, 1000
 RANK = 4
 PRIORS = (0.3, 1.0, 3.0)  # deviations of the priors around the start
-GRIDS = ((4, 3.0), (4, 6.0), (8, 3.0), (8, 6.0))  # bits of a stored number, and the largest there is
+# bits of a stored number, and the largest there is
+GRIDS = ((4, 3.0), (4, 6.0), (8, 3.0), (8, 6.0))
 DELTA = 0.05
 ADAPTED = {"rank": RANK, "alpha": float(RANK), "target_modules": ("0",)}
 CONFIGS = {
     "B": lora.Config(**ADAPTED, scheme="orthogonal", train_a=False),
     "A": lora.Config(**ADAPTED, scheme="init_b", train_b=False),
     "BA": lora.Config(**ADAPTED, scheme="orthogonal"),
-    "B of EVA": lora.Config(**ADAPTED, scheme="eva", train_a=False),  # A from images outside the training sample
+    # A from images outside the training sample
+    "B of EVA": lora.Config(**ADAPTED, scheme="eva", train_a=False),
 }
 
 
@@ -70,11 +73,14 @@ def pretrained(data: Split) -> nn.Sequential:
 
 def error(model: nn.Module, data: Split, values: dict[str, Tensor] | None = None) -> float:
     with torch.no_grad():
-        return float((functional_call(model, values or {}, data.x).argmax(1) != data.y).double().mean())
+        return float(
+            (functional_call(model, values or {}, data.x).argmax(1) != data.y).double().mean()
+        )
 
 
 class Gaussian(NamedTuple):
-    """Independent normal numbers around the trained factors, by parameter name; the prior is around their start."""
+    """Independent normal numbers around the trained factors, by parameter name; the prior is around
+    their start."""
 
     means: dict[str, Any]
     log_deviations: dict[str, Tensor]
@@ -89,7 +95,9 @@ class Gaussian(NamedTuple):
     def flat(self) -> tuple[Tensor, Tensor]:
         """(k,) how far each of the k means is from its start, and the log deviations."""
         moved = [(mean - self.start[name]).flatten() for name, mean in self.means.items()]
-        return torch.cat(moved), torch.cat([self.log_deviations[name].flatten() for name in self.means])
+        return torch.cat(moved), torch.cat(
+            [self.log_deviations[name].flatten() for name in self.means]
+        )
 
     def divergences(self) -> Tensor:
         """`gaussian_divergence` of the theory for each of `PRIORS`, differentiable."""
@@ -108,12 +116,15 @@ def certified_divergences(posterior: Gaussian) -> list[float]:
 def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     """Train the adapter's factors as the means of a posterior, together with its deviations.
 
-    Minimised is the cross-entropy of one draw a step, in units of a uniform guess's, plus McAllester's form of the
-    bound, sqrt((KL + ln(2 sqrt(n)/delta)) / (2n)) with the prior of `PRIORS` that suits best.
+    Minimised is the cross-entropy of one draw a step, in units of a uniform guess's, plus
+    McAllester's form of the bound, sqrt((KL + ln(2 sqrt(n)/delta)) / (2n)) with the prior of
+    `PRIORS` that suits best.
     """
     means = {name: p for name, p in model.named_parameters() if p.requires_grad}
     start = {name: p.detach().clone() for name, p in means.items()}
-    log_deviations = {name: torch.full_like(p, np.log(0.1)).requires_grad_() for name, p in means.items()}
+    log_deviations = {
+        name: torch.full_like(p, np.log(0.1)).requires_grad_() for name, p in means.items()
+    }
     posterior = Gaussian(means, log_deviations, start)
     optimizer = torch.optim.Adam([*means.values(), *log_deviations.values()], lr=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -121,7 +132,9 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     for _ in range(steps):
         optimizer.zero_grad()
         logits = functional_call(model, posterior.draw(rng), data.x)
-        complexity = ((posterior.divergences().min() + np.log(2 * np.sqrt(n) / DELTA)) / (2 * n)).sqrt()
+        complexity = (
+            (posterior.divergences().min() + np.log(2 * np.sqrt(n) / DELTA)) / (2 * n)
+        ).sqrt()
         (F.cross_entropy(logits, data.y) / np.log(CLASSES) + complexity).backward()
         optimizer.step()
         schedule.step()
@@ -131,12 +144,17 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
 def stored(posterior: Gaussian, precision: int, largest: float) -> dict[str, Tensor]:
     """The trained factors on the grid of 2^precision numbers from -largest to largest."""
     step = 2 * largest / ((1 << precision) - 1)
-    clamped = {name: mean.detach().clamp(-largest, largest) for name, mean in posterior.means.items()}
-    return {name: ((mean + largest) / step).round() * step - largest for name, mean in clamped.items()}
+    clamped = {
+        name: mean.detach().clamp(-largest, largest) for name, mean in posterior.means.items()
+    }
+    return {
+        name: ((mean + largest) / step).round() * step - largest for name, mean in clamped.items()
+    }
 
 
 def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter:
-    """What the theory needs to know of an attached adapter. A start that needs data has got it from `pretrained`'s."""
+    """What the theory needs to know of an attached adapter. A start that needs data has got it from
+    `pretrained`'s."""
     adapted = lora.adapters(model).values()
     layers = tuple((one.out_features, one.in_features, one.rank) for one in adapted)
     needs: Any = lora.SCHEMES[config.scheme].needs
@@ -145,7 +163,8 @@ def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter
 
 
 def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]:
-    """Pretrain, attach, fit, certify from the training sample alone; then look at the test sample."""
+    """Pretrain, attach, fit, certify from the training sample alone; then look at the test
+    sample."""
     pre, train, test = splits(seed)
     model, config = pretrained(pre), CONFIGS[variant]
     untouched = error(model, test)
@@ -154,14 +173,20 @@ def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]
     posterior = fit(model, train, steps, rng)
     with torch.no_grad():
         samples = [posterior.draw(rng) for _ in range(draws)]
-    gibbs_train, gibbs_test = (float(np.mean([error(model, part, one) for one in samples])) for part in (train, test))
+    gibbs_train, gibbs_test = (
+        float(np.mean([error(model, part, one) for one in samples])) for part in (train, test)
+    )
     divergences = certified_divergences(posterior)
     candidates: dict[str, Any] = {
-        f"posterior, prior {prior:g}": Posterior(gibbs_train, draws, divergence, adapter_of(model, config, 32))
+        f"posterior, prior {prior:g}": Posterior(
+            gibbs_train, draws, divergence, adapter_of(model, config, 32)
+        )
         for prior, divergence in zip(PRIORS, divergences, strict=True)
     }
     tests = dict.fromkeys(candidates, gibbs_test)
-    codes = {f"{q} bits up to {largest:g}": (q, stored(posterior, q, largest)) for q, largest in GRIDS}
+    codes = {
+        f"{q} bits up to {largest:g}": (q, stored(posterior, q, largest)) for q, largest in GRIDS
+    }
     for name, (precision, values) in {"32 bits": (32, None), **codes}.items():
         candidates[name] = Coded(error(model, train, values), adapter_of(model, config, precision))
         tests[name] = error(model, test, values)
@@ -179,5 +204,7 @@ def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]
         "vacuous": found.vacuous,
         "mean_gap": found.mean_gap,
         "divergence": min(divergences),
-        "pac_bayes": min(found.bounds[name] for name in found.bounds if name.startswith("posterior")),
+        "pac_bayes": min(
+            found.bounds[name] for name in found.bounds if name.startswith("posterior")
+        ),
     }

@@ -1,7 +1,9 @@
-"""Small problems of classification by an adapted linear model, of which everything can be enumerated.
+"""Small problems of classification by an adapted linear model, of which everything can be
+enumerated.
 
-The inputs are the 8 corners of {-1, 1}^3 with a constant 1 as fourth coordinate, the classes three, W0 and the true
-weight Gaussian. The adapter has rank 1, and its numbers are stored in 2 bits, on the grid -1, -1/3, 1/3, 1.
+The inputs are the 8 corners of {-1, 1}^3 with a constant 1 as fourth coordinate, the classes three,
+W0 and the true weight Gaussian. The adapter has rank 1, and its numbers are stored in 2 bits, on
+the grid -1, -1/3, 1/3, 1.
 """
 
 from itertools import product
@@ -25,8 +27,9 @@ VARIANTS = {
 def world(variant: str, noise: float, seed: int) -> World:
     """The class of a variant, one function for each distinct table of losses on the examples.
 
-    Labels are argmax W_true x, each replaced with probability `noise` by one of the other two. Without noise the true
-    weight is W0 + B A for an adapter of the class, so that no training error need remain.
+    Labels are argmax W_true x, each replaced with probability `noise` by one of the other two.
+    Without noise the true weight is W0 + B A for an adapter of the class, so that no training error
+    need remain.
     """
     rng = np.random.default_rng(seed)
     W0, W_true = rng.standard_normal((2, CLASSES, D_IN))
@@ -38,13 +41,17 @@ def world(variant: str, noise: float, seed: int) -> World:
     wrong = tables[:, :, None] != np.arange(CLASSES)  # (functions, inputs, classes)
     possible = p.ravel() > 0
     losses = np.unique(wrong.reshape(len(tables), -1)[:, possible], axis=0).astype(float)
-    # The first of a tie is taken, and `unique` sorts: a random order keeps the truth from being the first.
+    # The first of a tie is taken, and `unique` sorts: a random order keeps the truth from being the
+    # first.
     return World(p.ravel()[possible] / len(INPUTS), rng.permutation(losses))
 
 
 def _updates(variant: str, rng: np.random.Generator) -> Array:
-    """B A of every adapter of the class, (adapters, CLASSES, D_IN); the frozen factor is a random unit vector."""
-    frozen_A, frozen_B = (v / np.linalg.norm(v) for v in (rng.standard_normal(D_IN), rng.standard_normal(CLASSES)))
+    """B A of every adapter of the class, (adapters, CLASSES, D_IN); the frozen factor is a random
+    unit vector."""
+    frozen_A, frozen_B = (
+        v / np.linalg.norm(v) for v in (rng.standard_normal(D_IN), rng.standard_normal(CLASSES))
+    )
     B, A = (np.array(list(product(GRID, repeat=size))) for size in (CLASSES, D_IN))
     if variant == "B":
         return B[:, :, None] * frozen_A

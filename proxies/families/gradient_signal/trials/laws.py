@@ -1,4 +1,5 @@
-"""Laws on synthetic populations: what EVA's start captures, when that is the optimum, and how samples err."""
+"""Laws on synthetic populations: what EVA's start captures, when that is the optimum, and how
+samples err."""
 
 from typing import Any
 
@@ -48,14 +49,20 @@ def eva(stats: Statistics, rank: int, center: bool = True) -> Array:
 
 
 def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[str, float]:
-    """EVA's rows from float32 and bfloat16 inputs in eight batches against a float64 SVD of all of them."""
+    """EVA's rows from float32 and bfloat16 inputs in eight batches against a float64 SVD of all of
+    them."""
     rng = np.random.default_rng(seed)
-    X = (rng.standard_normal((16 * width, width)) * np.sqrt(spectrum(width, decay))) @ basis(width, rng)
+    X = (rng.standard_normal((16 * width, width)) * np.sqrt(spectrum(width, decay))) @ basis(
+        width, rng
+    )
     X = (X + rng.standard_normal(width) / np.sqrt(width)).astype(np.float32)
     exact = np.asarray(X, float) - X.mean(0, dtype=float)
     _, S, Vh = np.linalg.svd(exact, full_matrices=False)
     batches = list(torch.from_numpy(X).chunk(8))
-    single, half = eva(inputs_of(batches), rank), eva(inputs_of([b.bfloat16() for b in batches]), rank)
+    single, half = (
+        eva(inputs_of(batches), rank),
+        eva(inputs_of([b.bfloat16() for b in batches]), rank),
+    )
     optimum = (S[:rank] ** 2).sum()
     return {
         "gap": float(1 - S[rank] ** 2 / S[rank - 1] ** 2),
@@ -66,20 +73,27 @@ def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[st
 
 
 def order_and_shards(width: int, rank: int, seed: int) -> dict[str, float]:
-    """Change of EVA's projector when the batches come in another order, and when four processes share them."""
+    """Change of EVA's projector when the batches come in another order, and when four processes
+    share them."""
     rng = np.random.default_rng(seed)
-    X = (rng.standard_normal((32 * width, width)) * np.sqrt(spectrum(width, 0.5))) @ basis(width, rng) + 1
+    X = (rng.standard_normal((32 * width, width)) * np.sqrt(spectrum(width, 0.5))) @ basis(
+        width, rng
+    ) + 1
     batches = list(torch.from_numpy(X.astype(np.float32)).chunk(16))
     projector = lambda stats: (lambda A: A.T @ A)(eva(stats, rank))
     first = projector(inputs_of(batches))
     shuffled = projector(inputs_of([batches[i] for i in rng.permutation(16)]))
     shards = projector(lora.merged(*(inputs_of(batches[i::4]) for i in range(4))))
-    return {name: float(np.linalg.norm(P - first, 2)) for name, P in (("order", shuffled), ("shards", shards))}
+    return {
+        name: float(np.linalg.norm(P - first, 2))
+        for name, P in (("order", shuffled), ("shards", shards))
+    }
 
 
 def sampling(width: int, rank: int, decay: float, tokens: int, seed: int) -> dict[str, float]:
-    """The error of EVA's subspace at the field's stop (every cosine to the last batch's rows above 0.99), and at
-    4096 tokens what two halves foretell of it. The population is Gaussian with axis-aligned variances j^-decay."""
+    """The error of EVA's subspace at the field's stop (every cosine to the last batch's rows above
+    0.99), and at 4096 tokens what two halves foretell of it. The population is Gaussian with
+    axis-aligned variances j^-decay."""
     rng = np.random.default_rng(seed)
     lam = spectrum(width, decay)
     truth, gram, last, angle = np.eye(width)[:rank], np.zeros((width, width)), None, None
@@ -97,12 +111,17 @@ def sampling(width: int, rank: int, decay: float, tokens: int, seed: int) -> dic
     stats = [inputs_of([torch.from_numpy(x)]) for x in (X[::2], X[1::2])]
     halves = [eva(half, rank, center=False) for half in stats]
     pooled = eva(lora.merged(*stats), rank, center=False)
-    return {"angle": angle, "foretold": risk.split_half_error(*halves), "true": risk.mean_square_sine(pooled, truth)}
+    return {
+        "angle": angle,
+        "foretold": risk.split_half_error(*halves),
+        "true": risk.mean_square_sine(pooled, truth),
+    }
 
 
 def token_signal(tokens: int, seed: int) -> dict[str, float]:
-    """E|dL/dB|^2 of a sample with g independent of x over E|g|^2 Tr(A M A^T) of the population, A EVA's of that
-    sample; and the best of 1000 random orthonormal A over EVA's, by the population's M."""
+    """E|dL/dB|^2 of a sample with g independent of x over E|g|^2 Tr(A M A^T) of the population, A
+    EVA's of that sample; and the best of 1000 random orthonormal A over EVA's, by the population's
+    M."""
     d, k, rank = 12, 5, 3
     rng = np.random.default_rng(seed)
     Q = basis(d, rng)
@@ -115,11 +134,15 @@ def token_signal(tokens: int, seed: int) -> dict[str, float]:
     assert stats.weighted_second_moment is not None
     measured = theory.signal(A, stats.weighted_second_moment.numpy())
     best = max(theory.signal(orthonormal(rank, d, rng), M) for _ in range(1000))
-    return {"ratio": measured / (float((sizes**2).sum()) * theory.signal(A, M)), "rival": best / theory.signal(A, M)}
+    return {
+        "ratio": measured / (float((sizes**2).sum()) * theory.signal(A, M)),
+        "rival": best / theory.signal(A, M),
+    }
 
 
 def censored(tokens: int, seed: int) -> dict[str, float]:
-    """The counter-example with Cov(x, g) = 0: EVA's share at c = 2, and the c at which the sample's Q turns."""
+    """The counter-example with Cov(x, g) = 0: EVA's share at c = 2, and the c at which the sample's
+    Q turns."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((tokens, 2)) * [2, 1]
     sign, far = rng.choice([-1.0, 1.0], tokens), np.abs(x[:, 1])
@@ -129,7 +152,8 @@ def censored(tokens: int, seed: int) -> dict[str, float]:
         assert stats.weighted_second_moment is not None
         return stats.weighted_second_moment.numpy()
 
-    # Every entry of Q is a sum over the tokens beyond c: one pass in order of |x_2| gives it for all c.
+    # Every entry of Q is a sum over the tokens beyond c: one pass in order of |x_2| gives it for
+    # all c.
     order = np.argsort(-far)
     lead = np.cumsum(x[order, 1] ** 2 - x[order, 0] ** 2)
     turn = float(far[order][np.flatnonzero(lead > 0)[-1]])
@@ -138,7 +162,8 @@ def censored(tokens: int, seed: int) -> dict[str, float]:
 
 
 def batch_flip(batch: int, draws: int, seed: int) -> dict[str, float]:
-    """E|dL/dB|^2 of a batch from EVA's start over that of the gradient's singular vector, where theory flips at 7.67.
+    """E|dL/dB|^2 of a batch from EVA's start over that of the gradient's singular vector, where
+    theory flips at 7.67.
 
     S = diag(2, 1), K = diag(0.1, 1), noise 4; both starts are the library's, at rank 1.
     """
@@ -175,15 +200,16 @@ def batch_moments(batch: int, draws: int, seed: int) -> dict[str, float]:
 
 
 def centring(cases: int, seed: int) -> dict[str, Any]:
-    """How often a random C and mean leave the bounds on the price of centring, and the worst share left by it."""
+    """How often a random C and mean leave the bounds on the price of centring, and the worst share
+    left by it."""
     rng = np.random.default_rng(seed)
     outside, shares = 0, []
     for _ in range(cases):
         d = int(rng.integers(2, 16))
         rank = int(rng.integers(1, d + 1))
-        Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5 + rng.uniform(0, 3) * rng.normal(
-            size=d
-        )
+        Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5 + rng.uniform(
+            0, 3
+        ) * rng.normal(size=d)
         stats = Statistics(len(Z), torch.from_numpy(Z.mean(0)), torch.from_numpy(Z.T @ Z / len(Z)))
         M, A = stats.second_moment.numpy(), eva(stats, rank)
         gap = theory.ky_fan(M, rank) - theory.signal(A, M)
@@ -195,7 +221,8 @@ def centring(cases: int, seed: int) -> dict[str, Any]:
 
 
 def kernel_and_risk(seed: int) -> dict[str, float]:
-    """The tangent kernel against the truncated one; the risk of a frozen A against its closed form and rivals."""
+    """The tangent kernel against the truncated one; the risk of a frozen A against its closed form
+    and rivals."""
     d, k, rank, draws = 12, 5, 3, 2000
     rng = np.random.default_rng(seed)
     Q = basis(d, rng)
@@ -216,8 +243,11 @@ def kernel_and_risk(seed: int) -> dict[str, float]:
     }
 
 
-def amplification(width: int, rank: int, decay: float, starts: int, seed: int) -> dict[str, list[float]]:
-    """E|Ax|^2 of EVA over that of each of `starts` default starts times their number, over 3 (d/r) EVR_r."""
+def amplification(
+    width: int, rank: int, decay: float, starts: int, seed: int
+) -> dict[str, list[float]]:
+    """E|Ax|^2 of EVA over that of each of `starts` default starts times their number, over 3 (d/r)
+    EVR_r."""
     rng = np.random.default_rng(seed)
     M = np.diag(spectrum(width, decay))
     predicted = theory.amplification(M, rank)

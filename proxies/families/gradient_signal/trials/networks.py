@@ -1,4 +1,5 @@
-"""The signal that each start captures in the layers of real networks, with the gradients of a real loss."""
+"""The signal that each start captures in the layers of real networks, with the gradients of a real
+loss."""
 
 from typing import Any
 
@@ -40,7 +41,8 @@ def _of_layer(name: str, stats: Statistics, out: int, seed: int) -> dict[str, An
 
 
 def _curves(stats: Statistics, out: int, seed: int) -> dict[str, Any]:
-    """Part of Tr Q that rows of equal |A|_F^2 = r capture, by rank; at rank 8 the share of M_n's optimum, by batch."""
+    """Part of Tr Q that rows of equal |A|_F^2 = r capture, by rank; at rank 8 the share of M_n's
+    optimum, by batch."""
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
     Q, G = stats.weighted_second_moment.double().numpy(), stats.gradient.double().numpy()
@@ -52,7 +54,9 @@ def _curves(stats: Statistics, out: int, seed: int) -> dict[str, Any]:
             by_rank.setdefault(start, []).append(part)
     rows = start_rows(stats, out, RANK, seed)
     moments = [batch_theory.batch_moment(Q, G, n) for n in BATCHES]
-    by_batch = {start: [theory.share(A.numpy(), M_n) for M_n in moments] for start, A in rows.items()}
+    by_batch = {
+        start: [theory.share(A.numpy(), M_n) for M_n in moments] for start, A in rows.items()
+    }
     return {"ranks": ranks, "by rank": by_rank, "batches": BATCHES, "by batch": by_batch}
 
 
@@ -61,28 +65,42 @@ def digits_layers(seed: int) -> list[dict[str, Any]]:
     task = TASKS["digits"]([seed])
     batches = [(task.data["train"][0][0], task.data["train"][1][0])]
     stats = lora.collect(task.model(0), task.layers, batches, "gradient", loss_of)
-    return [_of_layer(n, stats[n], out, seed) for n, (out, _) in zip(task.layers, task.shapes, strict=True)]
+    return [
+        _of_layer(n, stats[n], out, seed)
+        for n, (out, _) in zip(task.layers, task.shapes, strict=True)
+    ]
 
 
 def minilm_layers(seed: int) -> list[dict[str, Any]]:
-    """Eight layers of MiniLM-L6, four each of its first and last block, at the loss of telling packages apart by the
-    mean of the last states; and how far EVA's rows are from a float64 SVD of the same inputs."""
+    """Eight layers of MiniLM-L6, four each of its first and last block, at the loss of telling
+    packages apart by the mean of the last states; and how far EVA's rows are from a float64 SVD of
+    the same inputs."""
     _, model = text.language_model()
     texts, labels = text.labelled(2 * EXAMPLES, seed)
     batch = {**text.tokens(texts), "labels": labels}
     half = len(texts) // 2
     with torch.no_grad():
-        states = torch.cat([_pooled(model, b) for b in text.split({k: v[:half] for k, v in batch.items()}, 48)])
+        states = torch.cat(
+            [_pooled(model, b) for b in text.split({k: v[:half] for k, v in batch.items()}, 48)]
+        )
     W, b = text.probe(states, labels[:half], len(text.PACKAGES), seed)
     loss = lambda model, batch: F.cross_entropy(_pooled(model, batch) @ W.mT + b, batch["labels"])
     names = [
         f"encoder.layer.{block}.{part}"
         for block in (0, 5)
-        for part in ("attention.self.query", "attention.output.dense", "intermediate.dense", "output.dense")
+        for part in (
+            "attention.self.query",
+            "attention.output.dense",
+            "intermediate.dense",
+            "output.dense",
+        )
     ]
     batches = text.split({k: v[half:] for k, v in batch.items()}, 48)
     read: dict[str, list[Tensor]] = {name: [] for name in names[:3]}
-    handles = [model.get_submodule(name).register_forward_pre_hook(_keep(rows)) for name, rows in read.items()]
+    handles = [
+        model.get_submodule(name).register_forward_pre_hook(_keep(rows))
+        for name, rows in read.items()
+    ]
     try:
         stats = lora.collect(model, names, batches, "gradient", loss)
     finally:
@@ -104,16 +122,21 @@ def _keep(rows: list[Tensor]) -> Any:
 
 
 def _pooled(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    states = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+    ).last_hidden_state
     mask = batch["attention_mask"][..., None].to(states)
     return (states * mask).sum(1) / mask.sum(1)
 
 
 def _against_svd(stats: Statistics, X: Tensor) -> dict[str, float]:
-    """Deficit and angle of EVA's rows against the exact ones; the gap below the last that is kept."""
+    """Deficit and angle of EVA's rows against the exact ones; the gap below the last that is
+    kept."""
     exact = X.double() - X.double().mean(0)
     _, S, Vh = np.linalg.svd(exact.numpy(), full_matrices=False)
-    A = lora.SCHEMES["eva"](torch.zeros(RANK, X.shape[1], dtype=torch.float64), RANK, stats=stats).A.numpy()
+    A = lora.SCHEMES["eva"](
+        torch.zeros(RANK, X.shape[1], dtype=torch.float64), RANK, stats=stats
+    ).A.numpy()
     return {
         "deficit": abs(1 - float(np.linalg.norm(exact.numpy() @ A.T) ** 2 / (S[:RANK] ** 2).sum())),
         "angle": risk.largest_angle(A, Vh[:RANK]),

@@ -1,4 +1,5 @@
-"""EVA as PEFT releases it beside the library's, on small Llamas with random weights and Markov text."""
+"""EVA as PEFT releases it beside the library's, on small Llamas with random weights and Markov
+text."""
 
 import contextlib
 import io
@@ -34,14 +35,19 @@ def llama(width: int, inner: int, layers: int, seed: int) -> Any:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers}
+        sizes: dict[str, Any] = {
+            "hidden_size": width,
+            "intermediate_size": inner,
+            "num_hidden_layers": layers,
+        }
         heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
         config = LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=512, **sizes, **heads)
         return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 def text(count: int, sequences: int, length: int, seed: int) -> list[Batch]:
-    """Batches of a Markov chain with four successors a token, left with probability 0.4 for a Zipf draw."""
+    """Batches of a Markov chain with four successors a token, left with probability 0.4 for a Zipf
+    draw."""
     rng = Generator().manual_seed(seed)
     follow = torch.randint(VOCABULARY, (VOCABULARY, 4), generator=Generator().manual_seed(0))
     zipf = (1 / torch.arange(1.0, VOCABULARY + 1)).expand(count * sequences, -1)
@@ -50,15 +56,23 @@ def text(count: int, sequences: int, length: int, seed: int) -> list[Batch]:
     which = torch.randint(4, ids.shape, generator=rng)
     for t in range(1, length):
         ids[:, t] = torch.where(stays[:, t], follow[ids[:, t - 1], which[:, t]], ids[:, t])
-    return [{"input_ids": piece, "attention_mask": torch.ones_like(piece)} for piece in ids.split(sequences)]
+    return [
+        {"input_ids": piece, "attention_mask": torch.ones_like(piece)}
+        for piece in ids.split(sequences)
+    ]
 
 
-def released(model: Any, batches: list[Batch], rank: int, limit: int = 300, **options: Any) -> Counted:
-    """PEFT's rows by layer and how often it ran the model. Raises Endless beyond `limit` forwards."""
+def released(
+    model: Any, batches: list[Batch], rank: int, limit: int = 300, **options: Any
+) -> Counted:
+    """PEFT's rows by layer and how often it ran the model. Raises Endless beyond `limit`
+    forwards."""
     try:
         from peft import EvaConfig, LoraConfig, get_eva_state_dict
     except ImportError as error:
-        raise ImportError("E6, E7 and E8b need PEFT: pip install 'loralab[llm]', or pass --no-peft.") from error
+        raise ImportError(
+            "E6, E7 and E8b need PEFT: pip install 'loralab[llm]', or pass --no-peft."
+        ) from error
 
     forwards = 0
 
@@ -69,10 +83,15 @@ def released(model: Any, batches: list[Batch], rank: int, limit: int = 300, **op
         forwards += 1
         model(**batch)
 
-    config = LoraConfig(r=rank, target_modules=list(PARTS), init_lora_weights="eva", eva_config=EvaConfig(**options))
+    config = LoraConfig(
+        r=rank, target_modules=list(PARTS), init_lora_weights="eva", eva_config=EvaConfig(**options)
+    )
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every layer that it skips
-            state = get_eva_state_dict(model, batches, config, forward_fn=forward, show_progress_bar=False)
+        # it prints a line for every layer that it skips
+        with contextlib.redirect_stdout(io.StringIO()):
+            state = get_eva_state_dict(
+                model, batches, config, forward_fn=forward, show_progress_bar=False
+            )
     finally:
         for module in model.modules():
             module._forward_hooks.clear()  # PEFT leaves its hooks behind when the forward raises
@@ -80,7 +99,9 @@ def released(model: Any, batches: list[Batch], rank: int, limit: int = 300, **op
 
 
 def _layers(model: Any) -> dict[str, Any]:
-    return {name: module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in PARTS}
+    return {
+        name: module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in PARTS
+    }
 
 
 def _rows(stats: Statistics, rank: int) -> Tensor:
@@ -88,9 +109,11 @@ def _rows(stats: Statistics, rank: int) -> Tensor:
 
 
 def parity(seed: int) -> dict[str, Any]:
-    """The same tokens for both: one batch given twice, after which PEFT stops, and which truncation does not touch.
+    """The same tokens for both: one batch given twice, after which PEFT stops, and which truncation
+    does not touch.
 
-    Ranks move; layers that read one input are counted together, because PEFT breaks their ties at will.
+    Ranks move; layers that read one input are counted together, because PEFT breaks their ties at
+    will.
     """
     batch = text(1, 16, 64, seed)
     distances: dict[float, list[float]] = {8.0: [], 2.0: []}
@@ -100,13 +123,21 @@ def parity(seed: int) -> dict[str, Any]:
         model = llama(64, 160, 2, seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config = lora.Config(rank=8, scheme="eva", scheme_options={"rho": rho}, target_modules=PARTS)
+            config = lora.Config(
+                rank=8, scheme="eva", scheme_options={"rho": rho}, target_modules=PARTS
+            )
             lora.attach(model, config, batch)
         ours = {name: layer.A.detach().double() for name, layer in lora.adapters(model).items()}
         totals: dict[tuple[str, str], list[int]] = {}
         for name, rows in theirs.state.items():
             part = name.rsplit(".", 1)[-1]
-            shared = "qkv" if part in ("q_proj", "k_proj", "v_proj") else "gate up" if part[0] in "gu" else part
+            shared = (
+                "qkv"
+                if part in ("q_proj", "k_proj", "v_proj")
+                else "gate up"
+                if part[0] in "gu"
+                else part
+            )
             total = totals.setdefault((name[: -len(part)], shared), [0, 0])
             total[0] += len(rows)
             total[1] += len(ours.get(name, ()))
@@ -114,11 +145,16 @@ def parity(seed: int) -> dict[str, Any]:
                 A, B = ours[name], rows.double()
                 found.append(float(torch.linalg.matrix_norm(A.mT @ A - B.mT @ B, 2)))
         moved += sum(abs(a - b) for a, b in totals.values()) if rho == 8 else 0
-    return {"distance": max(distances[8.0]), "distance at rho 2": max(distances[2.0]), "ranks": moved}
+    return {
+        "distance": max(distances[8.0]),
+        "distance at rho 2": max(distances[2.0]),
+        "ranks": moved,
+    }
 
 
 def held_out(seed: int) -> dict[str, Any]:
-    """Variance of unseen tokens that the rows capture, ours over PEFT's at the ranks that PEFT gave (its defaults)."""
+    """Variance of unseen tokens that the rows capture, ours over PEFT's at the ranks that PEFT gave
+    (its defaults)."""
     model, batches = llama(64, 160, 2, seed), text(48, 4, 64, seed)
     theirs = released(model, batches, 8)
     ran: list[int] = []
@@ -132,14 +168,21 @@ def held_out(seed: int) -> dict[str, Any]:
             C = fresh[name].covariance.numpy()
             ours, released_rows = (A.double().numpy() for A in (_rows(own[name], len(rows)), rows))
             ratios.append(theory.signal(ours, C) / theory.signal(released_rows, C))
-    return {"ratios": ratios, "forwards": theirs.forwards, "own forwards": len(ran), "beyond": len(ran) - len(batches)}
+    return {
+        "ratios": ratios,
+        "forwards": theirs.forwards,
+        "own forwards": len(ran),
+        "beyond": len(ran) - len(batches),
+    }
 
 
 def speed(rounds: int, batches: int, seed: int) -> dict[str, Any]:
-    """Processor times of a start for a 512-wide Llama of 4 layers, 28 of its weights adapted, 4 x 256 tokens a batch.
+    """Processor times of a start for a 512-wide Llama of 4 layers, 28 of its weights adapted, 4 x
+    256 tokens a batch.
 
-    PEFT stops by its own rule, so it is cut off after as many updates as there are batches. Forwards alone are timed
-    beside it: PEFT runs the model whole, and one forward more to hash the inputs.
+    PEFT stops by its own rule, so it is cut off after as many updates as there are batches.
+    Forwards alone are timed beside it: PEFT runs the model whole, and one forward more to hash the
+    inputs.
     """
     model, data = llama(512, 1408, 4, seed), text(batches, 4, 256, seed)
     found: dict[str, list[float]] = {"end to end": [], "beyond the forwards": []}
@@ -174,13 +217,16 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def safety(seed: int) -> dict[str, float]:
-    """What the library does where PEFT fails: scale, whitening of shared inputs, masks, a stream without end."""
+    """What the library does where PEFT fails: scale, whitening of shared inputs, masks, a stream
+    without end."""
     batches = text(8, 4, 64, seed)
     scales, variances = [], []
     for stabilised in (False, True):
         model = llama(64, 160, 2, seed)
         options = {"rho": 2.0, "whiten": True}
-        config = lora.Config(8, 8.0, PARTS, scheme="eva", scheme_options=options, rank_stabilized=stabilised)
+        config = lora.Config(
+            8, 8.0, PARTS, scheme="eva", scheme_options=options, rank_stabilized=stabilised
+        )
         lora.attach(model, config, batches)
         wanted = 8**0.5 if stabilised else 1.0
         scales += [abs(layer.scale / wanted - 1) for layer in lora.adapters(model).values()]
@@ -192,7 +238,10 @@ def safety(seed: int) -> dict[str, float]:
     empty = {name: values * 0 for name, values in batches[0].items()}
     plain = lora.collect(model, _layers(model), batches)
     skipped = lora.collect(model, _layers(model), [empty, *batches])
-    change = [float((skipped[n].covariance - s.covariance).norm() / s.covariance.norm()) for n, s in plain.items()]
+    change = [
+        float((skipped[n].covariance - s.covariance).norm() / s.covariance.norm())
+        for n, s in plain.items()
+    ]
     try:
         lora.collect(model, _layers(model), [empty])
         refused = 0
@@ -215,16 +264,23 @@ def _endless(batches: list[Batch]) -> Iterable[Batch]:
 
 
 def defects(seed: int) -> dict[str, float]:
-    """The same four of PEFT: its largest rsLoRA scale after redistribution over the one asked for, the norm of a
-    whitened row of q over that of the same row whitened once, the layers of wrong width after a masked first batch,
-    and the forwards it asks for at tau = 1 (301: it was cut off)."""
+    """The same four of PEFT: its largest rsLoRA scale after redistribution over the one asked for,
+    the norm of a whitened row of q over that of the same row whitened once, the layers of wrong
+    width after a masked first batch, and the forwards it asks for at tau = 1 (301: it was cut
+    off)."""
     from peft import EvaConfig, LoraConfig, get_peft_model, initialize_lora_eva_weights
     from peft.tuners.lora import LoraLayer
 
     batches = text(16, 4, 64, seed)
     start: Any = "eva"
-    config = LoraConfig(r=8, lora_alpha=8, use_rslora=True, target_modules=list(PARTS), init_lora_weights=start,
-                        eva_config=EvaConfig(rho=2.0, tau=0.0))  # fmt: skip
+    config = LoraConfig(
+        r=8,
+        lora_alpha=8,
+        use_rslora=True,
+        target_modules=list(PARTS),
+        init_lora_weights=start,
+        eva_config=EvaConfig(rho=2.0, tau=0.0),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of PEFT's, on memory and on a name in transformers
         wrapped: Any = get_peft_model(llama(64, 160, 2, seed), config)
@@ -233,9 +289,15 @@ def defects(seed: int) -> dict[str, float]:
     q, o = "model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.o_proj"
     white = released(llama(64, 160, 2, seed), batches, 4, rho=1.0, tau=0.0, whiten=True).state
     stats = lora.collect(llama(64, 160, 2, seed), [q, o], batches)
-    once = {n: float(torch.linalg.eigvalsh(s.covariance)[-1] * s.count) ** -0.25 for n, s in stats.items()}
+    once = {
+        n: float(torch.linalg.eigvalsh(s.covariance)[-1] * s.count) ** -0.25
+        for n, s in stats.items()
+    }
     norms = {n: float(white[n][0].norm()) for n in (q, o)}
-    masked = {"input_ids": batches[0]["input_ids"], "attention_mask": batches[0]["attention_mask"] * 0}
+    masked = {
+        "input_ids": batches[0]["input_ids"],
+        "attention_mask": batches[0]["attention_mask"] * 0,
+    }
     state = released(llama(64, 160, 2, seed), [masked, *batches[:4]], 4, rho=1.0, tau=0.0).state
     layers = _layers(llama(64, 160, 2, seed))
     wrong = sum(rows.shape[1] != layers[name].in_features for name, rows in state.items())

@@ -1,4 +1,5 @@
-"""The rows of A that EVA is compared with: what changes the direction is kept apart from what changes the length."""
+"""The rows of A that EVA is compared with: what changes the direction is kept apart from what
+changes the length."""
 
 import numpy as np
 import torch
@@ -21,9 +22,10 @@ STARTS = (
     "gradient SVD",
     "gradient_signal",
 )
-"""default: U(-1/sqrt(d), 1/sqrt(d)); orthogonal: random orthonormal rows, of EVA's |A|_F; same E|Ax|^2: these made as
-long as gives EVA's E|Ax|^2; rotated: O A of EVA's; minor: the last eigenvectors above rounding, of EVA's |A|_F;
-gradient SVD: the right singular vectors of G; gradient_signal: the top eigenvectors of Q."""
+"""default: U(-1/sqrt(d), 1/sqrt(d)); orthogonal: random orthonormal rows, of EVA's |A|_F; same
+E|Ax|^2: these made as long as gives EVA's E|Ax|^2; rotated: O A of EVA's; minor: the last
+eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singular vectors of G;
+gradient_signal: the top eigenvectors of Q."""
 
 
 def start_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, Tensor]:
@@ -55,11 +57,15 @@ def start_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, T
 
 
 def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, float]]:
-    """For every start: its part of the best signal that its lengths allow, of one token (Q) and of a whole data set
-    (G^T G), its part of the best E|Ax|^2, and its E|dL/dB|^2 over that of the mean default start."""
+    """For every start: its part of the best signal that its lengths allow, of one token (Q) and of
+    a whole data set (G^T G), its part of the best E|Ax|^2, and its E|dL/dB|^2 over that of the mean
+    default start."""
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
-    M, Q, G = (S.double().numpy() for S in (stats.second_moment, stats.weighted_second_moment, stats.gradient))
+    M, Q, G = (
+        S.double().numpy()
+        for S in (stats.second_moment, stats.weighted_second_moment, stats.gradient)
+    )
     rank = len(next(iter(rows.values())))
     moments = {"token": Q, "data set": G.T @ G, "inputs": M}
     spectra = {name: np.linalg.eigvalsh(moments[name])[::-1][:rank] for name in ("token", "inputs")}
@@ -68,6 +74,8 @@ def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, 
     found = {}
     for name, A in ((name, rows.numpy()) for name, rows in rows.items()):
         squares = np.linalg.svd(A, compute_uv=False) ** 2
-        found[name] = {of: theory.signal(A, S) / float(squares @ spectra[of]) for of, S in moments.items()}
+        found[name] = {
+            of: theory.signal(A, S) / float(squares @ spectra[of]) for of, S in moments.items()
+        }
         found[name]["over default"] = theory.signal(A, Q) / default
     return found

@@ -1,11 +1,15 @@
-"""Two small adaptation tasks on real data, stacked over seeds so that all their runs train side by side.
+"""Two small adaptation tasks on real data, stacked over seeds so that all their runs train side by
+side.
 
-digits      a network 64-64-64-10 trained on upright digits (scikit-learn), adapted to digits turned by 90 degrees;
+digits      a network 64-64-64-10 trained on upright digits (scikit-learn), adapted to digits turned
+by 90 degrees;
             every layer has an adapter
-docstrings  which package a docstring is from: the last dense layer of MiniLM at the first token, its residual and
+docstrings  which package a docstring is from: the last dense layer of MiniLM at the first token,
+its residual and
             LayerNorm, and a frozen probe fitted on other docstrings; that layer has the adapter
 
-Each seed splits the data anew. An adapter sees `train`; `choose` picks the learning rate, `test` is reported.
+Each seed splits the data anew. An adapter sees `train`; `choose` picks the learning rate, `test` is
+reported.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,15 +30,18 @@ POOL = 200  # docstrings of each package
 PROBE = 120  # of them all, for the frozen probe
 
 Rows = Sequence[Tensor]
-Update = Callable[[int, Tensor], Tensor]  # the adapter of a layer, by its number, applied to that layer's input
+# the adapter of a layer, by its number, applied to that layer's input
+Update = Callable[[int, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Data (seeds, examples, ...) by split, the adapted layers' (out, in), and the network in two forms.
+    """Data (seeds, examples, ...) by split, the adapted layers' (out, in), and the network in two
+    forms.
 
-    `logits(x, update)` is the network of all seeds at once, for x (seeds, batch, ...) with any leading axes that
-    `update` adds; `model(i)` is that of seed i as a module, whose layers `layers` names, for `lora.collect`.
+    `logits(x, update)` is the network of all seeds at once, for x (seeds, batch, ...) with any
+    leading axes that `update` adds; `model(i)` is that of seed i as a module, whose layers `layers`
+    names, for `lora.collect`.
     """
 
     data: dict[str, tuple[Tensor, ...]]
@@ -54,12 +61,24 @@ def _stack(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 def digits(seeds: Sequence[int]) -> Task:
     bunch: Any = load_digits()
-    images, labels = torch.tensor(bunch.images / 16.0, dtype=torch.float32), torch.tensor(bunch.target)
-    orders = [torch.randperm(len(labels), generator=Generator().manual_seed(seed)) for seed in seeds]
+    images, labels = (
+        torch.tensor(bunch.images / 16.0, dtype=torch.float32),
+        torch.tensor(bunch.target),
+    )
+    orders = [
+        torch.randperm(len(labels), generator=Generator().manual_seed(seed)) for seed in seeds
+    ]
     upright, turned = images.flatten(1), images.rot90(1, (1, 2)).flatten(1)
-    ends = {"train": (0, SHOTS), "choose": (SHOTS, SHOTS + CHOOSE), "test": (SHOTS + CHOOSE, SHOTS + CHOOSE + TEST)}
+    ends = {
+        "train": (0, SHOTS),
+        "choose": (SHOTS, SHOTS + CHOOSE),
+        "test": (SHOTS + CHOOSE, SHOTS + CHOOSE + TEST),
+    }
     data = {
-        name: (torch.stack([turned[o[a:b]] for o in orders]), torch.stack([labels[o[a:b]] for o in orders]))
+        name: (
+            torch.stack([turned[o[a:b]] for o in orders]),
+            torch.stack([labels[o[a:b]] for o in orders]),
+        )
         for name, (a, b) in ends.items()
     }
     first = SHOTS + CHOOSE + TEST  # the network has seen none of the adapter's digits
@@ -80,7 +99,9 @@ def digits(seeds: Sequence[int]) -> Task:
 
     for _ in range(150):
         optimiser.zero_grad()
-        F.cross_entropy(logits(x, lambda i, x: x.new_zeros(())).flatten(0, 1), y.flatten()).mul(len(seeds)).backward()
+        F.cross_entropy(logits(x, lambda i, x: x.new_zeros(())).flatten(0, 1), y.flatten()).mul(
+            len(seeds)
+        ).backward()
         optimiser.step()
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -111,11 +132,14 @@ class Tail(nn.Module):
 
 @cache
 def _first_tokens() -> tuple[Tensor, Tensor]:
-    """(docstrings, 1536 + 384): input of the last dense layer, and what the LayerNorm after it reads; the classes."""
+    """(docstrings, 1536 + 384): input of the last dense layer, and what the LayerNorm after it
+    reads; the classes."""
     _, model = text.language_model()
     texts, labels = text.labelled(POOL, 1000)
     last, found = model.encoder.layer[-1].output, []
-    keep = lambda module, args: found.append(torch.cat([args[0][:, 0], last.dense(args[0][:, 0]) + args[1][:, 0]], 1))
+    keep = lambda module, args: found.append(
+        torch.cat([args[0][:, 0], last.dense(args[0][:, 0]) + args[1][:, 0]], 1)
+    )
     handle = last.register_forward_pre_hook(keep)
     try:
         with torch.no_grad():

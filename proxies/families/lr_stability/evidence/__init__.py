@@ -1,4 +1,5 @@
-"""From finished cells to the evidence of every check. Intervals of slopes are over seeds, a slope for each seed."""
+"""From finished cells to the evidence of every check. Intervals of slopes are over seeds, a slope
+for each seed."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -9,7 +10,16 @@ from numpy.typing import NDArray
 
 from loralab.claims import Measured
 from loralab.statistics import geometric_mean, mean, spread
-from proxies.families.lr_stability.claims import BIG, CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS, NAMES, SCALES, SMALL
+from proxies.families.lr_stability.claims import (
+    BIG,
+    CLAIMS,
+    LIMIT_A,
+    LIMIT_B,
+    LORA_PLUS,
+    NAMES,
+    SCALES,
+    SMALL,
+)
 from proxies.families.lr_stability.trials.sweep import numbers
 from proxies.instruments.slopes import best_rate, regrets, slopes
 from theory.lr_stability import stability as theory
@@ -31,13 +41,15 @@ class Found(NamedTuple):
     values: Array
 
 
-def stacked(found: Mapping[Any, Sequence[Any]], widths: Sequence[int], key: Any = lambda width: width) -> Found:
+def stacked(
+    found: Mapping[Any, Sequence[Any]], widths: Sequence[int], key: Any = lambda width: width
+) -> Found:
     return Found(widths, np.stack([numbers(found[key(width)]) for width in widths]))
 
 
 class Powers(NamedTuple):
-    """Where the rates are powers of the width: sizes (widths, seeds, 2, names, pairs) of every quantity after the first
-    and the last step, and their slopes in the width.
+    """Where the rates are powers of the width: sizes (widths, seeds, 2, names, pairs) of every
+    quantity after the first and the last step, and their slopes in the width.
     """
 
     names: Sequence[str]
@@ -47,11 +59,19 @@ class Powers(NamedTuple):
     slopes: dict[str, Array]
 
     def of(self, quantity: str, name: str, pair: Pair, first: bool = False) -> Measured:
-        return mean(self.slopes[quantity][:, int(not first), self.names.index(name), self.pairs.index(pair)].tolist())
+        return mean(
+            self.slopes[quantity][
+                :, int(not first), self.names.index(name), self.pairs.index(pair)
+            ].tolist()
+        )
 
 
 def powers(
-    found: Mapping[int, Any], widths: Sequence[int], names: Sequence[str], pairs: Sequence[Pair], steps: int
+    found: Mapping[int, Any],
+    widths: Sequence[int],
+    names: Sequence[str],
+    pairs: Sequence[Pair],
+    steps: int,
 ) -> Powers:
     sizes = {
         quantity: np.stack([numbers([seed[quantity] for seed in found[width]]) for width in widths])
@@ -63,8 +83,9 @@ def powers(
 
 
 def foretold(measured: Powers) -> list[dict[str, Any]]:
-    """A row for each start, pair of rates, quantity and number of steps: the calculus' slope, the mean over seeds, and
-    the largest size; the slopes are None where the calculus says that the quantity is zero.
+    """A row for each start, pair of rates, quantity and number of steps: the calculus' slope, the
+    mean over seeds, and the largest size; the slopes are None where the calculus says that the
+    quantity is zero.
     """
     rows = []
     for at, steps in enumerate(measured.steps):
@@ -74,9 +95,17 @@ def foretold(measured: Powers) -> list[dict[str, Any]]:
                 for p, pair in enumerate(measured.pairs):
                     predicted = float(getattr(orders, quantity)(*map(Fraction, pair)))
                     zero = not np.isfinite(predicted)
-                    row = {"start": name, "steps": steps, "quantity": quantity, "c_A": pair[0], "c_B": pair[1]}
+                    row = {
+                        "start": name,
+                        "steps": steps,
+                        "quantity": quantity,
+                        "c_A": pair[0],
+                        "c_B": pair[1],
+                    }
                     row["predicted"] = None if zero else predicted
-                    row["measured"] = None if zero else float(measured.slopes[quantity][:, at, k, p].mean())
+                    row["measured"] = (
+                        None if zero else float(measured.slopes[quantity][:, at, k, p].mean())
+                    )
                     rows.append(row | {"largest": float(size[:, :, at, k, p].max())})
     return rows
 
@@ -85,12 +114,22 @@ def of_grid(measured: Powers) -> Measurements:
     """L2."""
     rows = foretold(measured)
     off = lambda quantities: [
-        abs(r["measured"] - r["predicted"]) for r in rows if r["measured"] is not None and r["quantity"] in quantities
+        abs(r["measured"] - r["predicted"])
+        for r in rows
+        if r["measured"] is not None and r["quantity"] in quantities
     ]
     features, output = off(FEATURES), off(("f",))
     share = exact(float(np.mean(np.array(features) <= CLOSE)))
     alive = sum(r["largest"] > 0 for r in rows if r["measured"] is None)
-    return {"L2": [spread(features), share, exact(float(np.mean(features))), spread(output), exact(alive)]}
+    return {
+        "L2": [
+            spread(features),
+            share,
+            exact(float(np.mean(features))),
+            spread(output),
+            exact(alive),
+        ]
+    }
 
 
 def of_limits(measured: Powers) -> Measurements:
@@ -98,7 +137,8 @@ def of_limits(measured: Powers) -> Measurements:
     of = measured.of
     return {
         "L2b": [of("Z_B", name, LIMIT_A) for name in ("init_b", "init_a")],
-        "L4": [of(q, "init_a", LIMIT_A) for q in ("Z_A", "Z_B")] + [of(q, "init_b", LIMIT_B) for q in ("Z_A", "Z_B")],
+        "L4": [of(q, "init_a", LIMIT_A) for q in ("Z_A", "Z_B")]
+        + [of(q, "init_b", LIMIT_B) for q in ("Z_A", "Z_B")],
         "L5": [of(quantity, "init_b", LIMIT_B) for quantity in ("delta1", "delta2", "delta3")],
         "L6": [
             *(of(q, name, LORA_PLUS) for name in NAMES for q in ("delta1", "delta2", "Z_A")),
@@ -106,14 +146,16 @@ def of_limits(measured: Powers) -> Measurements:
             of("Z_A", "init_a", LIMIT_A),
         ],
         "L7": [of("Z_B", name, LIMIT_A, first=True) for name in ("eva", "init_a")],
-    }  # fmt: skip
+    }
 
 
 def exact(value: float) -> Measured:
     return Measured(float(value), float(value), float(value))
 
 
-def of_laws(theorems: dict[str, Any], exactness: Sequence[dict[str, float]], speed: Sequence[float]) -> Measurements:
+def of_laws(
+    theorems: dict[str, Any], exactness: Sequence[dict[str, float]], speed: Sequence[float]
+) -> Measurements:
     """L1 and L12."""
     return {
         "L1": [
@@ -122,12 +164,18 @@ def of_laws(theorems: dict[str, Any], exactness: Sequence[dict[str, float]], spe
             exact(theorems["unique"]),
             exact(theorems["cycle"]),
         ],
-        "L12": [*(spread([one[key] for one in exactness]) for key in ("difference", "sigmas")), geometric_mean(speed)],
+        "L12": [
+            *(spread([one[key] for one in exactness]) for key in ("difference", "sigmas")),
+            geometric_mean(speed),
+        ],
     }
 
 
-def of_thresholds(stable: Found, names: Sequence[str], ranks: Mapping[tuple[str, Scale], Found]) -> Measurements:
-    """L3, the exponents of L7, and L9. stable: (widths, seeds, names); ranks[start, scale]: (ranks, seeds)."""
+def of_thresholds(
+    stable: Found, names: Sequence[str], ranks: Mapping[tuple[str, Scale], Found]
+) -> Measurements:
+    """L3, the exponents of L7, and L9. stable: (widths, seeds, names); ranks[start, scale]: (ranks,
+    seeds)."""
     fitted = dict(zip(names, slopes(*stable).T, strict=True))
     by_rank = [ranks["init_a", scale] for scale in SCALES] + [ranks["init_b", "constant"]]
     return {
@@ -148,32 +196,46 @@ def of_first_step(ranks: Sequence[int], found: Mapping[str, Any]) -> Measurement
 
 def best_rates(log2_rates: Sequence[float], losses: Found) -> Found:
     """log2 of the best rate (widths, seeds, names) from losses (widths, seeds, names, rates)."""
-    return Found(losses.widths, np.apply_along_axis(lambda curve: best_rate(log2_rates, curve), 3, losses.values))
+    return Found(
+        losses.widths,
+        np.apply_along_axis(lambda curve: best_rate(log2_rates, curve), 3, losses.values),
+    )
 
 
 def of_losses(best: Mapping[str, Found]) -> Measurements:
     """L8, L8b and L8c, from the best rates (widths, seeds, names of L3) of each read-out."""
     fitted = {readout: slopes(*found) for readout, found in best.items()}
-    single = [mean(fitted[readout][:, k].tolist()) for readout in ("mup", "standard") for k in range(2)]
-    apart = [mean((fitted[readout][:, 1] - fitted[readout][:, 0]).tolist()) for readout in ("mup", "standard")]
+    single = [
+        mean(fitted[readout][:, k].tolist()) for readout in ("mup", "standard") for k in range(2)
+    ]
+    apart = [
+        mean((fitted[readout][:, 1] - fitted[readout][:, 0]).tolist())
+        for readout in ("mup", "standard")
+    ]
     toy = best["residual"]
     ratio = toy.values[..., 0] - toy.values[..., 1]
     return {
         "L8": single,
         "L8b": [*single[:2], apart[0], *single[2:], apart[1]],
-        "L8c": [mean(slopes(toy.widths, ratio).tolist()), geometric_mean((2 ** ratio[-1]).tolist())],
+        "L8c": [
+            mean(slopes(toy.widths, ratio).tolist()),
+            geometric_mean((2 ** ratio[-1]).tolist()),
+        ],
     }
 
 
 def carried(best: Found, width: int) -> Array:
-    """log2 rates at a width: those of the small ones by CARRIED, and last its own best; (4, seeds, names)."""
+    """log2 rates at a width: those of the small ones by CARRIED, and last its own best; (4, seeds,
+    names)."""
     chosen = best.values[[list(best.widths).index(small) for small in SMALL]]
     x = np.log2(SMALL)[:, None, None]
     taken = [(chosen - c * x).mean(0) + c * np.log2(width) for c in CARRIED]
     return np.stack([*taken, best.values[list(best.widths).index(width)]])
 
 
-def of_transfer(chosen: Mapping[int, Array], losses: Mapping[int, Array]) -> tuple[Measurements, list[dict[str, Any]]]:
+def of_transfer(
+    chosen: Mapping[int, Array], losses: Mapping[int, Array]
+) -> tuple[Measurements, list[dict[str, Any]]]:
     """L11, and its rows, from the rates of `carried` and the losses there at each width."""
     rows, measured = [], []
     for k, words in enumerate(NAMES.values()):
@@ -182,10 +244,18 @@ def of_transfer(chosen: Mapping[int, Array], losses: Mapping[int, Array]) -> tup
         for width in BIG:
             for c, lost, away in zip(CARRIED, nats[width], octaves[width], strict=True):
                 found, distance = mean(lost.tolist()), mean(away.tolist())
-                row = {"start": words, "width": width, "exponent": c, "octaves away": distance.value}
+                row = {
+                    "start": words,
+                    "width": width,
+                    "exponent": c,
+                    "octaves away": distance.value,
+                }
                 rows.append(row | {"regret": found.value, "low": found.low, "high": found.high})
         right, *wrong = nats[BIG[1]]
-        measured += [mean(octaves[BIG[0]][0].tolist()), *(mean(nats[width][0].tolist()) for width in BIG)]
+        measured += [
+            mean(octaves[BIG[0]][0].tolist()),
+            *(mean(nats[width][0].tolist()) for width in BIG),
+        ]
         measured += [mean((lost - right).tolist()) for lost in wrong]
     return {"L11": measured}, rows
 

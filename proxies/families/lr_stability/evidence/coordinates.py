@@ -1,4 +1,5 @@
-"""The coordinate check as evidence: slopes in width of the features inside a small Llama, beside the calculus."""
+"""The coordinate check as evidence: slopes in width of the features inside a small Llama, beside
+the calculus."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,13 +35,21 @@ def collect(memo: Memo, widths: Sequence[int], seeds: Sequence[int]) -> Slopes:
     """Every case at every width and seed, a cell each, the dearest first."""
     points = [
         {
-            "config": SMALL_LLAMA, "width": width, "seed": seed, "scheme": scheme, "exponents": list(c), "steps": STEPS,
-            "rank": 4, "rate": rate, "blocks": 2, "together": together,
+            "config": SMALL_LLAMA,
+            "width": width,
+            "seed": seed,
+            "scheme": scheme,
+            "exponents": list(c),
+            "steps": STEPS,
+            "rank": 4,
+            "rate": rate,
+            "blocks": 2,
+            "together": together,
         }
         for width in sorted(widths, reverse=True)
         for scheme, c, rate, together in CASES.values()
         for seed in seeds
-    ]  # fmt: skip
+    ]
     cells = iter(memo.map(coordinates, points))
     rows: dict[str, list[Any]] = {case: [] for case in CASES}
     for _ in widths:
@@ -50,7 +59,8 @@ def collect(memo: Memo, widths: Sequence[int], seeds: Sequence[int]) -> Slopes:
 
 
 def _excess(slopes: np.ndarray, case: str) -> list[Measured]:
-    """Slope minus exponent of every quantity after the last step: mean over layers, interval over seeds."""
+    """Slope minus exponent of every quantity after the last step: mean over layers, interval over
+    seeds."""
     scheme, c, _, _ = CASES[case]
     orders = exponents(scheme, steps=STEPS)
     means = slopes[..., -1].mean(1)  # (seeds, quantities)
@@ -58,7 +68,8 @@ def _excess(slopes: np.ndarray, case: str) -> list[Measured]:
 
 
 def evidence(slopes: Mapping[str, np.ndarray]) -> dict[str, list[Measured | None]]:
-    """Of L13, L13b and L13c; None for all where nothing was measured, since transformers is an optional extra."""
+    """Of L13, L13b and L13c; None for all where nothing was measured, since transformers is an
+    optional extra."""
     if not slopes:
         return {"L13": [None] * 3, "L13b": [None] * 3, "L13c": [None] * 4}
 

@@ -1,15 +1,18 @@
-"""Train many adapters of one network at once, over learning rates, seeds and starts, without a tape.
+"""Train many adapters of one network at once, over learning rates, seeds and starts, without a
+tape.
 
-With Z_A = A H, pre = P + s (B Z_A - B_0 Z_A,0), M = 1[pre > 0] and e = dL/df, all over samples in columns,
+With Z_A = A H, pre = P + s (B Z_A - B_0 Z_A,0), M = 1[pre > 0] and e = dL/df, all over samples in
+columns,
 
-    dL/dB = s w o (M (e o Z_A)^T),   dL/dZ_A = s e o ((w o B)^T M),   dL/dA = dL/dZ_A H^T.                       (1)
+    dL/dB = s w o (M (e o Z_A)^T),   dL/dZ_A = s e o ((w o B)^T M),   dL/dA = dL/dZ_A H^T.       (1)
 
-The runs of a seed share H, so A H is one product for all of them. Rates differ from run to run though torch's fused
-Adam has one: it moves the displacement U at rate 1 and A = A_0 + eta U, which without weight decay is the same
-thing (so is SGD's).                                                                                            (2)
+The runs of a seed share H, so A H is one product for all of them. Rates differ from run to run
+though torch's fused Adam has one: it moves the displacement U at rate 1 and A = A_0 + eta U, which
+without weight decay is the same
+thing (so is SGD's).                                                                             (2)
 
-Only `pre`, which turns into M in place, has n x N entries a run. Runs are taken in chunks, so that it stays in the
-processor's cache and a width of 2^15 needs no more memory than a few hundred.
+Only `pre`, which turns into M in place, has n x N entries a run. Runs are taken in chunks, so that
+it stays in the processor's cache and a width of 2^15 needs no more memory than a few hundred.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +26,8 @@ from proxies.families.lr_stability.trials.networks import Network
 
 CHUNK = 2**21  # numbers that a chunk keeps, 8 MB in float32: fewer cost calls, more leave the cache
 BETAS = 0.9, 0.99
-TINY = 1e-30  # Adam's epsilon: a read-out of order 1/n makes gradients far smaller than the usual 1e-8
+# Adam's epsilon: a read-out of order 1/n makes gradients far smaller than the usual 1e-8
+TINY = 1e-30
 OPTIMISERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
     "adam": lambda moved: torch.optim.Adam(moved, lr=1.0, betas=BETAS, eps=TINY, fused=True),
     "sgd": lambda moved: torch.optim.SGD(moved, lr=1.0),
@@ -37,7 +41,8 @@ class Pair(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """C runs a seed: `start` (C,) says which of the starts each takes; rates of A and B, (S, C) each."""
+    """C runs a seed: `start` (C,) says which of the starts each takes; rates of A and B, (S, C)
+    each."""
 
     start: Tensor
     rate_A: Tensor
@@ -56,29 +61,38 @@ def train(
     record: tuple[int, ...] = (),
     chunk: int = CHUNK,
 ) -> dict[str, Tensor]:
-    """Each of QUANTITIES as (records, S, C) in float64, after the steps in `record` (after the last by default).
+    """Each of QUANTITIES as (records, S, C) in float64, after the steps in `record` (after the last
+    by default).
 
-    starts: B (S, K, n, r) and A (S, K, r, n). Z_A, Z_B = s (B A - B_0 A_0) H, the parts delta1 = s B_- dA H,
-    delta2 = s dB A_- H and delta3 = s dB dA H of the last step's change of Z_B, and f, the change of the output since
-    the start, are root mean squares over entries and samples. The loss is the mean square of f - y over that of y. With
-    `probe` e stays what it is at the start: a linear loss, in which nothing saturates.
+    starts: B (S, K, n, r) and A (S, K, r, n). Z_A, Z_B = s (B A - B_0 A_0) H, the parts delta1 = s
+    B_- dA H, delta2 = s dB A_- H and delta3 = s dB dA H of the last step's change of Z_B, and f,
+    the change of the output since the start, are root mean squares over entries and samples. The
+    loss is the mean square of f - y over that of y. With `probe` e stays what it is at the start: a
+    linear loss, in which nothing saturates.
 
-    A run in which any of them, or anything that the optimiser keeps, is not finite has diverged: all of them are NaN
-    from that record on.
+    A run in which any of them, or anything that the optimiser keeps, is not finite has diverged:
+    all of them are NaN from that record on.
     """
     S, n, N = network.H.shape
     rank, C = starts.A.shape[2], len(runs.start)
-    # per run: pre, and of each factor about ten tensors (start, value, displacement, gradient, moments)
+    # per run: pre, and of each factor about ten tensors (start, value, displacement, gradient,
+    # moments)
     together = max(1, chunk // (n * (N + 20 * rank)))
     seeds, block = (max(1, min(S, together // C)), C) if together >= C else (1, together)
     record = record or (steps,)
-    found = torch.empty(len(QUANTITIES), len(record), S, C, dtype=torch.float64, device=network.H.device)
+    found = torch.empty(
+        len(QUANTITIES), len(record), S, C, dtype=torch.float64, device=network.H.device
+    )
     for i in range(0, S, seeds):
         some = slice(i, i + seeds)
         for j in range(0, C, block):
             part = slice(j, j + block)
             chosen = Runs(runs.start[part], runs.rate_A[some, part], runs.rate_B[some, part])
-            of = Network(*(x[some] for x in network)), lora.Factors(*(x[some] for x in starts)), chosen
+            of = (
+                Network(*(x[some] for x in network)),
+                lora.Factors(*(x[some] for x in starts)),
+                chosen,
+            )
             for k, values in enumerate(_chunk(*of, steps, optimiser, probe, scale, record)):
                 found[:, k, some, part] = values
     diverged = (~found.isfinite()).any(0).cumsum(0) > 0
@@ -130,7 +144,8 @@ def _chunk(
                 error = lacking * (2 / N)
         if t == steps:
             return
-        torch.gt(pre, 0, out=pre)  # a comparison into a new tensor of bools takes fifty times as long
+        # a comparison into a new tensor of bools takes fifty times as long
+        torch.gt(pre, 0, out=pre)
         e = error[:, :, None] * scale
         moved.B.grad = (flat @ (e * Z).view(S * C, r, N).mT).view(S, C, n, r).mul_(weight)
         back = ((weight * B).view(S * C, n, r).mT @ flat).view(S, C, r, N).mul_(e)
@@ -142,15 +157,22 @@ def _chunk(
 
 
 def _overflown(rule: torch.optim.Optimizer, moved: Pair) -> Tensor:
-    """(S, C): whether any number that the optimiser keeps is not finite. The squares of large gradients overflow first,
-    and Adam then divides by infinity: a run that stands still, with finite factors.
+    """(S, C): whether any number that the optimiser keeps is not finite. The squares of large
+    gradients overflow first, and Adam then divides by infinity: a run that stands still, with
+    finite factors.
     """
-    kept = [x for U in moved for x in (U, *rule.state[U].values()) if torch.is_tensor(x) and x.shape == U.shape]
+    kept = [
+        x
+        for U in moved
+        for x in (U, *rule.state[U].values())
+        if torch.is_tensor(x) and x.shape == U.shape
+    ]
     return ~torch.stack([x.flatten(2).abs().amax(2).isfinite() for x in kept]).all(0)
 
 
 def _rms(left: Tensor, right: Tensor) -> Tensor:
-    """Root mean square (...) of the entries of left (..., n, r) @ right (..., r, N), by Gram matrices in float64."""
+    """Root mean square (...) of the entries of left (..., n, r) @ right (..., r, N), by Gram
+    matrices in float64."""
     left, right = left.double(), right.double()
     square = ((left.mT @ left) * (right @ right.mT)).sum((-2, -1))
     return (square.clamp(min=0) / (left.shape[-2] * right.shape[-1])).sqrt()

@@ -1,4 +1,5 @@
-"""Starting factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that the theory names.
+"""Starting factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that
+the theory names.
 
 The names are those of theory.lr_stability.initializations, which holds the exponents of each.
 """
@@ -17,24 +18,37 @@ from proxies.families.lr_stability.trials.networks import Network, stream
 
 
 def start(name: str, H: Tensor, rank: int, rng: Generator, scale: float = 1.0) -> lora.Factors:
-    """B_0 (n, r) and A_0 (r, n) for a layer with inputs H (n, N). Raises KeyError for an unknown name."""
+    """B_0 (n, r) and A_0 (r, n) for a layer with inputs H (n, N). Raises KeyError for an unknown
+    name."""
     return STARTS[name](H, rank, rng, scale)
 
 
 def starts(
-    names: Sequence[str], network: Network, width: int, seeds: Sequence[int], rank: int, scale: float = 1.0
+    names: Sequence[str],
+    network: Network,
+    width: int,
+    seeds: Sequence[int],
+    rank: int,
+    scale: float = 1.0,
 ) -> lora.Factors:
-    """Stacked over seeds and names: B (S, K, n, r) and A (S, K, r, n). A start depends on no other in the list."""
+    """Stacked over seeds and names: B (S, K, n, r) and A (S, K, r, n). A start depends on no other
+    in the list."""
     drawn = [
-        [start(name, H.cpu(), rank, stream(seed, width, zlib.crc32(name.encode())), scale) for name in names]
+        [
+            start(name, H.cpu(), rank, stream(seed, width, zlib.crc32(name.encode())), scale)
+            for name in names
+        ]
         for H, seed in zip(network.H, seeds, strict=True)
     ]
-    stack = lambda part: torch.stack([torch.stack([f[part] for f in row]) for row in drawn]).to(network.H.device)
+    stack = lambda part: torch.stack([torch.stack([f[part] for f in row]) for row in drawn]).to(
+        network.H.device
+    )
     return lora.Factors(stack(0), stack(1))
 
 
 def _blind(name: str) -> Callable[..., lora.Factors]:
-    """A scheme that sees the shape of the weight and nothing else: n x n zeros in the memory of one number."""
+    """A scheme that sees the shape of the weight and nothing else: n x n zeros in the memory of one
+    number."""
 
     def rule(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
         return lora.SCHEMES[name](H.new_zeros(()).expand(len(H), len(H)), rank, rng, scale=scale)
@@ -54,11 +68,14 @@ def _eva(H: Tensor, rank: int, rng: Generator, scale: float, whiten: bool = Fals
 
 def _both_random(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
     """Init[AB]: A_0 of Init[A], and B_0 with entries of the same size."""
-    return lora.Factors(STARTS["init_a"](H, rank, rng, scale).A.mT, STARTS["init_a"](H, rank, rng, scale).A)
+    return lora.Factors(
+        STARTS["init_a"](H, rank, rng, scale).A.mT, STARTS["init_a"](H, rank, rng, scale).A
+    )
 
 
 def _orthonormal_pair(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
-    """PiSSA of a weight whose r singular values of order 1 lead, its right vectors random for the inputs."""
+    """PiSSA of a weight whose r singular values of order 1 lead, its right vectors random for the
+    inputs."""
     draw = lambda: STARTS["orthogonal"](H, rank, rng, scale).A / scale**0.5
     return lora.Factors(draw().mT.contiguous(), draw())
 

@@ -1,4 +1,5 @@
-"""Cells that need no sweep: the calculus' theorems in rationals, and what makes the engine exact and fast."""
+"""Cells that need no sweep: the calculus' theorems in rationals, and what makes the engine exact
+and fast."""
 
 import itertools
 import time
@@ -25,7 +26,9 @@ def theorems() -> dict[str, Any]:
     half = Fraction(1, 2)
     orders = (None, -1, -3 * half / 2, -half, 0)
     wrong = cases = 0
-    for a, b, sigma, tag in itertools.product(orders, orders, (0, -half / 2, -half), (INDEPENDENT, ALIGNED)):
+    for a, b, sigma, tag in itertools.product(
+        orders, orders, (0, -half / 2, -half), (INDEPENDENT, ALIGNED)
+    ):
         if a is not None or b is not None:
             start = Start(*(ZERO if x is None else power(x) for x in (a, b)), A_tag=tag)
             bounds = [-(1 + sigma) * half]
@@ -34,7 +37,9 @@ def theorems() -> dict[str, Any]:
             wrong += theory.max_single_lr(start, sigma=sigma) != min(bounds)
             cases += 1
     points = [theory.efficient_set(name, features="unit") for name in PAIR]
-    exactly = [[piece.start for piece in pieces] == [(-1, 0)] and not pieces[0].length for pieces in points]
+    exactly = [
+        [piece.start for piece in pieces] == [(-1, 0)] and not pieces[0].length for pieces in points
+    ]
     cycle = theory.sgd_cycle()
     turned = [cycle(x, y) - (x + y) for x, y in itertools.product((-1, 0, half), repeat=2)]
     return {
@@ -47,17 +52,24 @@ def theorems() -> dict[str, Any]:
 
 
 def exactness(seed: int) -> dict[str, float]:
-    """The engine against the loop in float64 on one network, of the explicit weight; P against its covariance."""
+    """The engine against the loop in float64 on one network, of the explicit weight; P against its
+    covariance."""
     width, samples, rank, steps, rate = 64, 16, 4, 10, 0.02
     network = networks.draw(width, [seed], samples=samples, dtype=torch.float64)
-    W = torch.randn(width, width, generator=networks.stream(seed, 0), dtype=torch.float64) / width**0.5
+    W = (
+        torch.randn(width, width, generator=networks.stream(seed, 0), dtype=torch.float64)
+        / width**0.5
+    )
     network = network._replace(P=W @ network.H)
     names = [*PAIR, "pissa"]
     factors = starts(names, network, width, [seed], rank)
     rates = torch.full((1, len(names)), rate, dtype=torch.float64)
     runs = engine.Runs(torch.arange(len(names)), rates, rates)
     batched = engine.train(network, factors, runs, steps, probe=False)["loss"][0, 0]
-    looped = [loop(network, W, lora.Factors(*(x[0, k] for x in factors)), rate, steps) for k in range(len(names))]
+    looped = [
+        loop(network, W, lora.Factors(*(x[0, k] for x in factors)), rate, steps)
+        for k in range(len(names))
+    ]
     wide = networks.draw(4096, [seed], samples=samples, dtype=torch.float64).H[0]
     P = networks.frozen_product(wide, Generator().manual_seed(seed))
     K = wide.mT @ wide / len(wide)
@@ -69,7 +81,8 @@ def exactness(seed: int) -> dict[str, float]:
 
 
 def speed(width: int, pairs: int) -> list[float]:
-    """Processor time of the loop, which applies the frozen weight in every forward pass, over the engine's, a run."""
+    """Processor time of the loop, which applies the frozen weight in every forward pass, over the
+    engine's, a run."""
     network = networks.draw(width, [0], samples=64)
     W = torch.randn(width, width, generator=networks.stream(width)) / width**0.5
     network = network._replace(P=W @ network.H)

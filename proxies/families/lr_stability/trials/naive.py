@@ -1,4 +1,5 @@
-"""The loop that one would write first: one run, autograd, torch.optim, and the frozen weight in every forward pass."""
+"""The loop that one would write first: one run, autograd, torch.optim, and the frozen weight in
+every forward pass."""
 
 import torch
 from torch import Tensor
@@ -9,7 +10,8 @@ from proxies.families.lr_stability.trials.networks import Network
 
 
 def loop(network: Network, W: Tensor, start: lora.Factors, rate: float, steps: int) -> float:
-    """The final loss over that of no change, of Adam at one rate on the first seed's network, whose P must be W H."""
+    """The final loss over that of no change, of Adam at one rate on the first seed's network, whose
+    P must be W H."""
     H, _, w, y = (x[0] for x in network)
     B, A = (x.clone().requires_grad_() for x in start)
     rule = torch.optim.Adam([B, A], lr=rate, betas=BETAS, eps=TINY)

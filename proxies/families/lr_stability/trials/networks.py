@@ -1,13 +1,14 @@
 """Networks of any width with one adapted layer, whose frozen width x width weight is never formed.
 
-    f(x) = w . relu(W h + s (B A - B_0 A_0) h),   h = relu(W_in x),                                            (1)
+    f(x) = w . relu(W h + s (B A - B_0 A_0) h),   h = relu(W_in x),                              (1)
 
-and all but A and B is frozen. W enters only through P = W H, with H the features of the N samples in columns. For W
-with entries N(0, 1/n) the rows of P are independent N(0, K), K = H^T H / n, so P = G K^(1/2) with G standard normal
-has exactly the law of W H, at N/n of its memory and time.                                                       (2)
+and all but A and B is frozen. W enters only through P = W H, with H the features of the N samples
+in columns. For W with entries N(0, 1/n) the rows of P are independent N(0, K), K = H^T H / n, so P
+= G K^(1/2) with G standard normal
+has exactly the law of W H, at N/n of its memory and time.                                       (2)
 
-A seed fixes the samples and the wanted change of the output for all widths, so that these do not blur how a quantity
-goes with width; the network is drawn afresh at each width.
+A seed fixes the samples and the wanted change of the output for all widths, so that these do not
+blur how a quantity goes with width; the network is drawn afresh at each width.
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from torch import Generator, Tensor
 from theory.lr_stability import READOUTS
 
 SAMPLES, INPUTS, TEACHER = 32, 8, 64
-POWERS: dict[str, float] = {name: float(q) for name, q in READOUTS.items()}  # of the width, in the entries of w
+# of the width, in the entries of w
+POWERS: dict[str, float] = {name: float(q) for name, q in READOUTS.items()}
 
 
 class Network(NamedTuple):
-    """For each of S seeds, H (S, n, N) and P (S, n, N) of (2), w (S, n), and y (S, N), the wanted change of f."""
+    """For each of S seeds, H (S, n, N) and P (S, n, N) of (2), w (S, n), and y (S, N), the wanted
+    change of f."""
 
     H: Tensor
     P: Tensor
@@ -34,7 +37,9 @@ class Network(NamedTuple):
 
 def stream(*key: int) -> Generator:
     """A generator of its own for each key."""
-    return Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+    return Generator().manual_seed(
+        int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    )
 
 
 def draw(
@@ -45,8 +50,8 @@ def draw(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """One network of (1) a seed. `readout` is "mup" or "standard", for entries of w of order 1/n or n^(-1/2),
-    or "residual" (see `_residual`).
+    """One network of (1) a seed. `readout` is "mup" or "standard", for entries of w of order 1/n or
+    n^(-1/2), or "residual" (see `_residual`).
 
     The random numbers are drawn on the CPU, so that a device computes on the same network.
     """
@@ -76,8 +81,9 @@ def _plain(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype
 
 
 def _residual(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype) -> Network:
-    """The synthetic model of arXiv:2406.08447: U = W_in x, W h = U + W_h relu(U), a standard read-out, and a teacher of
-    the same form, 1000 wide, whose W_h has rank 20. Here y is what the student lacks at its start.
+    """The synthetic model of arXiv:2406.08447: U = W_in x, W h = U + W_h relu(U), a standard
+    read-out, and a teacher of the same form, 1000 wide, whose W_h has rank 20. Here y is what the
+    student lacks at its start.
     """
     del readout
     task, rng = stream(seed), stream(seed, width)
@@ -85,7 +91,9 @@ def _residual(width: int, seed: int, readout: str, samples: int, dtype: torch.dt
     inputs, wide, rank = 5, 1000, 20
     X = normal(task, inputs, samples) / inputs**0.5
     U = normal(task, wide, inputs) @ X
-    low_rank = normal(task, wide, rank) / rank**0.5 @ (normal(task, rank, wide) / wide**0.5 @ U.relu())
+    low_rank = (
+        normal(task, wide, rank) / rank**0.5 @ (normal(task, rank, wide) / wide**0.5 @ U.relu())
+    )
     wanted = normal(task, wide) / wide**0.5 @ (U + low_rank).relu()
     U = normal(rng, width, inputs) @ X
     P = U + frozen_product(U.relu(), rng)

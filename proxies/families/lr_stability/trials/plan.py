@@ -1,11 +1,13 @@
-"""Every cell at every width for every seed, a few seeds together where the width is small, the dearest cells first."""
+"""Every cell at every width for every seed, a few seeds together where the width is small, the
+dearest cells first."""
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from loralab.memo import Memo
 
-TOGETHER = 2**13  # width times the number of seeds that share a cell, unless the width alone is above it
+# width times the number of seeds that share a cell, unless the width alone is above it
+TOGETHER = 2**13
 K = TypeVar("K", bound=Hashable)
 
 
@@ -20,6 +22,8 @@ def for_seeds(
         for i in range(0, len(seeds), some)
     ]
     found: dict[K, list[Any]] = {key: [] for key in wanted}
-    for (key, _), result in zip(parts, memo.map(cell, [arguments for _, arguments in parts]), strict=True):
+    for (key, _), result in zip(
+        parts, memo.map(cell, [arguments for _, arguments in parts]), strict=True
+    ):
         found[key] += result
     return found

@@ -1,4 +1,5 @@
-"""Cells of sweeps: a few starts at one width, for some seeds, over rates. None stands for a run that diverged."""
+"""Cells of sweeps: a few starts at one width, for some seeds, over rates. None stands for a run
+that diverged."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,36 +21,68 @@ Array = NDArray[np.float64]
 
 
 def powers(
-    width: int, seeds: list[int], names: list[str], exponents: list[list[float]], steps: int, samples: int, rank: int
+    width: int,
+    seeds: list[int],
+    names: list[str],
+    exponents: list[list[float]],
+    steps: int,
+    samples: int,
+    rank: int,
 ) -> list[dict[str, Any]]:
-    """For each seed every quantity of the engine after step 1 and the last, (2, names, pairs), where eta = 0.3 n^c for
-    each pair (c_A, c_B) in `exponents`; a linear loss.
+    """For each seed every quantity of the engine after step 1 and the last, (2, names, pairs),
+    where eta = 0.3 n^c for each pair (c_A, c_B) in `exponents`; a linear loss.
     """
     pairs = torch.tensor(exponents, dtype=torch.float64)
     rates = (RATE * width**pairs).expand(len(seeds), len(names), -1, -1)
-    found = _trained(width, seeds, names, rates[..., 0], rates[..., 1], samples, rank, steps=steps, record=(1, steps))
-    return [{name: listed(values[:, i]) for name, values in found.items()} for i in range(len(seeds))]
+    found = _trained(
+        width,
+        seeds,
+        names,
+        rates[..., 0],
+        rates[..., 1],
+        samples,
+        rank,
+        steps=steps,
+        record=(1, steps),
+    )
+    return [
+        {name: listed(values[:, i]) for name, values in found.items()} for i in range(len(seeds))
+    ]
 
 
 def thresholds(
-    width: int, seeds: list[int], names: list[str], steps: int, samples: int, rank: int, scale: float, threshold: float
+    width: int,
+    seeds: list[int],
+    names: list[str],
+    steps: int,
+    samples: int,
+    rank: int,
+    scale: float,
+    threshold: float,
 ) -> list[list[float]]:
-    """log2 of the largest rate, (seeds, names), up to which Z_B stays below the threshold after that many steps of a
-    linear loss. The rates that enclose it are brought together to 0.44 octaves, on which log Z_B is taken as straight.
+    """log2 of the largest rate, (seeds, names), up to which Z_B stays below the threshold after
+    that many steps of a linear loss. The rates that enclose it are brought together to 0.44
+    octaves, on which log Z_B is taken as straight.
     """
 
     def sizes(rates: Array) -> Array:
         rate = torch.tensor(2.0**rates)
-        found = _trained(width, seeds, names, rate, rate, samples, rank, steps=steps, scale=scale)["Z_B"][0]
+        found = _trained(width, seeds, names, rate, rate, samples, rank, steps=steps, scale=scale)[
+            "Z_B"
+        ][0]
         return found.nan_to_num(LARGE).clamp(max=LARGE).numpy()
 
     rates = np.broadcast_to(ENDS, (len(seeds), len(names), 2))
     size = sizes(rates)
     if not ((size[..., 0] <= threshold) & (size[..., 1] > threshold)).all():
-        raise ValueError(f"rates from 2^{ENDS[0]:g} to 2^{ENDS[1]:g} do not enclose the threshold {threshold:g}")
+        raise ValueError(
+            f"rates from 2^{ENDS[0]:g} to 2^{ENDS[1]:g} do not enclose the threshold {threshold:g}"
+        )
     for _ in range(ROUNDS):
         inner = rates[..., :1] + (rates[..., 1:] - rates[..., :1]) * QUARTERS
-        rates, size = (np.insert(x, [1], new, 2) for x, new in ((rates, inner), (size, sizes(inner))))
+        rates, size = (
+            np.insert(x, [1], new, 2) for x, new in ((rates, inner), (size, sizes(inner)))
+        )
         above = (size > threshold).argmax(2)[..., None] + np.array([-1, 0])
         rates, size = (np.take_along_axis(x, above, 2) for x in (rates, size))
     (x0, x1), (y0, y1) = (np.moveaxis(x, 2, 0) for x in (rates, np.log2(size)))
@@ -57,32 +90,61 @@ def thresholds(
 
 
 def losses(
-    width: int, seeds: list[int], names: list[str], log2_rates: list[float], readout: str, steps: int, samples: int,
+    width: int,
+    seeds: list[int],
+    names: list[str],
+    log2_rates: list[float],
+    readout: str,
+    steps: int,
+    samples: int,
     rank: int,
-) -> list[list[list[float | None]]]:  # fmt: skip
-    """The loss (seeds, names, rates) relative to the start's, after Adam on the squared error at one rate for both."""
+) -> list[list[list[float | None]]]:
+    """The loss (seeds, names, rates) relative to the start's, after Adam on the squared error at
+    one rate for both."""
     rates = (2 ** torch.tensor(log2_rates, dtype=torch.float64)).expand(len(seeds), len(names), -1)
     return listed(
-        _trained(width, seeds, names, rates, rates, samples, rank, readout, steps=steps, probe=False)["loss"][0]
+        _trained(
+            width, seeds, names, rates, rates, samples, rank, readout, steps=steps, probe=False
+        )["loss"][0]
     )
 
 
-def first_step(width: int, seeds: list[int], ranks: list[int], power: float, samples: int) -> list[list[float]]:
-    """Of SGD from Init[A] with s = r^power, log2 of the rate at which the first step makes Z_B 1, (seeds, ranks): only
-    B moves, so that Z_B is proportional to the rate.
+def first_step(
+    width: int, seeds: list[int], ranks: list[int], power: float, samples: int
+) -> list[list[float]]:
+    """Of SGD from Init[A] with s = r^power, log2 of the rate at which the first step makes Z_B 1,
+    (seeds, ranks): only B moves, so that Z_B is proportional to the rate.
     """
     one = torch.ones(len(seeds), 1, 1, dtype=torch.float64)
     sizes = [
-        _trained(width, seeds, ["init_a"], one, one, samples, rank, steps=1, optimiser="sgd", scale=rank**power)["Z_B"]
+        _trained(
+            width,
+            seeds,
+            ["init_a"],
+            one,
+            one,
+            samples,
+            rank,
+            steps=1,
+            optimiser="sgd",
+            scale=rank**power,
+        )["Z_B"]
         for rank in ranks
     ]
     return (-torch.cat(sizes).squeeze((2, 3)).log2().mT).tolist()
 
 
 def _trained(
-    width: int, seeds: Sequence[int], names: Sequence[str], rate_A: Tensor, rate_B: Tensor, samples: int, rank: int,
-    readout: str = "mup", **options: Any,
-) -> dict[str, Tensor]:  # fmt: skip
+    width: int,
+    seeds: Sequence[int],
+    names: Sequence[str],
+    rate_A: Tensor,
+    rate_B: Tensor,
+    samples: int,
+    rank: int,
+    readout: str = "mup",
+    **options: Any,
+) -> dict[str, Tensor]:
     """Quantities (records, seeds, names, rates) at rates (seeds, names, rates)."""
     network = networks.draw(width, seeds, readout, samples)
     factors = starts(names, network, width, seeds, rank, options.get("scale", 1.0))

@@ -1,4 +1,5 @@
-"""Alternating least squares: B = M A^+, then A = B^+ M. It has no learning rate; a step is one such sweep."""
+"""Alternating least squares: B = M A^+, then A = B^+ M. It has no learning rate; a step is one such
+sweep."""
 
 from typing import Any
 
@@ -7,14 +8,25 @@ import torch
 from torch import Generator
 
 from lora import SCHEMES
-from proxies.families.matfac.trials.sweep import BANDS, FIRST_SEED, FLOOR, STARTS, THRESHOLDS, first_step, listed
+from proxies.families.matfac.trials.sweep import (
+    BANDS,
+    FIRST_SEED,
+    FLOOR,
+    STARTS,
+    THRESHOLDS,
+    first_step,
+    listed,
+)
 from proxies.families.matfac.trials.targets import reduced
 from proxies.families.matfac.trials.targets import target as make
 from theory.matfac import generator_network as theory
 
 
-def alternating(target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int) -> dict[str, Any]:
-    """final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Cell`; from plain LoRA's start of A."""
+def alternating(
+    target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int
+) -> dict[str, Any]:
+    """final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Cell`; from plain LoRA's
+    start of A."""
     excess = np.empty((sweeps + 1, 1, seeds))
     for i in range(seeds):
         M = reduced(make(target, rows, columns, rank, FIRST_SEED + i))
@@ -29,5 +41,6 @@ def alternating(target: str, rows: int, columns: int, rank: int, seeds: int, swe
     return {
         "final": listed(excess[-1]),
         "steps": {name: listed(first_step(excess, bar)) for name, bar in THRESHOLDS.items()},
-        "curve": {"step": list(range(sweeps + 1))} | {name: listed(f(excess[:, 0], 1)) for name, f in BANDS.items()},
+        "curve": {"step": list(range(sweeps + 1))}
+        | {name: listed(f(excess[:, 0], 1)) for name, f in BANDS.items()},
     }

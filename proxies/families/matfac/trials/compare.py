@@ -1,7 +1,8 @@
 """What cells say about each other: paired over seeds, each method at rates of its own choice.
 
-A function gives None where the cells do not support the comparison: an optimum on the edge of the rates, a
-window of good rates that the grid cuts off, or a bar that not every seed reaches at any one rate.
+A function gives None where the cells do not support the comparison: an optimum on the edge of the
+rates, a window of good rates that the grid cuts off, or a bar that not every seed reaches at any
+one rate.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,14 @@ def numbers(table: Any) -> NDArray[np.float64]:
 
 def widths(cell: Cell) -> NDArray[np.float64] | None:
     """For each seed the decades of grid rates that end at excess 1e-4 or less, gaps left out."""
-    return None if cell["edge"] or cell["open"] else DECADES * (numbers(cell["final"]) <= GOOD).sum(0)
+    return (
+        None if cell["edge"] or cell["open"] else DECADES * (numbers(cell["final"]) <= GOOD).sum(0)
+    )
 
 
 def wider(pairs: Sequence[tuple[Cell, Cell]]) -> Measured | None:
-    """How many decades wider the first one's window of good rates is, the mean over pairs taken seed by seed."""
+    """How many decades wider the first one's window of good rates is, the mean over pairs taken
+    seed by seed."""
     windows = [(widths(first), widths(second)) for first, second in pairs]
     known = [a - b for a, b in windows if a is not None and b is not None]
     return mean(np.mean(known, 0).tolist()) if len(known) == len(pairs) else None
@@ -47,12 +51,14 @@ def share_lower(first: Cell, second: Cell) -> Measured | None:
 
 
 def fixed_ratio(first: Cell, second: Cell) -> Measured:
-    """The same for cells of a single rate; a diverged run has no place in a ratio, and is an error here."""
+    """The same for cells of a single rate; a diverged run has no place in a ratio, and is an error
+    here."""
     return geometric_mean((numbers(first["final"])[0] / numbers(second["final"])[0]).tolist())
 
 
 def steps_ratio(first: Cell, second: Cell, bar: str = "1e-4") -> Measured | None:
-    """The first one's steps to the bar over the second's, each at the rate that gets all its seeds there soonest."""
+    """The first one's steps to the bar over the second's, each at the rate that gets all its seeds
+    there soonest."""
     a, b = (_soonest(cell, bar) for cell in (first, second))
     return None if a is None or b is None else geometric_mean((a / b).tolist())
 

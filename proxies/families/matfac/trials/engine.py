@@ -1,10 +1,11 @@
 """Train a batch of factorisation runs by full-batch steps on f = |B A - M|_F^2 / 2, without a tape.
 
-All parameters of a run lie in one row of one tensor, so that an optimiser is a few passes over contiguous
-memory whatever the method. The floor: a generator has r (rows + columns) m entries in W2, 5048 numbers a run in
-all at 24 x 16, r = 3, m = 32, and Adam's eight passes touch each about 18 times; 65 runs of 1000 steps are 6e9
-touches of 8 bytes, 3 s at 16 GB/s, which is what they take. Single precision would halve that, but it moves the
-results: with Adam on an ill-conditioned target the window of good rates comes out up to 0.7 decades narrower.
+All parameters of a run lie in one row of one tensor, so that an optimiser is a few passes over
+contiguous memory whatever the method. The floor: a generator has r (rows + columns) m entries in
+W2, 5048 numbers a run in all at 24 x 16, r = 3, m = 32, and Adam's eight passes touch each about 18
+times; 65 runs of 1000 steps are 6e9 touches of 8 bytes, 3 s at 16 GB/s, which is what they take.
+Single precision would halve that, but it moves the results: with Adam on an ill-conditioned target
+the window of good rates comes out up to 0.7 decades narrower.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,8 @@ from proxies.families.matfac.trials.optimizers import Optimiser
 
 
 class Trajectory(NamedTuple):
-    """loss (steps + 1, runs), NaN from the step on at which a run stopped being finite; the final parameters."""
+    """loss (steps + 1, runs), NaN from the step on at which a run stopped being finite; the final
+    parameters."""
 
     loss: Tensor
     final: Params
@@ -30,9 +32,11 @@ class Loss(NamedTuple):
 
 
 def loss(M: Tensor, square: Tensor, B: Tensor, A: Tensor) -> Loss:
-    """f and its gradient by Gram matrices: the residual, which is large for a tall target, is never formed.
+    """f and its gradient by Gram matrices: the residual, which is large for a tall target, is never
+    formed.
 
-    M is (runs, rows, columns) or (rows, columns) for a target that all runs share; square is |M|_F^2.
+    M is (runs, rows, columns) or (rows, columns) for a target that all runs share; square is
+    |M|_F^2.
     """
     AM, AA, BB = A @ M.mT, A @ A.mT, B.mT @ B
     value = (square - 2 * (B * AM.mT).sum((1, 2)) + (AA * BB).sum((1, 2))) / 2
@@ -40,7 +44,13 @@ def loss(M: Tensor, square: Tensor, B: Tensor, A: Tensor) -> Loss:
 
 
 def train(
-    M: Tensor, start: Params, rank: int, method: Method, optimiser: type[Optimiser], rates: Tensor, steps: int
+    M: Tensor,
+    start: Params,
+    rank: int,
+    method: Method,
+    optimiser: type[Optimiser],
+    rates: Tensor,
+    steps: int,
 ) -> Trajectory:
     """M as for `loss`; the batch of starts; one learning rate a run. All in double precision."""
     sizes, square = Sizes(M.shape[-2], M.shape[-1], rank), M.square().sum((-2, -1))
@@ -56,7 +66,8 @@ def train(
         if t < steps:
             method.backward(P, memory, gB, gA, out)
             rule.step(theta, gradient, rate)
-    # What has once left the finite numbers stays diverged, even where a dead generator would bring it back.
+    # What has once left the finite numbers stays diverged, even where a dead generator would bring
+    # it back.
     losses[(~losses.isfinite()).cumsum(0) > 0] = torch.nan
     return Trajectory(losses, {name: value.clone() for name, value in P.items()})
 

@@ -1,7 +1,7 @@
 """The exact laws of `theory.matfac`, each measured on the engine's own generator: one draw a call.
 
-Every function is a cell: JSON-like arguments in, a dictionary of numbers out. The error of a vector is relative
-to the size of the vector that theory gives, unless it is said to be absolute.
+Every function is a cell: JSON-like arguments in, a dictionary of numbers out. The error of a vector
+is relative to the size of the vector that theory gives, unless it is said to be absolute.
 """
 
 from typing import Any
@@ -33,13 +33,22 @@ def relative(found: NDArray, wanted: NDArray) -> float:
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
 
 
-def identities(seed: int, activation: str, rate: float = 0.02, steps: int = 200) -> dict[str, float]:
-    """(1) and (2), largest absolute error over the steps; the rate is one at which ReLUs switch on the way."""
+def identities(
+    seed: int, activation: str, rate: float = 0.02, steps: int = 200
+) -> dict[str, float]:
+    """(1) and (2), largest absolute error over the steps; the rate is one at which ReLUs switch on
+    the way."""
     M, method = problem(seed), Overparam("default", activation)  # type: ignore[arg-type]
     run = replay(method, M, RANK, start(method, M, seed), rate, steps)
     first, change = run.states[0], np.diff(run.theta, axis=0)
-    one = [theory.one_step(run.states[t].W2, run.h[t], run.h[t + 1], run.g[t], rate) for t in range(steps)]
-    far = [theory.telescoped(first.W2, first.b2, run.h[: t + 1], run.g[:t], rate) for t in range(steps + 1)]
+    one = [
+        theory.one_step(run.states[t].W2, run.h[t], run.h[t + 1], run.g[t], rate)
+        for t in range(steps)
+    ]
+    far = [
+        theory.telescoped(first.W2, first.b2, run.h[: t + 1], run.g[:t], rate)
+        for t in range(steps + 1)
+    ]
     return {
         "one step": float(np.abs(one - change).max()),
         "telescoped": float(np.abs(far - run.theta).max()),
@@ -56,7 +65,12 @@ def expansion(seed: int) -> dict[str, float]:
     rests = []
     for order in (1, 2, 3):
         partial = [sum(rate**n * term for n, term in enumerate(terms[:order], 1)) for rate in rates]
-        rests.append([np.linalg.norm(run.theta[1] - run.theta[0] - p) for run, p in zip(runs, partial, strict=True)])
+        rests.append(
+            [
+                np.linalg.norm(run.theta[1] - run.theta[0] - p)
+                for run, p in zip(runs, partial, strict=True)
+            ]
+        )
     slope = lambda rest: float(np.polyfit(np.log(rates), np.log(rest), 1)[0])
     level = 1 + float(state.hidden()[0] @ state.hidden()[0])
     eigenvalues = np.linalg.eigvalsh(theory.preconditioner(state)) / level
@@ -71,20 +85,31 @@ def expansion(seed: int) -> dict[str, float]:
 
 
 def conservation(seed: int, rate: float = 1e-2, time: float = 2.0) -> dict[str, float]:
-    """(8): how much less the invariants drift at half the rate, and the absolute error of one step's exact drift."""
+    """(8): how much less the invariants drift at half the rate, and the absolute error of one
+    step's exact drift."""
     M, method = problem(seed), Overparam("default")
-    runs = [replay(method, M, RANK, start(method, M, seed), r, round(time / r)) for r in (rate, rate / 2)]
+    runs = [
+        replay(method, M, RANK, start(method, M, seed), r, round(time / r))
+        for r in (rate, rate / 2)
+    ]
     total, errors = [], []
     for run, r in zip(runs, (rate, rate / 2), strict=True):
         now = [np.append(*theory.invariants(state)) for state in run.states]
-        exact = [np.append(*theory.drift(state, g, r)) for state, g in zip(run.states, run.g, strict=False)]
+        exact = [
+            np.append(*theory.drift(state, g, r))
+            for state, g in zip(run.states, run.g, strict=False)
+        ]
         errors.append(np.abs(np.diff(now, axis=0) - exact).max())
         total.append(np.abs(now[-1] - now[0]))
-    return {"ratio": float(np.linalg.norm(total[0]) / np.linalg.norm(total[1])), "one step": float(max(errors))}
+    return {
+        "ratio": float(np.linalg.norm(total[0]) / np.linalg.norm(total[1])),
+        "one step": float(max(errors)),
+    }
 
 
 def balanced(seed: int, rate: float = 1e-6) -> dict[str, float]:
-    """(9): one step of theta = W2 h from a balanced point, against the two-layer end-to-end flow."""
+    """(9): one step of theta = W2 h from a balanced point, against the two-layer end-to-end
+    flow."""
     rng = np.random.default_rng(seed)
     theta, g, v = rng.normal(size=60), rng.normal(size=60), rng.normal(size=5)
     v, size = v / np.linalg.norm(v), np.linalg.norm(theta)
@@ -112,10 +137,12 @@ def adam(seed: int, rate: float = 1e-3) -> dict[str, float]:
 
 
 def hypergradient(seed: int, reach: float) -> dict[str, float]:
-    """(6): two steps on a small target; `reach` is eta (1 + |h|^2) times the mean curvature |A|_F^2 / r.
+    """(6): two steps on a small target; `reach` is eta (1 + |h|^2) times the mean curvature |A|_F^2
+    / r.
 
-    While B = 0 the loss is quadratic in B with curvature A A^T, so reach < 1 keeps the two gradients aligned and
-    reach > 1 overshoots. The target is scaled by 1e-3: the law needs eta^2 |g|^2 |K| to be small.
+    While B = 0 the loss is quadratic in B with curvature A A^T, so reach < 1 keeps the two
+    gradients aligned and reach > 1 overshoots. The target is scaled by 1e-3: the law needs eta^2
+    |g|^2 |K| to be small.
     """
     M, method = 1e-3 * problem(seed), Overparam("bias")
     begin = start(method, M, seed)
@@ -135,12 +162,15 @@ def scale(seed: int, columns: int = 1024) -> dict[str, float]:
     """(10): Var(A) of the default start over the prediction, from one draw."""
     method, M = Overparam("default"), torch.zeros(1, columns, dtype=torch.float64)
     theta = replay(method, M, 1, method.start(M, 1, Generator().manual_seed(seed)), 0.0, 0).theta[0]
-    predicted = theory.scale_ratio(columns, method.width, method.embedding) ** 2 * theory.lora_variance(columns)
+    predicted = theory.scale_ratio(
+        columns, method.width, method.embedding
+    ) ** 2 * theory.lora_variance(columns)
     return {"variance": float(theta[:columns].var() / predicted)}
 
 
 def safety(seed: int, kind: str) -> dict[str, float]:
-    """|B A| at the start, and after 50 steps the error of the merged weight W + B A against the adapter, float32."""
+    """|B A| at the start, and after 50 steps the error of the merged weight W + B A against the
+    adapter, float32."""
     M, method = problem(seed), Overparam(kind)  # type: ignore[arg-type]
     rate = torch.tensor([0.1], dtype=M.dtype)
     begin = {name: value[None] for name, value in start(method, M, seed).items()}
@@ -157,7 +187,8 @@ def safety(seed: int, kind: str) -> dict[str, float]:
 
 
 def dead(seed: int, rate: float = 0.3, steps: int = 200) -> dict[str, float]:
-    """(7): largest absolute difference between a generator with every unit off and plain LoRA from the same start."""
+    """(7): largest absolute difference between a generator with every unit off and plain LoRA from
+    the same start."""
     M, method, plain = problem(seed), Overparam("bias"), Direct()
     begin = start(method, M, seed)
     begin["b1"] = begin["b1"] - 1 - (begin["W1"] @ begin["z"] + begin["b1"]).max().relu()
@@ -170,7 +201,17 @@ def dead(seed: int, rate: float = 0.3, steps: int = 200) -> dict[str, float]:
 
 LAWS = {
     law.__name__: law
-    for law in (identities, expansion, conservation, balanced, adam, hypergradient, scale, safety, dead)
+    for law in (
+        identities,
+        expansion,
+        conservation,
+        balanced,
+        adam,
+        hypergradient,
+        scale,
+        safety,
+        dead,
+    )
 }
 
 

@@ -1,8 +1,10 @@
-"""Parameterisations of the factors (B, A): what is trained, where it starts, and the gradient through it.
+"""Parameterisations of the factors (B, A): what is trained, where it starts, and the gradient
+through it.
 
-Every method works on a batch of runs at once: a parameter of shape s is a tensor (runs, *s). The backward pass
-is written by hand, into tensors that the engine owns, because a tape over thousands of tiny runs costs more
-than the arithmetic. B is (rows, rank), A is (rank, columns), and B A = 0 at every start.
+Every method works on a batch of runs at once: a parameter of shape s is a tensor (runs, *s). The
+backward pass is written by hand, into tensors that the engine owns, because a tape over thousands
+of tiny runs costs more than the arithmetic. B is (rows, rank), A is (rank, columns), and B A = 0 at
+every start.
 """
 
 import math
@@ -26,10 +28,11 @@ class Sizes(NamedTuple):
 
 
 class Method(Protocol):
-    """`start` draws one run; `factors` maps a batch to (B, A) and what `backward` needs to remember.
+    """`start` draws one run; `factors` maps a batch to (B, A) and what `backward` needs to
+    remember.
 
-    `backward` turns dL/dB and dL/dA into the gradient of every parameter, written into `out`. `alive` is the
-    share of hidden units that pass a gradient, None for a method that has none.
+    `backward` turns dL/dB and dL/dA into the gradient of every parameter, written into `out`.
+    `alive` is the share of hidden units that pass a gradient, None for a method that has none.
     """
 
     def start(self, M: Tensor, rank: int, rng: Generator) -> Params: ...
@@ -40,7 +43,8 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Direct:
-    """Plain LoRA: B and A are trained themselves. "matched" starts A as large as the generator's default does."""
+    """Plain LoRA: B and A are trained themselves. "matched" starts A as large as the generator's
+    default does."""
 
     scale: Literal["plain", "matched"] = "plain"
 
@@ -64,7 +68,8 @@ class Direct:
 class Scaled:
     """ScaledGD: each factor's gradient is preconditioned by the inverse Gram matrix of the other.
 
-    With start "nystrom", A = 0 and the first step moves A alone, as the source has it (arXiv:2410.18965).
+    With start "nystrom", A = 0 and the first step moves A alone, as the source has it
+    (arXiv:2410.18965).
     """
 
     scheme: Literal["init_a", "nystrom"] = "init_a"
@@ -88,7 +93,8 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Scalar:
-    """theta = s u with s and u trained: a bare trainable learning rate, the generator's simplest ablation."""
+    """theta = s u with s and u trained: a bare trainable learning rate, the generator's simplest
+    ablation."""
 
     def start(self, M: Tensor, rank: int, rng: Generator) -> Params:
         B, A = SCHEMES["init_a"](M, rank, rng)
@@ -109,11 +115,12 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Overparam:
-    """OP-LoRA: theta = (A, B) = W2 f(W1 z + b1) + b2 (arXiv:2412.10362), one generator and one z per run.
+    """OP-LoRA: theta = (A, B) = W2 f(W1 z + b1) + b2 (arXiv:2412.10362), one generator and one z
+    per run.
 
-    Starts: "bias" has W2 = 0 and b2 = plain LoRA's start, so that the two methods begin at the same point;
-    "match" has torch's default W2 and b2, scaled to plain LoRA's variance; "default" leaves the scale as it
-    falls. The rows of B are always zero.
+    Starts: "bias" has W2 = 0 and b2 = plain LoRA's start, so that the two methods begin at the same
+    point; "match" has torch's default W2 and b2, scaled to plain LoRA's variance; "default" leaves
+    the scale as it falls. The rows of B are always zero.
     """
 
     kind: Literal["bias", "match", "default"] = "bias"
@@ -138,7 +145,13 @@ class Overparam:
             gain = math.sqrt(theory.lora_variance(columns)) / drawn
             W2, b2 = gain * W2, gain * b2
         rest = M.new_zeros(rows * rank, m)
-        return {"z": z, "W1": W1, "b1": b1, "W2": torch.cat([W2, rest]), "b2": torch.cat([b2, rest[:, 0]])}
+        return {
+            "z": z,
+            "W1": W1,
+            "b1": b1,
+            "W2": torch.cat([W2, rest]),
+            "b2": torch.cat([b2, rest[:, 0]]),
+        }
 
     def factors(self, P: Params, sizes: Sizes) -> tuple[Tensor, Tensor, Any]:
         before = torch.baddbmm(P["b1"][..., None], P["W1"], P["z"][..., None])
@@ -170,7 +183,8 @@ class Overparam:
 
 
 def _over_gram(gram: Tensor, right: Tensor) -> Tensor:
-    """(gram + damping)^-1 right; the damping is at rounding level, and its tiny part makes 0^-1 0 equal 0."""
+    """(gram + damping)^-1 right; the damping is at rounding level, and its tiny part makes 0^-1 0
+    equal 0."""
     numbers = torch.finfo(gram.dtype)
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
     damping = 10 * numbers.eps * trace + numbers.tiny**0.5

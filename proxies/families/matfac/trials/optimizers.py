@@ -1,6 +1,7 @@
 """Optimisers of many runs at once: one flat row of parameters a run, one learning rate a run.
 
-Each equals torch.optim's with the same constants, step by step (up to the order of two roundings in Adam).
+Each equals torch.optim's with the same constants, step by step (up to the order of two roundings in
+Adam).
 """
 
 from typing import Protocol
@@ -14,7 +15,8 @@ BLOCK = 2**18  # numbers of each of Adam's five arrays that are worked on at a t
 
 
 class Optimiser(Protocol):
-    """`theta` and `gradient` are (runs, parameters), `rate` is (runs, 1); `step` changes theta in place."""
+    """`theta` and `gradient` are (runs, parameters), `rate` is (runs, 1); `step` changes theta in
+    place."""
 
     def __init__(self, theta: Tensor) -> None: ...
     def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None: ...
@@ -40,9 +42,11 @@ class Momentum:
 
 
 class Adam:
-    """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for bias-corrected.
+    """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for
+    bias-corrected.
 
-    The passes are made over blocks of runs, so that what one pass has read the next still finds in the cache.
+    The passes are made over blocks of runs, so that what one pass has read the next still finds in
+    the cache.
     """
 
     def __init__(self, theta: Tensor) -> None:
@@ -55,10 +59,14 @@ class Adam:
         # Both bias corrections go into two numbers, which saves two passes over the parameters.
         root = (1 - BETA2**self.t) ** 0.5
         rate = rate * (-root / (1 - BETA1**self.t))
-        for block in zip(*(x.split(self.rows) for x in (theta, gradient, rate, self.m, self.v)), strict=True):
+        for block in zip(
+            *(x.split(self.rows) for x in (theta, gradient, rate, self.m, self.v)), strict=True
+        ):
             self._move(*block, eps=EPS * root)
 
-    def _move(self, theta: Tensor, g: Tensor, rate: Tensor, m: Tensor, v: Tensor, eps: float) -> None:
+    def _move(
+        self, theta: Tensor, g: Tensor, rate: Tensor, m: Tensor, v: Tensor, eps: float
+    ) -> None:
         m.lerp_(g, 1 - BETA1)
         v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
         move = torch.sqrt(v, out=self.scratch[: len(v)]).add_(eps).reciprocal_().mul_(m)

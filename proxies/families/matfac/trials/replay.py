@@ -1,4 +1,5 @@
-"""One generator under plain gradient descent, every state kept: what the exact laws are measured on."""
+"""One generator under plain gradient descent, every state kept: what the exact laws are measured
+on."""
 
 from typing import NamedTuple
 
@@ -28,14 +29,22 @@ class Replay(NamedTuple):
         return int((on[1:] != on[:-1]).sum())
 
 
-def replay(method: Overparam, M: Tensor, rank: int, start: Params, rate: float, steps: int) -> Replay:
-    """The engine's own forward, backward and optimiser on one run from `start`; M (rows, columns) in float64."""
+def replay(
+    method: Overparam, M: Tensor, rank: int, start: Params, rate: float, steps: int
+) -> Replay:
+    """The engine's own forward, backward and optimiser on one run from `start`; M (rows, columns)
+    in float64."""
     batch = {name: value[None] for name, value in start.items()}
     theta, P = flat_views(batch)
     gradient, out = flat_views(batch)
     for name, value in batch.items():
         P[name].copy_(value)
-    rule, sizes, states, g = SGD(theta), Sizes(M.shape[0], M.shape[1], rank), [_state(P, method)], []
+    rule, sizes, states, g = (
+        SGD(theta),
+        Sizes(M.shape[0], M.shape[1], rank),
+        [_state(P, method)],
+        [],
+    )
     for _ in range(steps):
         B, A, memory = method.factors(P, sizes)
         f = loss(M, M.square().sum(), B, A)
@@ -43,7 +52,9 @@ def replay(method: Overparam, M: Tensor, rank: int, start: Params, rate: float, 
         g.append(out["b2"][0].numpy().copy())
         rule.step(theta, gradient, torch.tensor([[rate]], dtype=M.dtype))
         states.append(_state(P, method))
-    thetas, h = ([f(state) for state in states] for f in (theory.Generator.theta, lambda s: s.hidden()[0]))
+    thetas, h = (
+        [f(state) for state in states] for f in (theory.Generator.theta, lambda s: s.hidden()[0])
+    )
     return Replay(states, np.array(thetas), np.array(h), np.array(g))
 
 

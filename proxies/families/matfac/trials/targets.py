@@ -5,14 +5,15 @@ import torch
 from torch import Generator, Tensor
 
 SPECTRA = {"gauss": None, "ill": 100.0, "well": 1.0}
-"""name -> condition number of an exactly rank-r target; None: the full-rank spectrum of a Gaussian matrix."""
+"""name -> condition number of an exactly rank-r target; None: the full-rank spectrum of a Gaussian
+matrix."""
 
 
 def target(name: str, rows: int, columns: int, rank: int, seed: int) -> Tensor:
     """M (rows, columns) in float64 with spectral norm 1; `digits` ignores the sizes and the seed.
 
-    `gauss` is a Gaussian matrix over its spectral norm. `ill` and `well` keep its singular vectors and have
-    `rank` geometric singular values from 1 to 1/100, or all 1.
+    `gauss` is a Gaussian matrix over its spectral norm. `ill` and `well` keep its singular vectors
+    and have `rank` geometric singular values from 1 to 1/100, or all 1.
     """
     if name == "digits":
         return digits()
@@ -26,7 +27,8 @@ def target(name: str, rows: int, columns: int, rank: int, seed: int) -> Tensor:
 
 
 def digits() -> Tensor:
-    """The 1797 x 64 pixel matrix of scikit-learn's digits, centred per pixel, over its spectral norm."""
+    """The 1797 x 64 pixel matrix of scikit-learn's digits, centred per pixel, over its spectral
+    norm."""
     from sklearn.datasets import load_digits  # slow to import, and only this target needs it
 
     M = torch.from_numpy(np.asarray(load_digits(return_X_y=True)[0]))
@@ -35,10 +37,11 @@ def digits() -> Tensor:
 
 
 def reduced(M: Tensor) -> Tensor:
-    """R of M = Q R, at most (columns, columns): the same problem in the coordinates Q^T of the rows of B.
+    """R of M = Q R, at most (columns, columns): the same problem in the coordinates Q^T of the rows
+    of B.
 
-    Exact only for a method that commutes with B -> Q B and starts with the columns of B in the span of Q: any
-    method that treats B by linear algebra (gradient descent, momentum, ScaledGD), not one that treats it entry
-    by entry (Adam).
+    Exact only for a method that commutes with B -> Q B and starts with the columns of B in the span
+    of Q: any method that treats B by linear algebra (gradient descent, momentum, ScaledGD), not one
+    that treats it entry by entry (Adam).
     """
     return torch.linalg.qr(M).R if M.shape[0] > M.shape[1] else M

@@ -8,19 +8,30 @@ from proxies.families.nystrom.trials.initialization import ACCURACY, EPS, OTHER_
 from theory.nystrom import iterations as run
 
 
-def other_methods(rows: int, rank: int, condition: float, steps: int, seed: int) -> dict[str, int | None]:
-    """Steps to 1e-12 on the symmetric target from what the Nyström start with eta = 1/2 competes with."""
+def other_methods(
+    rows: int, rank: int, condition: float, steps: int, seed: int
+) -> dict[str, int | None]:
+    """Steps to 1e-12 on the symmetric target from what the Nyström start with eta = 1/2 competes
+    with."""
     A, *_ = run.symmetric_target(rows, rank, condition, seed)
     sketch_of_A = start(A, rank, seed)
     small = 1e-3 * np.random.default_rng(seed + OTHER_STREAM).standard_normal((rows, rank))
-    runs = {"nystrom_0.4": (sketch_of_A, 0.4), "nystrom_1": (sketch_of_A, 1.0), "small_random": (small, 0.5)}
+    runs = {
+        "nystrom_0.4": (sketch_of_A, 0.4),
+        "nystrom_1": (sketch_of_A, 1.0),
+        "small_random": (small, 0.5),
+    }
     return {
-        name: run.first_below(run.errors(A, run.symmetric_run(A, X, eta, rank), steps, ACCURACY), ACCURACY)
+        name: run.first_below(
+            run.errors(A, run.symmetric_run(A, X, eta, rank), steps, ACCURACY), ACCURACY
+        )
         for name, (X, eta) in runs.items()
     }
 
 
-def least_squares(rows: int, columns: int, rank: int, condition: float, seed: int) -> dict[str, Any]:
+def least_squares(
+    rows: int, columns: int, rank: int, condition: float, seed: int
+) -> dict[str, Any]:
     """Alternating least squares (alternating updates, eta = 1) from small random factors."""
     A, *_ = run.target(rows, columns, rank, condition, seed)
     rng = np.random.default_rng(seed + OTHER_STREAM)
@@ -35,7 +46,9 @@ def least_squares(rows: int, columns: int, rank: int, condition: float, seed: in
     return {"first": errors[0] / unit, "sweeps": None if sweeps is None else sweeps + 1}
 
 
-def gradient_descent(rows: int, rank: int, condition: float, eta: float, seed: int) -> dict[str, int | None]:
+def gradient_descent(
+    rows: int, rank: int, condition: float, eta: float, seed: int
+) -> dict[str, int | None]:
     """Steps of plain gradient descent to 1e-12 from a Nyström start of spectral size one half."""
     A, *_ = run.symmetric_target(rows, rank, condition, seed)
     X = start(A, rank, seed)

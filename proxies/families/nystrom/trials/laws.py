@@ -11,7 +11,8 @@ from theory.nystrom import iterations as run
 
 
 def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) -> dict[str, Any]:
-    """Deviation of ||X_t Y_t^T - A|| / ||A|| from |d_t - 1|, in units of eps cond(X_0), at rank and twice the rank."""
+    """Deviation of ||X_t Y_t^T - A|| / ||A|| from |d_t - 1|, in units of eps cond(X_0), at rank and
+    twice the rank."""
     A, *_ = run.target(rows, columns, rank, condition, seed)
     result: dict[str, Any] = {"deviation": 0.0, "steps": [], "start_condition": [], "one_step": 0.0}
     for columns_of_X in (rank, 2 * rank):
@@ -33,7 +34,8 @@ def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) 
 def polar_law(rows: int, rank: int, condition: float, seed: int) -> dict[str, float]:
     """Deviations from the symmetric laws in rounding units, and what step size 1 does.
 
-    The unit is eps cond(X_0), and for the cycle, which adds rounding up, eps times the start's distance.
+    The unit is eps cond(X_0), and for the cycle, which adds rounding up, eps times the start's
+    distance.
     """
     A, Q, L = run.symmetric_target(rows, rank, condition, seed)
     X = start(A, rank, seed)
@@ -52,28 +54,38 @@ def polar_law(rows: int, rank: int, condition: float, seed: int) -> dict[str, fl
     return {
         "distance": c,
         "map": float(np.linalg.norm(W_next - map_W) / np.linalg.norm(map_W)) / unit,
-        "sigma": float(np.abs(s_next / np.sort(symmetric.sigma_after(s, 1))[::-1] - 1).max()) / unit,
+        "sigma": float(np.abs(s_next / np.sort(symmetric.sigma_after(s, 1))[::-1] - 1).max())
+        / unit,
         "residual": float(np.linalg.norm(E_next - map_E) / size_E) / unit,
-        "limit": float(np.linalg.norm(X_end - symmetric.limit(Q, L, X)) / np.linalg.norm(X_end)) / unit,
+        "limit": float(np.linalg.norm(X_end - symmetric.limit(Q, L, X)) / np.linalg.norm(X_end))
+        / unit,
         "cycle": float((np.abs(cycle[2:] - cycle[:-2]) / (1 + cycle[:-2])).max()) / (EPS * c),
         "cycle_lowest": float(cycle.min()),
     }
 
 
 def symmetric_steps(rows: int, rank: int, condition: float, xi: float, seed: int) -> dict[str, Any]:
-    """Steps to 1e-12 at eta = 1/2 beside the distance of the start that (7) of theory.nystrom speaks of."""
+    """Steps to 1e-12 at eta = 1/2 beside the distance of the start that (7) of theory.nystrom
+    speaks of."""
     A, Q, L = run.symmetric_target(rows, rank, condition, seed)
     X = start(A, rank, seed, xi)
     errors = run.errors(A, run.symmetric_run(A, X, 0.5, rank), 100, ACCURACY)
     law = [symmetric.error_after(Q, L, X, t) for t in range(len(errors))]
-    return {"steps": len(errors) - 1, "distance": symmetric.distance(Q, L, X), "errors": errors, "law": law}
+    return {
+        "steps": len(errors) - 1,
+        "distance": symmetric.distance(Q, L, X),
+        "errors": errors,
+        "law": law,
+    }
 
 
 def order(rank: int, condition: float, eta: str, seed: int) -> dict[str, Any]:
-    """The order of convergence in multi-precision, from a Nyström start in the coordinates of range(A)."""
+    """The order of convergence in multi-precision, from a Nyström start in the coordinates of
+    range(A)."""
     A, Q, L = run.symmetric_target(2 * rank, rank, condition, seed)
     F_0 = Q.T @ start(A, rank, seed)
-    accuracy = 60 if eta == "0.5" else 25  # a linear rate shows its order early, and takes ten times the steps
+    # a linear rate shows its order early, and takes ten times the steps
+    accuracy = 60 if eta == "0.5" else 25
     value, logs = run.symmetric_order(F_0, L, eta, accuracy, digits=4 * accuracy)
     return {"order": value, "log10_errors": logs}
 

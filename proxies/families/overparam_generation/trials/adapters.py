@@ -1,13 +1,17 @@
-"""The layers of many runs at once: frozen linear layers that are shared, and each run's own update of them.
+"""The layers of many runs at once: frozen linear layers that are shared, and each run's own update
+of them.
 
-A run starts as `lora.attach` makes it: its parameters are read off the adapted module, by their names there, and
-stacked as (rates, seeds, ...). What a layer computes from them is written again here for a batch of runs, because
-torch cannot map the library's fused product over runs; a test holds every variant to the library's own.
+A run starts as `lora.attach` makes it: its parameters are read off the adapted module, by their
+names there, and stacked as (rates, seeds, ...). What a layer computes from them is written again
+here for a batch of runs, because torch cannot map the library's fused product over runs; a test
+holds every variant to the library's own.
 
     y = W x + b + B A x,                                     plain and overparam, scale s = 1
-    y = b + (m / n) (W + B A) x,    n the row norms          dora and op_dora; n is a constant in backward
+    y = b + (m / n) (W + B A) x,    n the row norms          dora and op_dora; n is a constant in
+                                    backward
 
-Row norms come from n^2 = |W|^2 + 2 (W A^T . B) + (B A A^T . B) by rows, so that no run's dense weight is formed.
+Row norms come from n^2 = |W|^2 + 2 (W A^T . B) + (B A A^T . B) by rows, so that no run's dense
+weight is formed.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,34 +42,52 @@ def attached(base: Sequence[Linear], method: str, rank: int, seed: int) -> Flow:
     """The base as a module with this method's adapters on all four layers, s = 1."""
     net = module(base)
     names = tuple(f"layers.{i}" for i in range(len(SHAPES)))
-    lora.attach(net, lora.Config(rank, alpha=rank, target_modules=names, variant=METHODS[method], seed=seed))
+    lora.attach(
+        net, lora.Config(rank, alpha=rank, target_modules=names, variant=METHODS[method], seed=seed)
+    )
     return net
 
 
-def start(base: Sequence[Linear], method: str, rank: int, seeds: Sequence[int], rates: int) -> Parameters:
+def start(
+    base: Sequence[Linear], method: str, rank: int, seeds: Sequence[int], rates: int
+) -> Parameters:
     """Each layer's trained parameters, (rates, seeds, ...): seeds differ, rates begin alike."""
     found = []
     for seed in seeds:
         layers = lora.adapters(attached(base, method, rank, seed)).values()
-        found.append([{n: p.detach() for n, p in layer.named_parameters() if p.requires_grad} for layer in layers])
+        found.append(
+            [
+                {n: p.detach() for n, p in layer.named_parameters() if p.requires_grad}
+                for layer in layers
+            ]
+        )
     many = lambda values: torch.stack(values).expand(rates, *[-1] * (values[0].ndim + 1)).clone()
-    return [{name: many([one[i][name] for one in found]) for name in found[0][i]} for i in range(len(SHAPES))]
+    return [
+        {name: many([one[i][name] for one in found]) for name in found[0][i]}
+        for i in range(len(SHAPES))
+    ]
 
 
 def layers(base: Sequence[Linear], parameters: Parameters) -> list[Callable[[Tensor], Tensor]]:
-    """What each layer computes of x (..., n, in), whose leading axes broadcast against those of the runs."""
-    return [partial(_layer, linear, *factors(linear, P)) for linear, P in zip(base, parameters, strict=True)]
+    """What each layer computes of x (..., n, in), whose leading axes broadcast against those of the
+    runs."""
+    return [
+        partial(_layer, linear, *factors(linear, P))
+        for linear, P in zip(base, parameters, strict=True)
+    ]
 
 
 def alive(parameters: Parameters) -> Tensor | None:
-    """The share of hidden units that pass a gradient, (rates, seeds); None for a method that has none."""
+    """The share of hidden units that pass a gradient, (rates, seeds); None for a method that has
+    none."""
     if "generator.z" not in parameters[0]:
         return None
     return torch.stack([(_hidden(P) > 0).double().mean(-1) for P in parameters]).mean(0)
 
 
 def factors(linear: Linear, P: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """B (..., out, r), A (..., r, in) and the rows' magnitudes (..., out), or None, of one layer of many runs."""
+    """B (..., out, r), A (..., r, in) and the rows' magnitudes (..., out), or None, of one layer of
+    many runs."""
     generated = "generator.z" in P
     heads = _heads(P) if generated else P
     runs = next(iter(P.values())).shape[:2]
@@ -89,8 +111,8 @@ def _heads(P: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Product(torch.autograd.Function):
-    """W h for W (..., p, m) and h (..., m). As a row times a matrix, and with the gradient of W laid out like W: what
-    torch makes of W @ h takes four times as long."""
+    """W h for W (..., p, m) and h (..., m). As a row times a matrix, and with the gradient of W
+    laid out like W: what torch makes of W @ h takes four times as long."""
 
     @staticmethod
     def forward(ctx: Any, W: Tensor, h: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""What cells say about each other, paired over seeds: one seed is one split, start and noise for every method.
+"""What cells say about each other, paired over seeds: one seed is one split, start and noise for
+every method.
 
-A function gives None where a cell does not support the comparison: no best rate inside its grid, a window of good
-rates that the grid cuts off, or a seed that diverged at the rate in question.
+A function gives None where a cell does not support the comparison: no best rate inside its grid, a
+window of good rates that the grid cuts off, or a seed that diverged at the rate in question.
 """
 
 from typing import Any
@@ -20,7 +21,9 @@ def table(values: Any) -> Array:
 
 def at_best(cell: Cell, score: str = MAIN) -> Array | None:
     """A score of each seed at the cell's best rate."""
-    return None if cell["best"] is None or cell["edge"] else table(cell["test"][score])[cell["best"]]
+    return (
+        None if cell["best"] is None or cell["edge"] else table(cell["test"][score])[cell["best"]]
+    )
 
 
 def at_fixed(cell: Cell, score: str = MAIN) -> Array | None:
@@ -52,7 +55,11 @@ def widths(cell: Cell) -> Array | None:
 def centres(cell: Cell) -> Array | None:
     """For each seed the mean of log10 of its good rates; the best rate is always one of them."""
     inside = _window(cell)
-    return None if inside is None else (np.log10(cell["rates"])[:, None] * inside).sum(0) / inside.sum(0)
+    return (
+        None
+        if inside is None
+        else (np.log10(cell["rates"])[:, None] * inside).sum(0) / inside.sum(0)
+    )
 
 
 def difference(first: Array | None, second: Array | None) -> Measured | None:
@@ -61,7 +68,11 @@ def difference(first: Array | None, second: Array | None) -> Measured | None:
 
 def _window(cell: Cell) -> Any:
     settled = cell["best"] is not None and not cell["edge"] and not cell["open"]
-    return good(table(cell["test"][MAIN]), cell["best"]) if settled and cell["best"] is not None else None
+    return (
+        good(table(cell["test"][MAIN]), cell["best"])
+        if settled and cell["best"] is not None
+        else None
+    )
 
 
 def alive(cell: Cell, rate: float) -> Array | None:
@@ -71,10 +82,11 @@ def alive(cell: Cell, rate: float) -> Array | None:
 
 
 def lag(first: Cell, second: Cell, rate: float) -> Array | None:
-    """Decades below `rate` at which the first method has the distance that the second has there, seed by seed.
+    """Decades below `rate` at which the first method has the distance that the second has there,
+    seed by seed.
 
-    Read off the first one's descent from its lowest rate to its best, linearly in the logarithms of rate and distance;
-    None where some seed's descent does not span that distance.
+    Read off the first one's descent from its lowest rate to its best, linearly in the logarithms of
+    rate and distance; None where some seed's descent does not span that distance.
     """
     at = _index(second, rate)
     if first["best"] is None or at is None:
@@ -97,7 +109,11 @@ def lag(first: Cell, second: Cell, rate: float) -> Array | None:
 def highest(cell: Cell) -> Array | None:
     """log10 of each seed's highest good rate."""
     inside = _window(cell)
-    return None if inside is None else np.log10(cell["rates"])[len(inside) - 1 - inside[::-1].argmax(0)]
+    return (
+        None
+        if inside is None
+        else np.log10(cell["rates"])[len(inside) - 1 - inside[::-1].argmax(0)]
+    )
 
 
 def _index(cell: Cell, rate: float) -> int | None:

@@ -1,4 +1,5 @@
-"""What the generators cost: their trained numbers, counted on attached layers, and their share of a training step."""
+"""What the generators cost: their trained numbers, counted on attached layers, and their share of a
+training step."""
 
 import time
 from typing import Any
@@ -17,16 +18,20 @@ LLAMA = ((4096, 4096), (4096, 4096), (4096, 4096), (11008, 4096), (4096, 11008))
 def _attached(net: nn.Module, variant: str, rank: int) -> nn.Module:
     names = tuple(name for name, module in net.named_modules() if isinstance(module, nn.Linear))
     options = {} if variant in ("plain", "dora") else {"width": WIDTH}
-    lora.attach(net, lora.Config(rank, target_modules=names, variant=variant, variant_options=options))
+    lora.attach(
+        net, lora.Config(rank, target_modules=names, variant=variant, variant_options=options)
+    )
     return net
 
 
 def counts(shapes: list[list[int]], rank: int, variant: str) -> dict[str, int]:
-    """Trained numbers of this variant on linear layers of these (out, in), each shape attached once."""
+    """Trained numbers of this variant on linear layers of these (out, in), each shape attached
+    once."""
     found = {}
     for out, in_ in {(out, in_) for out, in_ in shapes}:
         layer = nn.Linear(1, 1, bias=False)
-        # One number seen as a whole matrix: the count needs no more of a base weight than its shape.
+        # One number seen as a whole matrix: the count needs no more of a base weight than its
+        # shape.
         layer.weight = nn.Parameter(torch.ones(1, 1).expand(out, in_))
         layer.in_features, layer.out_features = in_, out
         net = _attached(nn.Sequential(layer), variant, rank)
@@ -34,20 +39,31 @@ def counts(shapes: list[list[int]], rank: int, variant: str) -> dict[str, int]:
     return {"trained": sum(found[out, in_] for out, in_ in shapes)}
 
 
-def shares(width: int, depth: int, tokens: int, rank: int, repeats: int, seed: int) -> dict[str, Any]:
-    """The generators' share of the processor time of a training step, Adam's longer walk over them included.
+def shares(
+    width: int, depth: int, tokens: int, rank: int, repeats: int, seed: int
+) -> dict[str, Any]:
+    """The generators' share of the processor time of a training step, Adam's longer walk over them
+    included.
 
-    `depth` linear layers of this width with ReLU between them. A step is forward, backward and Adam; beside it the
-    generators are evaluated and differentiated alone, and plain LoRA takes Adam's step. One share a repeat, in which
-    all of these are timed one after the other.
+    `depth` linear layers of this width with ReLU between them. A step is forward, backward and
+    Adam; beside it the generators are evaluated and differentiated alone, and plain LoRA takes
+    Adam's step. One share a repeat, in which all of these are timed one after the other.
     """
     nets, optimizers = {}, {}
     for variant in ("plain", "overparam"):
         layers = [nn.Linear(width, width) for _ in range(depth)]
-        nets[variant] = _attached(nn.Sequential(*[part for one in layers for part in (one, nn.ReLU())]), variant, rank)
-        optimizers[variant] = torch.optim.Adam([p for p in nets[variant].parameters() if p.requires_grad], 1e-4)
+        nets[variant] = _attached(
+            nn.Sequential(*[part for one in layers for part in (one, nn.ReLU())]), variant, rank
+        )
+        optimizers[variant] = torch.optim.Adam(
+            [p for p in nets[variant].parameters() if p.requires_grad], 1e-4
+        )
     x = torch.randn(tokens, width, generator=Generator().manual_seed(seed))
-    generated = [layer for layer in lora.adapters(nets["overparam"]).values() if isinstance(layer, GeneratedLinear)]
+    generated = [
+        layer
+        for layer in lora.adapters(nets["overparam"]).values()
+        if isinstance(layer, GeneratedLinear)
+    ]
     given = [[torch.ones_like(factor) for factor in layer.factors()] for layer in generated]
     found = []
     for repeat in range(repeats + 1):

@@ -1,4 +1,5 @@
-"""What CMMD is, measured on digits: its range, its law of the means, its null and its blindness to lost diversity."""
+"""What CMMD is, measured on digits: its range, its law of the means, its null and its blindness to
+lost diversity."""
 
 from itertools import combinations
 from typing import Any
@@ -19,12 +20,19 @@ FAIR = 400  # images of a fair sample
 
 
 def ends(seed: int) -> dict[str, float]:
-    """CMMD of a set and itself, of opposite points over its limit, and what random sets leave to the law of means."""
+    """CMMD of a set and itself, of opposite points over its limit, and what random sets leave to
+    the law of means."""
     rng = Generator().manual_seed(seed)
-    x, y = (F.normalize(torch.randn(n, 8, generator=rng, dtype=torch.float64), dim=1) for n in (60, 40))
+    x, y = (
+        F.normalize(torch.randn(n, 8, generator=rng, dtype=torch.float64), dim=1) for n in (60, 40)
+    )
     point = x[:1].expand(5, -1)
     rest = [_beyond(x, y)]
-    rest += [_beyond(x[:5], -x[:5]), _beyond(point, y), _beyond(x, F.normalize(x + 0.3 * y[:1], dim=1))]
+    rest += [
+        _beyond(x[:5], -x[:5]),
+        _beyond(point, y),
+        _beyond(x, F.normalize(x + 0.3 * y[:1], dim=1)),
+    ]
     return {
         "equal": abs(mmd(x, x.flip(0)).biased),
         "opposite": mmd(point, -point).biased / theory.most(),
@@ -39,9 +47,11 @@ def _beyond(x: Tensor, y: Tensor) -> float:
 
 
 def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:
-    """CMMD and its unbiased kin of disjoint samples of the digits 5 to 9, less what (6) says, in standard errors.
+    """CMMD and its unbiased kin of disjoint samples of the digits 5 to 9, less what (6) says, in
+    standard errors.
 
-    For disjoint samples of a finite population (6) is exact with kappa the mean over its pairs of different images.
+    For disjoint samples of a finite population (6) is exact with kappa the mean over its pairs of
+    different images.
     """
     rng = Generator().manual_seed(seed)
     x = judge.embed(digit_targets.of(digit_targets.TARGETS["new classes"]))
@@ -57,7 +67,9 @@ def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:
             within = [K[one][:, one] for one in (a, b)]
             off = [(k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1)) for k in within]
             across = 2 * K[a][:, b].mean()
-            both.append([float(within[0].mean() + within[1].mean() - across), float(sum(off) - across)])
+            both.append(
+                [float(within[0].mean() + within[1].mean() - across), float(sum(off) - across)]
+            )
         draws = np.array(both) - [theory.null_mean(n, m, kappa), 0]
         biased, unbiased = draws.mean(0) / (draws.std(0, ddof=1) / repeats**0.5)
         found.append({"n": n, "m": m, "biased": float(biased), "unbiased": float(unbiased)})
@@ -65,7 +77,8 @@ def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:
 
 
 def herded(x: Tensor, n: int) -> Tensor:
-    """n of x (m, d), taken one by one so that their mean is as near that of all as can be; each at most once."""
+    """n of x (m, d), taken one by one so that their mean is as near that of all as can be; each at
+    most once."""
     mean, total, left = x.mean(0), torch.zeros_like(x[0]), torch.ones(len(x), dtype=torch.bool)
     chosen = []
     for k in range(1, n + 1):
@@ -77,9 +90,12 @@ def herded(x: Tensor, n: int) -> Tensor:
 
 
 def diversity(judge: Judge, seed: int) -> dict[str, float]:
-    """FEW images chosen for their mean, each repeated, beside a fair sample: distances to the others, over its own."""
-    order = torch.randperm(len(x := judge.embed(digit_targets.of(digit_targets.TARGETS["new classes"])).double()),
-                           generator=Generator().manual_seed(seed))  # fmt: skip
+    """FEW images chosen for their mean, each repeated, beside a fair sample: distances to the
+    others, over its own."""
+    order = torch.randperm(
+        len(x := judge.embed(digit_targets.of(digit_targets.TARGETS["new classes"])).double()),
+        generator=Generator().manual_seed(seed),
+    )
     fair, rest = x[order[:FAIR]], x[order[FAIR:]]
     few = herded(fair, FEW).repeat(FAIR // FEW, 1)
     sigma = median_distance(x)
@@ -96,6 +112,13 @@ def pairs(judge: Judge, seed: int) -> list[dict[str, Any]]:
     sets = {"seen": digit_targets.of(digit_targets.SEEN)} | {
         name: digit_targets.of(labels) for name, labels in digit_targets.TARGETS.items()
     }
-    sets |= {"both": -sets["new classes"], "noise": noise, "grey": torch.zeros(2, digit_targets.PIXELS)}
+    sets |= {
+        "both": -sets["new classes"],
+        "noise": noise,
+        "grey": torch.zeros(2, digit_targets.PIXELS),
+    }
     found = {name: judge.embed(x) for name, x in sets.items()}
-    return [{"first": a, "second": b, "CMMD": mmd(found[a], found[b]).biased} for a, b in combinations(sets, 2)]
+    return [
+        {"first": a, "second": b, "CMMD": mmd(found[a], found[b]).biased}
+        for a, b in combinations(sets, 2)
+    ]

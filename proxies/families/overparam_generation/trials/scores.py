@@ -1,4 +1,5 @@
-"""What a run is judged by: images that it draws, beside real ones of its target, as a classifier embeds them."""
+"""What a run is judged by: images that it draws, beside real ones of its target, as a classifier
+embeds them."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +17,16 @@ from proxies.instruments.image_distances import median_distance, mmd
 
 DRAWN, MIDPOINTS = 400, 12  # images drawn of each run, and steps to each
 SHOWN = 16  # images that are kept for the figures
-NOISE = {"validation": 10**6, "test": 2 * 10**6}  # added to a seed: no noise chooses the rate that it is judged by
+# added to a seed: no noise chooses the rate that it is judged by
+NOISE = {"validation": 10**6, "test": 2 * 10**6}
 SCORES: tuple[str, ...] = ("MMD", "MMD, unbiased", "CMMD", "CMMD, unbiased", "share")
-"""MMD at the median distance of real images and CMMD, in thousandths; the share of the target's labels"""
+"""MMD at the median distance of real images and CMMD, in thousandths; the share of the target's
+labels"""
 
 
 class Problem(NamedTuple):
-    """The base, the classifier, each seed's split of the target, the target's labels, and the bandwidth of MMD."""
+    """The base, the classifier, each seed's split of the target, the target's labels, and the
+    bandwidth of MMD."""
 
     base: Sequence[Linear]
     judge: Judge
@@ -35,7 +39,9 @@ class Problem(NamedTuple):
 def problem(base: Sequence[Linear], judge: Judge, target: str, seeds: Sequence[int]) -> Problem:
     labels = digit_targets.TARGETS[target]
     sigma = median_distance(judge.embed(digit_targets.of(labels)))
-    return Problem(base, judge, seeds, [digit_targets.split(target, seed) for seed in seeds], labels, sigma)
+    return Problem(
+        base, judge, seeds, [digit_targets.split(target, seed) for seed in seeds], labels, sigma
+    )
 
 
 def noise(seeds: Sequence[int], part: str) -> Tensor:
@@ -45,7 +51,8 @@ def noise(seeds: Sequence[int], part: str) -> Tensor:
 
 
 def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> Tensor:
-    """Images (rates, seeds, n, 64) of every run from noise x (seeds, n, 64), not clipped, so that divergence shows."""
+    """Images (rates, seeds, n, 64) of every run from noise x (seeds, n, 64), not clipped, so that
+    divergence shows."""
     layers = adapters.layers(base, parameters)
     runs = next(iter(parameters[0].values())).shape[:2]
     return flow_matching.integrate(
@@ -54,7 +61,8 @@ def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> 
 
 
 def scores(found: Tensor, real: Tensor, problem: Problem) -> dict[str, float]:
-    """SCORES of images (n, 64), clipped to the range of pixels, beside real ones; NaN where they are not finite."""
+    """SCORES of images (n, 64), clipped to the range of pixels, beside real ones; NaN where they
+    are not finite."""
     if not found.isfinite().all():
         return dict.fromkeys(SCORES, math.nan)
     found = found.clamp(-1, 1)
@@ -64,7 +72,8 @@ def scores(found: Tensor, real: Tensor, problem: Problem) -> dict[str, float]:
 
 
 def pixels(found: Tensor) -> list[list[int]]:
-    """Images (n, 64) as the data set has them, whole numbers from 0 to 16; black where they are not finite."""
+    """Images (n, 64) as the data set has them, whole numbers from 0 to 16; black where they are not
+    finite."""
     return ((found.nan_to_num().clamp(-1, 1) + 1) * 8).round().int().tolist()
 
 
@@ -77,7 +86,8 @@ def drawn_by_base(problem: Problem) -> Tensor:
 
 
 def anchors(problem: Problem) -> dict[str, Any]:
-    """What distances mean, seed by seed: of images of the target itself, of the seen ones, of the base's own.
+    """What distances mean, seed by seed: of images of the target itself, of the seen ones, of the
+    base's own.
 
     With them `images`, of the base and the first seed.
     """
@@ -87,7 +97,11 @@ def anchors(problem: Problem) -> dict[str, Any]:
         judged = {name: scores(x, split.test, problem) for name, x in sets.items()}
         x, y = (problem.judge.embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
         shift = 10 * float((x.mean(0) - y.mean(0)).square().sum())
-        one = {f"{name} {score}": value for name, each in judged.items() for score, value in each.items()}
+        one = {
+            f"{name} {score}": value
+            for name, each in judged.items()
+            for score, value in each.items()
+        }
         found.append(one | {"ten times the shift": shift / judged["base"]["CMMD"]})
     return {"scores": found, "images": pixels(of_base[0, :SHOWN])}
 

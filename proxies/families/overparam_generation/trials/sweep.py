@@ -1,11 +1,14 @@
-"""One cell of the comparison: a method at a rank on a target, over learning rates and seeds at once.
+"""One cell of the comparison: a method at a rank on a target, over learning rates and seeds at
+once.
 
-Rates lie on the grid 10^(i/2). The cell starts from nine of them and adds two on a side for as long as the best rate
-is outermost there, or the outermost rate is still good for some seed; so neither the optimum nor the width of the
-good window is an artefact of the grid. Where MOST rounds do not settle it, `edge` and `open` say so.
+Rates lie on the grid 10^(i/2). The cell starts from nine of them and adds two on a side for as long
+as the best rate is outermost there, or the outermost rate is still good for some seed; so neither
+the optimum nor the width of the good window is an artefact of the grid. Where MOST rounds do not
+settle it, `edge` and `open` say so.
 
-The best rate has the least mean distance over seeds between the validation images and images drawn from one set of
-noises; what is reported are distances between the test images and images drawn from others.
+The best rate has the least mean distance over seeds between the validation images and images drawn
+from one set of noises; what is reported are distances between the test images and images drawn from
+others.
 """
 
 from collections.abc import Sequence
@@ -15,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxies.families.overparam_generation.trials import adapters
-from proxies.families.overparam_generation.trials.scores import NOISE, SHOWN, Problem, draw, noise, pixels, scores
+from proxies.families.overparam_generation.trials.scores import (
+    NOISE,
+    SHOWN,
+    Problem,
+    draw,
+    noise,
+    pixels,
+    scores,
+)
 from proxies.families.overparam_generation.trials.training import Plan, train
 
 GRID = {"LoRA": (-8, 0), "OP-LoRA": (-9, -1), "DoRA": (-8, 0), "OP-DoRA": (-9, -1)}
@@ -23,19 +34,22 @@ GRID = {"LoRA": (-8, 0), "OP-LoRA": (-9, -1), "DoRA": (-8, 0), "OP-DoRA": (-9, -
 SPACING = 0.5  # decades between neighbours
 FIXED = -8  # the exponent of 1e-4, a rate that is often used untuned
 ADDED, MOST = 2, 3  # rates added to a side at a time, and how often
-FACTOR = 1.5  # a rate is good for a seed where its distance is at most this times the one at the best rate
+# a rate is good for a seed where its distance is at most this times the one at the best rate
+FACTOR = 1.5
 MAIN = "MMD"
 Array = NDArray[np.float64]
 Table = list[list[float | None]]  # (rates, seeds)
 
 
 class Cell(TypedDict):
-    """validation: the MMD that chooses the rate; test: each score, see `measures`; None where a run diverged.
+    """validation: the MMD that chooses the rate; test: each score, see `measures`; None where a run
+    diverged.
 
-    best: index of the best rate, None where some seed diverged at every one; fixed: that of the rate 1e-4;
-    edge: "low" or "high" where the best is outermost; open: the sides on which the outermost rate is good for some
-    seed. `shown`: images (SHOWN, 64) of the first seed at the best rate and at the fixed one, as `pixels` has them.
-    `parameters`: trained numbers of a run; alive: the share of live hidden units at the end, None without a generator.
+    best: index of the best rate, None where some seed diverged at every one; fixed: that of the
+    rate 1e-4; edge: "low" or "high" where the best is outermost; open: the sides on which the
+    outermost rate is good for some seed. `shown`: images (SHOWN, 64) of the first seed at the best
+    rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of a run; alive:
+    the share of live hidden units at the end, None without a generator.
     """
 
     rates: list[float]
@@ -51,7 +65,8 @@ class Cell(TypedDict):
 
 
 class Runs(NamedTuple):
-    """validation (rates, seeds) and test scores of the same shape, NaN where a run diverged; images of each rate."""
+    """validation (rates, seeds) and test scores of the same shape, NaN where a run diverged; images
+    of each rate."""
 
     exponents: list[int]
     validation: Array
@@ -71,7 +86,9 @@ def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Cell:
             runs = _joined(run(problem, method, rank, range(low - ADDED, low), plan), runs)
             low -= ADDED
         if "high" in sides:
-            runs = _joined(runs, run(problem, method, rank, range(high + 1, high + ADDED + 1), plan))
+            runs = _joined(
+                runs, run(problem, method, rank, range(high + 1, high + ADDED + 1), plan)
+            )
             high += ADDED
         if not sides & {"low", "high"}:
             break
@@ -86,7 +103,10 @@ def run(problem: Problem, method: str, rank: int, exponents: Sequence[int], plan
     found = {part: draw(problem.base, parameters, noise(problem.seeds, part)) for part in NOISE}
     judged = {
         part: [
-            [scores(images, getattr(split, part), problem) for images, split in zip(row, problem.splits, strict=True)]
+            [
+                scores(images, getattr(split, part), problem)
+                for images, split in zip(row, problem.splits, strict=True)
+            ]
             for row in drawn
         ]
         for part, drawn in found.items()
@@ -109,7 +129,8 @@ def best_rate(validation: Array) -> int | None:
 
 
 def good(test: Array, best: int) -> NDArray[np.bool_]:
-    """(rates, seeds): where a seed is within FACTOR of its own distance at the best rate; never where it diverged."""
+    """(rates, seeds): where a seed is within FACTOR of its own distance at the best rate; never
+    where it diverged."""
     return test <= FACTOR * test[best]
 
 
@@ -138,7 +159,9 @@ def _joined(low: Runs, high: Runs) -> Runs:
         {name: np.concatenate([low.test[name], high.test[name]]) for name in low.test},
         low.images + high.images,
         low.parameters,
-        None if low.alive is None or high.alive is None else np.concatenate([low.alive, high.alive]),
+        None
+        if low.alive is None or high.alive is None
+        else np.concatenate([low.alive, high.alive]),
     )
 
 

@@ -1,4 +1,5 @@
-"""Training every run of a sweep side by side: all learning rates and seeds of one method in one graph."""
+"""Training every run of a sweep side by side: all learning rates and seeds of one method in one
+graph."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,20 +20,29 @@ class Plan(NamedTuple):
 
 
 def train(
-    base: Sequence[Linear], start: Parameters, data: Sequence[Tensor], seeds: Sequence[int], rates: Sequence[float],
+    base: Sequence[Linear],
+    start: Parameters,
+    data: Sequence[Tensor],
+    seeds: Sequence[int],
+    rates: Sequence[float],
     plan: Plan,
-) -> tuple[Parameters, Tensor]:  # fmt: skip
-    """The trained parameters, and the loss (steps, rates, seeds); seed i draws from data[i] (n, 64) at every rate."""
+) -> tuple[Parameters, Tensor]:
+    """The trained parameters, and the loss (steps, rates, seeds); seed i draws from data[i] (n, 64)
+    at every rate."""
     parameters = [{name: p.clone().requires_grad_() for name, p in P.items()} for P in start]
     trained = [p for P in parameters for p in P.values()]
     # One group a rate: views of its runs, which share memory with the leaves of the graph.
     groups = [[p.detach()[i] for p in trained] for i in range(len(rates))]
-    optimizer = torch.optim.Adam([{"params": g, "lr": rate} for g, rate in zip(groups, rates, strict=True)], fused=True)
+    optimizer = torch.optim.Adam(
+        [{"params": g, "lr": rate} for g, rate in zip(groups, rates, strict=True)], fused=True
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / plan.steps)
     rngs = [Generator().manual_seed(seed) for seed in seeds]
     losses = []
     for _ in range(plan.steps):
-        drawn = [flow_matching.draws(one, plan.batch, rng) for one, rng in zip(data, rngs, strict=True)]
+        drawn = [
+            flow_matching.draws(one, plan.batch, rng) for one, rng in zip(data, rngs, strict=True)
+        ]
         x, t, v = (torch.stack(part) for part in zip(*drawn, strict=True))
         loss = flow_matching.loss(flow_matching.velocity(layers(base, parameters), x, t), v)
         for p in trained:

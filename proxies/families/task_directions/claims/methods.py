@@ -1,4 +1,5 @@
-"""The claims T10..T15 as data: what LoRA-Dash, LoRA-Init and LoRA-TSD gain, and the laws that they keep."""
+"""The claims T10..T15 as data: what LoRA-Dash, LoRA-Init and LoRA-TSD gain, and the laws that they
+keep."""
 
 from loralab.claims import Check, Claim, Verdict, Within
 
@@ -18,16 +19,23 @@ CLAIMS = (
             Check("1", Within(high=0.97), "the same, a change without core structure", REFUTED),
             Check("1", Within(high=0.9), "test errors over LoRA's, digits", REFUTED),
         ),
-        "each method at its own best rate. Where no gain is to be expected the bar is a gain that counts: 3 % without "
-        "core structure, a tenth of the errors on digits. The bar of 0.60 was of three seeds; LoRA's own error varies "
+        "each method at its own best rate. Where no gain is to be expected the bar is a gain that "
+        "counts: 3 % without "
+        "core structure, a tenth of the errors on digits. The bar of 0.60 was of three seeds; "
+        "LoRA's own error varies "
         "more than that",
     ),
     Claim(
         "T10b",
-        "The directions that the pre-launch or one gradient finds are as good as those of an oracle.",
+        "The directions that the pre-launch or one gradient finds are as good as those of an "
+        "oracle.",
         PAPER,
         (
-            Check("1", Within(high=1.15), "final error over the oracle's, pre-launch, planted at random"),
+            Check(
+                "1",
+                Within(high=1.15),
+                "final error over the oracle's, pre-launch, planted at random",
+            ),
             Check("1", Within(high=1.05), "the same, one gradient"),
             Check("1", Within(high=1.15), "the same, pre-launch, planted at the bottom"),
         ),
@@ -35,32 +43,54 @@ CLAIMS = (
     ),
     Claim(
         "T11",
-        "The gain of LoRA-Dash is that of the task's directions, not of more rank or of any directions.",
+        "The gain of LoRA-Dash is that of the task's directions, not of more rank or of any "
+        "directions.",
         PAPER,
         (
-            Check("< 1", Within(high=0.85), "final error over that of random core directions, planted at random"),
-            Check("< 1", Within(high=0.75), "test errors over those of random core directions, digits", REFUTED),
-            Check("< 1", Within(high=1), "final error over that of LoRA of rank r + s, planted at random", REFUTED),
+            Check(
+                "< 1",
+                Within(high=0.85),
+                "final error over that of random core directions, planted at random",
+            ),
+            Check(
+                "< 1",
+                Within(high=0.75),
+                "test errors over those of random core directions, digits",
+                REFUTED,
+            ),
+            Check(
+                "< 1",
+                Within(high=1),
+                "final error over that of LoRA of rank r + s, planted at random",
+                REFUTED,
+            ),
             Check("< 1", Within(high=1), "the same, planted at the bottom", REFUTED),
         ),
-        "rank r + s is the rank of its change; it trains 1536 numbers where LoRA-Dash trains 520. On digits the bar "
-        "is a quarter of the errors, the gain on planted problems being a third. The first bar of 0.85 was 0.75 before "
+        "rank r + s is the rank of its change; it trains 1536 numbers where LoRA-Dash trains 520. "
+        "On digits the bar "
+        "is a quarter of the errors, the gain on planted problems being a third. The first bar of "
+        "0.85 was 0.75 before "
         "a first look",
     ),
     Claim(
         "T12",
-        "LoRA-Init changes W by rank 2 r, and leaves of the wanted change D what rank r leaves of D + W_I, W_I the "
+        "LoRA-Init changes W by rank 2 r, and leaves of the wanted change D what rank r leaves of "
+        "D + W_I, W_I the "
         "part of W that its start carries.",
         "derived",
         (
             Check("2 r", Within(1, 1), "rank of the change over 2 r, every source of directions"),
-            Check("1", Within(0.99, 1.05), "final error over that bound, directions of the pre-launch"),
+            Check(
+                "1", Within(0.99, 1.05), "final error over that bound, directions of the pre-launch"
+            ),
             Check("1", Within(0.99, 1.05), "the same, of an oracle"),
             Check("1", Within(0.99, 1.05), "the same, at random"),
             Check("1", Within(0.99, 1.05), "the same, MiLoRA"),
         ),
-        "planted at random, isotropic inputs. A direction with a_i = -sigma_i is free, so the error is below "
-        "Eckart-Young of rank r for such tasks, and above for others. Before a first look the bar was 0.75 of "
+        "planted at random, isotropic inputs. A direction with a_i = -sigma_i is free, so the "
+        "error is below "
+        "Eckart-Young of rank r for such tasks, and above for others. Before a first look the bar "
+        "was 0.75 of "
         "Eckart-Young; the bound, derived after it, says when that holds",
     ),
     Claim(
@@ -70,10 +100,16 @@ CLAIMS = (
         (
             Check("< 1", Within(high=0.95), "final error over LoRA's of rank r, planted at random"),
             Check("< 1", Within(high=1), "the same, no core structure", REFUTED),
-            Check("< 1", Within(high=1), "final error over LoRA's of rank 2 r, planted at random", REFUTED),
+            Check(
+                "< 1",
+                Within(high=1),
+                "final error over LoRA's of rank 2 r, planted at random",
+                REFUTED,
+            ),
             Check("< 1", Within(high=1), "the same, planted at the bottom", REFUTED),
         ),
-        "pre-launch of 100 of the 600 steps, thrown away; no numbers are published for it. The first bar was set after "
+        "pre-launch of 100 of the 600 steps, thrown away; no numbers are published for it. The "
+        "first bar was set after "
         "a first look",
     ),
     Claim(
@@ -82,14 +118,17 @@ CLAIMS = (
         PAPER,
         (
             Check("< 1", Within(high=1), "final error over LoRA-Init's, planted at random"),
-            Check("< 1", Within(high=1), "final error over LoRA-Dash's, planted at random", REFUTED),
+            Check(
+                "< 1", Within(high=1), "final error over LoRA-Dash's, planted at random", REFUTED
+            ),
             Check("< 1", Within(high=1), "the same, planted at the bottom", REFUTED),
         ),
         "as T12b",
     ),
     Claim(
         "T13",
-        "Starts and launches leave the function as it is; merging and exporting keep it; rates follow the rotation of "
+        "Starts and launches leave the function as it is; merging and exporting keep it; rates "
+        "follow the rotation of "
         "W.",
         "derived",
         (
@@ -105,12 +144,22 @@ CLAIMS = (
     ),
     Claim(
         "T14",
-        "The launch comes after a given number of updates, whatever else calls the layer, and survives a checkpoint.",
+        "The launch comes after a given number of updates, whatever else calls the layer, and "
+        "survives a checkpoint.",
         "derived",
         (
-            Check("100", Within(100, 100), "updates before the launch: plain, recomputed, accumulated, evaluated"),
+            Check(
+                "100",
+                Within(100, 100),
+                "updates before the launch: plain, recomputed, accumulated, evaluated",
+            ),
             Check("1", Within(1, 1), "share of loops that launch the same directions"),
-            Check("0", EXACT, "distance of a resumed run from one that was not stopped, before and after the launch"),
+            Check(
+                "0",
+                EXACT,
+                "distance of a resumed run from one that was not stopped, before and after the "
+                "launch",
+            ),
         ),
         "the training loop calls lora.launch",
     ),
@@ -119,9 +168,16 @@ CLAIMS = (
         "The launch comes after 100 training steps.",
         PAPER,
         (
-            Check("100", Within(100, 100), "updates at a layer's 100th forward, the rule of the code: plain loop"),
             Check(
-                "100", Within(100, 100), "the same with gradient checkpointing, which its scripts switch on", REFUTED
+                "100",
+                Within(100, 100),
+                "updates at a layer's 100th forward, the rule of the code: plain loop",
+            ),
+            Check(
+                "100",
+                Within(100, 100),
+                "the same with gradient checkpointing, which its scripts switch on",
+                REFUTED,
             ),
             Check("100", Within(100, 100), "the same with four accumulated parts", REFUTED),
         ),
@@ -129,7 +185,8 @@ CLAIMS = (
     ),
     Claim(
         "T15",
-        "In its first step of SGD a direction's own scale moves 3 in/(s^2 r) times as far as LoRA along it.",
+        "In its first step of SGD a direction's own scale moves 3 in/(s^2 r) times as far as LoRA "
+        "along it.",
         "derived",
         (
             Check("1", Within(0.9, 1.1), "measured over predicted, rank 4"),

@@ -1,6 +1,8 @@
-"""Nets pretrained on scikit-learn's digits, and the tasks that they are taken to: labels permuted, images rotated.
+"""Nets pretrained on scikit-learn's digits, and the tasks that they are taken to: labels permuted,
+images rotated.
 
-A seed is a split of the images, a net and its tasks. Nothing is ever trained on an image of the seed's test split.
+A seed is a split of the images, a net and its tasks. Nothing is ever trained on an image of the
+seed's test split.
 """
 
 from functools import cache
@@ -27,14 +29,17 @@ def images() -> tuple[Tensor, Tensor]:
 
 
 def data(kind: str, seed: int) -> tuple[Batch, Batch]:
-    """Training and test images (n, 64) with labels; "" for the kind gives those of the pretraining."""
+    """Training and test images (n, 64) with labels; "" for the kind gives those of the
+    pretraining."""
     x, y = images()
     what, _, number = kind.partition(" ")
     if what == "turn":
         x = x.rot90(int(number), (-2, -1))
     if what == "labels":
         # a stream for each number, so that the tasks of one seed have different permutations
-        y = torch.randperm(10, generator=Generator().manual_seed(LABELS + 10 * seed + int(number)))[y]
+        y = torch.randperm(10, generator=Generator().manual_seed(LABELS + 10 * seed + int(number)))[
+            y
+        ]
     order = torch.randperm(len(y), generator=Generator().manual_seed(SPLIT + seed))
     parts = order[:TRAIN], order[TRAIN:]
     train, test = ((x[part].flatten(1), y[part]) for part in parts)
@@ -46,7 +51,7 @@ def net() -> nn.Sequential:
     linear = lambda in_, out: nn.utils.skip_init(nn.Linear, in_, out)
     return nn.Sequential(
         linear(64, WIDTH), nn.ReLU(), linear(WIDTH, WIDTH), nn.ReLU(), linear(WIDTH, 10)
-    )  # fmt: skip
+    )
 
 
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
@@ -89,7 +94,10 @@ def base(seed: int) -> nn.Sequential:
 def full_change(kind: str, seed: int) -> Changes:
     """What full fine-tuning changes in the adapted layers, by name."""
     rng = Generator().manual_seed(LABELS + seed)
-    state, before = tuned_whole(base(seed), data(kind, seed)[0], FINE_TUNING, rng).state_dict(), pretrained(seed)
+    state, before = (
+        tuned_whole(base(seed), data(kind, seed)[0], FINE_TUNING, rng).state_dict(),
+        pretrained(seed),
+    )
     return {name: state[f"{name}.weight"] - before[f"{name}.weight"] for name in ADAPTED}
 
 

@@ -1,4 +1,5 @@
-"""The first step of LoRA and of LoRA-Dash, of the library's own layers, against theory.task_directions.learning."""
+"""The first step of LoRA and of LoRA-Dash, of the library's own layers, against
+theory.task_directions.learning."""
 
 from typing import Any
 
@@ -17,7 +18,8 @@ CHUNK = 2000
 
 
 def gradient(size: int, strong: float, seed: int) -> tuple[Array, Array, int]:
-    """A weight, a gradient of standard normal entries with one strong core coordinate more, and that one's index."""
+    """A weight, a gradient of standard normal entries with one strong core coordinate more, and
+    that one's index."""
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((size, size))
     basis, i = core(W), int(rng.integers(size))
@@ -25,13 +27,17 @@ def gradient(size: int, strong: float, seed: int) -> tuple[Array, Array, int]:
 
 
 def identified(size: int, rank: int, draws: int, seed: int) -> dict[str, float]:
-    """Over draws of the default A: the signal-to-noise ratio of the strong coordinate, and its mean over (1), s = 2."""
+    """Over draws of the default A: the signal-to-noise ratio of the strong coordinate, and its mean
+    over (1), s = 2."""
     W, G, i = gradient(size, 6.0, seed)
     basis, rng = core(W), Generator().manual_seed(seed)
     both = tensor(np.stack([basis.Vt[i], G.T @ basis.U[:, i]], 1)).double()
     parts = []
     for _ in range(draws // CHUNK):
-        A = torch.stack([SCHEMES["init_a"](tensor(W), rank, rng).A for _ in range(CHUNK)]).double() @ both
+        A = (
+            torch.stack([SCHEMES["init_a"](tensor(W), rank, rng).A for _ in range(CHUNK)]).double()
+            @ both
+        )
         parts.append((A[..., 0] * A[..., 1]).sum(1))
     moved = -4 * torch.cat(parts).numpy()
     return {
@@ -43,7 +49,8 @@ def identified(size: int, rank: int, draws: int, seed: int) -> dict[str, float]:
 
 
 def speed(size: int, rank: int, draws: int, seed: int) -> dict[str, Any]:
-    """One step of SGD on layers launched at B = 0: how far d moves, over the mean of how far B A moves along it."""
+    """One step of SGD on layers launched at B = 0: how far d moves, over the mean of how far B A
+    moves along it."""
     W, G, i = gradient(size, 20.0, seed)
     basis, eta = core(W), 0.1
     U, Vt, chosen = tensor(basis.U[:, [i]]), tensor(basis.Vt[[i]]), torch.tensor([i])
@@ -54,10 +61,14 @@ def speed(size: int, rank: int, draws: int, seed: int) -> dict[str, Any]:
         lora.attach(
             model,
             lora.Config(
-                rank=rank, alpha=2 * rank, target_modules=("0",), variant="dash", variant_options=options,
+                rank=rank,
+                alpha=2 * rank,
+                target_modules=("0",),
+                variant="dash",
+                variant_options=options,
                 seed=draws * seed + draw,
             ),
-        )  # fmt: skip
+        )
         layer = model[0]
         assert isinstance(layer, DashLinear)
         layer.launch(U, Vt, chosen)

@@ -1,4 +1,5 @@
-"""What must be true of every draw: a launch and a start change nothing, merging and exporting keep the function."""
+"""What must be true of every draw: a launch and a start change nothing, merging and exporting keep
+the function."""
 
 import tempfile
 
@@ -16,7 +17,8 @@ RANK, DIRECTIONS = 2, 3
 
 
 def weight(seed: int) -> tuple[Array, Array, np.random.Generator]:
-    """W with singular values i/n, whose gaps make its directions well-posed, and a random change of it."""
+    """W with singular values i/n, whose gaps make its directions well-posed, and a random change of
+    it."""
     rng = np.random.default_rng(seed)
     out, in_ = (int(size) for size in rng.integers(DIRECTIONS + 1, 41, 2))
     n = min(out, in_)
@@ -28,11 +30,20 @@ def adapted(W: Array, variant: str, D: Array, seed: int) -> tuple[nn.Sequential,
     layer = nn.utils.skip_init(nn.Linear, W.shape[1], W.shape[0], bias=False, dtype=torch.float64)
     layer.weight = nn.Parameter(torch.from_numpy(W.copy()))
     model = nn.Sequential(layer)
-    scheme, stats = ("tsd_init", as_statistics({"0": torch.from_numpy(D)})) if variant == "tsd" else ("init_a", None)
+    scheme, stats = (
+        ("tsd_init", as_statistics({"0": torch.from_numpy(D)}))
+        if variant == "tsd"
+        else ("init_a", None)
+    )
     settings = lora.Config(
-        rank=RANK, alpha=7.0, target_modules=("0",), variant=variant, scheme=scheme, seed=seed,
+        rank=RANK,
+        alpha=7.0,
+        target_modules=("0",),
+        variant=variant,
+        scheme=scheme,
+        seed=seed,
         variant_options={"directions": DIRECTIONS},
-    )  # fmt: skip
+    )
     lora.attach(model, settings, stats=stats)
     found = model[0]
     assert isinstance(found, DashLinear)
@@ -44,9 +55,9 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 def invariants(variant: str, seed: int) -> dict[str, float]:
-    """Relative errors, in float64: of the function at the start, at the launch, merged and exported; of the gradient
-    in d against u^T G v; of the change rates under W -> Q W P, D -> Q D P with orthogonal Q and P; and whether the
-    rates of a weight of deficient rank are finite."""
+    """Relative errors, in float64: of the function at the start, at the launch, merged and
+    exported; of the gradient in d against u^T G v; of the change rates under W -> Q W P, D -> Q D P
+    with orthogonal Q and P; and whether the rates of a weight of deficient rank are finite."""
     W, D, rng = weight(seed)
     model, layer = adapted(W, variant, D, seed)
     draw = Generator().manual_seed(seed)
@@ -86,7 +97,9 @@ def invariants(variant: str, seed: int) -> dict[str, float]:
 
 def _exported(model: nn.Module, W: Array, x: Tensor) -> Tensor:
     """The function of the saved adapter, read as a plain LoRA onto the weight as it was."""
-    again = nn.Sequential(nn.utils.skip_init(nn.Linear, W.shape[1], W.shape[0], bias=False, dtype=torch.float64))
+    again = nn.Sequential(
+        nn.utils.skip_init(nn.Linear, W.shape[1], W.shape[0], bias=False, dtype=torch.float64)
+    )
     again[0].weight = nn.Parameter(torch.from_numpy(W.copy()))
     with tempfile.TemporaryDirectory() as folder:
         lora.save(model, folder)

@@ -1,4 +1,5 @@
-"""What unrelated changes of a weight look like: overlaps of their rates, where their largest stand, how they fall."""
+"""What unrelated changes of a weight look like: overlaps of their rates, where their largest stand,
+how they fall."""
 
 import importlib.util
 from pathlib import Path
@@ -28,9 +29,9 @@ def edge(law: str, s: int, m: int, size: int, draws: int, seed: int) -> dict[str
 
 
 def spectrum(kind: str, size: int, seed: int) -> Array:
-    """Singular values, falling: of a Gaussian weight, "square" size x size or "rectangular" size x 2 size; evenly from
-    1 down to 1/2 ("flat") or 1/size ("edge"); or the `SMALLEST` of a square one, too large to decompose, from its
-    "bidiagonal" form."""
+    """Singular values, falling: of a Gaussian weight, "square" size x size or "rectangular" size x
+    2 size; evenly from 1 down to 1/2 ("flat") or 1/size ("edge"); or the `SMALLEST` of a square
+    one, too large to decompose, from its "bidiagonal" form."""
     rng = np.random.default_rng(seed)
     if kind == "flat":
         return np.linspace(1, 0.5, size)
@@ -38,33 +39,39 @@ def spectrum(kind: str, size: int, seed: int) -> Array:
         return np.arange(size, 0, -1) / size
     if kind == "bidiagonal":
         return smallest(size, rng)
-    return np.linalg.svd(rng.standard_normal((size, size if kind == "square" else 2 * size)), compute_uv=False)
+    return np.linalg.svd(
+        rng.standard_normal((size, size if kind == "square" else 2 * size)), compute_uv=False
+    )
 
 
 def smallest(size: int, rng: np.random.Generator) -> Array:
-    """The smallest singular values of a square Gaussian weight, falling, from its bidiagonal form (math-ph/0206043):
-    independent chi variables of size, .., 1 degrees of freedom on the diagonal and of size - 1, .., 1 beside it.
+    """The smallest singular values of a square Gaussian weight, falling, from its bidiagonal form
+    (math-ph/0206043): independent chi variables of size, .., 1 degrees of freedom on the diagonal
+    and of size - 1, .., 1 beside it.
 
-    The rates of the other directions are never among the sixteen largest: one with k - 1 smaller ones below it would
-    need |a_k| > 0.05 k standard deviations, 20 of them at k = 400.
+    The rates of the other directions are never among the sixteen largest: one with k - 1 smaller
+    ones below it would need |a_k| > 0.05 k standard deviations, 20 of them at k = 400.
     """
     diagonal, beside = (np.sqrt(rng.chisquare(np.arange(n, 0, -1))) for n in (size, size - 1))
-    couplings = np.empty(2 * size - 1)  # of [[0, W^T], [W, 0]] in a tridiagonal order, whose eigenvalues are +-sigma
+    # of [[0, W^T], [W, 0]] in a tridiagonal order, whose eigenvalues are +-sigma
+    couplings = np.empty(2 * size - 1)
     couplings[::2], couplings[1::2] = diagonal, beside
     wanted = size, size + min(size, SMALLEST) - 1
-    values: Any = eigvalsh_tridiagonal(np.zeros(2 * size), couplings, select="i", select_range=wanted)
+    values: Any = eigvalsh_tridiagonal(
+        np.zeros(2 * size), couplings, select="i", select_range=wanted
+    )
     return values[::-1]
 
 
 def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, float]:
-    """Means over draws of pairs of unrelated Gaussian changes of a weight with these singular values.
+    """Means over draws of pairs of unrelated Gaussian changes of a weight with these singular
+    values.
 
-    accuracy, recall   the published ones: top 8 of one in top 16 of the other, top 4 of one in top 8 of the other
-    equal              top 8 in top 8
-    bottom_rank        mean rank of the top 8, counted from 0 at the smallest singular value
-    left_out           share of draws whose smallest singular value is not among the top 8
-    slope              of log sorted rate against log rank, ranks 5 to 50
-    predicted          (4) of theory.task_directions for `accuracy`
+    accuracy, recall   the published ones: top 8 of one in top 16 of the other, top 4 of one in top
+    8 of the other equal              top 8 in top 8 bottom_rank        mean rank of the top 8,
+    counted from 0 at the smallest singular value left_out           share of draws whose smallest
+    singular value is not among the top 8 slope              of log sorted rate against log rank,
+    ranks 5 to 50 predicted          (4) of theory.task_directions for `accuracy`
     """
     rng, n = np.random.default_rng(seed), len(sigma)
     found: dict[str, list[float]] = {}
@@ -82,7 +89,10 @@ def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, float]:
         }
         for name, value in values.items():
             found.setdefault(name, []).append(value)
-    return {**{k: float(np.mean(v)) for k, v in found.items()}, "predicted": expected_overlap(sigma, 8, 16)}
+    return {
+        **{k: float(np.mean(v)) for k, v in found.items()},
+        "predicted": expected_overlap(sigma, 8, 16),
+    }
 
 
 def drawn(kind: str, size: int, draws: int, seed: int) -> dict[str, float]:
@@ -94,14 +104,17 @@ def available() -> bool:
 
 
 def trained_weights() -> dict[str, Array]:
-    """The matrices of MiniLM's six blocks by name: four square ones of attention each, two of the perceptron."""
+    """The matrices of MiniLM's six blocks by name: four square ones of attention each, two of the
+    perceptron."""
     from safetensors.numpy import load_file
 
     spec = importlib.util.find_spec(MODEL)
     assert spec is not None
     assert spec.origin is not None
     tensors = load_file(Path(spec.origin).parent / "model" / "model.safetensors")
-    found = {name: value for name, value in tensors.items() if ".layer." in name and value.ndim == 2}
+    found = {
+        name: value for name, value in tensors.items() if ".layer." in name and value.ndim == 2
+    }
     return {name: np.asarray(value, float) for name, value in sorted(found.items())}
 
 
@@ -110,5 +123,11 @@ def transformer(draws: int, seed: int) -> list[dict[str, Any]]:
     records = []
     for i, (name, W) in enumerate(trained_weights().items()):
         values = np.linalg.svd(W, compute_uv=False)
-        records.append({"matrix": name, "square": W.shape[0] == W.shape[1], **unrelated(values, draws, seed + i)})
+        records.append(
+            {
+                "matrix": name,
+                "square": W.shape[0] == W.shape[1],
+                **unrelated(values, draws, seed + i),
+            }
+        )
     return records

@@ -1,7 +1,9 @@
-"""Regression with planted directions: y = (W + D) x + noise, D large on chosen core directions of W.
+"""Regression with planted directions: y = (W + D) x + noise, D large on chosen core directions of
+W.
 
-W = U diag(sigma) V^T is square with Haar-distributed U and V. D = U (C + O) V^T, where C is diagonal on T,
-C_ii = +-sigma_i, and O is Gaussian of norm off |C|: so the rates (1) of theory.task_directions are 1 on T.
+W = U diag(sigma) V^T is square with Haar-distributed U and V. D = U (C + O) V^T, where C is
+diagonal on T, C_ii = +-sigma_i, and O is Gaussian of norm off |C|: so the rates (1) of
+theory.task_directions are 1 on T.
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ RANK_WITHOUT = 12  # of a change without core structure
 
 @dataclass(frozen=True)
 class Case:
-    """`where` says which directions are planted; "none" puts a random change of rank 12 and of like size instead."""
+    """`where` says which directions are planted; "none" puts a random change of rank 12 and of like
+    size instead."""
 
     where: str = "random"
     off: float = 0.5
@@ -43,7 +46,8 @@ CASES = {
 
 
 class Problem(NamedTuple):
-    """D (n, n); `basis` of W; `chosen`, the indices T; `root` L (n, n) of the inputs x = L z, z standard normal."""
+    """D (n, n); `basis` of W; `chosen`, the indices T; `root` L (n, n) of the inputs x = L z, z
+    standard normal."""
 
     D: Array
     basis: Core
@@ -74,7 +78,9 @@ def problem(case: str, seed: int) -> Problem:
     else:
         C += setting.off * size / n * rng.standard_normal((n, n))
     variance = np.ones(n) if setting.inputs == "flat" else 1 / (i + 1)
-    return Problem(U @ C @ V.T, Core(U, sigma, V.T), chosen, Q * np.sqrt(variance / variance.mean()))
+    return Problem(
+        U @ C @ V.T, Core(U, sigma, V.T), chosen, Q * np.sqrt(variance / variance.mean())
+    )
 
 
 def linear(W: Array) -> nn.Sequential:

@@ -1,4 +1,5 @@
-"""A net on digits: what LoRA, a gradient and another task say about the directions that full fine-tuning changes."""
+"""A net on digits: what LoRA, a gradient and another task say about the directions that full
+fine-tuning changes."""
 
 from itertools import permutations
 from typing import Any
@@ -29,22 +30,30 @@ TASK = "another task"
 
 
 def foretold(seed: int, draws: int, updates: int) -> dict[str, Any]:
-    """{"overlaps": [{task, source, score, sizes, value, null, spread}, ...], "profiles": [..]} of the square layer.
+    """{"overlaps": [{task, source, score, sizes, value, null, spread}, ...], "profiles": [..]} of
+    the square layer.
 
-    True is the change by full fine-tuning; sources are what LoRA on this layer alone has changed after 10, 100 and 500
-    of its `updates`, the gradient of the training loss at the pretrained net, a Haar-rotated true change as a control
-    of the null, and the true change of each other task of the same net. `profiles` holds phi, the share of the rates'
-    sum that the eight largest hold, and their mean rank from the smallest singular value.
+    True is the change by full fine-tuning; sources are what LoRA on this layer alone has changed
+    after 10, 100 and 500 of its `updates`, the gradient of the training loss at the pretrained net,
+    a Haar-rotated true change as a control of the null, and the true change of each other task of
+    the same net. `profiles` holds phi, the share of the rates' sum that the eight largest hold, and
+    their mean rank from the smallest singular value.
     """
     basis = core(base(seed)[2].weight.detach().double().numpy())  # type: ignore[union-attr]
-    rng, true = np.random.default_rng(seed), {kind: _array(full_change(kind, seed)) for kind in KINDS}
+    rng, true = (
+        np.random.default_rng(seed),
+        {kind: _array(full_change(kind, seed)) for kind in KINDS},
+    )
     nulls = {kind: rotated(D, draws, rng) for kind, D in true.items()}
     found, profiles = [], []
     for kind in KINDS:
         sources = _sources(kind, seed, updates)
         left, right = (haar(len(basis.sigma), len(basis.sigma), rng) for _ in range(2))
         sources["rotated"] = left @ true[kind] @ right
-        found += [_compared(basis, source, D, kind, true[kind], nulls[kind]) for source, D in sources.items()]
+        found += [
+            _compared(basis, source, D, kind, true[kind], nulls[kind])
+            for source, D in sources.items()
+        ]
         rate = rates(basis, true[kind])
         first = top(rate, 8)
         profiles.append(
@@ -74,11 +83,15 @@ def _sources(kind: str, seed: int, updates: int) -> dict[str, Array]:
             steps[f"LoRA {step}"] = _array(change(model))
 
     fit(model, on, RATE, updates, Generator().manual_seed(DATA + seed), after=keep, decay=False)
-    stats = lora.collect(base(seed), [MIDDLE], [data(kind, seed)[0]], "gradient", cross_entropy, max_tokens=TRAIN)
+    stats = lora.collect(
+        base(seed), [MIDDLE], [data(kind, seed)[0]], "gradient", cross_entropy, max_tokens=TRAIN
+    )
     return {**steps, "gradient": known(stats[MIDDLE].gradient).double().numpy()}
 
 
-def _compared(basis: Core, source: str, D: Array, kind: str, true: Array, null: Array) -> list[dict[str, Any]]:
+def _compared(
+    basis: Core, source: str, D: Array, kind: str, true: Array, null: Array
+) -> list[dict[str, Any]]:
     return [
         {"task": kind, "source": source, "score": score, "sizes": sizes, **found._asdict()}
         for score in SCORES

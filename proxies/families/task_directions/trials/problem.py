@@ -1,4 +1,5 @@
-"""What a method is tried on: a pretrained model, data to adapt it to, and the change that is wanted of it."""
+"""What a method is tried on: a pretrained model, data to adapt it to, and the change that is wanted
+of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Task:
-    """`model` gives a fresh copy of the pretrained model, `batch` the inputs and targets of one step, `loss` what is
-    minimised, `error` what is compared; `layers` are the names of those to adapt, and `wanted` gives by name the change
-    (out, in) that an oracle knows: the planted one, or that of full fine-tuning."""
+    """`model` gives a fresh copy of the pretrained model, `batch` the inputs and targets of one
+    step, `loss` what is minimised, `error` what is compared; `layers` are the names of those to
+    adapt, and `wanted` gives by name the change (out, in) that an oracle knows: the planted one, or
+    that of full fine-tuning."""
 
     model: Callable[[], nn.Module]
     batch: Callable[[Generator], Batch]

@@ -1,4 +1,5 @@
-"""Which source finds planted directions: one gradient, some steps of LoRA, an oracle; each with its null."""
+"""Which source finds planted directions: one gradient, some steps of LoRA, an oracle; each with its
+null."""
 
 from typing import Any
 
@@ -19,10 +20,11 @@ NULL_DRAWS = 50
 
 
 def recall(case: str, rank: int, seed: int) -> dict[str, Any]:
-    """Recall of the eight planted directions among the eight of highest score: {"source, score": value}.
+    """Recall of the eight planted directions among the eight of highest score: {"source, score":
+    value}.
 
-    `null` is the mean recall of the Haar-rotated true change, by score. Inputs' variance along v_i, which is all that
-    EVA sees, is among the sources: it knows nothing of the task.
+    `null` is the mean recall of the Haar-rotated true change, by score. Inputs' variance along v_i,
+    which is all that EVA sees, is among the sources: it knows nothing of the task.
     """
     given, on = problem(case, seed), task(case, seed)
     planted = np.zeros(SIZE)
@@ -30,12 +32,19 @@ def recall(case: str, rank: int, seed: int) -> dict[str, Any]:
     found = {}
     for name, D in _sources(given.D, on, rank, seed).items():
         found |= {
-            f"{name}, {kind}": _among(scores(given.basis, coordinates(given.basis, D), kind), planted) for kind in KINDS
+            f"{name}, {kind}": _among(
+                scores(given.basis, coordinates(given.basis, D), kind), planted
+            )
+            for kind in KINDS
         }
     covariance = given.root @ given.root.T
     variance = np.sum((given.basis.Vt @ covariance) * given.basis.Vt, axis=1)
     rng = np.random.default_rng(seed)
-    return {**found, "inputs": _among(variance, planted), "null": _null(given.basis, given.D, planted, rng)}
+    return {
+        **found,
+        "inputs": _among(variance, planted),
+        "null": _null(given.basis, given.D, planted, rng),
+    }
 
 
 def _among(values: Array, planted: Array) -> float:
@@ -44,7 +53,10 @@ def _among(values: Array, planted: Array) -> float:
 
 def _null(basis: Core, D: Array, planted: Array, rng: np.random.Generator) -> dict[str, float]:
     lost = rotated(D, NULL_DRAWS, rng)
-    return {kind: float(np.mean([_among(scores(basis, a, kind), planted) for a in lost])) for kind in KINDS}
+    return {
+        kind: float(np.mean([_among(scores(basis, a, kind), planted) for a in lost]))
+        for kind in KINDS
+    }
 
 
 def _sources(D: Array, on: Any, rank: int, seed: int) -> dict[str, Array]:

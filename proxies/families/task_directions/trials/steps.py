@@ -1,4 +1,5 @@
-"""When a launch happens: after so many updates of the optimiser, whatever else calls the layer; and resuming."""
+"""When a launch happens: after so many updates of the optimiser, whatever else calls the layer; and
+resuming."""
 
 import io
 from typing import Any
@@ -23,23 +24,34 @@ LOOPS = {
 
 
 class Counted(nn.Module):
-    """Two layers with a launchable adapter on the second, which counts its forwards as the published code does."""
+    """Two layers with a launchable adapter on the second, which counts its forwards as the
+    published code does."""
 
     def __init__(self, seed: int, recompute: bool) -> None:
         super().__init__()
         rng = Generator().manual_seed(seed)
         self.first, self.second = (
-            nn.utils.skip_init(nn.Linear, in_, out, dtype=torch.float64) for in_, out in ((IN, HIDDEN), (HIDDEN, OUT))
+            nn.utils.skip_init(nn.Linear, in_, out, dtype=torch.float64)
+            for in_, out in ((IN, HIDDEN), (HIDDEN, OUT))
         )
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.3, generator=rng)
         self.recompute, self.forwards = recompute, 0
         options = {"directions": 3}
-        lora.attach(self, lora.Config(rank=2, target_modules=("second",), variant="dash", variant_options=options))
+        lora.attach(
+            self,
+            lora.Config(
+                rank=2, target_modules=("second",), variant="dash", variant_options=options
+            ),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         h = torch.tanh(self.first(x))
-        return checkpoint(self._last, h, use_reentrant=False) if self.recompute and self.training else self._last(h)
+        return (
+            checkpoint(self._last, h, use_reentrant=False)
+            if self.recompute and self.training
+            else self._last(h)
+        )
 
     def _last(self, h: Tensor) -> Tensor:
         self.forwards += 1
@@ -49,11 +61,20 @@ class Counted(nn.Module):
 class Run:
     """A training run that can be stopped and taken up again from its checkpoint."""
 
-    def __init__(self, seed: int, recompute: bool = False, parts: int = 1, evaluate: bool = False) -> None:
-        self.model, self.parts, self.evaluate, self.updates = Counted(seed, recompute), parts, evaluate, 0
+    def __init__(
+        self, seed: int, recompute: bool = False, parts: int = 1, evaluate: bool = False
+    ) -> None:
+        self.model, self.parts, self.evaluate, self.updates = (
+            Counted(seed, recompute),
+            parts,
+            evaluate,
+            0,
+        )
         self.optimizer = torch.optim.AdamW(lora.param_groups(self.model, lr=RATE))
         rng = Generator().manual_seed(seed + 1)
-        self.x, wanted = (torch.randn(BATCH, n, generator=rng, dtype=torch.float64) for n in (IN, OUT))
+        self.x, wanted = (
+            torch.randn(BATCH, n, generator=rng, dtype=torch.float64) for n in (IN, OUT)
+        )
         self.y = self.model(self.x).detach() + wanted
         self.model.forwards = 0
 
@@ -89,8 +110,9 @@ class Run:
 
 
 def launched(loop: str, seed: int) -> dict[str, Any]:
-    """The directions that a loop ends with, how many updates A had had when d had its first, and after how many
-    updates the published rule, a hundred forwards of the layer, would have launched."""
+    """The directions that a loop ends with, how many updates A had had when d had its first, and
+    after how many updates the published rule, a hundred forwards of the layer, would have
+    launched."""
     run = Run(seed, **LOOPS[loop])
     by_forwards = 0
     while run.updates < UPDATES + AFTER:
@@ -106,8 +128,8 @@ def launched(loop: str, seed: int) -> dict[str, Any]:
 
 
 def resumed(stop: int, seed: int) -> dict[str, Any]:
-    """How far a run that was stopped after `stop` updates, and taken up in a new process's objects, ends from one that
-    was not, and whether its directions are the same."""
+    """How far a run that was stopped after `stop` updates, and taken up in a new process's objects,
+    ends from one that was not, and whether its directions are the same."""
     whole = Run(seed).train(UPDATES + AFTER)
     broken = Run(seed + 7).resumed(Run(seed).train(stop).saved())
     broken.x, broken.y = whole.x, whole.y

@@ -1,4 +1,5 @@
-"""The training loop: `lora`'s variants as anybody would train them, launched by the loop after so many updates."""
+"""The training loop: `lora`'s variants as anybody would train them, launched by the loop after so
+many updates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +8,26 @@ import torch
 from torch import Generator, nn
 
 import lora
-from proxies.families.task_directions.trials.directions import SOURCES, Changes, as_statistics, launch
+from proxies.families.task_directions.trials.directions import (
+    SOURCES,
+    Changes,
+    as_statistics,
+    launch,
+)
 from proxies.families.task_directions.trials.problem import Task
 
 RANK, DIRECTIONS, PRELAUNCH = 4, 8, 100
 LAST = 0.02  # of the rate, at the end of its linear decay
-DATA, PICK = 10**6, 2 * 10**6  # added to a seed for the streams of batches and of what the directions are chosen by
+# added to a seed for the streams of batches and of what the directions are chosen by
+DATA, PICK = 10**6, 2 * 10**6
 
 
 @dataclass(frozen=True)
 class Method:
-    """`start` is a scheme of `lora`, or for LoRA-Init the source of its directions; `dash` is the source of the scaled
-    ones, "" for none. "prelaunch" takes them from a hundred steps of plain LoRA, "launch" is what `lora.launch` finds
-    in the adapter itself after a hundred steps of its own."""
+    """`start` is a scheme of `lora`, or for LoRA-Init the source of its directions; `dash` is the
+    source of the scaled ones, "" for none. "prelaunch" takes them from a hundred steps of plain
+    LoRA, "launch" is what `lora.launch` finds in the adapter itself after a hundred steps of its
+    own."""
 
     rank: int = RANK
     start: str = "init_a"
@@ -58,9 +66,12 @@ def fit(
     after: Callable[[int], None] = lambda step: None,
     decay: bool = True,
 ) -> None:
-    """`steps` updates of AdamW without weight decay, in place; `after(step)` is called after each, from 1 on."""
+    """`steps` updates of AdamW without weight decay, in place; `after(step)` is called after each,
+    from 1 on."""
     # One rate for all: in one group they cost one call a step in place of three.
-    trained = [parameter for group in lora.param_groups(model, lr=rate) for parameter in group["params"]]
+    trained = [
+        parameter for group in lora.param_groups(model, lr=rate) for parameter in group["params"]
+    ]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0, fused=True)
     for step in range(steps):
         if step and step == launched_at:
@@ -77,15 +88,22 @@ def config(method: Method, task: Task, seed: int) -> lora.Config:
     schemed = method.start in lora.SCHEMES
     variant = "plain" if not method.dash else "dash" if schemed else "tsd"
     return lora.Config(
-        rank=method.rank, alpha=2 * method.rank, target_modules=task.layers, seed=seed,
-        scheme=method.start if schemed else "tsd_init", variant=variant,
+        rank=method.rank,
+        alpha=2 * method.rank,
+        target_modules=task.layers,
+        seed=seed,
+        scheme=method.start if schemed else "tsd_init",
+        variant=variant,
         variant_options={"directions": DIRECTIONS} if method.dash else {},
-    )  # fmt: skip
+    )
 
 
 def change(model: nn.Module) -> Changes:
     """What the adapters have changed, s (B A - B0 A0) and the scaled directions, by layer."""
-    return {name: (layer.dense() - layer.weight).detach() for name, layer in lora.adapters(model).items()}
+    return {
+        name: (layer.dense() - layer.weight).detach()
+        for name, layer in lora.adapters(model).items()
+    }
 
 
 def prelaunch(task: Task, rate: float, steps: int, rng: Generator, seed: int) -> Changes:
@@ -97,7 +115,8 @@ def prelaunch(task: Task, rate: float, steps: int, rng: Generator, seed: int) ->
 
 
 def trained(task: Task, name: str, rate: float, steps: int, seed: int) -> nn.Module:
-    """A model adapted by one method within `steps` updates in all, a pre-launch that is thrown away included."""
+    """A model adapted by one method within `steps` updates in all, a pre-launch that is thrown away
+    included."""
     method, data = METHODS[name], Generator().manual_seed(DATA + seed)
     pick = lambda source: SOURCES[source](task, Generator().manual_seed(PICK + seed))
     if "prelaunch" in (method.start, method.dash):

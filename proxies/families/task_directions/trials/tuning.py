@@ -20,21 +20,30 @@ VALIDATION = 10**5  # first of the seeds that rates are chosen on
 
 def task(case: str, seed: int) -> Task:
     """A planted problem, or on "digits" the net and task of a seed: kinds of tasks take turns."""
-    return digits.task(digits.KINDS[seed % len(digits.KINDS)], seed) if case == "digits" else planted.task(case, seed)
+    return (
+        digits.task(digits.KINDS[seed % len(digits.KINDS)], seed)
+        if case == "digits"
+        else planted.task(case, seed)
+    )
 
 
 def tuned(case: str, method: str, seeds: list[int], validation: int, steps: int) -> dict[str, Any]:
     """Errors on `seeds` at the rate with the least mean error over `validation` other seeds.
 
-    The grid, two rates a decade, grows until its best is inside; `edge` says if that did not come about. `ranks` are
-    those of the whole change, the largest over layers; `bound` is what `theory` says that can be reached at best.
+    The grid, two rates a decade, grows until its best is inside; `edge` says if that did not come
+    about. `ranks` are those of the whole change, the largest over layers; `bound` is what `theory`
+    says that can be reached at best.
     """
     others = range(VALIDATION, VALIDATION + validation)
     scores: dict[int, float] = {}
 
     def score(i: int) -> float:
         if i not in scores:
-            mean = float(np.mean([finished(case, method, 10 ** (i / 2), steps, seed)["error"] for seed in others]))
+            mean = float(
+                np.mean(
+                    [finished(case, method, 10 ** (i / 2), steps, seed)["error"] for seed in others]
+                )
+            )
             scores[i] = mean if math.isfinite(mean) else math.inf
         return scores[i]
 
@@ -50,8 +59,8 @@ def tuned(case: str, method: str, seeds: list[int], validation: int, steps: int)
 
 
 def search(score: Callable[[int], float]) -> int:
-    """The exponent of least score among those tried: the first three, and neighbours for as long as the best is
-    outermost, at most `MOST` of them."""
+    """The exponent of least score among those tried: the first three, and neighbours for as long as
+    the best is outermost, at most `MOST` of them."""
     tried = [MIDDLE - 1, MIDDLE, MIDDLE + 1]
     for _ in range(MOST):
         best = min(tried, key=score)
@@ -75,14 +84,16 @@ def finished(case: str, method: str, rate: float, steps: int, seed: int) -> dict
 
 
 def rank_of(layer: lora.LoRALinear) -> int:
-    """Of the change, from its factors in double precision, so that what is beyond it is rounding of 1e-16."""
+    """Of the change, from its factors in double precision, so that what is beyond it is rounding of
+    1e-16."""
     with torch.no_grad():
         L, R = (factor.double() for factor in layer.exported())
     return int(torch.linalg.matrix_rank(L @ R, rtol=1e-9))
 
 
 def bound(case: str, layer: lora.LoRALinear, seed: int) -> float:
-    """(5), or (7) for a start that is carried, of the planted change, relative to it; inputs count as flat."""
+    """(5), or (7) for a start that is carried, of the planted change, relative to it; inputs count
+    as flat."""
     D = planted.problem(case, seed).D
     start = None
     if layer.B0 is not None and layer.A0 is not None:
