@@ -49,12 +49,12 @@ class Config:
 
 
 CLAIMS = (
-    Claim("F1", "Numbers | are small.", "derived", (Check("0", Within(high=1)),)),
+    Claim("F1", "Numbers | are small.", "derived", (Check("size", Within(high=1), predicted="0"),)),
     Claim(
         "F2",
         "Numbers are large.",
         "0000.00000",
-        (Check("2", Within(low=2), expected=Verdict.REFUTED),),
+        (Check("size", Within(low=2), predicted="2", expected=Verdict.REFUTED),),
     ),
 )
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 pytest.importorskip("transformers")
 
 import lora
-from loralab.code import ROOT
+from loralab import recorded
+from loralab.families import proxies
 from scaling import advise as command
 from scaling.advice import advice, costs, rates, sample
 from scaling.advice.diagnostics import diagnose, explained, outside, signal
@@ -402,7 +403,12 @@ def test_no_rate_is_made_up():
 
 
 def test_every_rule_rests_on_claims_of_the_ledger():
-    verdicts = {row["id"]: row["verdict"] for row in json.loads((ROOT / "ledger.json").read_text())}
+    rows = [
+        row
+        for family in proxies()
+        for row in recorded.recorded_rows(family, recorded.read(family.stem))
+    ]
+    verdicts = {row.claim.id: row.verdict for row in rows}
     named = {claim for rule in RULES for claim in rule.claims}
     assert named <= verdicts.keys()
     # What the reasons say of them; a changed verdict changes the advice.
