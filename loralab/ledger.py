@@ -109,11 +109,11 @@ class Row:
 
 def rows_of(claims: Iterable[Claim], measured: Stored | None, run: str = "") -> list[Row]:
     """The claims of one family with stored evidence, or without any."""
-    found = measured or {}
-    return [
-        Row(claim, {k: m and Measured(*m) for k, m in found.get(claim.id, {}).items()}, run)
-        for claim in claims
-    ]
+    found = {
+        id: {key: Measured(*m) if m else None for key, m in checks.items()}
+        for id, checks in (measured or {}).items()
+    }
+    return [Row(claim, found.get(claim.id, {}), run) for claim in claims]
 
 
 def as_text(rows: Iterable[Row]) -> str:

@@ -403,12 +403,9 @@ def test_no_rate_is_made_up():
 
 
 def test_every_rule_rests_on_claims_of_the_ledger():
-    rows = [
-        row
-        for family in proxies()
-        for row in recorded.recorded_rows(family, recorded.read(family.stem))
-    ]
-    verdicts = {row.claim.id: row.verdict for row in rows}
+    records: Any = [(family, recorded.read(family.stem)) for family in proxies()]
+    found = [row for pair in records for row in recorded.recorded_rows(*pair)]
+    verdicts = {row.claim.id: row.verdict for row in found}
     named = {claim for rule in RULES for claim in rule.claims}
     assert named <= verdicts.keys()
     # What the reasons say of them; a changed verdict changes the advice.
