@@ -69,8 +69,8 @@ def number(i, shift):
 def measure(config, memo):
     if config.shift > 100:
         raise RuntimeError("the shift is out of this world")
-    cells = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
-    x = [cell["x"] for cell in cells]
+    trials = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
+    x = [trial["x"] for trial in trials]
     tables = {"numbers": [{"count": len(x)}]}
     return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, tables)
 

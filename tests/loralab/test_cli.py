@@ -42,7 +42,7 @@ def test_reproduce_quick_is_judged_by_itself(checkout, run):
     assert run("loralab", "reproduce", "--quick").returncode == 0
     assert computed(checkout) == 2, "a quick run counts for quick"
     assert run("loralab", "reproduce").returncode == 0
-    assert computed(checkout) == 4, "and for the default size only by the cells that they share"
+    assert computed(checkout) == 4, "and for the default size only by the trials that they share"
 
 
 def test_a_changed_verdict_is_an_error(checkout, run):
