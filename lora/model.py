@@ -17,7 +17,7 @@ from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
-from lora.targets import check_vectors, saved_modules, targets, tied
+from lora.targets import check_vectors, saved_modules, targets, tied, with_a_rank
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
@@ -61,7 +61,7 @@ def attach(
     Raises ValueError naming the layer, the value and the requirement.
     """
     check_bare(model)
-    found, _ = targets(model, config)
+    found, skipped = targets(model, config)
     if SCHEMES[config.scheme].needs in ("inputs", "gradient"):
         check_vectors(found, config.scheme)
     config, seen = learned(model, found, config, batches, loss_fn, stats, collecting)
@@ -82,7 +82,7 @@ def attach(
             name,
         )
 
-    return install(model, config, *targets(model, config), start)
+    return install(model, config, *with_a_rank(found, skipped, config), start)
 
 
 def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
