@@ -11,7 +11,7 @@ from lora.bases import shape_of
 from lora.collect import collect
 from lora.config import Config
 from lora.processes import of_first
-from lora.ranks import SCORES, check_sharing, components, redistributed
+from lora.ranks import SCORES, Sharing, redistributed
 from lora.schemes import SCHEMES
 from lora.statistics import Statistics
 
@@ -43,7 +43,7 @@ def learned(
     needs = SCHEMES[config.scheme].needs
     if needs not in ("inputs", "gradient"):
         return config, {}
-    check_sharing(config)
+    sharing = Sharing.of(config)
     if (batches is None) == (stats is None):
         raise ValueError(
             f"scheme {config.scheme!r} needs batches, or stats from lora.collect, and not both"
@@ -51,7 +51,7 @@ def learned(
     shapes = {name: shape_of(module) for name, module in layers.items()}
     if batches is not None:
         # a scheme that is about leading axes alone says how many: wide inputs then cost little
-        axes = max(components(config, shapes).values()) if config.scheme in SCORES else None
+        axes = max(sharing.components(config, shapes).values()) if config.scheme in SCORES else None
         stats = collect(model, layers, batches, needs, loss_fn, **{"axes": axes, **collecting})
     assert stats is not None
     for name, (_, width) in shapes.items():

@@ -17,7 +17,7 @@ from lora.layer import own
 from lora.learn import learned
 from lora.model import start_of, swap
 from lora.peft_config import target_names
-from lora.ranks import check_sharing, exactly
+from lora.ranks import Sharing, exactly
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -53,7 +53,7 @@ def initialize_peft(
     model: Any = peft_model  # PEFT's own annotations say less than it holds
     theirs, layers, name = _adapted(model)
     config = asked = _config(theirs, layers, name, scheme, options, seed)
-    if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
+    if Sharing.of(config).rho != 1 and len(every := model.peft_config) > 1:
         raise ValueError(
             "rho may take layers off, so it needs the model's only adapter; it has "
             f"{', '.join(every)}"
@@ -160,7 +160,7 @@ def _config(
 ) -> Config:
     """Our config for the ranks and scales that the layers have. Raises ValueError where these or
     rho are impossible."""
-    config = Config(
+    return Config(
         rank=theirs.r,
         alpha=theirs.lora_alpha,
         target_modules=tuple(layers),
@@ -171,8 +171,6 @@ def _config(
         rank_pattern=exactly({key: layer.r[name] for key, layer in layers.items()}),
         alpha_pattern=exactly({key: layer.lora_alpha[name] for key, layer in layers.items()}),
     )
-    check_sharing(config)
-    return config
 
 
 def _start(

@@ -24,11 +24,13 @@ SCHEMES = {
     "olora": Scheme(olora, "weight", "2406.01775"),
     "mica": Scheme(mica, "weight", "2604.01694"),
     "nystrom": Scheme(nystrom, "weight", "2410.18965"),
-    "eva": Scheme(eva, "inputs", "2410.07170"),
+    "eva": Scheme(eva, "inputs", "2410.07170", sharing=("rho",)),
     "corda": Scheme(corda, "inputs", "2406.05223"),
     "lora_ga": Scheme(lora_ga, "gradient", "2407.05000"),
     "lora_one": Scheme(lora_one, "gradient", "2502.01235"),
     "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived"),
-    "gradient_signal": Scheme(gradient_signal, "gradient", "derived"),
+    "gradient_signal": Scheme(
+        gradient_signal, "gradient", "derived", sharing=("rho", "per_parameter")
+    ),
     "tsd_init": Scheme(tsd_init, "gradient", "2409.01035"),
 }

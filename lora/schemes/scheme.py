@@ -26,12 +26,14 @@ class Scheme:
     """A row of `SCHEMES`: the rule, what it needs to see, and where it comes from.
 
     `needs` is "nothing" (only the shape of W), "weight", "inputs" or "gradient"; `source` an arXiv
-    id or "derived".
+    id or "derived". `sharing` names the options that are for `lora.ranks`, which shares the ranks
+    out, and that the rule never sees.
     """
 
     rule: Callable[..., Factors]
     needs: Literal["nothing", "weight", "inputs", "gradient"]
     source: str
+    sharing: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -72,6 +74,7 @@ class Scheme:
                     "batches to attach"
                 )
             options["stats"] = stats
+        options = {key: value for key, value in options.items() if key not in self.sharing}
         rng = Generator().manual_seed(0) if rng is None else rng
         working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
         B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)
