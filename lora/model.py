@@ -11,8 +11,8 @@ from torch import Generator, Tensor, nn
 
 from lora.bases import weight_of
 from lora.config import Config
+from lora.initialization import learned
 from lora.layer import Kind, LoRALinear
-from lora.learn import learned
 from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from lora.bases import is_dense_linear
 from lora.config import Config
+from lora.initialization import learned
 from lora.layer import own
-from lora.learn import learned
 from lora.model import start_of, swap
 from lora.peft_config import target_names
 from lora.ranks import Sharing, exactly

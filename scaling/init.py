@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 import lora
-from lora.learn import learned
+from lora.initialization import learned
 from lora.targets import check_vectors, targets
 from lora.testing import sample
 from loralab.ledger import records_table, show

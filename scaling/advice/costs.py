@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from lora.learn import learned
+from lora.initialization import learned
 from lora.targets import targets
 from scaling.advice.sample import Loss
 
