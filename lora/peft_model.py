@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from lora.bases import is_dense_linear
 from lora.config import Config
-from lora.initialization import learned
+from lora.initialization import initial_factors, prepare
 from lora.layer import own
-from lora.model import start_of, swap
+from lora.model import swap
 from lora.peft_config import target_names
 from lora.ranks import Sharing, exactly
 from lora.report import LayerReport, Report
@@ -59,7 +59,7 @@ def initialize_peft(
             f"{', '.join(every)}"
         )
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
-    config, seen = learned(model, bases, config, batches, loss_fn, stats, {})
+    config, seen = prepare(model, bases, config, batches, loss_fn, stats)
     starts = {
         key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)
     }
@@ -179,15 +179,17 @@ def _start(
     """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its
     own."""
     try:
-        B, A = start_of(config, key, layer.get_base_layer(), seen.get(key))
+        scheme, base = SCHEMES[config.scheme], layer.get_base_layer()
+        factors = initial_factors(scheme, config, key, base, seen.get(key))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{key}: {error}") from error
-    if B.any() and A.any():
+    if factors.frozen():
         raise ValueError(
             f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the "
             "base weight; "
             "use lora.attach and lora.save, whose adapter PEFT loads"
         )
+    B, A = factors
     return Factors(own(B.to(layer.lora_B[name].weight)), own(A.to(layer.lora_A[name].weight)))
 
 
