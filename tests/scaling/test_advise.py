@@ -351,7 +351,7 @@ def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
     few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
     ticks = iter(range(100))
     monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr(costs, "learned", lambda *_: (None, {"layer": None}))
+    monkeypatch.setattr(costs, "statistics_for", lambda *_: {"layer": None})
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
     more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
