@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -161,3 +162,12 @@ def test_every_extra_that_is_named_exists():
     for file in [*ROOT.glob("*.md"), *(f for p in PACKAGES for f in (ROOT / p).rglob("*.py"))]:
         for named in re.findall(r"loralab\[([\w,]+)\]", file.read_text(encoding="utf-8")):
             assert set(named.split(",")) <= extras, f"{file.name} names loralab[{named}]"
+
+
+def test_the_citation_and_the_changelog_are_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    latest = re.search(r"^## \[(.+?)\] - (\S+)$", changes, re.MULTILINE)
+    assert latest
+    assert latest.groups() == (PROJECT["version"], str(citation["date-released"]))
