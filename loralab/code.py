@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# Beside these lie other files of the checkout, or every package of site-packages.
+OWN = {"lora", "loralab", "paper_figs", "proxies", "scaling", "theory"}
 
 
 def home() -> Path:
@@ -45,7 +47,10 @@ def _package(file: Path, level: int) -> tuple[str, ...]:
 
 
 def _own_files(name: str) -> Iterator[Path]:
+    """The files that an import of this dotted name reads, where it is one of this project's."""
     parts = name.split(".")
+    if parts[0] not in OWN:
+        return
     for end in range(1, len(parts) + 1):
         base = ROOT.joinpath(*parts[:end])
         yield from (

@@ -119,7 +119,7 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         command = {
-            "loralab": ["-c", "from loralab.cli import main; main()"],
+            "loralab": ["-c", "from loralab.main import main; main()"],
             "fake": ["-m", "proxies.fake"],
         }[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}

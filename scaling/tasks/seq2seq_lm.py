@@ -22,11 +22,11 @@ from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data.data_files import check_columns, limited, parts, pretrained
 from scaling.data.docstrings import summarised
+from scaling.evaluation.rouge import ROUGE, rouge
 from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
 from scaling.pretrained import folder_of
 
 TRAIN, TEST = 400, 50  # docstrings of each package
-ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 @dataclass(frozen=True)
@@ -119,23 +119,17 @@ def predict(
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    from rouge_score.rouge_scorer import RougeScorer
+    def mean(column: str) -> dict[str, float]:
+        scores = [rouge(row["target"], row[column]) for row in rows]
+        return {name: sum(score[name] for score in scores) / len(scores) for name in ROUGE}
 
-    scorer = RougeScorer(ROUGE, use_stemmer=False)
-
-    def rouge(column: str) -> dict[str, float]:
-        scores = [scorer.score(row["target"], row[column]) for row in rows]
-        return {name: sum(score[name].fmeasure for score in scores) / len(scores) for name in ROUGE}
-
-    lead = {f"lead_{name}": value for name, value in rouge("lead").items()}
-    return rouge("written") | {"perplexity": perplexity(rows)} | lead
+    lead = {f"lead_{name}": value for name, value in mean("lead").items()}
+    return mean("written") | {"perplexity": perplexity(rows)} | lead
 
 
 def score(row: Record) -> float:
     """The first ROUGE of what was written."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(ROUGE[:1]).score(row["target"], row["written"])[ROUGE[0]].fmeasure
+    return rouge(row["target"], row["written"])[ROUGE[0]]
 
 
 # Not by_tokens: these models take the number of tokens of a step and ignore it.

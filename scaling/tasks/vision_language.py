@@ -28,6 +28,7 @@ from scaling.data.data_files import check_columns, limited, parts, pretrained
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located
+from scaling.evaluation.rouge import rouge
 from scaling.evaluation.token_loss import perplexity, token_losses
 from scaling.pretrained import folder_of
 
@@ -125,12 +126,8 @@ def predict(
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rouge1"])  # whose F measure is that of the words
-    pairs = [(row["answer"], row["prediction"]) for row in rows]
     exact = [score(row) for row in rows]
-    shared = [scorer.score(answer, text)["rouge1"].fmeasure for answer, text in pairs]
+    shared = [rouge(row["answer"], row["prediction"])["rouge1"] for row in rows]
     return {
         "exact_match": sum(exact) / len(exact),
         "token_f1": sum(shared) / len(shared),
