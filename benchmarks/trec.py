@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from scaling.core.config import Config as Run
-from scaling.data.data_files import embedded_model
 from scaling.finetune import run
+from scaling.models.loading import embedded_model
 from scaling.tasks.text_classification import TASK as task
 
 REFERENCE = {

@@ -21,7 +21,7 @@ from loralab.store import Store, run_key
 from scaling.core import command, processes
 from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import METRICS, write_json
-from scaling.core.run_folder import claim, prepared
+from scaling.core.run_folder import mark, prepared
 from scaling.tasks import find
 
 FAMILY = "finetune"
@@ -89,7 +89,7 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
         return finished
     from scaling.training.running import train  # transformers, which takes seconds to load
 
-    result = train(config, folder, lambda: claim(folder, settings))
+    result = train(config, folder, lambda: mark(folder, settings))
     if processes.is_first():
         Store(options.store).put(FAMILY, config.task, settings, code, result["seconds"], result)
         write_json(folder / METRICS, result)

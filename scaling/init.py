@@ -56,10 +56,10 @@ def _written(config: Config, options: Options) -> None:
     check_portable(config)
     check_free(options.out)
     # transformers, which takes seconds to load
-    from scaling.training.preparation import ready, shown
+    from scaling.training.preparation import on_batches, ready
 
     job = ready(config)
-    report, seen = shown(config, job, lambda batches: _attached(config, job, batches))
+    report, seen = on_batches(config, job, lambda batches: _attached(config, job, batches))
     layers = lora.adapters(job.loaded.model)
     if moved := [name for name, layer in layers.items() if layer.B0 is not None]:
         raise ValueError(f"{moved[0]}: {_not_zero(config.scheme)}")

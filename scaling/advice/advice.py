@@ -19,7 +19,7 @@ from scaling.advice.recommendation import Choice, Facts, facts_of, recommend
 from scaling.advice.sample import Loss, look, sampled
 from scaling.core.batches import MOST
 from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.training.preparation import Ready, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that a start is timed on
@@ -49,8 +49,8 @@ class Advice:
 def advised(config: Config, job: Ready, count: int) -> Advice:
     """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    sizes = shown(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return shown(
+    sizes = on_batches(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
+    return on_batches(
         config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes)
     )
 

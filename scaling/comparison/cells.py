@@ -19,7 +19,7 @@ from loralab.code import fingerprint, home
 from loralab.store import run_key
 from scaling.core import outputs
 from scaling.core.config import Config, peft_settings
-from scaling.core.run_folder import claim
+from scaling.core.run_folder import mark
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -79,7 +79,7 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
     # of cells side by side no bar can be read
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
-            result = train(config, folder, lambda: claim(folder, settings), judge_base=False)
+            result = train(config, folder, lambda: mark(folder, settings), judge_base=False)
         except RuntimeError as error:
             if not isinstance(error.__cause__, Diverged):
                 raise

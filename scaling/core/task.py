@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scaling.core.config import Config
 
 Record = dict[str, Any]
+IGNORED = -100  # the label that every loss skips
 
 
 class Data(NamedTuple):

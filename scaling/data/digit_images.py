@@ -83,10 +83,10 @@ def in_domains(config: Config) -> Parts:
         ]
         for part in parted()
     )
-    return apart(config, train, test)
+    return split_held_out(config, train, test)
 
 
-def apart(config: Config, train: list[Record], test: list[Record]) -> Parts:
+def split_held_out(config: Config, train: list[Record], test: list[Record]) -> Parts:
     """What the parts keep where the config holds values of a column out: the training digits
     without these values, the test digits with them. To hold out all records of a domain would train
     on the tested digits in the other ones."""

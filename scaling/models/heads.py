@@ -11,7 +11,7 @@ import torch
 
 from scaling.core.config import Config
 from scaling.core.task import Loaded
-from scaling.data.data_files import pretrained
+from scaling.models.loading import pretrained
 
 
 def classifier(

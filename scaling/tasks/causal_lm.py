@@ -28,12 +28,13 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.processes import is_first
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
 from scaling.data.prompts import blocks, fitted, tokens
 from scaling.evaluation.text_generation import context, written
-from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
+from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")

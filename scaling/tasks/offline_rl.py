@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data import environments, trajectories
-from scaling.data.data_files import pretrained
 from scaling.data.episodes import read_episodes
 from scaling.evaluation.rollouts import rollouts
+from scaling.models.loading import pretrained
 
 PHYSICS = ("gravity", "mass", "length", "force")
 NOISE = 0.3  # the largest part of random actions in an episode that is recorded

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import summarised
-from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
+from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 TRAIN, TEST = 400, 50  # docstrings of each package

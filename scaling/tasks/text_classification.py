@@ -14,10 +14,11 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, embedded_model, limited, parts
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier
+from scaling.models.loading import embedded_model
 
 TRAIN, TEST = 300, 50  # docstrings of each package
 

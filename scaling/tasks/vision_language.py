@@ -24,11 +24,12 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located
 from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 

@@ -15,7 +15,7 @@ import lora
 from lora.variants.dash import DashLinear
 from scaling.core import processes
 from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.training.preparation import Ready, on_batches
 
 
 class Adapted(NamedTuple):
@@ -44,7 +44,7 @@ def start(config: Config, ready: Ready) -> Adapted:
     return own(
         config,
         model,
-        shown(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
+        on_batches(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
     )
 
 

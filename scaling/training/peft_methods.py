@@ -25,7 +25,7 @@ from lora.config import matches, suggestion
 from lora.targets import ALL_LINEAR, targets
 from scaling.core import processes, state
 from scaling.core.config import Config, peft_settings
-from scaling.data.data_files import quiet
+from scaling.core.quiet import quiet
 from scaling.training.adapting import Adapted
 from scaling.training.preparation import Ready
 

@@ -34,7 +34,7 @@ def ready(config: Config) -> Ready:
     job, task = processes.join(), find(config.task)
     task.options(config)
     data = task.data(config)
-    records, _ = apart(config, data)
+    records, _ = split_validation(config, data)
     loaded = task.load(config, data)
     inputs = task.examples(config, loaded, data, records)
     micro = sizes(config, len(inputs), job.num_processes)[1]
@@ -43,7 +43,7 @@ def ready(config: Config) -> Ready:
     return Ready(task, loaded, inputs, micro)
 
 
-def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
+def on_batches(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
     """What `act` makes of this process's part of the training stream: with fewer examples at once
     where memory is short."""
     job, collate = processes.join(), ready.task.collate(ready.loaded)
@@ -70,7 +70,7 @@ def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
     return batch, micro
 
 
-def apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
+def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
     """What is trained on, and what is held out of it for validation."""
     if config.validate_every is None:
         return data.train, []

@@ -17,12 +17,12 @@ from transformers.trainer_utils import set_seed
 from scaling.core import outputs, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
+from scaling.core.quiet import quiet
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import quiet
 from scaling.tasks import find
 from scaling.training import adapting, peft_methods
 from scaling.training.adapting import Adapted
-from scaling.training.preparation import Ready, apart, sizes
+from scaling.training.preparation import Ready, sizes, split_validation
 from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
 from scaling.training.validation import Best
 
@@ -43,7 +43,7 @@ def train(
         adapting.start if config.peft is None else peft_methods.starter(config),
     )
     data = task.data(config)
-    records, validated = apart(config, data)
+    records, validated = split_validation(config, data)
     loaded = task.load(config, data)
     inputs, held = (task.examples(config, loaded, data, part) for part in (records, data.test))
     valid = task.examples(config, loaded, data, validated) if validated else []

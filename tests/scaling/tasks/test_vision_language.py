@@ -12,10 +12,11 @@ import torch
 pytest.importorskip("transformers")
 
 from scaling.core.config import Config
+from scaling.core.task import IGNORED
 from scaling.data import digit_images, digit_questions
 from scaling.data.data_files import parts
 from scaling.data.image_prompts import batch_of, prompt_of
-from scaling.evaluation.token_loss import IGNORED, token_losses
+from scaling.evaluation.token_loss import token_losses
 from scaling.tasks import vision_language as task
 from tests.support.finetuning import call
 from tests.support.killing import ending, kill_at
