@@ -90,7 +90,7 @@ def accuracy_of_peft(folder: Path, scheme: str, lr: float, seed: int) -> float:
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_utils import set_seed
 
-    config = Run(
+    config = Run.of(
         train=str(folder / "train.jsonl"), test=str(folder / "test.jsonl"), lr=lr, seed=seed
     )
     data = task.data(config)

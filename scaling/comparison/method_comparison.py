@@ -39,7 +39,7 @@ def export(
 ) -> list[Path]:
     """Write a file <method>--<rate and seed>.json for each run, and give their paths.
 
-    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in
+    `settings` holds the settings of `scaling.core.config.Config` that all runs share and, in
     "methods", those of each method by its label; there "peft_config" stands for an adapter of
     PEFT's.
     """

@@ -82,25 +82,26 @@ def parts(
     config: Config, embedded: Callable[[], tuple[list[Record], list[Record]]]
 ) -> tuple[list[Record], list[Record]]:
     """Training and test records: of the config's sources or, where it names none, the task's
-    own."""
-    if config.train is None:
-        if config.test is not None:
+    own. There are none for the test where the only record is trained on."""
+    source, test_source = config.data.train, config.data.test
+    if source is None:
+        if test_source is not None:
             raise ValueError("test data need training data: pass --train too")
         train, test = embedded()
-        return split_by_column(config, [*train, *test]) if config.hold_out else (train, test)
-    splits = read(config.train)
+        return split_by_column(config, [*train, *test]) if config.data.hold_out else (train, test)
+    splits = read(source)
     train = splits.get("train") or next(iter(splits.values()))
-    if config.hold_out:
+    if config.data.hold_out:
         return split_by_column(config, train)
-    if config.test in splits:
-        return train, splits[config.test]
-    if config.test is not None:
-        there = read(config.test)
+    if test_source in splits:
+        return train, splits[test_source]
+    if test_source is not None:
+        there = read(test_source)
         return train, there.get("test") or next(iter(there.values()))
     if "test" in splits:
         return train, splits["test"]
     if len(train) < 2:
-        raise ValueError(f"{config.train} has one record, and none can be held out: pass --test")
+        return train, []  # enough for an initialization
     random.Random(config.seed).shuffle(train)
     held = max(1, len(train) // PART)
     return train[held:], train[:held]
@@ -109,7 +110,7 @@ def parts(
 def split_by_column(config: Config, records: Sequence[Record]) -> Parts:
     """The records without and those with one of the held-out values; raises ValueError where either
     are none."""
-    column, *values = config.hold_out
+    column, *values = config.data.hold_out
     check_columns(records, [column])
     train, test = [], []
     for record in records:
@@ -138,4 +139,4 @@ def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
 
 
 def limited(config: Config, data: Data) -> Data:
-    return data._replace(test=data.test[: config.limit])
+    return data._replace(test=data.test[: config.data.limit])

@@ -29,7 +29,7 @@ def classifier(
         ignore_mismatched_sizes=True,
     )
     settings: Any = loaded.model.config
-    head = _head(kind, settings, config.trust_remote_code)
+    head = _head(kind, settings, config.data.trust_remote_code)
     if classes is not None:
         if set(settings.id2label.values()) != set(classes):
             with torch.random.fork_rng():

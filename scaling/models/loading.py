@@ -36,8 +36,8 @@ def pretrained(
     from transformers import AutoTokenizer
 
     local = Path(source).exists()
-    common = {"trust_remote_code": config.trust_remote_code, "local_files_only": local}
-    if not config.allow_pickle:
+    common = {"trust_remote_code": config.data.trust_remote_code, "local_files_only": local}
+    if not config.data.allow_pickle:
         options["use_safetensors"] = True
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)

@@ -34,7 +34,7 @@ from scaling.pretrained import folder_of
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("image", "question", "answer")
+    columns = config.data.columns or ("image", "question", "answer")
     if len(columns) != 3:
         raise ValueError(f"columns must be image question answer, got {len(columns)} of them")
     train, test = parts(config, lambda: new(config))
@@ -45,7 +45,7 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    source = config.model or folder_of("llava")
+    source = config.data.model or folder_of("llava")
     loaded = pretrained(config, AutoModelForImageTextToText, source, AutoProcessor)
     check(source, loaded.model.config, loaded.processor)
     return loaded
@@ -79,14 +79,13 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             tokenizer(prompt, add_special_tokens=special(loaded.processor, prompt))["input_ids"]
         )
         learnt = tokenizer(str(record[answer]), add_special_tokens=False)["input_ids"] + end
-        if taken >= config.length or not learnt:
+        if taken >= config.data.length or not learnt:
             raise ValueError(
                 f"record {number} has no token to learn: its question takes {taken} of "
-                f"{config.length}; raise --length"
+                f"{config.data.length}; raise --length"
             )
-        found.append(
-            {"prompt": prompt, "image": record[image], "answer": learnt[: config.length - taken]}
-        )
+        kept = learnt[: config.data.length - taken]
+        found.append({"prompt": prompt, "image": record[image], "answer": kept})
     return found
 
 
@@ -112,7 +111,7 @@ def predict(
     ):
         output = model.generate(  # type: ignore[operator]
             **batch,
-            max_new_tokens=config.length,
+            max_new_tokens=config.data.length,
             do_sample=False,
             pad_token_id=processor.tokenizer.pad_token_id,
         )

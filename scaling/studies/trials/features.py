@@ -19,7 +19,7 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
     folder = cells.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
         cells.fine_tuned(settings, peft)
-    config = Config(**cells.unlisted(settings))
+    config = Config.of(**settings)
     job = ready(config)
     lora.load(job.loaded.model, folder / outputs.ADAPTER)
     sizes: list[Tensor] = []
