@@ -43,8 +43,8 @@ class Config:
 
 def training(run: Run) -> float:
     """Seconds of all its steps."""
-    few, many = (_seconds_of(run.task, steps) for steps in (FEW, MANY))
-    return run.steps * (many - few) / (MANY - FEW)
+    few, many = (_seconds_of(run.data.task, steps) for steps in (FEW, MANY))
+    return run.training.steps * (many - few) / (MANY - FEW)
 
 
 def _seconds_of(task: str, steps: int) -> float:
@@ -75,7 +75,7 @@ def main(config: Config) -> int:
     threadpool_limits(1)  # numpy's idle threads would count as busy
     table, missed = Table("model", "look / training", "bar", "look, s", "training, s"), False
     for model, task in TASKS.items():
-        run = Run(task=task)
+        run = Run.of(task=task)
         job = ready(run)
         looks, trainings = [], []
         for pair in range(config.pairs + 1):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -181,8 +182,18 @@ def records_table(title: str, records: list[dict[str, Any]]) -> Table:
 def show(table: RenderableType) -> None:
     """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for
     a sentence."""
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
-    Console(width=width).print(table)
+    Console(width=_width()).print(table)
+
+
+def text_of(*tables: Table) -> str:
+    """The tables as `show` prints them, without colours."""
+    console = Console(width=_width(), file=StringIO())
+    console.print(*tables, sep="\n")
+    return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
 
 
 def _coloured(verdict: Verdict | None) -> str:

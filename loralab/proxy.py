@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import tyro
-
+from loralab import flags
 from loralab.claims import Claim, Measured
 from loralab.code import ROOT, fingerprint
 from loralab.figures import draw, figures_folder
+from loralab.flags import Group
 from loralab.ledger import Row, as_table, as_text, records_table, rows_of, show
 from loralab.memo import Memo
 from loralab.process import end_with, finish
@@ -49,14 +49,16 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
+    """Which results are used, and how they are shown."""
+
     force: bool = False
     """Run everything again, also what the run store already holds."""
     quick: bool = False
-    """Start from the reduced size that checks use; other flags still apply."""
+    """Begin with the reduced size that checks use; other flags still apply."""
     json: bool = False
     """Print the claims as JSON instead of a table."""
     store: Path | None = None
-    """The run store, one SQLite file; runs/loralab.sqlite by default."""
+    """The run store, one SQLite file; by default runs/loralab.sqlite."""
 
 
 @dataclass(frozen=True)
@@ -158,25 +160,15 @@ class Proxy:
         finish(lambda: self._main(sys.argv[1:] if arguments is None else arguments))
 
     def _main(self, arguments: Sequence[str]) -> int:
-        default = self.size("--quick" in arguments)
-
-        def parsed(
-            config: Annotated[self.Config, tyro.conf.arg(name="")] = default,  # type: ignore[name-defined]
-            options: Annotated[Options, tyro.conf.arg(name="")] = Options(),
-        ) -> tuple[Any, Options]:
-            return config, options
-
+        size = self.size("--quick" in arguments)
+        groups = {
+            "experiment": Group(self.Config, vars(size), about="What is measured."),
+            "run": Group(Options),
+        }
+        description = (sys.modules[self.measure.__module__].__doc__ or "").strip()
         try:
-            (config, options), unknown = tyro.cli(
-                parsed,
-                prog=f"python {self.file}",
-                description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
-                args=list(arguments),
-                config=(tyro.conf.FlagCreatePairsOff,),
-                return_unknown_args=True,
-            )
-            if unknown:
-                raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
+            values = flags.read(groups, f"python {self.file}", description, arguments)
+            config, options = self.Config(**values["experiment"]), Options(**values["run"])
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

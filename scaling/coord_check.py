@@ -153,7 +153,9 @@ def check(config: Config) -> Result:
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        config = flags.read(Config, "python scaling/coord_check.py", __doc__, arguments)
+        groups = {"check": flags.Group(Config, about="What is measured.")}
+        values = flags.read(groups, "python scaling/coord_check.py", __doc__, arguments)
+        config = Config(**values["check"])
         result = check(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from statistics import mean
 from typing import Any
@@ -18,8 +18,8 @@ from scaling.advice.rates import Bound, Line, bound_on, predicted
 from scaling.advice.recommendation import Choice, Facts, facts_of, recommend
 from scaling.advice.sample import Loss, look, sampled
 from scaling.core.batches import MOST
-from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.core.config import Config, training_whole
+from scaling.training.preparation import Ready, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that a start is timed on
@@ -49,8 +49,8 @@ class Advice:
 def advised(config: Config, job: Ready, count: int) -> Advice:
     """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    sizes = shown(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return shown(
+    sizes = on_batches(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
+    return on_batches(
         config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes)
     )
 
@@ -69,12 +69,13 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     loss = own or (lambda model, batch: model(**batch).loss)
-    adapter, in_run = config.adapter(job.loaded.fresh), min(len(job.inputs) // job.micro, MOST)
+    adapter = training_whole(config.adapter, job.loaded.fresh)
+    in_run = min(len(job.inputs) // job.micro, MOST)
     found, _ = targets(model, adapter)
     layers = diagnose(look(model, sampled(found), batches, loss), adapter)
     bounds, starts, memory = dict[str, Bound](), dict[str, costs.Start](), None
     for scheme, config_of in candidates(config, found).items():
-        given = config_of.adapter(job.loaded.fresh)
+        given = training_whole(config_of.adapter, job.loaded.fresh)
         try:
             starts[scheme] = costs.start(
                 model, given, batches[:PASS], own, in_run, mean(sizes) / passed
@@ -87,13 +88,14 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
     assert memory is not None
     width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
     rates = {scheme: predicted(config, scheme, width) for scheme in bounds}
-    micro_batches = config.steps * min(config.batch, len(job.inputs)) / job.micro
-    training = micro_batches * bounds[config.scheme].seconds * mean(sizes) / first
+    micro_batches = config.training.steps * min(config.training.batch, len(job.inputs)) / job.micro
+    training = micro_batches * bounds[config.adapter.scheme].seconds * mean(sizes) / first
     delay = {scheme: start.whole / training for scheme, start in starts.items()}
-    facts = facts_of(layers, bounds, rates, memory, delay, config.rank, bool(job.loaded.fresh))
+    rank, fresh = config.adapter.rank, bool(job.loaded.fresh)
+    facts = facts_of(layers, bounds, rates, memory, delay, rank, fresh)
     return Advice(
-        config.task,
-        config.scheme,
+        config.data.task,
+        config.adapter.scheme,
         width,
         len(batches),
         layers,
@@ -113,10 +115,10 @@ def candidates(config: Config, layers: Mapping[str, nn.Module]) -> dict[str, Con
         if any(base_of(module).reads_ids for module in layers.values())
         else ["init_a", "eva"]
     )
-    found = {config.scheme: config}
+    found = {config.adapter.scheme: config}
     for scheme in others:
         found.setdefault(
-            scheme, replace(config, scheme=scheme, scheme_options={}, train_a=True, train_b=True)
+            scheme, config.replace(scheme=scheme, scheme_options={}, train_a=True, train_b=True)
         )
     return found
 

@@ -22,7 +22,7 @@ The prediction. The default rate is taken on to this model's width and rank by
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -34,7 +34,6 @@ from scaling.advice.width_transfer import moved
 from scaling.core.config import Config
 from scaling.training.adapting import make_optimizer
 
-DEFAULT = Config()
 REACH = 0.03
 HALVINGS = 16
 
@@ -72,17 +71,17 @@ class Line:
         gradients = [
             torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.parameters
         ]
-        torch.nn.utils.clip_grad_norm_(self.parameters, config.clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters, config.training.clip)
         self.start = [p.detach().clone() for p in self.parameters]
         optimizer.step()
         pairs = list(zip(self.parameters, self.start, strict=True))
-        self.update = [(p.detach() - before) / config.lr for p, before in pairs]
+        self.update = [(p.detach() - before) / config.training.lr for p, before in pairs]
         self.slope = -sum((g * d).sum().item() for g, d in zip(gradients, self.update, strict=True))
         self._put(0.0)
         if not (math.isfinite(self.slope) and self.slope > 0):
             self.leave()
             raise ValueError(
-                f"the first update of scheme {config.scheme!r} would not lower the loss of "
+                f"the first update of scheme {config.adapter.scheme!r} would not lower the loss of "
                 f"{self.at_start:g}: it must "
                 f"fall along it, and its slope is {self.slope:g}; is the one factor frozen that "
                 "has a gradient?"
@@ -143,7 +142,7 @@ def curvature(along: Callable[[float], float], at_start: float, e: float) -> flo
 def predicted(config: Config, scheme: str, width: int) -> float | None:
     """The default rate at this width and rank; None for an optimiser that it was not tuned with."""
     return (
-        moved(replace(config, lr=DEFAULT.lr), scheme, width)
-        if config.optimizer == "adamw"
+        moved(config.replace(lr=Config().training.lr), scheme, width)
+        if config.training.optimizer == "adamw"
         else None
     )

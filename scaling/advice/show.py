@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from loralab.ledger import records_table, show
+from loralab.ledger import records_table, text_of
 from scaling.advice.advice import Advice
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import spread
@@ -20,25 +20,15 @@ MEANINGS = {
 }
 
 
-def tell(advice: Advice) -> None:
+def text(advice: Advice) -> str:
+    """The tables as text, the recommendation last."""
     rows = advice.layers
-    table = [
+    shares = [
         {"share": what, **spread(rows, name), "foretells": that}
         for name, (what, that) in MEANINGS.items()
     ]
-    show(records_table(f"{len(rows)} layers looked at, on {advice.batches} batches", table))
     lines = [line_of(advice, scheme) for scheme in advice.bounds]
-    show(
-        records_table(
-            "learning rates that the first step bears, and the time that the start takes", lines
-        )
-    )
-    show(
-        records_table(
-            "memory",
-            [{"": text, "MiB": f"{size / 2**20:.1f}"} for text, size in sizes(advice.memory)],
-        )
-    )
+    memory = [{"": what, "MiB": f"{size / 2**20:.1f}"} for what, size in sizes(advice.memory)]
     chosen = [
         {
             "choice": c.choice,
@@ -48,7 +38,14 @@ def tell(advice: Advice) -> None:
         }
         for c in advice.recommendation
     ]
-    show(records_table("recommendation", chosen))
+    return text_of(
+        records_table(f"{len(rows)} layers looked at, on {advice.batches} batches", shares),
+        records_table(
+            "learning rates that the first step bears, and the time that the start takes", lines
+        ),
+        records_table("memory", memory),
+        records_table("recommendation", chosen),
+    )
 
 
 def line_of(advice: Advice, scheme: str) -> dict[str, Any]:

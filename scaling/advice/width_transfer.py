@@ -15,6 +15,7 @@ def moved(config: Config, scheme: str, width: int) -> float:
 
     The powers of the rank are left out for starts whose dependence on it is none.
     """
-    scale = "alpha/sqrt(r)" if config.rank_stabilized else "alpha/r"
-    rank = config.rank if start_of(scheme).rank_known else RANK
-    return config.lr * lr_rule(scheme, "adam", scale, WIDTH, width, RANK, rank, rates="single")[0]
+    scale = "alpha/sqrt(r)" if config.adapter.rank_stabilized else "alpha/r"
+    rank = config.adapter.rank if start_of(scheme).rank_known else RANK
+    factor, _ = lr_rule(scheme, "adam", scale, WIDTH, width, RANK, rank, rates="single")
+    return config.training.lr * factor

@@ -8,9 +8,7 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from loralab.code import fingerprint, home
 from loralab.store import run_key
 from scaling.core import outputs
 from scaling.core.config import Config, peft_settings
-from scaling.core.run_folder import claim
+from scaling.core.run_folder import mark
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -32,22 +30,11 @@ def code(task: str) -> str:
     return fingerprint(here) + fingerprint(here.parents[1] / "tasks" / f"{task}.py")
 
 
-def settings_of(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON has them."""
-    return json.loads(json.dumps(asdict(config)))
-
-
-def unlisted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields again: what JSON has as a list is a tuple."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-    }
-
-
 def arguments(config: Config) -> dict[str, Any]:
     """Those of `fine_tuned` for this config: with what a file of a PEFT configuration holds, as
     another content makes another cell."""
-    return {"settings": settings_of(config), "peft": peft_settings(config) if config.peft else None}
+    peft = peft_settings(config) if config.training.peft else None
+    return {"settings": config.as_json(), "peft": peft}
 
 
 def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
@@ -59,7 +46,7 @@ def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
 
 
 def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
-    """What a run of these settings, the fields of a `scaling.core.config.Config`, comes to.
+    """What a run of these settings, those of a `scaling.core.config.Config`, comes to.
 
     metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any
     run scores                 of each test example, the higher the better; where only all together
@@ -74,12 +61,12 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
     from scaling.training.running import train  # transformers, which takes seconds to load
     from scaling.training.trainer import Diverged
 
-    config, folder = Config(**unlisted(settings)), folder_of(settings, peft)
+    config, folder = Config.of(**settings), folder_of(settings, peft)
     _forget_peak()
     # of cells side by side no bar can be read
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
-            result = train(config, folder, lambda: claim(folder, settings), judge_base=False)
+            result = train(config, folder, lambda: mark(folder, settings), judge_base=False)
         except RuntimeError as error:
             if not isinstance(error.__cause__, Diverged):
                 raise
@@ -90,7 +77,7 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
         shutil.rmtree(checkpoint)
     kept = ("metrics", "losses", "validation", "trained_parameters", "seconds", "test_data")
     return {name: result[name] for name in kept} | {
-        "scores": _scores(config.task, folder, result["metrics"]),
+        "scores": _scores(config.data.task, folder, result["metrics"]),
         "inference_parameters": _saved(folder / outputs.ADAPTER / WEIGHTS),
         "file_size": (folder / outputs.ADAPTER / WEIGHTS).stat().st_size,
         "memory": _peak(),

@@ -35,7 +35,7 @@ def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> l
         return []
     own = "" if cell is cells.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
     kept = Memo(
-        memo.store, cells.FAMILY, own + cells.code(configs[0].task), memo.force, memo.compute
+        memo.store, cells.FAMILY, own + cells.code(configs[0].data.task), memo.force, memo.compute
     )
     return kept.map(cell, map(cells.arguments, configs))
 

@@ -6,40 +6,42 @@ which that was tuned to those at hand by `scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lora
-from lora.config import suggestion
 from scaling.advice.width_transfer import WIDTH, moved
-from scaling.comparison.cells import unlisted
-from scaling.core.config import Config
+from scaling.core.config import NOT_OF_PEFT, Config
 
 # a rate over the next lower one, and where the five lie around the centre
 STEP, STEPS = 10**0.5, range(-2, 3)
-DEFAULT = Config()
 PEFT = "peft:"  # opens a scheme that is a PEFT configuration in a JSON file
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is compared; raises ValueError for a grid without a run."""
+    """The methods, learning rates and seeds that are compared.
+
+    Raises: ValueError for a grid without a run.
+    """
 
     schemes: tuple[str, ...] = ("init_a", "init_b", "eva", "pissa")
-    """Starts; peft:FILE.json stands for a PEFT configuration, which has its own variant and
-    rank."""
+    """Initializations; peft:FILE.json stands for a PEFT configuration, which has its own variant
+    and rank."""
     variants: tuple[str, ...] = ("plain",)
+    """How the factors become a change of the weight."""
     ranks: tuple[int, ...] | None = None
-    """By default the one --rank."""
+    """Ranks of the adapters; by default the one --rank."""
     rates: tuple[float, ...] | None = None
     """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to
     the model's width and each rank."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds that every method runs with at each of its learning rates."""
     widen: int = 3
-    """How many rates may be added to a method whose best one lies at the edge of its rates."""
+    """How many learning rates may be added to a method whose best one is the lowest or the highest
+    that it tried."""
     confirm: int = 0
-    """Fresh seeds that are run at each method's best rate alone."""
+    """Unseen seeds that are run at each method's best learning rate alone."""
     reference: str | None = None
     """The method that the others are compared with; by default the first."""
     margin: float = 0.02
@@ -67,7 +69,7 @@ class Method(NamedTuple):
     rates: tuple[float, ...]
 
     def at(self, rate: float, seed: int) -> Config:
-        return replace(self.config, lr=rate, seed=seed)
+        return self.config.replace(lr=rate, seed=seed)
 
 
 def methods(
@@ -85,7 +87,7 @@ def methods(
             raise ValueError(f"two methods of the grid are called {label!r}")
         try:
             whole = _with(config, own)
-            if whole.peft is not None:
+            if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
                 from scaling.training.peft_methods import starter
 
@@ -106,7 +108,7 @@ def methods(
 
 def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    ranks = grid.ranks or (config.rank,)
+    ranks = grid.ranks or (config.adapter.rank,)
     for scheme in grid.schemes:
         if scheme.startswith(PEFT):
             file = scheme.removeprefix(PEFT)
@@ -123,22 +125,19 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _with(config: Config, own: Mapping[str, Any]) -> Config:
-    known = tuple(f.name for f in fields(Config))
-    for name in own:
-        if name not in known:
-            raise ValueError(f"there is no setting {name!r}{suggestion(name, known)}")
-        if name in ("lr", "seed"):
+    for name in ("lr", "seed"):
+        if name in own:
             raise ValueError(f"{name} belongs to the grid, not to a method")
     if "peft" in own:  # what the others have of this library is none of PEFT's
-        ours = {f.name for f in fields(lora.Config)} - {"seed"} | {"ratio", "optimizer"}
-        config = replace(config, **{name: getattr(DEFAULT, name) for name in ours})
-    return replace(config, **unlisted(own))
+        ours = NOT_OF_PEFT - {"sharded"}
+        config = config.replace(**{n: v for n, v in Config().flat().items() if n in ours})
+    return config.replace(**own)
 
 
 def centred(config: Config) -> tuple[float, ...]:
     """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the
     model's own."""
-    centre = moved(config, config.scheme, width(config) or WIDTH)
+    centre = moved(config, config.adapter.scheme, width(config) or WIDTH)
     return tuple(rounded(centre * STEP**k) for k in STEPS)
 
 
@@ -154,12 +153,13 @@ def next_rate(rates: tuple[float, ...], best: float) -> float:
 def width(config: Config) -> int | None:
     """The width of a transformers model that the config names; None for a task's own, or where its
     files do not say."""
-    if config.model is None:
+    data = config.data
+    if data.model is None:
         return None
     from transformers import AutoConfig
 
     try:
-        found = AutoConfig.from_pretrained(config.model, trust_remote_code=config.trust_remote_code)
+        found = AutoConfig.from_pretrained(data.model, trust_remote_code=data.trust_remote_code)
     except (OSError, ValueError):
         return None  # the run itself tells what is wrong with a model
     return getattr(found.get_text_config(), "hidden_size", None)

@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from scaling.comparison.summary import Outcome, Outcomes, Row, diverged, finite
+from loralab.numbers import listed
+from scaling.comparison.summary import Outcome, Outcomes, Row, diverged
 from scaling.core.outputs import write_json
 
 # What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on,
@@ -38,7 +39,7 @@ def export(
 ) -> list[Path]:
     """Write a file <method>--<rate and seed>.json for each run, and give their paths.
 
-    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in
+    `settings` holds the settings of `scaling.core.config.Config` that all runs share and, in
     "methods", those of each method by its label; there "peft_config" stands for an adapter of
     PEFT's.
     """
@@ -53,7 +54,7 @@ def export(
             name = f"lr_{row.rate:g}-seed_{seed}"
             files.append(folder / f"{names[row.method]}--{name}.json")
             written = record(f"{names[row.method]}/{name}", outcome, {**own, "seed": seed})
-            write_json(files[-1], finite(written))
+            write_json(files[-1], listed(written))
     return files
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from loralab.figures import STYLE
+from loralab.files import whole
 from scaling.comparison.summary import VOID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
-from scaling.core.outputs import whole
 
 MARKERS = "osD^v<>Phd*X"
 LINES = ("-", "--", "-.", ":")

@@ -9,10 +9,12 @@ from typing import Any
 from rich.table import Table
 
 from loralab.claims import Measured
+from loralab.files import write_text
 from loralab.ledger import records_table
+from loralab.numbers import listed
 from scaling.comparison.pictures import draw_differences, draw_rates
-from scaling.comparison.summary import Outcomes, Row, diverged, finite, lowest_loss
-from scaling.core.outputs import write_json, write_text
+from scaling.comparison.summary import Outcomes, Row, diverged, lowest_loss
+from scaling.core.outputs import write_json
 
 REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "differences.png"
 
@@ -46,7 +48,7 @@ def numbers(rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
         for seed, run in of_rate.items()
     ]
     said, methods = notes(rows, outcomes, settings["margin"]), [row.as_json() for row in rows]
-    return finite({"settings": settings, "notes": said, "methods": methods, "runs": runs})
+    return listed({"settings": settings, "notes": said, "methods": methods, "runs": runs})
 
 
 def table(rows: Sequence[Row]) -> Table:

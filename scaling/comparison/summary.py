@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from loralab.claims import Measured
+from loralab.numbers import listed
 from loralab.statistics import mean
 from scaling.comparison.statistics import paired, ratio, verdict
 
@@ -71,16 +72,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Null for an end that is infinite."""
-        return finite(asdict(self))
-
-
-def finite(value: Any) -> Any:
-    """The value, as deep as it is, with None for each number that JSON does not know."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return listed(asdict(self))
 
 
 def diverged(outcome: Outcome) -> bool:

@@ -46,7 +46,7 @@ def prepared(
     return None
 
 
-def claim(folder: Path, settings: dict[str, Any]) -> None:
+def mark(folder: Path, settings: dict[str, Any]) -> None:
     """Write down whose the folder is: when training begins, so that a mistake in the input leaves
     nothing behind."""
     folder.mkdir(parents=True, exist_ok=True)

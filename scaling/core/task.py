@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scaling.core.config import Config
 
 Record = dict[str, Any]
+IGNORED = -100  # the label that every loss skips
 
 
 class Data(NamedTuple):
@@ -75,8 +76,8 @@ class Task:
     def options(self, config: Config) -> Any:
         """The `Options` of this config; raises ValueError for an unknown one."""
         known = [f.name for f in fields(self.Options)]
-        for name in config.task_options:
+        for name in config.data.task_options:
             if name not in known:
                 has = f"its options are {', '.join(known)}" if known else "it has no options"
-                raise ValueError(f"task {config.task!r} has no option {name!r}; {has}")
-        return self.Options(**config.task_options)
+                raise ValueError(f"task {config.data.task!r} has no option {name!r}; {has}")
+        return self.Options(**config.data.task_options)

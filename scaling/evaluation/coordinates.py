@@ -10,7 +10,9 @@ import numpy as np
 from rich.table import Table
 
 from loralab.figures import STYLE
+from loralab.files import whole, write_text
 from loralab.ledger import show
+from loralab.numbers import listed
 from proxies.instruments.coordinates import QUANTITIES, Series
 
 TOLERANCE = 0.15  # as wide as the worst of 608 slopes of single layers, at ties of two terms
@@ -58,7 +60,7 @@ def report(result: Result, folder: Path) -> int:
     show(table(result))
     wrong = faults(result)
     text = json.dumps(numbers(result, wrong), indent=1, allow_nan=False)
-    (folder / "coord_check.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "coord_check.json", text + "\n")
     draw(result, folder / "coord_check.png")
     for line in wrong:
         print(line)
@@ -105,16 +107,10 @@ def numbers(result: Result, wrong: list[str]) -> dict[str, Any]:
         "agrees": not wrong,
         "faults": wrong,
         "quantities": QUANTITIES,
-        "predicted": _finite(result.predicted),
-        "slopes": _finite(result.slopes.tolist()),
+        "predicted": listed(result.predicted),
+        "slopes": listed(result.slopes),
         "sizes": result.cells,
     }
-
-
-def _finite(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_finite(value) for value in values]
-    return values if math.isfinite(values) else None
 
 
 def draw(result: Result, path: Path) -> None:
@@ -169,7 +165,8 @@ def draw(result: Result, path: Path) -> None:
         ]
         lines += key.plot([], [], "k--", lw=1, label="theory's slope, last step")
         key.legend(handles=lines, loc="center")
-        figure.savefig(path, dpi=150)
+        with whole(path) as partial:
+            figure.savefig(partial, format="png", dpi=150)
         plt.close(figure)
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from proxies.instruments.digit_networks import Judge
 from proxies.instruments.image_distances import kernel, median_distance, mmd
 from scaling.core.config import Config
-from scaling.data.data_files import pretrained
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 from theory.overparam_generation import SCALE, SIGMA
 

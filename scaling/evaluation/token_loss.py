@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from scaling.core.task import Record
-
-IGNORED = -100  # the label that the loss skips
+from scaling.core.task import IGNORED, Record
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> list[Record]:

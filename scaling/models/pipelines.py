@@ -31,9 +31,9 @@ def read(config: Config, source: str) -> Loaded:
     local = Path(source).exists()
     common: dict[str, Any] = {
         "local_files_only": local,
-        "trust_remote_code": config.trust_remote_code,
+        "trust_remote_code": config.data.trust_remote_code,
     }
-    if not config.allow_pickle:
+    if not config.data.allow_pickle:
         common["use_safetensors"] = True
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -8,7 +8,7 @@ adapters is the number of values that they train.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,10 @@ class Config:
 def grid_of(config: Config) -> tuple[Run, Grid]:
     """The run that all methods share, and the grid; `loralab sweep` on them finds the same
     cells."""
-    run = Run(steps=config.steps, batch=16, length=32, validate_every=config.steps, launch_step=10)
+    steps = config.steps
+    run = Run.of(steps=steps, batch=16, length=32, validate_every=steps, launch_step=10)
     if config.reduced:
-        return replace(run, limit=12), Grid((), rates=RATES[2:3], seeds=(0,), widen=0)
+        return run.replace(limit=12), Grid((), rates=RATES[2:3], seeds=(0,), widen=0)
     return run, Grid(
         (), rates=RATES, seeds=tuple(range(config.seeds)), confirm=config.confirm, margin=MARGIN
     )

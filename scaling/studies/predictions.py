@@ -7,7 +7,6 @@ seed the look is at the examples that the run begins with.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,8 @@ def measure(config: Config, memo: Memo) -> Evidence:
         return Evidence({**nothing}, {}, {"foretold of MiniLM": [_flat(look)]})
     measured: dict[str, list[Measured | None]] = {claim.id: [] for claim in CLAIMS}
     data, tables = {}, {}
-    for model, run in {"MiniLM": first, "GPT": replace(first, task="causal_lm", length=64)}.items():
-        told = beside(foretold, [replace(run, seed=seed) for seed in grid.seeds], memo)
+    for model, run in {"MiniLM": first, "GPT": first.replace(task="causal_lm", length=64)}.items():
+        told = beside(foretold, [run.replace(seed=seed) for seed in grid.seeds], memo)
         compared = methods(run, grid, {name: METHODS[name] for name in (*STARTS.values(), *FROZEN)})
         outcomes = outcomes_of(compared, grid, memo)
         rows = {

@@ -33,7 +33,7 @@ DOMAIN = "domain"
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("image", "label")
+    columns = config.data.columns or ("image", "label")
     if len(columns) != 2:
         raise ValueError(f"columns must be image label, got {len(columns)} of them")
     image, label = columns
@@ -54,7 +54,7 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    source = config.model or folder_of("vit")
+    source = config.data.model or folder_of("vit")
     return classifier(
         config, AutoModelForImageClassification, source, data.facts["classes"], AutoImageProcessor
     )

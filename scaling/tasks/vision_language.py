@@ -24,17 +24,18 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located
 from scaling.evaluation.rouge import rouge
 from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("image", "question", "answer")
+    columns = config.data.columns or ("image", "question", "answer")
     if len(columns) != 3:
         raise ValueError(f"columns must be image question answer, got {len(columns)} of them")
     train, test = parts(config, lambda: new(config))
@@ -45,7 +46,7 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    source = config.model or folder_of("llava")
+    source = config.data.model or folder_of("llava")
     loaded = pretrained(config, AutoModelForImageTextToText, source, AutoProcessor)
     check(source, loaded.model.config, loaded.processor)
     return loaded
@@ -79,14 +80,13 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             tokenizer(prompt, add_special_tokens=special(loaded.processor, prompt))["input_ids"]
         )
         learnt = tokenizer(str(record[answer]), add_special_tokens=False)["input_ids"] + end
-        if taken >= config.length or not learnt:
+        if taken >= config.data.length or not learnt:
             raise ValueError(
                 f"record {number} has no token to learn: its question takes {taken} of "
-                f"{config.length}; raise --length"
+                f"{config.data.length}; raise --length"
             )
-        found.append(
-            {"prompt": prompt, "image": record[image], "answer": learnt[: config.length - taken]}
-        )
+        kept = learnt[: config.data.length - taken]
+        found.append({"prompt": prompt, "image": record[image], "answer": kept})
     return found
 
 
@@ -112,7 +112,7 @@ def predict(
     ):
         output = model.generate(  # type: ignore[operator]
             **batch,
-            max_new_tokens=config.length,
+            max_new_tokens=config.data.length,
             do_sample=False,
             pad_token_id=processor.tokenizer.pad_token_id,
         )

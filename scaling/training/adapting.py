@@ -14,8 +14,8 @@ from transformers import TrainerCallback
 import lora
 from lora.variants.dash import DashLinear
 from scaling.core import processes
-from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.core.config import Config, training_whole
+from scaling.training.preparation import Ready, on_batches
 
 
 class Adapted(NamedTuple):
@@ -40,11 +40,11 @@ class Adapted(NamedTuple):
 def start(config: Config, ready: Ready) -> Adapted:
     """`lora.attach`, which may see the task's data."""
     model, loss = ready.loaded.model, ready.task.loss and ready.task.loss(ready.loaded)
-    adapter = config.adapter(ready.loaded.fresh)
+    adapter = training_whole(config.adapter, ready.loaded.fresh)
     return own(
         config,
         model,
-        shown(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
+        on_batches(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
     )
 
 
@@ -52,7 +52,7 @@ def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
     """Of a model that carries this library's adapters."""
 
     def callbacks(optimizer: Optimizer) -> list[TrainerCallback]:
-        return [Launch(model, optimizer, config.launch_step)] if _launches(model) else []
+        return [Launch(model, optimizer, config.training.launch_step)] if _launches(model) else []
 
     return Adapted(
         summary=str(report).splitlines()[0],
@@ -65,11 +65,11 @@ def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """Raises ValueError for a variant that the optimiser does not fit."""
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(
-            lora.param_groups(model, config.lr, config.ratio, config.weight_decay)
-        )
-    return lora.OPTIMIZERS[config.optimizer](model, config.lr, config.ratio, config.weight_decay)
+    settings = config.training
+    rates = (settings.lr, settings.ratio, settings.weight_decay)
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(lora.param_groups(model, *rates))
+    return lora.OPTIMIZERS[settings.optimizer](model, *rates)
 
 
 class Launch(TrainerCallback):

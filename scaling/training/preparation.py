@@ -31,19 +31,21 @@ class Ready(NamedTuple):
 def ready(config: Config) -> Ready:
     """All that a run of this config has before its adapters; every process calls it. Raises
     ValueError for wrong input."""
-    job, task = processes.join(), find(config.task)
+    job, task = processes.join(), find(config.data.task)
     task.options(config)
     data = task.data(config)
-    records, _ = apart(config, data)
+    records, _ = split_validation(config, data)
     loaded = task.load(config, data)
     inputs = task.examples(config, loaded, data, records)
     micro = sizes(config, len(inputs), job.num_processes)[1]
-    processes.place(loaded.model, config.sharded, (*loaded.fresh, *config.modules_to_save))
+    processes.place(
+        loaded.model, config.run.sharded, (*loaded.fresh, *config.adapter.modules_to_save)
+    )
     loaded.model.eval()
     return Ready(task, loaded, inputs, micro)
 
 
-def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
+def on_batches(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
     """What `act` makes of this process's part of the training stream: with fewer examples at once
     where memory is short."""
     job, collate = processes.join(), ready.task.collate(ready.loaded)
@@ -59,10 +61,10 @@ def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) 
 def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
     """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit
     each other."""
-    batch = min(config.batch, examples)
+    batch = min(config.training.batch, examples)
     if count > 1 and batch % count:
         raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
-    micro = config.micro_batch or batch // count
+    micro = config.run.micro_batch or batch // count
     if batch % (micro * count):
         raise ValueError(
             f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}"
@@ -70,9 +72,9 @@ def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
     return batch, micro
 
 
-def apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
+def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
     """What is trained on, and what is held out of it for validation."""
-    if config.validate_every is None:
+    if config.training.validate_every is None:
         return data.train, []
     if len(data.train) < 2:
         raise ValueError(

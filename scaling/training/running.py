@@ -17,12 +17,12 @@ from transformers.trainer_utils import set_seed
 from scaling.core import outputs, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
+from scaling.core.quiet import quiet
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import quiet
 from scaling.tasks import find
 from scaling.training import adapting, peft_methods
 from scaling.training.adapting import Adapted
-from scaling.training.preparation import Ready, apart, sizes
+from scaling.training.preparation import Ready, sizes, split_validation
 from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
 from scaling.training.validation import Best
 
@@ -39,16 +39,22 @@ def train(
     """
     job = processes.join()
     task, start = (
-        find(config.task),
-        adapting.start if config.peft is None else peft_methods.starter(config),
+        find(config.data.task),
+        adapting.start if config.training.peft is None else peft_methods.starter(config),
     )
     data = task.data(config)
-    records, validated = apart(config, data)
+    if not data.test:
+        raise ValueError(
+            f"{config.data.train} has one record, and none can be held out: pass --test"
+        )
+    records, validated = split_validation(config, data)
     loaded = task.load(config, data)
     inputs, held = (task.examples(config, loaded, data, part) for part in (records, data.test))
     valid = task.examples(config, loaded, data, validated) if validated else []
     batch, micro = sizes(config, len(inputs), job.num_processes)
-    processes.place(loaded.model, config.sharded, (*loaded.fresh, *config.modules_to_save))
+    processes.place(
+        loaded.model, config.run.sharded, (*loaded.fresh, *config.adapter.modules_to_save)
+    )
     last = checkpoints(folder)[-1:]
     if last:
         before = json.loads((folder / outputs.BEFORE).read_text())
@@ -74,7 +80,7 @@ def train(
     if job.is_main_process:
         adapted.save(folder / outputs.ADAPTER)
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
-        outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.task)
+        outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.data.task)
     return {
         "metrics": scores,
         "before": before,
@@ -96,14 +102,14 @@ def _evaluated(
     """A row for each test record, and the metrics. Processes share the records out, but for a
     sharded base, which runs on all of them at once."""
     job = processes.join()
-    of, process = (1, 0) if config.sharded else (job.num_processes, job.process_index)
+    of, process = (1, 0) if config.run.sharded else (job.num_processes, job.process_index)
     loaded.model.eval()
 
     def predict(size: int) -> list[Record]:
         return task.predict(config, loaded, data, data.test[process::of], held[process::of], size)
 
     with torch.no_grad():
-        rows = shrinking(predict, config.micro_batch or config.batch)
+        rows = shrinking(predict, config.run.micro_batch or config.training.batch)
     if of > 1:
         parts = gather_object([rows])
         rows = [parts[i % of][i // of] for i in range(sum(map(len, parts)))]
@@ -138,8 +144,10 @@ def _trained(
         elif first is None:
             first = {key: value.clone() for key, value in state.trained_state(loaded.model).items()}
         best = None
-        if config.validate_every is not None:
-            best = Best(loaded.model, config.patience, state.read_best(last[0]) if last else None)
+        if config.training.validate_every is not None:
+            best = Best(
+                loaded.model, config.training.patience, state.read_best(last[0]) if last else None
+            )
         trainer = make(micro, best)
         try:
             with quiet():
@@ -198,36 +206,36 @@ def _trainer(
     loaded.model.zero_grad()
     more: dict[str, Any] = {}
     # transformers 6 knows the new name alone, and earlier releases the old one
-    if config.gradient_checkpointing:
+    if config.run.gradient_checkpointing:
         known = TrainingArguments.__dataclass_fields__
         name = next(
             name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known
         )
         more |= {name: True, f"{name}_kwargs": {"use_reentrant": False}}
-    if config.validate_every is not None:
+    if config.training.validate_every is not None:
         more |= {
             "eval_strategy": "steps",
-            "eval_steps": config.validate_every,
+            "eval_steps": config.training.validate_every,
             "metric_for_best_model": "loss",
         }
         more |= {"greater_is_better": False, "per_device_eval_batch_size": micro}
     arguments = TrainingArguments(
         output_dir=str(folder),
-        max_steps=config.steps,
+        max_steps=config.training.steps,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=batch // (micro * processes.join().num_processes),
         lr_scheduler_type="linear",
-        warmup_steps=config.warmup,
-        max_grad_norm=config.clip,
-        bf16=config.precision == "bfloat16",
-        fp16=config.precision == "float16",
-        save_steps=config.save_every,
+        warmup_steps=config.training.warmup,
+        max_grad_norm=config.training.clip,
+        bf16=config.training.precision == "bfloat16",
+        fp16=config.training.precision == "float16",
+        save_steps=config.run.save_every,
         save_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
         dataloader_drop_last=True,
         remove_unused_columns=False,
-        report_to=config.report_to,
+        report_to=config.run.report_to,
         seed=config.seed,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),

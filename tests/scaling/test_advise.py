@@ -210,18 +210,18 @@ def plain(model: Net, scale: float) -> Any:
 
 def adapted(bend: bool, config: Config) -> Net:
     model = net(bend)
-    lora.attach(model, config.adapter())
+    lora.attach(model, config.adapter)
     return model
 
 
 @pytest.mark.parametrize("ratio", [1.0, 4.0])
 def test_the_bound_is_that_of_the_dense_hessian(ratio):
-    config, [batch] = Config(rank=RANK, ratio=ratio), data(1)
+    config, [batch] = Config.of(rank=RANK, ratio=ratio), data(1)
     model = adapted(True, config)
     line = rates.Line(config, model, batch, squares)
     found = rates.bound_on(line)
     line.leave()
-    loss = plain(net(), config.alpha / RANK)
+    loss = plain(net(), config.adapter.alpha / RANK)
     layers = lora.adapters(model).values()
     theta = torch.cat(
         [factor.detach().flatten() for layer in layers for factor in (layer.B, layer.A)]
@@ -235,7 +235,7 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
             for f, r in ((layer.B, ratio), (layer.A, 1))
         ]
     )
-    clipped = g / max(1, g.norm().item() / config.clip)
+    clipped = g / max(1, g.norm().item() / config.training.clip)
     d = -rate * clipped / (clipped.abs() + 1e-8)  # the first step of Adam with its epsilon
     slope, c = -(g @ d).item(), (d @ H @ d).item()
     # torch adds 1e-6 to the norm that it clips by
@@ -260,7 +260,7 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
 def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
     """Without tanh, in B alone (the first step leaves A), the squared error of one adapted layer is
     a quadratic."""
-    config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
+    config, [batch] = Config.of(rank=RANK, target_modules=("down",)), data(1)
     line = rates.Line(config, adapted(False, config), batch, squares)
     found = rates.bound_on(line)
     bound, crossing = found.bound, found.crossing
@@ -283,7 +283,7 @@ def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
 
 
 def test_a_line_that_no_gradient_begins_is_refused_and_leaves_no_trace():
-    config, [batch] = Config(rank=RANK, train_b=False), data(1)
+    config, [batch] = Config.of(rank=RANK, train_b=False), data(1)
     model = adapted(True, config)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(ValueError, match="would not lower the loss"):
@@ -293,7 +293,7 @@ def test_a_line_that_no_gradient_begins_is_refused_and_leaves_no_trace():
 
 
 def test_a_straight_loss_has_no_bound():
-    config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
+    config, [batch] = Config.of(rank=RANK, target_modules=("down",)), data(1)
     line = rates.Line(
         config, adapted(False, config), batch, lambda model, batch: 9 + model(batch["x"]).mean()
     )
@@ -302,26 +302,25 @@ def test_a_straight_loss_has_no_bound():
 
 def test_the_rate_foretold_is_the_theorys_power_of_the_reference():
     config = Config()
-    assert rates.predicted(config, "init_a", 384) == config.lr, "the reference is the default run"
+    lr = config.training.lr
+    assert rates.predicted(config, "init_a", 384) == lr, "the reference is the default run"
     # n^-1/2
-    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(config.lr / 2, rel=1e-12)
+    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(lr / 2, rel=1e-12)
     # n^-1
-    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(config.lr / 4, rel=1e-12)
-    assert rates.predicted(replace(config, rank=32), "init_a", 384) == pytest.approx(
-        config.lr, rel=1e-12
-    )
-    stable = replace(config, rank=32, rank_stabilized=True)
+    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(lr / 4, rel=1e-12)
+    assert rates.predicted(config.replace(rank=32), "init_a", 384) == pytest.approx(lr, rel=1e-12)
+    stable = config.replace(rank=32, rank_stabilized=True)
     # (s r)^-1/2
-    assert rates.predicted(stable, "init_a", 384) == pytest.approx(config.lr / 2**0.5, rel=1e-12)
-    assert rates.predicted(stable, "eva", 384) == config.lr, "no power of the rank is known for eva"
-    assert rates.predicted(replace(config, optimizer="scaled_sgd"), "init_a", 384) is None
+    assert rates.predicted(stable, "init_a", 384) == pytest.approx(lr / 2**0.5, rel=1e-12)
+    assert rates.predicted(stable, "eva", 384) == lr, "no power of the rank is known for eva"
+    assert rates.predicted(config.replace(optimizer="scaled_sgd"), "init_a", 384) is None
 
 
 def test_a_frozen_a_spares_the_inputs_of_the_layers():
     """Without tanh nothing else keeps them; float32: 4 bytes."""
     model, [batch] = net(False, torch.float32), data(1, dtype=torch.float32)
     base = sum(p.numel() for p in model.parameters())
-    lora.attach(model, Config(rank=RANK).adapter())
+    lora.attach(model, Config.of(rank=RANK).adapter)
     found = costs.memory(model, batch, squares)
     assert found.kept - found.kept_frozen_a == 4 * 40 * (6 + 8)
     assert found.kept_frozen_a >= 4 * 40 * 2 * RANK  # A x of both layers
@@ -336,11 +335,11 @@ def test_a_frozen_a_spares_the_inputs_of_the_layers():
 
 def test_a_start_is_timed_by_the_batches_of_the_run():
     assert costs.Start(a_batch=2.0, solve=3.0, batches=50).whole == 103
-    assert costs.start(net(), Config(rank=RANK).adapter(), data(), squares, 50).batches == 0, (
+    assert costs.start(net(), Config.of(rank=RANK).adapter, data(), squares, 50).batches == 0, (
         "init_a looks at none"
     )
     assert (
-        costs.start(net(), Config(rank=RANK, scheme="eva").adapter(), data(), squares, 50).batches
+        costs.start(net(), Config.of(rank=RANK, scheme="eva").adapter, data(), squares, 50).batches
         == 50
     )
 
@@ -355,7 +354,7 @@ def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
     more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
-    found = costs.start(net(), Config(rank=RANK).adapter(), few, squares, 10, more)
+    found = costs.start(net(), Config.of(rank=RANK).adapter, few, squares, 10, more)
     assert (found.a_batch, found.solve, found.whole) == (4.0, 1.0, 41.0)
 
 
@@ -443,7 +442,7 @@ def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
 
     arguments(model, tmp_path)
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))
-    config = Config(model=str(model), train=train, test=test, batch=8, rank=RANK)
+    config = Config.of(model=str(model), train=train, test=test, batch=8, rank=RANK)
     job = ready(config)
     before, state = (
         trace(job.loaded.model),

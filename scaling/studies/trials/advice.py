@@ -4,7 +4,6 @@ then finds."""
 from typing import Any
 
 from scaling.advise import OPTIONS
-from scaling.comparison.cells import unlisted
 from scaling.core.config import Config
 
 
@@ -15,7 +14,7 @@ def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
     from scaling.advice.advice import advised
     from scaling.training.preparation import ready  # transformers, which takes seconds to load
 
-    config = Config(**unlisted(settings))
+    config = Config.of(**settings)
     facts = advised(config, ready(config), OPTIONS.batches).facts
     return {
         "rate": facts.predicted,

@@ -92,12 +92,15 @@ class Known:
     alone, worse."""
 
     def __call__(self, settings, peft=None):
-        config = Run(**cells.unlisted(settings))
-        name = "A alone" if not config.train_b else config.variant
-        rng = np.random.default_rng([config.seed, int(1e7 * config.lr)])
-        away = abs(np.log10(config.lr / 1e-3)) + 0.1 * rng.normal() * 0.1
+        config = Run.of(**settings)
+        adapter, lr = config.adapter, config.training.lr
+        name = "A alone" if not adapter.train_b else adapter.variant
+        rng = np.random.default_rng([config.seed, int(1e7 * lr)])
+        away = abs(np.log10(lr / 1e-3)) + 0.1 * rng.normal() * 0.1
         made = outcome(rng, ACCURACY.get(name, 0.6) - 0.1 * away, 0.5 + away**2)
-        made["trained_parameters"] = 100 * config.rank * (1 + (config.train_a and config.train_b))
+        made["trained_parameters"] = (
+            100 * adapter.rank * (1 + (adapter.train_a and adapter.train_b))
+        )
         return made | {"test_data": f"of {config.seed}"}
 
 

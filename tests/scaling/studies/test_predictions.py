@@ -26,15 +26,16 @@ TOLD = {
 
 
 def name_of(run: Run) -> str:
-    if not (run.train_a and run.train_b):
-        return FROZEN[run.train_a]
-    return "EVA" if run.scheme == "eva" else "LoRA"
+    adapter = run.adapter
+    if not (adapter.train_a and adapter.train_b):
+        return FROZEN[adapter.train_a]
+    return "EVA" if adapter.scheme == "eva" else "LoRA"
 
 
 def known(settings, peft=None):
-    run = Run(**cells.unlisted(settings))
-    name, rng = name_of(run), np.random.default_rng([run.seed, int(1e7 * run.lr)])
-    away = np.log10(run.lr / BEST.get(name, 1e-3)) ** 2
+    run = Run.of(**settings)
+    name, rng = name_of(run), np.random.default_rng([run.seed, int(1e7 * run.training.lr)])
+    away = np.log10(run.training.lr / BEST.get(name, 1e-3)) ** 2
     return outcome(rng, ACCURACY[name] - 0.05 * away, 0.5 + away) | {"test_data": f"of {run.seed}"}
 
 

@@ -164,7 +164,7 @@ def started(
 ) -> tuple[torch.nn.Module, adapting.Adapted]:
     """A classifier with the adapter of a config on it."""
     (folder / "peft.json").write_text(json.dumps(settings))
-    config = Config(peft=str(folder / "peft.json"), steps=12, **more)
+    config = Config.of(peft=str(folder / "peft.json"), steps=12, **more)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
@@ -337,7 +337,7 @@ WRONG = {
     ),
     "no head": (
         {"peft_type": "TRAINABLE_TOKENS"},
-        "TRAINABLE_TOKENS cannot train the fresh classifier",
+        "TRAINABLE_TOKENS cannot train the newly initialized classifier",
     ),
 }
 
@@ -380,11 +380,11 @@ def test_settings_of_our_adapters_are_refused(setting):
         ValueError,
         match=f"{name} does not apply to an adapter of PEFT; its settings are those of x",
     ):
-        Config(peft="x.json", **setting)
+        Config.of(peft="x.json", **setting)
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):
     (tmp_path / "peft.json").write_text(json.dumps(LORA))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="peft is trained in a single process"):
-        peft_methods.starter(Config(peft=str(tmp_path / "peft.json")))
+        peft_methods.starter(Config.of(peft=str(tmp_path / "peft.json")))
