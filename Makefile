@@ -33,7 +33,7 @@ bench: $(STAMP) ## Run the benchmarks against peers
 figures: $(STAMP) ## Draw the figures and the report from the run store
 	@$(BIN)/loralab report
 
-ledger: $(STAMP) ## Write ledger.json and the table of README.md from the run store
+ledger: $(STAMP) ## Record the run store in evidence/ledger and LEDGER.md
 	@$(BIN)/loralab ledger
 
 clean: ## Remove .venv, the report and all caches; the run store stays

@@ -9,8 +9,9 @@ base weight W is never modified.
 
 from lora.collect import collect
 from lora.config import Config
+from lora.groups import param_groups
 from lora.layer import LoRALinear
-from lora.model import adapters, attach, detach, merge, param_groups, unmerge
+from lora.model import adapters, attach, detach, merge, unmerge
 from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report

@@ -4,18 +4,30 @@ parameters."""
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from lora.bases import base_of, shape_of, weight_of
+from lora.branch import columns, on_ids, on_vectors, without_padding
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
 
 Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
+
+
+class Route(Enum):
+    """How a forward is computed; the value is the sentence that `LoRALinear.path` gives."""
+
+    MERGED = "merged"
+    FUSED = "fused"
+    GATHERED = "gathered"
+    QUANTISED = "unfused: quantised base"
+    DROPOUT = "unfused: dropout {dropout:g} acts on the input of the trained branch alone"
+    HOOKED = "unfused: the base layer has hooks, which must see its own forward"
 
 
 @dataclass(frozen=True)
@@ -107,29 +119,25 @@ class LoRALinear(nn.Module, ABC):
         return shape_of(self.base_layer)[0]
 
     @property
-    def path(self) -> str:
-        """How the next forward is computed: "fused", "gathered", "merged", or "unfused" with the
-        reason."""
+    def route(self) -> Route:
+        """How the next forward is computed."""
         if self.merged:
-            return "merged"
-        kind = base_of(self.base_layer)
-        if kind.reads_ids:
-            return "gathered"
-        if kind.quantised:
-            return "unfused: quantised base"
-        if self.dropout and self.training:
-            return (
-                f"unfused: dropout {self.dropout:g} acts on the input of the trained branch alone"
-            )
+            return Route.MERGED
         base = self.base_layer
-        if (
-            base._forward_hooks
-            or base._forward_pre_hooks
-            or base._backward_hooks
-            or "forward" in vars(base)
-        ):
-            return "unfused: the base layer has hooks, which must see its own forward"
-        return "fused"
+        kind = base_of(base)
+        if kind.reads_ids:
+            return Route.GATHERED
+        if kind.quantised:
+            return Route.QUANTISED
+        if self.dropout and self.training:
+            return Route.DROPOUT
+        hooks = base._forward_hooks or base._forward_pre_hooks or base._backward_hooks
+        return Route.HOOKED if hooks or "forward" in vars(base) else Route.FUSED
+
+    @property
+    def path(self) -> str:
+        """The same as a sentence: "fused", "gathered", "merged", or "unfused" with the reason."""
+        return self.route.value.format(dropout=self.dropout)
 
     def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
@@ -156,53 +164,29 @@ class LoRALinear(nn.Module, ABC):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        path = self.path
-        if path == "merged":
-            return self.base_layer(x)
-        if path == "fused":
-            y = low_rank_linear(
-                x, weight_of(self.base_layer), self.bias, *self.update(), self.scale
-            )
+        route, base = self.route, self.base_layer
+        if route is Route.MERGED:
+            return base(x)
+        if route is Route.FUSED:
+            y = low_rank_linear(x, weight_of(base), self.bias, *self.update(), self.scale)
         else:
-            y = self.base_layer(x) + (self._gathered(x) if path == "gathered" else self._branch(x))
-        excess = self._excess()
-        y = y if excess is None else rescaled(y, self.bias, excess)
-        return self._without_padding(x, y) if path == "gathered" else y
+            y = base(x) + self._branch(x, x.reshape(-1) if route is Route.GATHERED else None)
+        if (excess := self._excess()) is not None:
+            y = rescaled(y, self.bias, excess)
+        if route is Route.GATHERED:
+            y = without_padding(x, y, base.padding_idx)  # type: ignore[arg-type]
+        return y
 
-    def _branch(self, x: Tensor) -> Tensor:
-        """The update by plain autograd. Dropout acts on the trained branch, never on the frozen
-        start: B A drop(x) - B0 A0 x = L R x + B A (drop(x) - x)."""
-        L, R = (factor.to(x.dtype) for factor in self.update())
-        y = F.linear(F.linear(x, R), L)
-        if self.dropout and self.training:
-            change = F.dropout(x, self.dropout) - x
-            B, A = (factor.to(x.dtype) for factor in self._extended(*self.factors()))
-            y = y + F.linear(F.linear(change, A), B)
-        return self.scale * y
-
-    def _gathered(self, ids: Tensor) -> Tensor:
-        """The update of an embedding, whose x is one-hot, so that R x is a column of R. Dropout of
-        such an x drops the token's whole branch, so with c = 0 or 1 / (1 - p) for each token B A
-        drop(x) - B0 A0 x = L R x + (c - 1) B A x."""
-        flat, dtype = ids.reshape(-1), self.weight.dtype
-        L, low = (factor.to(dtype) for factor in self.update(flat))
-        y = F.linear(low.mT, L)
+    def _branch(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
+        apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
+        L, R = self.update(ids)
+        trained = None
         if self.dropout and self.training:
             B, A = self.factors()
-            B, low = (factor.to(dtype) for factor in self._extended(B, columns(A, flat), flat))
-            c = F.dropout(torch.ones_like(flat, dtype=dtype), self.dropout)
-            y = y + F.linear(low.mT * (c - 1)[:, None], B)
-        return self.scale * y.view(*ids.shape, len(L))
-
-    def _without_padding(self, ids: Tensor, y: Tensor) -> Tensor:
-        """y with the gradient that nn.Embedding has: none from the padding token. Its own vector
-        still follows B."""
-        base: Any = self.base_layer
-        return (
-            y
-            if base.padding_idx is None
-            else torch.where((ids == base.padding_idx)[..., None], y.detach(), y)
-        )
+            B, A = self._extended(B, columns(A, ids), ids)
+            trained = B.to(dtype), A.to(dtype)
+        return self.scale * apply(x, (L.to(dtype), R.to(dtype)), trained, self.dropout)
 
     def _excess(self) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
@@ -308,8 +292,3 @@ def own(factor: Tensor) -> Tensor:
 
 def row_norms(W: Tensor) -> Tensor:
     return torch.linalg.vector_norm(W, dim=1)
-
-
-def columns(R: Tensor, ids: Tensor | None) -> Tensor:
-    """The columns of R (k, in) of these n indices, (k, n); all of R where None is given."""
-    return R if ids is None else F.embedding(ids, R.mT).mT

@@ -1,23 +1,20 @@
 """Adapters on a whole model: put them on, find them, merge them, take them off."""
 
-import hashlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from lora.bases import weight_of
 from lora.config import Config
-from lora.layer import Kind, LoRALinear
-from lora.learn import learned
+from lora.initialization import initial_factors, layer_rng, prepare
+from lora.layer import LoRALinear
 from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
-from lora.targets import check_vectors, saved_modules, targets, tied
+from lora.targets import saved_modules, targets, tied, with_a_rank
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
@@ -61,47 +58,17 @@ def attach(
     Raises ValueError naming the layer, the value and the requirement.
     """
     check_bare(model)
-    found, _ = targets(model, config)
-    if SCHEMES[config.scheme].needs in ("inputs", "gradient"):
-        check_vectors(found, config.scheme)
-    config, seen = learned(model, found, config, batches, loss_fn, stats, collecting)
+    found, skipped = targets(model, config)
+    config, seen = prepare(model, found, config, batches, loss_fn, stats, **collecting)
 
-    def start(name: str, module: nn.Module) -> LoRALinear:
-        factors, scale = (
-            start_of(config, name, module, seen.get(name)),
-            config.scale_of(name, config.rank_of(name)),
-        )
+    def build(name: str, module: nn.Module) -> LoRALinear:
+        scheme = SCHEMES[config.scheme]
+        factors = initial_factors(scheme, config, name, module, seen.get(name))
         if seen:
             copy_first(*factors)
-        return adapter(
-            module,
-            factors,
-            factors if factors.B.any() and factors.A.any() else None,
-            scale,
-            config,
-            name,
-        )
+        return build_layer(config, name, module, factors, factors.frozen())
 
-    return install(model, config, *targets(model, config), start)
-
-
-def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
-    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings
-    name the layer."""
-    W, rank = weight_of(module).detach(), config.rank_of(name)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        factors = SCHEMES[config.scheme](
-            W.to(torch.promote_types(W.dtype, torch.float32)),  # masters in float32 at least
-            rank,
-            generator(config.seed, name),
-            stats,
-            scale=config.scale_of(name, rank),
-            **config.scheme_options,
-        )
-    for warning in caught:
-        warnings.warn(f"{name}: {warning.message}", stacklevel=5)
-    return factors
+    return install(model, config, *with_a_rank(found, skipped, config), build)
 
 
 def check_bare(model: nn.Module) -> None:
@@ -109,28 +76,22 @@ def check_bare(model: nn.Module) -> None:
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
 
 
-def generator(seed: int, name: str) -> Generator:
-    """The random stream of one layer: adding or leaving out another layer does not change it."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-    return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-
-
-def adapter(
-    module: nn.Module,
-    factors: Factors,
-    start: Factors | None,
-    scale: float,
-    config: Config,
-    name: str,
+def build_layer(
+    config: Config, name: str, module: nn.Module, factors: Factors, frozen: Factors | None
 ) -> LoRALinear:
     """The layer around `module` by the config's settings, in the module's train or eval mode.
 
-    `name` is the layer's, whose random stream serves the variants that draw numbers besides the
-    scheme's.
+    Args:
+        config: the variant, its options and the scale.
+        name: the layer's, whose random stream serves the variants that draw further numbers.
+        module: the base layer.
+        factors: the initial B (out, r) and A (r, in).
+        frozen: the pair (B0, A0), needed where B A is not zero.
     """
     variant: Any = VARIANTS[config.variant]
-    rng = generator(config.seed, f"{name}/{config.variant}")
-    settings = (scale, start, config.dropout, config.train_a, config.train_b)
+    rng = layer_rng(config.seed, f"{name}/{config.variant}")
+    scale = config.scale_of(name, len(factors.A))
+    settings = (scale, frozen, config.dropout, config.train_a, config.train_b)
     return variant(module, factors, *settings, rng=rng, options=config.options()).train(
         module.training
     )
@@ -141,14 +102,23 @@ def install(
     config: Config,
     found: dict[str, nn.Module],
     skipped: dict[str, str],
-    start: Callable[[str, nn.Module], LoRALinear],
+    build: Callable[[str, nn.Module], LoRALinear],
 ) -> Report:
-    """Build every layer that `targets` found by `start(name, module)`, and only when all are built
-    put them into the model."""
+    """Build every layer that `targets` found, and only when all are built put them into the model.
+
+    Args:
+        model: the model, without adapters.
+        config: the config that is kept on the model.
+        found: the base layers by name.
+        skipped: for the report, every other layer with the reason.
+        build: build(name, module) gives the adapted layer.
+
+    Raises: ValueError naming the layer that cannot be built.
+    """
     layers: dict[nn.Module, LoRALinear] = {}
     for name, module in found.items():
         try:
-            layers[module] = start(name, module)
+            layers[module] = build(name, module)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name}: {error}") from error
     saved = saved_modules(model, config)
@@ -274,43 +244,3 @@ def detach(model: nn.Module) -> None:
 def _tensor(model: nn.Module, key: str) -> Tensor:
     path, _, name = key.rpartition(".")
     return getattr(model.get_submodule(path), name)
-
-
-def param_groups(
-    model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0
-) -> list[dict[str, Any]]:
-    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the
-    rest at `lr`.
-
-    Membership is by the parameter itself, never by its name. What a variant trains besides B and A
-    (magnitudes, generators, directions) gets no weight decay: shrinking it would not shrink the
-    update. Nor do vectors of the modules_to_save (biases, norms). Of a generator, the part that
-    makes B alone has B's rate. Raises ValueError for a rate or ratio that is not positive, or a
-    negative weight decay.
-    """
-    for name, value in {"lr": lr, "ratio": ratio}.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    if not 0 <= weight_decay < float("inf"):
-        raise ValueError(f"weight_decay must be non-negative and finite, got {weight_decay!r}")
-    attached(model)
-    of_layers = [pair for layer in adapters(model).values() for pair in layer.trained()]
-    owned = {id(p) for _, p in of_layers}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in owned]
-    members = {
-        kind: [p for k, p in of_layers if k == kind and p.requires_grad] for kind in get_args(Kind)
-    }
-    members |= {
-        "saved matrices": [p for p in rest if p.ndim > 1],
-        "saved vectors": [p for p in rest if p.ndim <= 1],
-    }
-    return [
-        {
-            "name": name,
-            "params": params,
-            "lr": lr * ratio if name in ("B", "generator of B") else lr,
-            "weight_decay": weight_decay if name in ("A", "B", "saved matrices") else 0.0,
-        }
-        for name, params in members.items()
-        if params
-    ]

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora.groups import param_groups
 from lora.layer import FactoredLinear, LoRALinear
-from lora.model import adapters, param_groups
+from lora.model import adapters
 
 
 class _Scaled(torch.optim.Optimizer):

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lora.bases import is_dense_linear
 from lora.config import Config
+from lora.initialization import initial_factors, prepare
 from lora.layer import own
-from lora.learn import learned
-from lora.model import start_of, swap
+from lora.model import swap
 from lora.peft_config import target_names
-from lora.ranks import check_sharing, exactly
+from lora.ranks import Sharing, exactly
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -53,13 +53,13 @@ def initialize_peft(
     model: Any = peft_model  # PEFT's own annotations say less than it holds
     theirs, layers, name = _adapted(model)
     config = asked = _config(theirs, layers, name, scheme, options, seed)
-    if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
+    if Sharing.of(config).rho != 1 and len(every := model.peft_config) > 1:
         raise ValueError(
             "rho may take layers off, so it needs the model's only adapter; it has "
             f"{', '.join(every)}"
         )
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
-    config, seen = learned(model, bases, config, batches, loss_fn, stats, {})
+    config, seen = prepare(model, bases, config, batches, loss_fn, stats)
     starts = {
         key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)
     }
@@ -160,7 +160,7 @@ def _config(
 ) -> Config:
     """Our config for the ranks and scales that the layers have. Raises ValueError where these or
     rho are impossible."""
-    config = Config(
+    return Config(
         rank=theirs.r,
         alpha=theirs.lora_alpha,
         target_modules=tuple(layers),
@@ -171,8 +171,6 @@ def _config(
         rank_pattern=exactly({key: layer.r[name] for key, layer in layers.items()}),
         alpha_pattern=exactly({key: layer.lora_alpha[name] for key, layer in layers.items()}),
     )
-    check_sharing(config)
-    return config
 
 
 def _start(
@@ -181,15 +179,17 @@ def _start(
     """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its
     own."""
     try:
-        B, A = start_of(config, key, layer.get_base_layer(), seen.get(key))
+        scheme, base = SCHEMES[config.scheme], layer.get_base_layer()
+        factors = initial_factors(scheme, config, key, base, seen.get(key))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{key}: {error}") from error
-    if B.any() and A.any():
+    if factors.frozen():
         raise ValueError(
             f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the "
             "base weight; "
             "use lora.attach and lora.save, whose adapter PEFT loads"
         )
+    B, A = factors
     return Factors(own(B.to(layer.lora_B[name].weight)), own(A.to(layer.lora_A[name].weight)))
 
 

@@ -27,7 +27,7 @@ adapted.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -115,52 +115,60 @@ SCORES: dict[str, Callable[[Statistics, int, Mapping[str, Any]], list[float]]] =
 """The schemes that share ranks out, and by what."""
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """The options of rank sharing, which stand among a config's `scheme_options`.
+
+    Args:
+        rho: a layer of rank r offers its round(rho r) best components; 1 moves no rank.
+        per_parameter: the budget is in numbers, r (in + out) a layer, in place of ranks.
+
+    Raises: ValueError where rho is no finite number of at least 1, or per_parameter no bool.
+    """
+
+    rho: float = 1.0
+    per_parameter: bool = False
+
+    def __post_init__(self) -> None:
+        rho, number = self.rho, isinstance(self.rho, int | float) and self.rho is not True
+        if not (number and math.isfinite(rho) and rho >= 1):
+            raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
+        if not isinstance(self.per_parameter, bool):
+            raise ValueError(f"per_parameter must be True or False, got {self.per_parameter!r}")
+
+    @classmethod
+    def of(cls, config: Config) -> "Sharing":
+        """What the config says of it; a scheme that does not know an option refuses it later."""
+        options = config.scheme_options
+        return cls(**{f.name: options[f.name] for f in fields(cls) if f.name in options})
+
+    def components(self, config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+        """How many components each layer offers: round(rho r), at most min(out, in)."""
+        return {
+            name: min(round(self.rho * config.rank_of(name)), *shape)
+            for name, shape in shapes.items()
+        }
+
+
 def redistributed(
     config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, tuple[int, int]]
 ) -> Config:
-    """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the
-    layers of these shapes (out, in). Where rho = 1 (the default), and for schemes that are not in
-    `SCORES`, it is the config as it was.
+    """The config with the ranks that `Sharing.of` it gives the layers of these shapes (out, in).
 
-    A layer of rank r offers `components`; the budget is the sum of the ranks asked for or,
-    `per_parameter`, the numbers r (in + out) that they have. Raises ValueError as `check_sharing`,
-    and when no layer would keep a rank.
+    The budget is that of the ranks asked for. Where rho = 1 (the default), and for schemes that are
+    not in `SCORES`, it is the config as it was. Raises ValueError as `Sharing`, and when no layer
+    would keep a rank.
     """
-    check_sharing(config)
-    options = config.scheme_options
-    if config.scheme not in SCORES or options.get("rho", 1.0) == 1:
+    sharing = Sharing.of(config)
+    if config.scheme not in SCORES or sharing.rho == 1:
         return config
-    offered = components(config, shapes)
     scores = {
-        name: SCORES[config.scheme](stats[name], count, options) for name, count in offered.items()
+        name: SCORES[config.scheme](stats[name], count, config.scheme_options)
+        for name, count in sharing.components(config, shapes).items()
     }
-    cost = {
-        name: sum(shape) if options.get("per_parameter", False) else 1
-        for name, shape in shapes.items()
-    }
+    cost = {name: sum(shape) if sharing.per_parameter else 1 for name, shape in shapes.items()}
     budget = sum(config.rank_of(name) * cost[name] for name in shapes)
     return with_ranks(config, distribute(scores, budget, cost))
-
-
-def components(config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """How many components each layer offers: round(rho r) for its rank r, at most min(out, in)."""
-    rho = config.scheme_options.get("rho", 1.0)
-    return {name: min(round(rho * config.rank_of(name)), *shape) for name, shape in shapes.items()}
-
-
-def check_sharing(config: Config) -> None:
-    """Raises ValueError when rho is no finite number of at least 1, or per_parameter neither True
-    nor False."""
-    options = config.scheme_options
-    rho, per_parameter = options.get("rho", 1.0), options.get("per_parameter", False)
-    if (
-        isinstance(rho, bool)
-        or not isinstance(rho, int | float)
-        or not (math.isfinite(rho) and rho >= 1)
-    ):
-        raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
-    if not isinstance(per_parameter, bool):
-        raise ValueError(f"per_parameter must be True or False, got {per_parameter!r}")
 
 
 def exactly(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from lora.bases import base_of, weight_of
 from lora.config import Config
 from lora.layer import LoRALinear
-from lora.model import adapter, adapters, attached, check_bare, install
+from lora.model import adapters, attached, build_layer, check_bare, install
 from lora.peft_config import from_peft, to_peft
 from lora.processes import whole
 from lora.report import Report
@@ -122,7 +122,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
                 f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}"
             )
 
-    def start(name: str, module: nn.Module) -> LoRALinear:
+    def build(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
         scale, width = config.scale_of(name, rank), rank * (1 + (name in with_start))
         A, B = (tensors[_key(name, key)] for key in base_of(module).keys)
@@ -141,7 +141,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             # PEFT subtracted this start from the weight of the model that it trained, an
             # embedding's excepted.
             pair = SCHEMES["pissa"](W.detach().to(B.dtype), rank, scale=scale, exact=True)
-        layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
+        layer = build_layer(config, name, module, Factors(B[:, :rank], A[:rank]), pair)
         if isinstance(layer, Dora):
             m = tensors[_key(name, MAGNITUDE)]
             if m.shape != layer.magnitude.shape:
@@ -151,7 +151,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             layer.magnitude = nn.Parameter(m.to(layer.magnitude))
         return layer
 
-    report = install(model, config, found, skipped, start)
+    report = install(model, config, found, skipped, build)
     with torch.no_grad():
         for key, value in saved.items():
             value.copy_(tensors[key])

@@ -72,6 +72,16 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
                 "exclude it, or set "
                 f"Config(tie=True), which adapts {name} alone and merges into a copy of its own"
             )
+    return with_a_rank(found, skipped, config)
+
+
+def with_a_rank(
+    found: dict[str, nn.Module], skipped: dict[str, str], config: Config
+) -> tuple[dict[str, nn.Module], dict[str, str]]:
+    """What `targets` found, without the layers to which the config gives rank 0: they are skipped.
+
+    Raises ValueError where no layer is left.
+    """
     unranked = [name for name in found if not config.rank_of(name)]
     if len(unranked) == len(found):
         raise ValueError("every layer has rank 0: there is nothing to adapt")

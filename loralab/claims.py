@@ -62,31 +62,63 @@ class Measured:
 
 @dataclass(frozen=True)
 class Check:
-    """One condition under which a claim is measured.
+    """One quantity that is measured for a claim, and the criterion that it must meet.
 
-    `predicted` is the theory's value in words or digits; `expected` is the verdict known from
-    earlier runs.
+    Args:
+        key: the name by which evidence is bound to the check, unique within the claim.
+        criterion: the interval in which the measured quantity must lie for the claim to hold.
+        condition: what is measured and under which conditions, readable without the claim's text.
+        claimed: what the source says of the quantity, in words or digits; may be empty.
+        predicted: what this project's theory says of it; may be empty.
+        expected: the verdict known from earlier runs.
     """
 
-    predicted: str
+    key: str
     criterion: Within
     condition: str = ""
+    claimed: str = ""
+    predicted: str = ""
     expected: Verdict = Verdict.HOLDS
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`source` is an arXiv id, or "derived" for what this project proves itself."""
+    """A sentence, where it comes from, and the chain that leads from a theorem to its evidence.
+
+    Args:
+        id: the name of the claim, such as "E1".
+        statement: one sentence that can stand alone.
+        source: an arXiv id, or "derived" for what this project proves itself.
+        checks: at least one, with distinct keys.
+        assumptions: under which conditions the statement is meant.
+        equation: the theory behind it, as "theory.package.module.name" or the same with the number
+            of an equation of that module, "theory.package.module (3)"; empty for a claim that no
+            theory of this project speaks about.
+        test: the property test, as "tests/path/test_file.py::test_name".
+        trial: what is run to measure it, as "package.module.function".
+
+    Raises:
+        ValueError: without a check, or where two checks have one key.
+    """
 
     id: str
     statement: str
     source: str
     checks: tuple[Check, ...]
     assumptions: str = ""
+    equation: str = ""
+    test: str = ""
+    trial: str = ""
 
     def __post_init__(self) -> None:
         if not self.checks:
             raise ValueError(f"claim {self.id} needs at least one check")
+        if len(set(self.keys)) < len(self.checks):
+            raise ValueError(f"the checks of claim {self.id} need distinct keys, got {self.keys}")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(check.key or str(i) for i, check in enumerate(self.checks))
 
     @property
     def expected(self) -> Verdict:

@@ -1,19 +1,19 @@
 """The command line `loralab`: the ledger, all experiments, the report."""
 
 import importlib
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import tyro
 
-from loralab.code import ROOT
+from loralab import recorded
+from loralab.chain import chain
 from loralab.families import proxies
-from loralab.ledger import Row, as_markdown, as_table, as_text, inserted, rows_of, show
+from loralab.ledger import Row, as_table, as_text, show
 from loralab.process import finish
 from loralab.reproduce import run_families
-from loralab.store import Store, StoreError
+from loralab.store import Store
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
@@ -34,14 +34,33 @@ Json = Annotated[bool, tyro.conf.arg(name="json", help="Print a JSON list instea
 
 
 @app.command(name="claims")
-def claims(json_output: Json = False) -> int:
-    """Print every claim with its prediction, its evidence and its verdict."""
+def claims(ids: tyro.conf.Positional[tuple[str, ...]] = (), json_output: Json = False) -> int:
+    """Print every claim with its evidence and its verdict, or follow some claims.
+
+    Args:
+        ids: Claims to follow from the statement to the evidence, such as E1; without any, all.
+    """
     store = Store()
-    rows = [row for proxy in proxies() for row in rows_of(proxy.claims, proxy.latest(store))]
+    found = [
+        (proxy, row, origin)
+        for proxy in proxies()
+        for rows, origin in [recorded.latest(proxy, store)]
+        for row in rows
+    ]
+    known = [row.claim.id for _, row, _ in found]
+    if unknown := [id for id in ids if id not in known]:
+        print(
+            f"error: there is no claim {unknown[0]!r}; known: {', '.join(known)}", file=sys.stderr
+        )
+        return 2
+    found = [entry for entry in found if not ids or entry[1].claim.id in ids]
     if json_output:
-        print(as_text(rows))
+        print(as_text(row for _, row, _ in found))
+    elif ids:
+        for entry in found:
+            show(chain(*entry))
     else:
-        show(as_table(rows))
+        show(as_table(row for _, row, _ in found))
     return 0
 
 
@@ -83,18 +102,12 @@ def report() -> int:
 
 @app.command(name="ledger")
 def ledger() -> int:
-    """Write ledger.json and the table of README.md from the runs at the default size."""
-    rows = _rows(list(proxies()), Store(), quick=False)
-    if missing := [row.claim.id for row in rows if not row.complete]:
-        raise StoreError(
-            f"the run store holds no run at the default size for {', '.join(missing)}; `make "
-            "reproduce` makes them."
-        )
-    readme = ROOT / "README.md"
-    page = inserted(as_markdown(json.loads(as_text(rows))), readme.read_text(encoding="utf-8"))
-    (ROOT / "ledger.json").write_text(as_text(rows) + "\n", encoding="utf-8")
-    readme.write_text(page, encoding="utf-8")
-    print(f"ledger: {len(rows)} claims, in ledger.json and README.md")
+    """Record the runs at the default size in evidence/ledger and LEDGER.md, and keep what the run
+    store does not hold."""
+    kept = recorded.write(proxies(), Store())
+    print("ledger: written to evidence/ledger and LEDGER.md")
+    if kept:
+        print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")
     return 0
 
 
@@ -112,11 +125,8 @@ for name, (_, does) in ELSEWHERE.items():
 
 def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
     """Every claim with the evidence of the run at one size."""
-    return [
-        row
-        for proxy in families
-        for row in rows_of(proxy.claims, proxy.stored(proxy.size(quick), store))
-    ]
+    sizes = [proxy.stored(proxy.size(quick), store) for proxy in families]
+    return [row for proxy, run in zip(families, sizes, strict=True) for row in proxy.rows(run)]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

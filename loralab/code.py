@@ -2,7 +2,7 @@
 
 The fingerprint of a file covers the file and every module of this project that it imports, directly
 or not. So editing a README or another claim family keeps a finished run valid, and editing `lora/`
-does not. Of loralab/ it covers what the files of a family import themselves (intervals, cells): the
+does not. Of loralab/ it covers what the files of a family import themselves (intervals, memo): the
 rest carries results and does not make them.
 """
 

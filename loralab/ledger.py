@@ -1,153 +1,124 @@
-"""The ledger: every declared claim beside its evidence, for people (a table), programs (JSON) and
-the README."""
+"""The ledger: every declared claim beside its evidence, as tables for people and as JSON for
+programs."""
 
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from loralab.claims import Check, Claim, Measured, Verdict, combine, judge
-from loralab.store import Run
 
-MARKERS = "<!-- ledger -->\n", "<!-- /ledger -->"  # what the README's table stands between
 COLOURS = {
     Verdict.HOLDS: "green",
     Verdict.CONDITIONS: "yellow",
     Verdict.REFUTED: "red",
     Verdict.INCONCLUSIVE: "magenta",
 }
+Stored = Mapping[str, Mapping[str, Sequence[float] | None]]
+"""Evidence as JSON has it: claim id -> key of the check -> value, low, high; None where the run did
+not measure the check."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A claim and its evidence from one run, check by check; None for what that run did not
-    measure.
+    """A claim and its evidence from one run.
 
-    A run may measure part of a claim (one target of several, say). `run` is empty while there is
-    none.
+    Args:
+        claim: the declared claim.
+        measured: by the key of a check; a check that the run did not measure is absent or None. A
+            run may measure part of a claim (one target of several, say).
+        run: the first digits of the run's key, empty while there is none.
     """
 
     claim: Claim
-    measured: tuple[Measured | None, ...]
+    measured: Mapping[str, Measured | None]
     run: str = ""
 
     @property
-    def verdicts(self) -> list[Verdict | None]:
-        return [
-            m and judge(c.criterion, m)
-            for c, m in zip(self.claim.checks, self.measured, strict=True)
+    def evidence(self) -> list[tuple[Check, Measured | None, Verdict | None]]:
+        """Every check with its measurement and verdict, in the order of the claim."""
+        pairs = [
+            (check, self.measured.get(key))
+            for check, key in zip(self.claim.checks, self.claim.keys, strict=True)
         ]
+        return [(check, m, m and judge(check.criterion, m)) for check, m in pairs]
 
     @property
     def verdict(self) -> Verdict | None:
-        known = [verdict for verdict in self.verdicts if verdict]
+        known = [verdict for _, _, verdict in self.evidence if verdict]
         return combine(known) if known else None
 
     @property
     def complete(self) -> bool:
-        return None not in self.measured
+        return all(m is not None for _, m, _ in self.evidence)
 
     @property
-    def surprises(self) -> list[tuple[Check, Measured | None]]:
+    def surprises(self) -> list[tuple[Check, Measured | None, Verdict | None]]:
         """The checks that came out otherwise than declared: the same mix for another reason is a
         changed result."""
-        return [
-            pair
-            for pair, v in zip(self._pairs, self.verdicts, strict=True)
-            if v and v != pair[0].expected
-        ]
+        return [entry for entry in self.evidence if entry[2] and entry[2] != entry[0].expected]
 
     @property
     def contradicted(self) -> bool:
         """Whether a check was decided, and otherwise than declared."""
-        return any(
-            judge(check.criterion, m) != Verdict.INCONCLUSIVE for check, m in self.surprises if m
-        )
+        return any(verdict != Verdict.INCONCLUSIVE for _, _, verdict in self.surprises)
 
     @property
-    def deciding(self) -> tuple[Check, Measured | None]:
+    def deciding(self) -> tuple[Check, Measured | None, Verdict | None]:
         """The check to show in one line: the first surprise, else the first refuted, the first
-        open, the first."""
-
-        def those(verdict: Verdict) -> list[tuple[Check, Measured | None]]:
-            return [
-                pair for pair, v in zip(self._pairs, self.verdicts, strict=True) if v == verdict
-            ]
-
-        return (
-            self.surprises + those(Verdict.REFUTED) + those(Verdict.INCONCLUSIVE) + self._pairs
-        )[0]
-
-    @property
-    def _pairs(self) -> list[tuple[Check, Measured | None]]:
-        return list(zip(self.claim.checks, self.measured, strict=True))
+        inconclusive, the first measured, the first."""
+        shown = self.surprises[:1]
+        for wanted in (Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.HOLDS):
+            shown += [entry for entry in self.evidence if entry[2] == wanted]
+        return (shown or self.evidence)[0]
 
     def as_json(self) -> dict[str, Any]:
-        check, measured = self.deciding
+        """The claim, the check that decides it, and every check."""
+        shown, _, _ = self.deciding
+        checks = [
+            {
+                "key": key,
+                "condition": check.condition,
+                "claimed": check.claimed,
+                "predicted": check.predicted,
+                "measured": m.value if m else None,
+                "low": m.low if m else None,
+                "high": m.high if m else None,
+                "criterion": str(check.criterion),
+                "verdict": verdict,
+                "expected": check.expected,
+            }
+            for key, (check, m, verdict) in zip(self.claim.keys, self.evidence, strict=True)
+        ]
+        deciding = checks[self.claim.checks.index(shown)]
         return {
-            "id": self.claim.id,
-            "statement": self.claim.statement,
-            "source": self.claim.source,
-            "predicted": predicted(check),
-            "measured": measured.value if measured else None,
-            "low": measured.low if measured else None,
-            "high": measured.high if measured else None,
-            "criterion": str(check.criterion),
+            **{name: getattr(self.claim, name) for name in ("id", "statement", "source")},
+            **deciding,
             "verdict": self.verdict,
             "expected": self.claim.expected,
             "run": self.run or None,
+            "checks": checks,
         }
 
 
-def predicted(check: Check) -> str:
-    """The prediction with the condition or quantity that it is for, so that it can stand alone."""
-    return f"{check.predicted} ({check.condition})" if check.condition else check.predicted
-
-
-def rows_of(claims: Iterable[Claim], run: Run | None) -> list[Row]:
-    """The claims of one family with the evidence of a run of its proxy."""
-    if run is None:
-        return [Row(claim, (None,) * len(claim.checks)) for claim in claims]
-    evidence = run.result["measured"]
-    return [
-        Row(claim, tuple(m and Measured(*m) for m in evidence[claim.id]), run.key[:12])
-        for claim in claims
-    ]
+def rows_of(claims: Iterable[Claim], measured: Stored | None, run: str = "") -> list[Row]:
+    """The claims of one family with stored evidence, or without any."""
+    found = {
+        id: {key: Measured(*m) if m else None for key, m in checks.items()}
+        for id, checks in (measured or {}).items()
+    }
+    return [Row(claim, found.get(claim.id, {}), run) for claim in claims]
 
 
 def as_text(rows: Iterable[Row]) -> str:
-    """The ledger as JSON: what `loralab claims --json` prints and ledger.json holds."""
+    """The ledger as JSON: what `loralab claims --json` prints."""
     return json.dumps([row.as_json() for row in rows], indent=1)
-
-
-def as_markdown(records: Iterable[dict[str, Any]]) -> str:
-    """The README's table, from what ledger.json holds."""
-    head = ("id", "claim", "predicted", "measured", "verdict")
-    lines = [head, ["---"] * len(head)]
-    for r in records:
-        measured = with_interval(Measured(r["measured"], r["low"], r["high"]))
-        lines.append([r["id"], r["statement"], r["predicted"], measured, r["verdict"]])
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
-    )
-
-
-def inserted(table: str, page: str) -> str:
-    """The page with this table between its markers, whatever stood there."""
-    head, opened, rest = page.partition(MARKERS[0])
-    _, closed, tail = rest.partition(MARKERS[1])
-    if not (opened and closed):
-        raise ValueError(
-            f"the page has no place for the ledger, which is between {MARKERS[0].strip()} and "
-            f"{MARKERS[1]}"
-        )
-    return head + opened + table + closed + tail
 
 
 def number(value: float) -> str:
@@ -168,23 +139,27 @@ def as_table(rows: Iterable[Row]) -> Table:
     for name, options in {
         "id": {"no_wrap": True},
         "claim": {"ratio": 3, "overflow": "fold"},
-        "predicted": {"ratio": 1},
+        "source's claim": {"ratio": 1},
+        "our prediction": {"ratio": 1},
         "measured": {"ratio": 1},
-        "criterion": {"ratio": 1},
+        "holds if": {"ratio": 1},
         "verdict": {"no_wrap": False},
     }.items():
         table.add_column(name, **options)
     for row in rows:
         several = len(row.claim.checks) > 1
         if several:
-            table.add_row(
-                row.claim.id, escape(row.claim.statement), "", "", "", _coloured(row.verdict)
-            )
-        for check, measured, verdict in zip(
-            row.claim.checks, row.measured, row.verdicts, strict=True
-        ):
+            head = (row.claim.id, escape(row.claim.statement), "", "", "", "")
+            table.add_row(*head, _coloured(row.verdict))
+        for check, measured, verdict in row.evidence:
             first = ("", f"- {check.condition}") if several else (row.claim.id, row.claim.statement)
-            texts = (*first, check.predicted, with_interval(measured), str(check.criterion))
+            texts = (
+                *first,
+                check.claimed,
+                check.predicted,
+                with_interval(measured),
+                str(check.criterion),
+            )
             table.add_row(*map(escape, texts), _coloured(verdict))
     return table
 
@@ -203,7 +178,7 @@ def records_table(title: str, records: list[dict[str, Any]]) -> Table:
     return table
 
 
-def show(table: Table) -> None:
+def show(table: RenderableType) -> None:
     """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for
     a sentence."""
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))

@@ -7,7 +7,7 @@ A file proxies/<stem>.py ends with
     if __name__ == "__main__":
         PROXY.main()
 
-`measure(config, memo)` returns the evidence of every claim, in the order of its checks, and the
+`measure(config, memo)` returns the evidence of every claim, by the keys of its checks, and the
 data that the family's figures are drawn from. The exit code of `main` is 0 when every verdict is
 the expected one, 1 when not, 2 when a flag is wrong.
 """
@@ -15,7 +15,7 @@ the expected one, 1 when not, 2 when a flag is wrong.
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -35,14 +35,14 @@ DRIVER = "LORALAB_DRIVER"  # the process that a proxy was started by, and with w
 
 
 class Evidence(NamedTuple):
-    """`measured[id][i]` belongs to check i of that claim; None where this configuration does not
-    measure it.
+    """`measured[id][key]` belongs to the check of that claim with that key; None where this
+    configuration does not measure it.
 
     `data` is what the figures are drawn from; `tables` maps a title to records of equal keys, for
     people to read.
     """
 
-    measured: dict[str, Sequence[Measured | None]]
+    measured: Mapping[str, Any]
     data: dict[str, Any]
     tables: dict[str, list[dict[str, Any]]]
 
@@ -78,7 +78,18 @@ class Proxy:
 
     @property
     def code(self) -> str:
-        return fingerprint(ROOT.joinpath(*self.module.split(".")).with_suffix(".py"))
+        return fingerprint(ROOT / self.file)
+
+    @property
+    def file(self) -> str:
+        """The path of its script in a checkout."""
+        return f"{self.module.replace('.', '/')}.py"
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of its script's docstring."""
+        text = sys.modules[self.measure.__module__].__doc__ or ""
+        return " ".join(text.partition("\n\n")[0].split())
 
     def size(self, quick: bool) -> Any:
         return self.quick if quick else self.Config()
@@ -86,6 +97,12 @@ class Proxy:
     def stored(self, config: Any, store: Store) -> Run | None:
         """The evidence that the store holds for this configuration and the present code."""
         return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
+
+    def rows(self, run: Run | None) -> list[Row]:
+        """Every claim with the evidence of a run of this family, or without any."""
+        if run is None:
+            return rows_of(self.claims, None)
+        return rows_of(self.claims, run.result["measured"], run.key[:12])
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
         """The family's evidence for this configuration: from the store, or measured now and
@@ -109,13 +126,24 @@ class Proxy:
                 result,
             )
 
-    def _checked(self, evidence: Evidence) -> dict[str, list[list[float] | None]]:
-        wanted = {claim.id: len(claim.checks) for claim in self.claims}
-        found = {id: len(measured) for id, measured in evidence.measured.items()}
+    def _checked(self, evidence: Evidence) -> dict[str, dict[str, list[float] | None]]:
+        measured = self._by_key(evidence)
+        wanted = {claim.id: set(claim.keys) for claim in self.claims}
+        found = {id: set(checks) for id, checks in measured.items()}
         if wanted != found:
             raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
         return {
-            id: [[m.value, m.low, m.high] if m else None for m in measured]
+            id: {key: [m.value, m.low, m.high] if m else None for key, m in checks.items()}
+            for id, checks in measured.items()
+        }
+
+    def _by_key(self, evidence: Evidence) -> dict[str, dict[str, Measured | None]]:
+        """Evidence by key, also of a family that still gives it in the order of the checks."""
+        keys = {claim.id: claim.keys for claim in self.claims}
+        return {
+            id: measured
+            if isinstance(measured, dict)
+            else dict(zip(keys.get(id, ()), measured, strict=False))
             for id, measured in evidence.measured.items()
         }
 
@@ -141,7 +169,7 @@ class Proxy:
         try:
             (config, options), unknown = tyro.cli(
                 parsed,
-                prog=f"python {self.module.replace('.', '/')}.py",
+                prog=f"python {self.file}",
                 description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
                 args=list(arguments),
                 config=(tyro.conf.FlagCreatePairsOff,),
@@ -154,7 +182,7 @@ class Proxy:
             return 2
         store = Store(options.store)
         run = self.run(config, store, options.force)
-        rows = rows_of(self.claims, run)
+        rows = self.rows(run)
         if options.json:
             print(as_text(rows))
         else:
@@ -166,7 +194,7 @@ class Proxy:
             show(records_table(title, records))
         show(as_table(rows))
         for row in rows:
-            for check, _ in row.surprises:
+            for check, _, _ in row.surprises:
                 print(
                     f"not as expected: {row.claim.id} {check.condition}, which was declared: "
                     f"{check.expected}"

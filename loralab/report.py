@@ -8,7 +8,7 @@ import jinja2
 from loralab.code import home
 from loralab.families import proxies
 from loralab.figures import draw, figures_folder
-from loralab.ledger import cell, rows_of, with_interval
+from loralab.ledger import cell, with_interval
 from loralab.store import Store
 
 
@@ -23,7 +23,7 @@ def write_report(store: Store) -> Path:
             {
                 "proxy": proxy,
                 "run": run,
-                "rows": rows_of(proxy.claims, run),
+                "rows": proxy.rows(run),
                 "tables": run.result["tables"] if run else {},
                 "figures": figures,
             }

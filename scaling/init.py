@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 import lora
-from lora.learn import learned
-from lora.targets import check_vectors, targets
+from lora.initialization import statistics_for
 from lora.testing import sample
 from loralab.ledger import records_table, show
 from loralab.process import finish
@@ -83,12 +82,14 @@ def check_portable(config: Config) -> None:
             "peft is trained, by loralab finetune; a start is of a scheme of this library"
         )
     options: dict[str, Any] = dict(config.scheme_options)
+    scheme = lora.SCHEMES[config.scheme]
     try:
+        # run on a sample, so that an impossible option is refused before a model is loaded
         W, stats = sample((16, 8))
-        B, A = lora.SCHEMES[config.scheme](W, 2, stats=stats, **options)
+        scheme(W, 2, stats=stats, **options)
     except TypeError as error:
         raise ValueError(f"scheme {config.scheme!r}: {error}") from error
-    if B.any() and A.any():
+    if not scheme.zero_product:
         raise ValueError(_not_zero(config.scheme))
     if lora.VARIANTS[config.variant].exported_as != config.variant:
         raise ValueError(
@@ -127,13 +128,8 @@ def check_free(folder: Path) -> None:
 def _attached(config: Config, job: "Ready", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
     """`lora.attach`, with the statistics that it started from."""
     model, adapter = job.loaded.model, config.adapter(job.loaded.fresh)
-    found, _ = targets(model, adapter)
-    if lora.SCHEMES[config.scheme].needs in ("inputs", "gradient"):
-        check_vectors(found, config.scheme)
-    _, seen = learned(
-        model, found, adapter, batches, job.task.loss and job.task.loss(job.loaded), None, {}
-    )
-    return lora.attach(model, adapter, stats=seen or None), seen
+    seen = statistics_for(model, adapter, batches, job.task.loss and job.task.loss(job.loaded))
+    return lora.attach(model, adapter, stats=seen), seen
 
 
 def explained(A: Tensor, stats: lora.Statistics) -> float | None:

@@ -154,7 +154,7 @@ def _executor(options: Options) -> Compute:
     if options.executor == "ray":
         from loralab.cluster import ray
 
-        return ray(options.address, gpus_per_cell=float(torch.cuda.is_available()))
+        return ray(options.address, gpus_per_trial=float(torch.cuda.is_available()))
     return local(options.jobs or (1 if torch.cuda.is_available() else None))
 
 

@@ -49,12 +49,12 @@ class Config:
 
 
 CLAIMS = (
-    Claim("F1", "Numbers | are small.", "derived", (Check("0", Within(high=1)),)),
+    Claim("F1", "Numbers | are small.", "derived", (Check("size", Within(high=1), predicted="0"),)),
     Claim(
         "F2",
         "Numbers are large.",
         "0000.00000",
-        (Check("2", Within(low=2), expected=Verdict.REFUTED),),
+        (Check("size", Within(low=2), predicted="2", expected=Verdict.REFUTED),),
     ),
 )
 
@@ -69,8 +69,8 @@ def number(i, shift):
 def measure(config, memo):
     if config.shift > 100:
         raise RuntimeError("the shift is out of this world")
-    cells = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
-    x = [cell["x"] for cell in cells]
+    trials = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
+    x = [trial["x"] for trial in trials]
     tables = {"numbers": [{"count": len(x)}]}
     return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, tables)
 

@@ -99,17 +99,13 @@ def gradient_signal(
     scale: float,
     *,
     stats: Statistics,
-    rho: float = 1.0,
-    per_parameter: bool = False,
 ) -> Factors:
     """The rows of A are the top r eigenvectors of Q, and B = 0: derived here.
 
     At B = 0 the gradient of one token reaches B alone, with E|dL/dB|^2 = s^2 tr(A Q A^T); over
     orthonormal rows the top eigenspace of Q is its exact maximum, where that of E[x x^T] (`eva`) is
-    so only if |g|^2 and x x^T are uncorrelated. `rho` and `per_parameter` are for `attach`, which
-    shares out the ranks.
+    so only if |g|^2 and x x^T are uncorrelated.
     """
-    del rho, per_parameter
     shape = (W.shape[1],) * 2
     if (sketch := stats.weighted_sketch) is None:
         Q = _seen(

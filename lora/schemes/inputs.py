@@ -20,7 +20,6 @@ def eva(
     rng: Generator,
     scale: float,
     stats: Statistics,
-    rho: float = 1.0,
     center: bool = True,
     whiten: bool = False,
 ) -> Factors:
@@ -32,9 +31,8 @@ def eva(
     row j is divided by sqrt(lambda_j), so that every entry of A x has variance 1 (uncentred: mean
     square 1). In each eigenvector the entry of largest magnitude is positive. Where the inputs vary
     in fewer than r directions, random orthonormal ones complete the rows, of norm 1 also with
-    `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
+    `whiten`, and a warning says so.
     """
-    del scale, rho
     _check("eva", W, stats)
     values, vectors = stats.axes(rank, center)
     alive = int((values > NOISE * values[0].clamp(min=0)).sum())

@@ -20,6 +20,11 @@ class Factors(NamedTuple):
     B: Float[Tensor, "out r"]
     A: Float[Tensor, "r in"]
 
+    def frozen(self) -> "Factors | None":
+        """The pair (B0, A0) that a layer which begins here carries: itself, or None where B A = 0
+        because a factor is zero."""
+        return self if self.B.any() and self.A.any() else None
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -32,6 +37,15 @@ class Scheme:
     rule: Callable[..., Factors]
     needs: Literal["nothing", "weight", "inputs", "gradient"]
     source: str
+    zero_product: bool = False
+    """one factor is zero, so B A = 0 and no frozen pair is needed"""
+    sharing: tuple[str, ...] = ()
+    """the options of rank sharing (`lora.ranks`), which the rule never sees"""
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it needs the statistics of probe batches."""
+        return self.needs in ("inputs", "gradient")
 
     def __call__(
         self,
@@ -65,13 +79,14 @@ class Scheme:
         if self.needs != "nothing" and not torch.stack(W.detach().aminmax()).isfinite().all():
             bad = int((~W.isfinite()).sum())
             raise ValueError(f"W must be finite, got {bad} entries that are NaN or infinite")
-        if self.needs in ("inputs", "gradient"):
+        if self.needs_data:
             if stats is None:
                 raise ValueError(
                     f"{self.rule.__name__} needs the statistics of the layer; pass stats, or "
                     "batches to attach"
                 )
             options["stats"] = stats
+        options = {key: value for key, value in options.items() if key not in self.sharing}
         rng = Generator().manual_seed(0) if rng is None else rng
         working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
         B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)

@@ -6,7 +6,8 @@
     def columns(W, rank, rng, scale):
         return Factors(W[:, :rank].clone(), W.new_zeros(rank, W.shape[1]))
 
-    check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(zero_product=True, weight=(1, 0)))
+    scheme = Scheme(columns, "weight", "derived", zero_product=True)
+    check_scheme(scheme, laws=Laws(weight=(1, 0)))
 
 Every scheme is held to the contract: a deterministic function of its arguments and its own
 generator, which changes none of them, does not depend on the order of the data, gives finite

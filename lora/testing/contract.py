@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from lora.statistics import merged
-from lora.testing.trial import Trial, close, same, statistics_of, tensors
+from lora.testing.trial import TOLERANCE, Trial, close, same, statistics_of, tensors
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -35,6 +35,9 @@ def contract(trial: Trial) -> None:
             same(trial.start(), trial.start(trial.W + 1)),
             "depends on W, but is declared to need nothing",
         )
+    if trial.scheme.zero_product:
+        B, A = trial.start()
+        trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if trial.scheme.needs == "inputs":
         trial.start(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
     _gathered(trial)
@@ -115,7 +118,7 @@ def _refusals(trial: Trial) -> None:
     trial.refuses("a vector for W", lambda: trial.start(W[0]))
     if scheme.needs != "nothing":
         trial.refuses("a weight that is NaN", lambda: trial.start(W * torch.nan))
-    if scheme.needs in ("inputs", "gradient"):
+    if scheme.needs_data:
         trial.refuses("missing statistics", lambda: scheme(W, trial.rank, **options))
         parts = {name: value * torch.nan for name, value in tensors(stats).items()}
         trial.refuses("statistics that are NaN", lambda: trial.start(stats=replace(stats, **parts)))

@@ -25,8 +25,6 @@ def declared(trial: Trial, laws: Laws) -> None:
             trial.law(
                 even.any() and close(gram, even), f"{name} is not orthonormal up to its length"
             )
-    if laws.zero_product:
-        trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if laws.balanced:
         trial.law(close(B.mT @ B, A @ A.mT), "B^T B and A A^T differ")
     if laws.least:

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 
 from lora.layer import Kind, LoRALinear
 from lora.schemes import Factors
-from lora.variants.generator import Generator
+from lora.variants.hypernetwork import HyperNetwork
 
 STARTS = ("bias", "match", "default")
 
 
 @dataclass(frozen=True)
-class GeneratorOptions:
+class HyperNetworkOptions:
     """`width` is that of the hidden layer, `embedding` that of z (None: the same); `start` as told
     above."""
 
@@ -53,10 +53,10 @@ class GeneratorOptions:
 class GeneratedLinear(LoRALinear):
     """The common base of the variants whose B and A are generated."""
 
-    Options = GeneratorOptions
+    Options = HyperNetworkOptions
 
     @classmethod
-    def check(cls, options: GeneratorOptions, scheme: str, train_a: bool, train_b: bool) -> None:
+    def check(cls, options: HyperNetworkOptions, scheme: str, train_a: bool, train_b: bool) -> None:
         if not (train_a and train_b):
             raise ValueError(
                 "a generated factor cannot be frozen: train_a and train_b must be True"
@@ -77,13 +77,15 @@ class GeneratedLinear(LoRALinear):
         train_a: bool = True,
         train_b: bool = True,
         rng: torch.Generator | None = None,
-        options: GeneratorOptions = GeneratorOptions(),
+        options: HyperNetworkOptions = HyperNetworkOptions(),
     ) -> None:
         self.check(options, "init_a", train_a, train_b)
         super().__init__(base_layer, scale, start, dropout)
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         values = factors._asdict() | self.more_values(factors.B)
-        self.generator = Generator(values, options.width, options.embedding or options.width, rng)
+        self.generator = HyperNetwork(
+            values, options.width, options.embedding or options.width, rng
+        )
         if options.start != "bias":
             _redraw(
                 self.generator, "A", factors.A.shape[1] if options.start == "match" else None, rng
@@ -118,7 +120,7 @@ class Overparam(GeneratedLinear):
 
 
 @torch.no_grad()
-def _redraw(generator: Generator, name: str, fan_in: int | None, rng: torch.Generator) -> None:
+def _redraw(generator: HyperNetwork, name: str, fan_in: int | None, rng: torch.Generator) -> None:
     head = generator.head(name)
     width = head.weight.shape[1]
     size = 1 / math.sqrt(width)
@@ -142,7 +144,7 @@ def accumulate(model: nn.Module) -> Iterator[None]:
     The gradients are those of the same loop without it. Other variants are not touched; after an
     exception nothing is propagated. Raises ValueError where the parameters changed within.
     """
-    generators = [module for module in model.modules() if isinstance(module, Generator)]
+    generators = [module for module in model.modules() if isinstance(module, HyperNetwork)]
     try:
         for generator in generators:
             generator.begin()

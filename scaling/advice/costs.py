@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from lora.learn import learned
-from lora.targets import targets
+from lora.initialization import statistics_for
 from scaling.advice.sample import Loss
 
 FLOAT = 4
@@ -120,9 +119,9 @@ def start(
     """`lora.attach` on these batches, timed. A run would look at `in_run` of its own, `more` times
     as large."""
     begun = perf_counter()
-    _, seen = learned(model, targets(model, config)[0], config, batches, loss, None, {})
+    seen = statistics_for(model, config, batches, loss)
     looked = perf_counter()
-    lora.attach(model, config, stats=seen or None)
+    lora.attach(model, config, stats=seen)
     solve = perf_counter() - looked
     return (
         Start(more * (looked - begun) / len(batches), solve, in_run)

@@ -75,7 +75,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Choice:
-    """`claims` are ids of ledger.json."""
+    """`claims` are ids of the ledger."""
 
     choice: str
     value: Any

@@ -267,7 +267,7 @@ def test_attach_sketches_for_the_most_axes_that_a_layer_can_need(monkeypatch):
         seen.update(keywords)
         return collect(*args, **keywords)
 
-    monkeypatch.setattr("lora.learn.collect", spy)
+    monkeypatch.setattr("lora.initialization.collect", spy)
     config = Config(
         rank=1,
         scheme="eva",

@@ -105,7 +105,10 @@ def test_a_mixture_holds_under_conditions_only_when_every_part_is_decided():
 
 
 def test_what_a_claim_expects_follows_from_its_checks():
-    checks = (Check("1", Within(), "here"), Check("2", Within(), "there", Verdict.REFUTED))
+    checks = (
+        Check("here", Within(), predicted="1"),
+        Check("there", Within(), predicted="2", expected=Verdict.REFUTED),
+    )
     assert Claim("X1", "It is.", "derived", checks).expected == Verdict.CONDITIONS
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_reproduce_quick_is_judged_by_itself(checkout, run):
     assert run("loralab", "reproduce", "--quick").returncode == 0
     assert computed(checkout) == 2, "a quick run counts for quick"
     assert run("loralab", "reproduce").returncode == 0
-    assert computed(checkout) == 4, "and for the default size only by the cells that they share"
+    assert computed(checkout) == 4, "and for the default size only by the trials that they share"
 
 
 def test_a_changed_verdict_is_an_error(checkout, run):
@@ -92,20 +93,49 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     done = run("loralab", "ledger")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: the run store holds no run at the default size for F1, F2; `make reproduce` makes "
-        "them.\n"
+        "error: the run store holds no run at the default size of fake, and none is recorded; "
+        "`make reproduce` makes them\n"
     )
     run("loralab", "reproduce")
     assert run("loralab", "ledger").returncode == 0
-    assert (checkout / "ledger.json").read_text() == run("loralab", "claims", "--json").stdout
-    assert (checkout / "README.md").read_text() == (
-        "before\n<!-- ledger -->\n"
-        "| id | claim | predicted | measured | verdict |\n"
-        "| --- | --- | --- | --- | --- |\n"
-        "| F1 | Numbers \\| are small. | 0 | 0.0015 [0, 0.003] | holds |\n"
-        "| F2 | Numbers are large. | 2 | 0.0015 [0, 0.003] | refuted |\n"
-        "<!-- /ledger -->\nafter\n"
+    record = json.loads((checkout / "evidence/ledger/fake.json").read_text())
+    assert record["measured"] == {
+        "F1": {"size": [0.0015, 0, 0.003]},
+        "F2": {"size": [0.0015, 0, 0.003]},
+    }
+    page = (checkout / "LEDGER.md").read_text()
+    assert "| F1 | Numbers \\| are small. |  |  | 0 | 0.0015 [0, 0.003] | <= 1 | holds |\n" in page
+    assert (
+        "| F2 | Numbers are large. |  |  | 2 | 0.0015 [0, 0.003] | <= 2 | refuted |\n" not in page
     )
+    assert "| 2 | 0.0015 [0, 0.003] | >= 2 | refuted |\n" in page
+
+
+def test_recorded_evidence_is_shown_and_kept_where_the_store_is_empty(checkout, run):
+    run("loralab", "reproduce")
+    run("loralab", "ledger")
+    page = (checkout / "LEDGER.md").read_text()
+    shutil.rmtree(checkout / "runs")
+    shown = run("loralab", "claims", "F1").stdout
+    assert "recorded at commit unknown" in shown
+    assert "0.0015 [0, 0.003]" in shown
+    done = run("loralab", "ledger")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "kept as recorded before, since the run store holds no run: fake",
+    )
+    assert (checkout / "LEDGER.md").read_text() == page
+
+
+def test_one_claim_is_followed_from_its_statement_to_its_evidence(run):
+    done = run("loralab", "claims", "F2")
+    assert done.returncode == 0
+    for words in ("F2: Numbers are large.", "arXiv:0000.00000", "python proxies/fake.py"):
+        assert words in done.stdout
+    assert "F1" not in done.stdout
+    unknown = run("loralab", "claims", "F7")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == "error: there is no claim 'F7'; known: F1, F2\n"
 
 
 def test_runs_and_report_go_where_the_user_says(checkout, run, tmp_path_factory):

@@ -7,13 +7,15 @@ import pytest
 from rich.console import Console
 
 from loralab.claims import Check, Claim, Measured, Verdict, Within
-from loralab.ledger import Row, as_markdown, as_table, as_text, cell, inserted, rows_of
-from loralab.store import Run
+from loralab.ledger import Row, as_table, as_text, cell, rows_of
 
 KEYS = [
     "id",
     "statement",
     "source",
+    "key",
+    "condition",
+    "claimed",
     "predicted",
     "measured",
     "low",
@@ -22,27 +24,33 @@ KEYS = [
     "verdict",
     "expected",
     "run",
+    "checks",
 ]
-ONE = Claim("X1", "One | holds.", "derived", (Check("0", Within(high=1)),))
+ONE = Claim("X1", "One | holds.", "derived", (Check("size", Within(high=1), predicted="0"),))
 TWO = Claim(
     "X2",
     "Two hold where it is wide.",
     "0000.00000",
-    (Check("0", Within(high=1), "wide"), Check("0", Within(high=1), "narrow", Verdict.REFUTED)),
+    (
+        Check("wide", Within(high=1), "size, wide", claimed="0"),
+        Check("narrow", Within(high=1), "size, narrow", "0", "5", Verdict.REFUTED),
+    ),
 )
 SMALL, LARGE, UNSURE = Measured(0.5, 0.25, 0.75), Measured(5, 4, 6), Measured(1, 0, 2)
 
 
-def run(evidence: dict) -> Run:
-    return Run(
-        "0123456789abcdef", "x", "claims", {}, "code", {}, "now", 1.0, {"measured": evidence}
-    )
+def row(claim: Claim, *measured: Measured | None, run: str = "") -> Row:
+    """The claim with evidence for its checks, in their order."""
+    return Row(claim, dict(zip(claim.keys, measured, strict=True)), run)
 
 
-def test_rows_carry_the_evidence_of_a_run():
-    rows = rows_of([ONE, TWO], run({"X1": [[0.5, 0.25, 0.75]], "X2": [None, [5, 4, 6]]}))
-    assert rows == [Row(ONE, (SMALL,), "0123456789ab"), Row(TWO, (None, LARGE), "0123456789ab")]
-    assert rows_of([TWO], None) == [Row(TWO, (None, None))]
+def test_evidence_is_bound_to_a_check_by_its_key():
+    stored = {"X1": {"size": [0.5, 0.25, 0.75]}, "X2": {"narrow": [5, 4, 6], "wide": None}}
+    rows = rows_of([ONE, TWO], stored, "0123456789ab")
+    assert rows == [row(ONE, SMALL, run="0123456789ab"), row(TWO, None, LARGE, run="0123456789ab")]
+    assert [check.key for check, measured, _ in rows[1].evidence if measured] == ["narrow"]
+    assert rows_of([TWO], None) == [Row(TWO, {})]
+    assert Row(TWO, {}).verdict is None
 
 
 @pytest.mark.parametrize(
@@ -59,33 +67,31 @@ def test_rows_carry_the_evidence_of_a_run():
 def test_a_row_knows_its_verdict_and_what_is_not_as_declared(
     measured, verdict, complete, surprises, contradicted
 ):
-    row = Row(TWO, measured)
-    assert (row.verdict, row.complete, len(row.surprises)) == (verdict, complete, surprises)
-    assert row.contradicted == contradicted
+    found = row(TWO, *measured)
+    assert (found.verdict, found.complete) == (verdict, complete)
+    assert len(found.surprises) == surprises
+    assert found.contradicted == contradicted
 
 
 def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
-    assert Row(TWO, (SMALL, LARGE)).deciding == (TWO.checks[1], LARGE)
-    assert Row(TWO, (SMALL, UNSURE)).deciding == (TWO.checks[1], UNSURE)
-    twins = Claim("X3", "Twins.", "derived", (Check("0", Within(high=1)),) * 2)
-    assert Row(twins, (SMALL, LARGE)).deciding == (twins.checks[1], LARGE)
-    assert Row(twins, (SMALL, SMALL)).deciding == (twins.checks[0], SMALL)
-    unsure = Claim(
-        "X4",
-        "Open.",
-        "derived",
-        (ONE.checks[0], Check("0", Within(high=1), "", Verdict.INCONCLUSIVE)),
-    )
-    assert Row(unsure, (SMALL, UNSURE)).deciding == (unsure.checks[1], UNSURE)
+    wide, narrow = TWO.checks
+    assert row(TWO, SMALL, LARGE).deciding == (narrow, LARGE, Verdict.REFUTED)
+    assert row(TWO, SMALL, UNSURE).deciding == (narrow, UNSURE, Verdict.INCONCLUSIVE)
+    assert row(TWO, LARGE, LARGE).deciding == (wide, LARGE, Verdict.REFUTED)
+    assert row(TWO, None, LARGE).deciding == (narrow, LARGE, Verdict.REFUTED)
+    assert row(TWO, None, None).deciding == (wide, None, None)
+    unsure = Check("more", Within(high=1), expected=Verdict.INCONCLUSIVE)
+    open_claim = Claim("X4", "Open.", "derived", (*ONE.checks, unsure))
+    assert row(open_claim, SMALL, UNSURE).deciding == (unsure, UNSURE, Verdict.INCONCLUSIVE)
 
 
 def test_json_has_the_promised_keys():
-    records = json.loads(as_text([Row(ONE, (SMALL,), "0123"), Row(TWO, (None, None))]))
+    records = json.loads(as_text([row(ONE, SMALL, run="0123"), row(TWO, None, None)]))
     assert [list(record) for record in records] == [KEYS, KEYS]
-    assert records[0] | {"statement": ""} == {
-        "id": "X1",
-        "statement": "",
-        "source": "derived",
+    check = {
+        "key": "size",
+        "condition": "",
+        "claimed": "",
         "predicted": "0",
         "measured": 0.5,
         "low": 0.25,
@@ -93,42 +99,27 @@ def test_json_has_the_promised_keys():
         "criterion": "<= 1",
         "verdict": "holds",
         "expected": "holds",
-        "run": "0123",
     }
+    head = {"id": "X1", "statement": "One | holds.", "source": "derived", "run": "0123"}
+    assert records[0] == {**head, **check, "checks": [check]}
     assert [records[1][key] for key in ("measured", "low", "high", "verdict", "run")] == [None] * 5
     assert records[1]["expected"] == "holds under conditions"
+    assert [check["key"] for check in records[1]["checks"]] == ["wide", "narrow"]
 
 
-def test_the_page_gets_a_table_of_json_alone():
-    table = as_markdown(json.loads(as_text([Row(ONE, (SMALL,), "0123"), Row(TWO, (LARGE, LARGE))])))
-    assert table == (
-        "| id | claim | predicted | measured | verdict |\n"
-        "| --- | --- | --- | --- | --- |\n"
-        "| X1 | One \\| holds. | 0 | 0.5 [0.25, 0.75] | holds |\n"
-        "| X2 | Two hold where it is wide. | 0 (wide) | 5 [4, 6] | refuted |\n"
-    )
-
-
-def test_a_table_takes_the_place_of_the_last_one():
-    page = "before\n<!-- ledger -->\nold\n<!-- /ledger -->\nafter\n"
-    assert inserted("new\n", page) == page.replace("old", "new")
-    assert inserted("new\n", inserted("new\n", page)) == inserted("new\n", page)
-
-
-@pytest.mark.parametrize("page", ["", "<!-- ledger -->\nold", "old\n<!-- /ledger -->"])
-def test_a_page_without_a_place_for_it_is_refused(page):
-    with pytest.raises(ValueError, match="no place for the ledger"):
-        inserted("new\n", page)
+def test_two_checks_of_one_key_are_refused():
+    with pytest.raises(ValueError, match=r"claim X5 needs distinct keys|X5 need distinct keys"):
+        Claim("X5", "Twins.", "derived", ONE.checks * 2)
 
 
 def test_people_see_every_check_of_every_claim():
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(as_table([Row(ONE, (SMALL,)), Row(TWO, (UNSURE, None))]))
+    console.print(as_table([row(ONE, SMALL), row(TWO, UNSURE, None)]))
     text = console.export_text()
     for words in (
         "One | holds.",
         "0.5 [0.25, 0.75]",
-        "- narrow",
+        "- size, narrow",
         "1 [0, 2]",
         "inconclusive",
         "not measured",
@@ -138,10 +129,13 @@ def test_people_see_every_check_of_every_claim():
 
 def test_brackets_in_a_claim_are_words_not_colours():
     claim = Claim(
-        "X4", "Start [bold] at [red]A.", "derived", (Check("[0]", Within(high=1), "in [a, b]"),) * 2
+        "X4",
+        "Start [bold] at [red]A.",
+        "derived",
+        tuple(Check(key, Within(high=1), "in [a, b]", predicted="[0]") for key in "ab"),
     )
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(as_table([Row(claim, (SMALL, SMALL))]))
+    console.print(as_table([row(claim, SMALL, SMALL)]))
     text = console.export_text()
     for words in ("Start [bold] at [red]A.", "- in [a, b]", "[0]"):
         assert words in text

@@ -9,6 +9,9 @@ KEYS = [
     "id",
     "statement",
     "source",
+    "key",
+    "condition",
+    "claimed",
     "predicted",
     "measured",
     "low",
@@ -17,6 +20,7 @@ KEYS = [
     "verdict",
     "expected",
     "run",
+    "checks",
 ]
 
 
@@ -148,5 +152,6 @@ def test_missing_evidence_is_refused(checkout, run):
     done = run("fake")
     assert done.returncode == 1
     assert (
-        "fake declares the checks {'F1': 1, 'F2': 1} but measured {'F1': 1, 'F2': 0}" in done.stderr
+        "fake declares the checks {'F1': {'size'}, 'F2': {'size'}} but measured "
+        "{'F1': {'size'}, 'F2': set()}" in done.stderr
     )

@@ -1,37 +1,29 @@
-"""The README's ledger is what the run store held, and what the proxies declare."""
+"""The recorded ledger is what the claims declare, and the page that people read shows it."""
 
-import json
+from typing import Any
 
-from loralab.code import ROOT
+import pytest
+
+from loralab import recorded
 from loralab.families import proxies
-from loralab.ledger import as_markdown, inserted, predicted
 
-RECORDS = json.loads((ROOT / "ledger.json").read_text(encoding="utf-8"))
-
-
-def test_the_page_shows_the_ledger():
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert inserted(as_markdown(RECORDS), page) == page, "`make ledger` writes it"
+FAMILIES = list(proxies())
+RECORDS: dict[str, Any] = {proxy.stem: recorded.read(proxy.stem) for proxy in FAMILIES}
 
 
-def test_the_ledger_holds_the_claims_as_declared():
-    declared = {
-        claim.id: (claim.statement, claim.source, str(claim.expected))
-        for proxy in proxies()
-        for claim in proxy.claims
-    }
-    assert {r["id"]: (r["statement"], r["source"], r["expected"]) for r in RECORDS} == declared
+def test_the_page_shows_the_records():
+    page = recorded.PAGE.read_text(encoding="utf-8")
+    assert recorded.page(FAMILIES, RECORDS) == page, "`make ledger` writes it"
 
 
-def test_every_record_shows_one_of_its_claims_checks():
-    checks = {
-        claim.id: {(predicted(check), str(check.criterion)) for check in claim.checks}
-        for proxy in proxies()
-        for claim in proxy.claims
-    }
-    for record in RECORDS:
-        assert (record["predicted"], record["criterion"]) in checks[record["id"]], record["id"]
+@pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
+def test_a_record_has_the_checks_that_its_claims_declare(proxy):
+    measured = RECORDS[proxy.stem]["measured"]
+    declared = {claim.id: list(claim.keys) for claim in proxy.claims}
+    assert {id: list(checks) for id, checks in measured.items()} == declared
 
 
-def test_every_verdict_is_the_expected_one():
-    assert [r["id"] for r in RECORDS if r["verdict"] != r["expected"]] == []
+@pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
+def test_every_recorded_verdict_is_the_expected_one(proxy):
+    rows = recorded.recorded_rows(proxy, RECORDS[proxy.stem])
+    assert [row.claim.id for row in rows if row.surprises or row.verdict is None] == []

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 pytest.importorskip("transformers")
 
 import lora
-from loralab.code import ROOT
+from loralab import recorded
+from loralab.families import proxies
 from scaling import advise as command
 from scaling.advice import advice, costs, rates, sample
 from scaling.advice.diagnostics import diagnose, explained, outside, signal
@@ -350,7 +351,7 @@ def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
     few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
     ticks = iter(range(100))
     monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr(costs, "learned", lambda *_: (None, {"layer": None}))
+    monkeypatch.setattr(costs, "statistics_for", lambda *_: {"layer": None})
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
     more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
@@ -402,7 +403,9 @@ def test_no_rate_is_made_up():
 
 
 def test_every_rule_rests_on_claims_of_the_ledger():
-    verdicts = {row["id"]: row["verdict"] for row in json.loads((ROOT / "ledger.json").read_text())}
+    records: Any = [(family, recorded.read(family.stem)) for family in proxies()]
+    found = [row for pair in records for row in recorded.recorded_rows(*pair)]
+    verdicts = {row.claim.id: row.verdict for row in found}
     named = {claim for rule in RULES for claim in rule.claims}
     assert named <= verdicts.keys()
     # What the reasons say of them; a changed verdict changes the advice.

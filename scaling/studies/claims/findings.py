@@ -19,7 +19,7 @@ CLAIMS = (
         "S1",
         "From Init[A], LoRA's default, the best learning rate is larger than from Init[B].",
         "2406.08447",
-        (Check("> 1", Within(low=1), "best rate over that from Init[B]"),),
+        (Check("", Within(low=1), "best rate over that from Init[B]", predicted="> 1"),),
     ),
     Claim(
         "S1c",
@@ -27,9 +27,10 @@ CLAIMS = (
         "2406.08447",
         (
             Check(
-                ">= 0",
+                "",
                 NOT_WORSE,
                 "accuracy minus that from Init[B], less than .02 apart counted as equal",
+                predicted=">= 0",
             ),
         ),
     ),
@@ -38,7 +39,14 @@ CLAIMS = (
         "The larger rate makes the inner features A x unstable: they are more than twice as large "
         "as from Init[B].",
         "2406.08447",
-        (Check("> 2", Within(low=2), "rms of A x over that from Init[B], each at its best rate"),),
+        (
+            Check(
+                "",
+                Within(low=2),
+                "rms of A x over that from Init[B], each at its best rate",
+                predicted="> 2",
+            ),
+        ),
     ),
     Claim(
         "S2",
@@ -46,16 +54,18 @@ CLAIMS = (
         "2410.07170",
         (
             Check(
-                "< 1",
+                "",
                 Within(high=1),
                 "steps to LoRA's final loss over LoRA's, each at its best rate",
-                OPEN,
+                predicted="< 1",
+                expected=OPEN,
             ),
             Check(
-                "< 1",
+                "",
                 Within(high=1),
                 "steps to the final loss of a random start of the same size, over its own",
-                OPEN,
+                predicted="< 1",
+                expected=OPEN,
             ),
         ),
     ),
@@ -65,9 +75,10 @@ CLAIMS = (
         "2410.07170",
         (
             Check(
-                "< 1",
+                "",
                 Within(high=1),
                 "steps to LoRA's final loss over LoRA's, at the next rate below its best",
+                predicted="< 1",
             ),
         ),
     ),
@@ -76,9 +87,13 @@ CLAIMS = (
         "EVA ends at a higher accuracy than LoRA.",
         "2410.07170",
         (
-            Check("> 0", Within(low=0), "accuracy minus LoRA's", OPEN),
+            Check("", Within(low=0), "accuracy minus LoRA's", predicted="> 0", expected=OPEN),
             Check(
-                "> 0", Within(low=0), "accuracy minus that of a random start of the same size", OPEN
+                "",
+                Within(low=0),
+                "accuracy minus that of a random start of the same size",
+                predicted="> 0",
+                expected=OPEN,
             ),
         ),
     ),
@@ -87,8 +102,10 @@ CLAIMS = (
         "At an equal budget training B alone is at least as good as training A alone.",
         "2402.16842",
         (
-            Check("1", Within(1, 1), "values trained over those of A alone"),
-            Check(">= 0", Within(low=0), "accuracy minus that of A alone", OPEN),
+            Check("", Within(1, 1), "values trained over those of A alone", predicted="1"),
+            Check(
+                "", Within(low=0), "accuracy minus that of A alone", predicted=">= 0", expected=OPEN
+            ),
         ),
     ),
     Claim(
@@ -97,10 +114,11 @@ CLAIMS = (
         "2402.16842",
         (
             Check(
-                ">= 0",
+                "",
                 NOT_WORSE,
                 "accuracy minus LoRA's, less than .02 apart counted as equal",
-                OPEN,
+                predicted=">= 0",
+                expected=OPEN,
             ),
         ),
     ),
@@ -110,10 +128,11 @@ CLAIMS = (
         "2402.16842",
         (
             Check(
-                ">= 0",
+                "",
                 NOT_WORSE,
                 "accuracy minus LoRA's, less than .02 apart counted as equal",
-                OPEN,
+                predicted=">= 0",
+                expected=OPEN,
             ),
         ),
     ),
@@ -123,10 +142,11 @@ CLAIMS = (
         "2412.10362",
         (
             Check(
-                "> 0",
+                "",
                 Within(low=0),
                 "decades of rates that end within .02 of the best, minus LoRA's",
-                OPEN,
+                predicted="> 0",
+                expected=OPEN,
             ),
         ),
     ),
@@ -134,7 +154,7 @@ CLAIMS = (
         "S5b",
         "OP-LoRA ends at a higher accuracy than LoRA.",
         "2412.10362",
-        (Check("> 0", Within(low=0), "accuracy minus LoRA's", REFUTED),),
+        (Check("", Within(low=0), "accuracy minus LoRA's", predicted="> 0", expected=REFUTED),),
     ),
     Claim(
         "S6",
@@ -142,22 +162,41 @@ CLAIMS = (
         "rank.",
         "2409.01035",
         (
-            Check("> 0", Within(low=0), "accuracy minus LoRA's at the same rank, 8", OPEN),
-            Check("> 0", Within(low=0), "accuracy minus LoRA's at rank r + s, 16", OPEN),
+            Check(
+                "",
+                Within(low=0),
+                "accuracy minus LoRA's at the same rank, 8",
+                predicted="> 0",
+                expected=OPEN,
+            ),
+            Check(
+                "",
+                Within(low=0),
+                "accuracy minus LoRA's at rank r + s, 16",
+                predicted="> 0",
+                expected=OPEN,
+            ),
         ),
     ),
     Claim(
         "S6b",
         "LoRA-Dash ends where LoRA does.",
         "derived",
-        (Check("0", Within(-MARGIN, MARGIN), "accuracy minus LoRA's at the same rank, 8"),),
+        (
+            Check(
+                "",
+                Within(-MARGIN, MARGIN),
+                "accuracy minus LoRA's at the same rank, 8",
+                predicted="0",
+            ),
+        ),
         "40 steps, its directions chosen after 10",
     ),
     Claim(
         "S7",
         "From a Nyström start (NoRA) LoRA ends at a higher accuracy.",
         "2410.18965",
-        (Check("> 0", Within(low=0), "accuracy minus LoRA's", REFUTED),),
+        (Check("", Within(low=0), "accuracy minus LoRA's", predicted="> 0", expected=REFUTED),),
     ),
     Claim(
         "S7b",
@@ -165,8 +204,14 @@ CLAIMS = (
         "of the weight.",
         "derived",
         (
-            Check("> 0", Within(low=0), "accuracy minus that from the weight's", OPEN),
-            Check("> 0", Within(low=0), "accuracy minus LoRA's", REFUTED),
+            Check(
+                "",
+                Within(low=0),
+                "accuracy minus that from the weight's",
+                predicted="> 0",
+                expected=OPEN,
+            ),
+            Check("", Within(low=0), "accuracy minus LoRA's", predicted="> 0", expected=REFUTED),
         ),
     ),
 )

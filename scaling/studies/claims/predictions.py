@@ -18,10 +18,11 @@ CLAIMS = (
         "derived",
         tuple(
             Check(
-                "0",
+                "",
                 Within(-0.5, 0.5),
                 f"{one}: decades from the best rate to the one foretold",
-                verdict,
+                predicted="0",
+                expected=verdict,
             )
             for one, verdict in zip(BOTH, (Verdict.HOLDS, *[Verdict.INCONCLUSIVE] * 3), strict=True)
         ),
@@ -30,14 +31,22 @@ CLAIMS = (
         "S8c",
         "The largest rate whose first step lowers the loss bounds the best one from above.",
         "derived",
-        tuple(Check(">= 1", Within(low=1), f"{one}: the bound over the best rate") for one in BOTH),
+        tuple(
+            Check("", Within(low=1), f"{one}: the bound over the best rate", predicted=">= 1")
+            for one in BOTH
+        ),
     ),
     Claim(
         "S8b",
         "Of the default and EVA the start that it advises ends no worse.",
         "derived",
         tuple(
-            Check(">= 0", NOT_WORSE, f"{model}: score minus the other's, .02 counted as equal")
+            Check(
+                "",
+                NOT_WORSE,
+                f"{model}: score minus the other's, .02 counted as equal",
+                predicted=">= 0",
+            )
             for model in MODELS
         ),
         "accuracy of MiniLM, minus the loss of a token of the GPT",
@@ -49,9 +58,10 @@ CLAIMS = (
         "derived",
         (
             Check(
-                ">= 0",
+                "",
                 NOT_WORSE,
                 "GPT: minus the loss of a token, less the other's, .02 counted as equal",
+                predicted=">= 0",
             ),
         ),
         "of a model with a new head advice says itself that its forecast is a coin's (A15b)",

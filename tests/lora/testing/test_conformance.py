@@ -278,7 +278,6 @@ def test_a_wrong_exponent_is_caught(name, law):
 @pytest.mark.parametrize(
     ("name", "claim", "message"),
     [
-        ("pissa", Laws(zero_product=True), "B A is not zero"),
         ("olora", Laws(balanced=True), r"B\^T B and A A\^T differ"),
         ("milora", Laws(least=error), "has error .* where a rival has"),
         ("nystrom", Laws(orthonormal="A"), "A is not orthonormal"),
@@ -312,6 +311,17 @@ def test_a_wrong_exponent_is_caught(name, law):
 def test_a_false_claim_is_caught(name, claim, message):
     with pytest.raises(AssertionError, match=message):
         check_scheme(name, laws=claim)
+
+
+def test_a_false_claim_of_a_zero_product_is_caught():
+    with pytest.raises(AssertionError, match="B A is not zero"):
+        check_scheme(replace(SCHEMES["pissa"], zero_product=True))
+
+
+@every_scheme
+def test_a_row_says_whether_the_product_is_zero(name):
+    W, stats = sample((16, 8))
+    assert SCHEMES[name].zero_product == (SCHEMES[name](W, 2, stats=stats).frozen() is None)
 
 
 def nearly_the_best(W, rank, rng, scale, stats):
@@ -351,8 +361,8 @@ def columns(W, rank, rng, scale):
 
 def test_a_scheme_from_elsewhere_can_declare_its_laws():
     check_scheme(
-        Scheme(columns, "weight", "derived"),
-        laws=Laws(zero_product=True, weight=(1, 0), rotations="left"),
+        Scheme(columns, "weight", "derived", zero_product=True),
+        laws=Laws(weight=(1, 0), rotations="left"),
     )
     with pytest.raises(AssertionError, match="columns at W"):
         check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(rotations="both"))

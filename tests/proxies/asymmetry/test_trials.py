@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 import lora
 from loralab.figures import draw
-from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies.asymmetry import PROXY
 from proxies.families.asymmetry import evidence
@@ -398,7 +397,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     made_up(monkeypatch)
     store = Store(tmp_path / "runs.sqlite")
     first = PROXY.run(PROXY.quick, store)
-    rows = rows_of(PROXY.claims, first)
+    rows = PROXY.rows(first)
     assert {row.claim.id: row.verdict for row in rows if row.complete} == {
         claim.id: claim.expected for claim in PROXY.claims if claim.id != "A15b"
     }

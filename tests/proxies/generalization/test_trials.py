@@ -14,7 +14,6 @@ from torch import Generator
 import lora
 from loralab.claims import Verdict
 from loralab.figures import draw
-from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies.families.generalization.claims import CLAIMS
 from proxies.families.generalization.trials import chain, posterior, problems
@@ -228,7 +227,7 @@ def test_proxy_measures_every_claim_and_keeps_it(tmp_path, monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "1")
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(SMALL, store)
-    rows = {row.claim.id: row for row in rows_of(CLAIMS, run)}
+    rows = {row.claim.id: row for row in PROXY.rows(run)}
     assert all(row.complete for row in rows.values())
     for id, indices in ALWAYS.items():
         surprising = {check.condition for check, _ in rows[id].surprises}

@@ -13,7 +13,6 @@ from torch import Generator
 import lora
 from loralab.claims import Verdict
 from loralab.figures import draw
-from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies import gradient_signal
 from proxies.families.gradient_signal.claims import CLAIMS
@@ -359,7 +358,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     in_small(monkeypatch)
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(PROXY.quick, store)
-    rows = {row.claim.id: row for row in rows_of(CLAIMS, run)}
+    rows = {row.claim.id: row for row in PROXY.rows(run)}
     # laws of every draw, and the digits at their own size
     for id in ("E2e", "E2f", "E3", "E3b", "E3c", "E5", "E8c"):
         assert not rows[id].surprises, id

@@ -4,7 +4,6 @@ hand."""
 import pytest
 
 from loralab import figures
-from loralab.ledger import rows_of
 from loralab.store import Store
 from proxies import overparam_generation as family
 from proxies.families.overparam_generation.trials import cost, scores, sweep
@@ -51,7 +50,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, s
     in_place_of_training(monkeypatch)
     config = family.Config(seeds=6, style_seeds=6, steps=100, pretraining=500)
     first = family.PROXY.run(config, store)
-    rows = {row.claim.id: row for row in rows_of(family.CLAIMS, first)}
+    rows = {row.claim.id: row for row in family.PROXY.rows(first)}
     for id in ("OP14", "OP14b", "OP14c", "OP16", "OP16b"):
         assert rows[id].verdict == rows[id].claim.expected, id
     assert all(row.complete for row in rows.values()), "every check is measured"
@@ -74,7 +73,7 @@ def test_what_is_not_run_is_not_measured(monkeypatch, store):
     in_place_of_training(monkeypatch)
     config = family.Config(seeds=6, style_seeds=0, steps=100, pretraining=500, dora=False)
     run = family.PROXY.run(config, store)
-    rows = {row.claim.id: row for row in rows_of(family.CLAIMS, run)}
+    rows = {row.claim.id: row for row in family.PROXY.rows(run)}
     for id in ("OP15", "OP15b", "OP15c", "OP15e"):
         for check, measured in zip(rows[id].claim.checks, rows[id].measured, strict=True):
             assert (measured is None) == ("DoRA" in check.condition), check.condition
@@ -84,7 +83,7 @@ def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, st
     in_place_of_training(monkeypatch)
     config = family.Config(seeds=5, style_seeds=0, steps=100, pretraining=500, dora=False)
     run = family.PROXY.run(config, store)
-    measured = {row.claim.id: row.measured for row in rows_of(family.CLAIMS, run)}
+    measured = {row.claim.id: row.measured for row in family.PROXY.rows(run)}
     assert not any((*measured["OP15"], *measured["OP15c"], *measured["OP15e"]))
     assert all((*measured["OP15b"][:3], *measured["OP15f"][:3], *measured["OP15g"]))
 

@@ -9,7 +9,7 @@ import pytest
 
 from loralab.claims import Verdict
 from loralab.figures import draw
-from loralab.ledger import Row, rows_of
+from loralab.ledger import Row
 from loralab.store import Store
 from paper_figs import task_directions as task_directions_figures
 from proxies import task_directions
@@ -143,7 +143,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     on_few_draws(monkeypatch)
     store = Store(tmp_path / "runs.sqlite")
     run = PROXY.run(PROXY.Config(), store)
-    rows = rows_of(CLAIMS, run)
+    rows = PROXY.rows(run)
     assert unexpected(rows) == []
     assert all(row.complete for row in rows) == nulls.available()
     assert PROXY.run(PROXY.Config(), store).finished == run.finished
@@ -155,7 +155,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert published["from"] <= published["null, square (formula)"] <= published["to"]
     for other in (PROXY.quick, PROXY.Config(size="full")):
         run = PROXY.run(other, store)
-        rows = rows_of(CLAIMS, run)
+        rows = PROXY.rows(run)
         assert unexpected(rows) == []
         assert all(row.complete for row in rows) == (nulls.available() and other.size == "full")
         pictures = task_directions_figures.figures(run.result["data"])

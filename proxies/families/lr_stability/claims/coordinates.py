@@ -21,9 +21,9 @@ COORDINATE_CLAIMS = (
         "calculus' exponents.",
         "2406.08447",
         (
-            Check("0", NEAR, f"Init[A], c = -1/2: {FARTHEST}"),
-            Check("0", NEAR, "Init[B], c = -1: the same"),
-            Check("0", NEAR, "LoRA+ from Init[A], c = -1 and 0: the same"),
+            Check("", NEAR, f"Init[A], c = -1/2: {FARTHEST}", predicted="0"),
+            Check("", NEAR, "Init[B], c = -1: the same", predicted="0"),
+            Check("", NEAR, "LoRA+ from Init[A], c = -1 and 0: the same", predicted="0"),
         ),
         MODEL,
     ),
@@ -33,10 +33,13 @@ COORDINATE_CLAIMS = (
         "2406.08447",
         (
             Check(
-                "1/2", Within(low=CLOSE), "slope of Z_B after six steps, above what passes for none"
+                "",
+                Within(low=CLOSE),
+                "slope of Z_B after six steps, above what passes for none",
+                predicted="1/2",
             ),
-            Check("1/2", HALF, "slope of Z_B after the first step"),
-            Check("1/2", HALF, "slope of Z_B after six steps, k = 0.03"),
+            Check("", HALF, "slope of Z_B after the first step", predicted="1/2"),
+            Check("", HALF, "slope of Z_B after six steps, k = 0.03", predicted="1/2"),
         ),
         "as L13, each layer trained alone. With k = 0.3 the slope falls from step to step: an "
         "output that large turns "
@@ -48,10 +51,16 @@ COORDINATE_CLAIMS = (
         "layer trained alone.",
         "derived",
         (
-            Check("<= 0", NO_MORE, f"Init[A], c = -1/2: {HIGHEST}"),
-            Check("<= 0", NO_MORE, "Init[B], c = -1: the same"),
-            Check("<= 0", NO_MORE, "LoRA+ from Init[B], c = -1 and 0: the same"),
-            Check("<= 0", NO_MORE, "LoRA+ from Init[A], c = -1 and 0: the same", Verdict.REFUTED),
+            Check("", NO_MORE, f"Init[A], c = -1/2: {HIGHEST}", predicted="<= 0"),
+            Check("", NO_MORE, "Init[B], c = -1: the same", predicted="<= 0"),
+            Check("", NO_MORE, "LoRA+ from Init[B], c = -1 and 0: the same", predicted="<= 0"),
+            Check(
+                "",
+                NO_MORE,
+                "LoRA+ from Init[A], c = -1 and 0: the same",
+                predicted="<= 0",
+                expected=Verdict.REFUTED,
+            ),
         ),
         "as L13; one-sided, as so large a k makes delta1 fall off. LoRA+ fails from a random A_0: "
         "B of order 1 sends "

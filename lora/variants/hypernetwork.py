@@ -1,11 +1,12 @@
-"""A two-layer generator of a layer's factors, evaluated once for each value of its parameters.
+"""A generator network: two layers that make a layer's factors, evaluated once for each value of
+their parameters.
 
     h = relu(W1 z + b1),    theta_k = W2_k h + b2_k    for each head k
 
-z (width k), W1, b1 and every head (W2_k, b2_k) are trained. The values are kept while no parameter
-has changed, which torch's version counters tell, so all forward passes of one optimiser step share
-one evaluation; a write through `.data` is not counted, and needs `forget`. Backward is the exact
-gradient, of which each head's is of rank one,
+z (width k), W1, b1 and every head (W2_k, b2_k) are trained. The values are cached while torch's
+version counters show that no parameter has changed, so all forward passes of one optimiser step
+share one evaluation. A write through `.data` is not counted, and needs `forget`. Backward is the
+exact gradient. That of each head is of rank one,
 
     dW2_k = g_k h^T,  db2_k = g_k,  dh = sum_k W2_k^T g_k,  dp = dh where h > 0,
     dW1 = dp z^T,  db1 = dp,  dz = W1^T dp,
@@ -23,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 
 class _Generate(torch.autograd.Function):
-    """The values, already known, with the generator's backward."""
+    """The values, already computed, with the network's backward."""
 
     @staticmethod
     def forward(
@@ -57,15 +58,20 @@ class Head(nn.Module):
         self.bias = nn.Parameter(bias.reshape(-1).clone())
 
 
-class Generator(nn.Module):
+class HyperNetwork(nn.Module):
     def __init__(
         self, values: dict[str, Tensor], width: int, embedding: int, rng: torch.Generator
     ) -> None:
-        """Heads that give `values` at the start, W2 = 0 and b2 the value: the rest is drawn from
-        `rng`.
+        """Give `values` at first, by heads with W2 = 0 and b2 the value, and draw the rest.
 
         z is standard normal, W1 and b1 are uniform on +-1/sqrt(embedding) as torch draws a linear
         layer.
+
+        Args:
+            values: what each head makes at first, by name.
+            width: of the hidden layer.
+            embedding: of z.
+            rng: the random generator that z, W1 and b1 are drawn from.
         """
         super().__init__()
         like = next(iter(values.values()))
@@ -91,13 +97,13 @@ class Generator(nn.Module):
         return head
 
     def forget(self) -> None:
-        """Drop what is kept, so that the next forward evaluates."""
+        """Drop the cached values, so that the next forward evaluates."""
         self._known: tuple[list[Any], dict[str, Tensor]] | None = None
         self._leaves: dict[str, Tensor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy has parameters of its own, whose counters begin anew: it must not inherit what was
-        # kept.
+        # A copy has parameters of its own, whose counters begin anew: it must not inherit the
+        # cache.
         return {**self.__dict__, "_known": None, "_leaves": None}
 
     @torch.no_grad()
@@ -115,7 +121,7 @@ class Generator(nn.Module):
         # come back.
         key = [(id(p), p._version, p.data_ptr(), p) for p in parameters]
         if self._known is None or [k[:3] for k in self._known[0]] != [k[:3] for k in key]:
-            # what is kept must serve training too
+            # the cached values must serve training too
             with torch.inference_mode(False), torch.no_grad():
                 self._known = key, self._evaluate()
         return self._known[1]
@@ -147,7 +153,7 @@ class Generator(nn.Module):
         }
 
     def end(self) -> None:
-        """One backward through the generator with all that was added up; ValueError if the
+        """One backward through the network with all that was added up; ValueError if the
         parameters changed."""
         leaves, known = self._leaves, self._known
         self._leaves = None
@@ -156,8 +162,8 @@ class Generator(nn.Module):
         values = self.values()
         if self._known is not known:
             raise ValueError(
-                "the generator was changed while its gradients were gathered: step after, not "
-                "within"
+                "the generator network was changed while its gradients were gathered: step after, "
+                "not within"
             )
         reached = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
         if reached:

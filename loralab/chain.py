@@ -1,0 +1,38 @@
+"""One claim followed from its statement to its evidence: what `loralab claims E1` prints."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from loralab.ledger import Row, as_table
+
+if TYPE_CHECKING:
+    from loralab.proxy import Proxy
+
+
+def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
+    """Statement, source, equation, test, trial, every check, and the command that measures it.
+
+    Args:
+        proxy: the family of the claim.
+        row: the claim with its evidence.
+        origin: where the evidence is from, in words.
+    """
+    claim, links = row.claim, Table.grid(padding=(0, 2))
+    for name, text in {
+        "claim": f"{claim.id}: {claim.statement}",
+        "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
+        "assumptions": claim.assumptions,
+        "equation": claim.equation,
+        "test": claim.test,
+        "trial": claim.trial,
+        "figures": f"paper_figs/{proxy.stem}.py",
+        "measured by": f"python {proxy.file}",
+        "evidence": f"{origin}, {row.run}" if row.run else origin,
+        "verdict": str(row.verdict or "not measured"),
+    }.items():
+        if text:
+            links.add_row(name, escape(text))
+    return Group(links, "", as_table([row]))
