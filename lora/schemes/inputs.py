@@ -1,4 +1,4 @@
-"""Schemes that see the layer's inputs x, through `lora.Statistics`."""
+"""Schemes that need the layer's inputs x, as `lora.Statistics`."""
 
 import math
 import warnings
@@ -45,8 +45,7 @@ def eva(
     if alive < rank:
         warnings.warn(
             f"the inputs vary in only {alive} of the {rank} directions asked for ({tokens} "
-            "tokens); the others "
-            "start at random",
+            "tokens); the others are initialized at random",
             stacklevel=3,
         )
         V = torch.cat([V, _complement(V, rank - alive, rng)], 1)
@@ -82,7 +81,8 @@ def corda(
         raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
     if stats.covariance_sketch is not None:
         raise ValueError(
-            "corda needs the whole second moment, and only a sketch was kept; collect without axes"
+            "corda needs the whole second moment, and only a sketch was stored; collect without "
+            "axes"
         )
     _check("corda", W, stats)
     values, Q = stats.axes(center=False)

@@ -1,5 +1,5 @@
-"""Schemes that see the weight W = U S V^T; subscript r: the first r singular triplets, -r: the last
-r."""
+"""Schemes that need the weight W = U S V^T; subscript r: the first r singular triplets, -r: the
+last r."""
 
 import math
 
@@ -14,8 +14,8 @@ def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = Fals
     """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T
     (arXiv:2404.02948).
 
-    Above 512 the triplets are found at random (see `lora.linalg` for when that is accurate);
-    `exact` forbids it.
+    Above a width of 512 the triplets come from a random sketch (see `lora.linalg` for when that is
+    accurate); `exact` forbids it.
     """
     U, S, Vh = top_svd(W, rank, rng, exact)
     return balanced(U, S, Vh, noise(S, W.shape), scale)
@@ -32,9 +32,9 @@ def olora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """B = Q_r and A = R_r = Q_r^T W of the QR decomposition W = Q R (arXiv:2406.01775).
 
     Without pivoting range(B) is that of the first r columns of W, so those are all that is
-    decomposed, and the start depends on the order of the inputs. As published, B A is not divided
-    by s: the start s B A is s times the projection of W. The frozen pair carries it whatever s is,
-    so the function at step 0 is exact.
+    decomposed, and the factors depend on the order of the inputs. As published, B A is not divided
+    by s: the initial s B A is s times the projection of W. The frozen pair carries it whatever s
+    is, so the function at step 0 is exact.
     """
     Q, R = torch.linalg.qr(W[:, :rank])
     # the decomposition with a positive diagonal is the unique one
