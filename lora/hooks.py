@@ -41,10 +41,8 @@ class Widths:
         if width > self.largest:
             raise ValueError(
                 f"its input is {width} wide, above max_width = {self.largest}; the second moment "
-                "would take "
-                f"{8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for (axes=...), "
-                "so that a sketch "
-                "will do, raise max_width, or leave the layer out"
+                f"would take {8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for "
+                "(axes=...), so that a sketch will do, raise max_width, or leave the layer out"
             )
         return None
 
@@ -206,8 +204,7 @@ class Recorder:
             raise SharingBroken
         raise ValueError(
             f"{name}: it read the same tensor as {self.owner[name]} on the first batch, and "
-            "another on a later one; "
-            "collect the two in separate passes"
+            "another on a later one; collect the two in separate passes"
         )
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lora.bases import base_of, shape_of, weight_of
 from lora.branch import columns, on_ids, on_vectors, without_padding
@@ -255,47 +255,6 @@ class LoRALinear(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
-
-
-class FactoredLinear(LoRALinear, ABC):
-    """The common base of the variants whose B and A are parameters."""
-
-    def __init__(
-        self,
-        base_layer: nn.Module,
-        factors: Factors,
-        scale: float,
-        frozen: Factors | None = None,
-        dropout: float = 0.0,
-        train_a: bool = True,
-        train_b: bool = True,
-        rng: Generator | None = None,
-        options: Any = None,
-    ) -> None:
-        """The layer with these factors.
-
-        Args:
-            base_layer: a layer that `lora.bases` knows.
-            factors: the initial B (out, r) and A (r, in).
-            scale: s.
-            frozen: the pair (B0, A0), needed where the initial B A is not zero.
-            dropout: probability on the input of the trained branch.
-            train_a: False freezes A.
-            train_b: False freezes B.
-            rng: for the variants that draw further numbers.
-            options: for the variants that declare `Options`.
-        """
-        del rng, options
-        super().__init__(base_layer, scale, frozen, dropout)
-        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
-        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
-
-    def factors(self) -> Factors:
-        return Factors(self.B, self.A)
-
-    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        yield "A", self.get_parameter("A")
-        yield "B", self.get_parameter("B")
 
 
 def own(factor: Tensor) -> Tensor:

@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from lora.groups import param_groups
-from lora.layer import FactoredLinear, LoRALinear
+from lora.layer import LoRALinear
 from lora.model import adapters
+from lora.variants.factored import FactoredLinear
 
 
 class _Scaled(torch.optim.Optimizer):

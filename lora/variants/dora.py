@@ -13,7 +13,8 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from lora.layer import FactoredLinear, Kind, row_norms
+from lora.layer import Kind, row_norms
+from lora.variants.factored import FactoredLinear
 
 
 @final
