@@ -4,6 +4,9 @@ A scheme is a pure function of the weight and a random generator: it touches no 
 state and never the global generator. W is (out, in), B is (out, r), A is (r, in). Where B A != 0
 the layer carries the factors as a frozen pair too, so training begins at the pretrained function
 with every scheme. A scheme never changes W.
+
+The rules below all take W, the rank r, a random generator rng and the scale s; their docstrings
+list the options.
 """
 
 from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init

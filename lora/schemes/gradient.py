@@ -29,6 +29,9 @@ def lora_ga(
     rank-2r approximation of G. As in the paper's code neither factor carries singular values;
     PEFT's B does, and grows with the loss. B A depends on the signs of singular pairs and only the
     two spans are defined. Needs 2 r <= min(out, in).
+
+    Args:
+        gamma: divides the squared size of the factors, as in c.
     """
     _positive("lora_ga", "gamma", gamma)
     if 2 * rank > min(W.shape):
@@ -52,6 +55,9 @@ def lora_one(
     the released code (its description lacks them). That code also begins to train at W + s B A.
     Here, as for every scheme, the frozen pair carries s B A, so training begins at the pretrained
     function: a deliberate departure.
+
+    Args:
+        gamma: 1 / gamma is the spectral norm of B A.
     """
     _positive("lora_one", "gamma", gamma)
     G = _gradient("lora_one", W, stats)
@@ -73,11 +79,14 @@ def nystrom_grad(
     arXiv:2410.18965 for what is learnt.
 
     That paper's theory sketches the matrix to be learnt, which at zero is G up to a factor; its
-    initialization of LoRA sketches W instead (see `nystrom`). side "in" gives A = xi N G / (sqrt(3)
-    |G|_F) with N (r, out), side "out" gives B = xi sqrt(out / (3 r)) G N / |G|_F with N (in, r), N
-    standard normal. At xi = 1 the factor has the mean square of `init_a` or `init_b`, whose
-    learning rates therefore carry over; it depends neither on the scale of the loss nor on s.
-    Derived here.
+    initialization of LoRA sketches W instead (see `nystrom`). The factor depends neither on the
+    scale of the loss nor on s. Derived here.
+
+    Args:
+        xi: its size. At xi = 1 it has the mean square of `init_a` or `init_b`, whose learning rates
+            therefore carry over.
+        side: "in" gives A = xi N G / (sqrt(3) |G|_F) with N (r, out), "out" gives B = xi sqrt(out /
+            (3 r)) G N / |G|_F with N (in, r), N standard normal.
     """
     _positive("nystrom_grad", "xi", xi)
     out, in_ = W.shape
@@ -139,9 +148,13 @@ def tsd_init(
     I holds the r largest change rates |u_i^T D v_i| / (s_i + eps s_1) over the singular triplets of
     W (arXiv:2409.01035; eps is not published). The paper takes D from a hundred steps of LoRA. Here
     D = G, the update of one full step, whose length cancels in the ranking: it needs no training
-    first, and finds planted directions at least as well. mode "abs" does not divide by s_i, which
-    is the direction's first-order effect on the loss. Singular values that are rounding of zero
+    first, and finds planted directions at least as well. Singular values that are rounding of zero
     have no directions of their own and are chosen last.
+
+    Args:
+        mode: "rate", or "abs", which does not divide by s_i: the direction's first-order effect on
+            the loss.
+        eps: as in the change rate.
     """
     _positive("tsd_init", "eps", eps)
     if mode not in ("rate", "abs"):

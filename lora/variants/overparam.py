@@ -85,6 +85,7 @@ class GeneratedLinear(LoRALinear):
         rng: torch.Generator | None = None,
         options: HyperNetworkOptions = HyperNetworkOptions(),
     ) -> None:
+        """The layer whose network makes these factors at first; arguments as `FactoredLinear`."""
         self.check(options, "init_a", train_a, train_b)
         super().__init__(base_layer, scale, frozen, dropout)
         rng = torch.Generator().manual_seed(0) if rng is None else rng
