@@ -98,7 +98,7 @@ def flip(data: dict[str, Any]) -> Figure:
     left.set(
         xscale="log",
         xlabel="batch $n$",
-        ylabel="signal of EVA / gradient's vector",
+        ylabel="signal, EVA / SVD",
         title="regression, 2 inputs",
     )
     left.set_xlim(1, 100)

@@ -49,15 +49,7 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
-    trials = collect(
-        memo,
-        config.seeds,
-        config.runs,
-        config.steps,
-        text=config.text,
-        peft=config.peft,
-        timing=config.timing and config.peft,
-    )
+    trials = collect(config, memo)
     return Evidence(evidence(trials), figure_data(trials), tables(trials))
 
 

@@ -1,8 +1,13 @@
 """Which trials the family runs, and on which problems."""
 
+from typing import TYPE_CHECKING
+
 from loralab.memo import Memo
 from proxies.families.gradient_signal.trials import defects, laws, networks, released, tuning
 from proxies.instruments.trial_grid import Records, trials
+
+if TYPE_CHECKING:
+    from proxies.gradient_signal import Config
 
 BUDGETS = (10, 40, 160)  # steps of training, each with a learning rate of its own
 DIGITS_ADAM, DIGITS_SGD = ("digits", "adam"), ("digits", "sgd")
@@ -13,41 +18,27 @@ DOCSTRINGS = ("docstrings", "adam")
 LONGEST = {DOCSTRINGS: BUDGETS[1], DIGITS_ADAM: BUDGETS[2], DIGITS_SGD: BUDGETS[2]}
 
 
-def collect(
-    memo: Memo, seeds: int, runs: int, steps: int, text: bool, peft: bool, timing: bool
-) -> dict[str, Records]:
-    """Run every trial, the one that is timed first and alone.
-
-    Args:
-        memo: keeps the results.
-        seeds: independent problems per law.
-        runs: splits of the data on which every initialization is trained.
-        steps: the longest training.
-        text: whether MiniLM is measured.
-        peft: whether PEFT's EVA is.
-        timing: whether times are.
-
-    Returns: the records of each trial by name, none of what is not measured.
-    """
-    every = [1000 + i for i in range(seeds)]
+def collect(config: "Config", memo: Memo) -> dict[str, Records]:
+    """The records of every trial by name, none of what the config leaves out. The trial that is
+    timed comes first and alone."""
+    every = [1000 + i for i in range(config.seeds)]
     few = every[:3]
-    with_peft, with_text = few if peft else [], few if text else []
+    with_peft, with_text = few if config.peft else [], few if config.text else []
+    timed = [1000] if config.timing and config.peft else []
     training = [
         {
             "task": task,
-            "steps": [n for n in BUDGETS if n <= min(steps, longest)],
-            "seeds": [3000 + i for i in range(runs)],
+            "steps": [n for n in BUDGETS if n <= min(config.steps, longest)],
+            "seeds": [3000 + i for i in range(config.runs)],
         }
         for task, longest in LONGEST.items()
-        if text or task != DOCSTRINGS
+        if config.text or task != DOCSTRINGS
     ]
     decays = {"width": [256], "rank": [16], "decay": [0.5, 1.0, 2.0]}
     stops = {"width": [64], "rank": [8], "decay": [0.5, 1.0], "tokens": [256]}
     lengths = {"width": [256], "rank": [8], "decay": [1.0], "draws": [200]}
     return {
-        "speed": trials(
-            memo, released.speed, rounds=[3], batches=[6], seed=[1000] if timing else []
-        ),
+        "speed": trials(memo, released.speed, rounds=[3], batches=[6], seed=timed),
         "tuned": trials(memo, tuning.tuned, training),
         "minilm": trials(memo, networks.minilm_layers, seed=with_text),
         "digits": trials(memo, networks.digits_layers, seed=every),
