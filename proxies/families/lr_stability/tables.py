@@ -11,7 +11,7 @@ from loralab.statistics import mean
 from proxies.families.lr_stability.claims import NAMES, READ_BY
 from proxies.families.lr_stability.evidence import Found, Powers, foretold
 from proxies.instruments.slopes import slopes
-from theory.lr_stability import stability as theory
+from theory import lr_stability as theory
 from theory.lr_stability.dynamics import Scale
 from theory.lr_stability.plane import HalfPlane, corners
 

@@ -24,7 +24,7 @@ from proxies.families.lr_stability.trials import laws, plan, sweep
 from proxies.families.lr_stability.trials.initializations import STARTS
 from proxies.instruments import slopes
 from proxies.lr_stability import PROXY, Config
-from theory.lr_stability import stability as theory
+from theory import lr_stability as theory
 
 EPS = np.finfo(float).eps
 RATES = np.arange(-12.0, 0.1, 0.5)

@@ -4,7 +4,7 @@ the calculus."""
 from fractions import Fraction
 
 from loralab.claims import Check, Claim, Verdict, Within
-from theory.lr_stability import stability as theory
+from theory import lr_stability as theory
 from theory.lr_stability.dynamics import Readout, Scale
 
 STABILITY, PLUS, RANK = "2406.08447", "2402.12354", "2312.03732"

@@ -22,7 +22,7 @@ from proxies.families.lr_stability.claims import (
 )
 from proxies.families.lr_stability.trials.sweep import numbers
 from proxies.instruments.slopes import best_rate, regrets, slopes
-from theory.lr_stability import stability as theory
+from theory import lr_stability as theory
 from theory.lr_stability.dynamics import Scale
 
 Array = NDArray[np.float64]

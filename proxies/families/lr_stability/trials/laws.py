@@ -14,8 +14,8 @@ import lora
 from proxies.families.lr_stability.trials import engine, networks
 from proxies.families.lr_stability.trials.initializations import starts
 from proxies.families.lr_stability.trials.naive import loop
-from theory.lr_stability import stability as theory
-from theory.lr_stability.initializations import Start
+from theory import lr_stability as theory
+from theory.lr_stability.initializations import Initialization
 from theory.lr_stability.orders import ALIGNED, INDEPENDENT, ZERO, power
 
 PAIR = ("init_a", "init_b")
@@ -30,11 +30,11 @@ def theorems() -> dict[str, Any]:
         orders, orders, (0, -half / 2, -half), (INDEPENDENT, ALIGNED)
     ):
         if a is not None or b is not None:
-            start = Start(*(ZERO if x is None else power(x) for x in (a, b)), A_tag=tag)
+            initial = Initialization(*(ZERO if x is None else power(x) for x in (a, b)), A_tag=tag)
             bounds = [-(1 + sigma) * half]
             bounds += [] if a is None else [-sigma - a - tag]
             bounds += [] if b is None else [-sigma - b - 1]
-            wrong += theory.max_single_lr(start, sigma=sigma) != min(bounds)
+            wrong += theory.max_single_lr(initial, sigma=sigma) != min(bounds)
             cases += 1
     points = [theory.efficient_set(name, features="unit") for name in PAIR]
     exactly = [
