@@ -12,7 +12,7 @@ from typing import Any
 
 from loralab.code import fingerprint
 from loralab.memo import Memo
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.comparison.grid import Grid, Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
 from scaling.core.config import Config
@@ -24,8 +24,8 @@ Cell = tuple[str, float, int]  # method, learning rate, seed
 def outcomes_of(methods: Mapping[str, Method], grid: Grid, memo: Memo) -> Outcomes:
     """`swept` by cells that every sweep on the memo's store shares; the methods are all of one
     task."""
-    with memo.store.lock(cells.FAMILY):
-        return swept(methods, grid, lambda some: beside(cells.fine_tuned, some, memo))
+    with memo.store.lock(trials.FAMILY):
+        return swept(methods, grid, lambda some: beside(trials.fine_tuned, some, memo))
 
 
 def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> list[Any]:
@@ -33,11 +33,11 @@ def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> l
     all of one task."""
     if not configs:
         return []
-    own = "" if cell is cells.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
+    own = "" if cell is trials.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
     kept = Memo(
-        memo.store, cells.FAMILY, own + cells.code(configs[0].data.task), memo.force, memo.compute
+        memo.store, trials.FAMILY, own + trials.code(configs[0].data.task), memo.force, memo.compute
     )
-    return kept.map(cell, map(cells.arguments, configs))
+    return kept.map(cell, map(trials.arguments, configs))
 
 
 def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:

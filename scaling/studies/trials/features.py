@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.core import outputs
 from scaling.core.config import Config
 
 
 def inner_features(settings: dict[str, Any], peft: None) -> float:
     """The root mean square of A x, over the tokens of the first batch and the rank, its geometric
-    mean over the layers: of the adapter that `cells.fine_tuned` of these settings trains."""
+    mean over the layers: of the adapter that `trials.fine_tuned` of these settings trains."""
     from scaling.training.preparation import on_batches, ready
 
-    folder = cells.folder_of(settings, peft)
+    folder = trials.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
-        cells.fine_tuned(settings, peft)
+        trials.fine_tuned(settings, peft)
     config = Config.of(**settings)
     job = ready(config)
     lora.load(job.loaded.model, folder / outputs.ADAPTER)

@@ -9,7 +9,7 @@ import pytest
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import findings as figures
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.core.config import Config as Run
 from scaling.studies import evidence, findings
 from scaling.studies.evidence import optimum, rate_ratio, steps_ratio, width_difference
@@ -108,7 +108,7 @@ class Known:
 def known(monkeypatch):
     made: Any = Known()
     made.__name__ = "fine_tuned"
-    monkeypatch.setattr(cells, "fine_tuned", made)
+    monkeypatch.setattr(trials, "fine_tuned", made)
     sizes = lambda settings, peft: 3.0 if settings["scheme"] == "init_a" else 1.5
     sizes.__name__ = "inner_features"
     monkeypatch.setattr(findings, "inner_features", sizes)

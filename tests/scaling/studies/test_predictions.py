@@ -8,7 +8,7 @@ import pytest
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import predictions as figures
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.core.config import Config as Run
 from scaling.studies import predictions
 from scaling.studies.predictions import CLAIMS, FROZEN, PROXY, Config, measure
@@ -45,7 +45,7 @@ def measured(monkeypatch, tmp_path):
     looked at."""
 
     def act(config: Config = DEFAULT, **told: Any) -> Any:
-        monkeypatch.setattr(cells, "fine_tuned", known)
+        monkeypatch.setattr(trials, "fine_tuned", known)
         looks = []
 
         def foretold(settings, peft):
