@@ -28,6 +28,14 @@ def check(key: str, criterion: Within, measured: str, **others: Any) -> Check:
     return Check(key, criterion, f"MiniLM: {measured}", **others)
 
 
+def accuracy(
+    first: str, second: str, key: str = "accuracy", criterion: Within = BETTER, **others: Any
+) -> Check:
+    """A check of the difference of two accuracies."""
+    within = f"; {EQUAL}" if criterion is NOT_WORSE else ""
+    return check(key, criterion, f"accuracy {first} minus {second}, {EACH}{within}", **others)
+
+
 CLAIMS = (
     Claim(
         "S1",
@@ -51,14 +59,7 @@ CLAIMS = (
         "S1c",
         "LoRA with Init[A] ends no worse than with Init[B].",
         "2406.08447",
-        (
-            check(
-                "accuracy",
-                NOT_WORSE,
-                f"accuracy with Init[A] minus that with Init[B], {EACH}; {EQUAL}",
-                claimed=">= 0",
-            ),
-        ),
+        (accuracy("with Init[A]", "that with Init[B]", criterion=NOT_WORSE, claimed=">= 0"),),
         test=WORLD,
         trial=SWEEP,
     ),
@@ -128,17 +129,11 @@ CLAIMS = (
         "EVA ends at a higher accuracy than LoRA.",
         "2410.07170",
         (
-            check(
-                "LoRA",
-                BETTER,
-                f"accuracy of EVA minus LoRA's, {EACH}",
-                claimed="> 0",
-                expected=INCONCLUSIVE,
-            ),
-            check(
-                "orthogonal",
-                BETTER,
-                f"accuracy of EVA minus that of {ORTHOGONAL}, {EACH}",
+            accuracy("of EVA", "LoRA's", key="LoRA", claimed="> 0", expected=INCONCLUSIVE),
+            accuracy(
+                "of EVA",
+                f"that of {ORTHOGONAL}",
+                key="orthogonal",
                 claimed="> 0",
                 expected=INCONCLUSIVE,
             ),
@@ -157,13 +152,7 @@ CLAIMS = (
                 "values that B alone trains, over those that A alone trains",
                 predicted="1",
             ),
-            check(
-                "accuracy",
-                BETTER,
-                f"accuracy of B alone minus that of A alone, {EACH}",
-                claimed=">= 0",
-                expected=INCONCLUSIVE,
-            ),
+            accuracy("of B alone", "that of A alone", claimed=">= 0", expected=INCONCLUSIVE),
         ),
         equation="theory.asymmetry.frozen_factor (7)",
         test="tests/theory/asymmetry/test_laws.py::test_sign_condition",
@@ -175,10 +164,10 @@ CLAIMS = (
         "as LoRA with a trained A.",
         "2402.16842",
         (
-            check(
-                "accuracy",
-                NOT_WORSE,
-                f"accuracy of B alone at rank 16 minus that of LoRA at rank 8, {EACH}; {EQUAL}",
+            accuracy(
+                "of B alone at rank 16",
+                "that of LoRA at rank 8",
+                criterion=NOT_WORSE,
                 claimed=">= 0",
                 expected=INCONCLUSIVE,
             ),
@@ -192,10 +181,10 @@ CLAIMS = (
         "LoRA with a random frozen A is as good as LoRA with a trained A of equal rank.",
         "2402.16842",
         (
-            check(
-                "accuracy",
-                NOT_WORSE,
-                f"accuracy of B alone at rank 8 minus that of LoRA at rank 8, {EACH}; {EQUAL}",
+            accuracy(
+                "of B alone at rank 8",
+                "that of LoRA at rank 8",
+                criterion=NOT_WORSE,
                 claimed=">= 0",
                 expected=INCONCLUSIVE,
             ),
@@ -225,15 +214,7 @@ CLAIMS = (
         "S5b",
         "OP-LoRA ends at a higher accuracy than LoRA.",
         "2412.10362",
-        (
-            check(
-                "accuracy",
-                BETTER,
-                f"accuracy of OP-LoRA minus LoRA's, {EACH}",
-                claimed="> 0",
-                expected=REFUTED,
-            ),
-        ),
+        (accuracy("of OP-LoRA", "LoRA's", claimed="> 0", expected=REFUTED),),
         test=WORLD,
         trial=SWEEP,
     ),
@@ -243,18 +224,17 @@ CLAIMS = (
         "rank.",
         "2409.01035",
         (
-            check(
-                "equal rank",
-                BETTER,
-                f"accuracy of LoRA-Dash at rank 8 minus that of LoRA at rank 8, {EACH}",
+            accuracy(
+                "of LoRA-Dash at rank 8",
+                "that of LoRA at rank 8",
+                key="equal rank",
                 claimed="> 0",
                 expected=INCONCLUSIVE,
             ),
-            check(
-                "rank r + s",
-                BETTER,
-                "accuracy of LoRA-Dash at rank r = 8 with s = 8 directions minus that of LoRA at "
-                f"rank r + s = 16, {EACH}",
+            accuracy(
+                "of LoRA-Dash at rank r = 8 with s = 8 directions",
+                "that of LoRA at rank r + s = 16",
+                key="rank r + s",
                 claimed="> 0",
                 expected=INCONCLUSIVE,
             ),
@@ -269,10 +249,10 @@ CLAIMS = (
         "accuracy.",
         "derived",
         (
-            check(
-                "accuracy",
-                Within(-MARGIN, MARGIN),
-                f"accuracy of LoRA-Dash at rank 8 minus that of LoRA at rank 8, {EACH}",
+            accuracy(
+                "of LoRA-Dash at rank 8",
+                "that of LoRA at rank 8",
+                criterion=Within(-MARGIN, MARGIN),
                 predicted="0",
             ),
         ),
@@ -284,15 +264,7 @@ CLAIMS = (
         "LoRA ends at a higher accuracy with the Nyström initialization of NoRA than with the "
         "default one.",
         "2410.18965",
-        (
-            check(
-                "accuracy",
-                BETTER,
-                f"accuracy with the Nyström initialization minus LoRA's, {EACH}",
-                claimed="> 0",
-                expected=REFUTED,
-            ),
-        ),
+        (accuracy("with the Nyström initialization", "LoRA's", claimed="> 0", expected=REFUTED),),
         equation="theory.nystrom.sketch (1)",
         test=WORLD,
         trial=SWEEP,
@@ -303,17 +275,17 @@ CLAIMS = (
         "than a Nyström sketch of the weight.",
         "derived",
         (
-            check(
-                "weight",
-                BETTER,
-                f"accuracy with a sketch of the gradient minus that with one of the weight, {EACH}",
+            accuracy(
+                "with a sketch of the gradient",
+                "that with one of the weight",
+                key="weight",
                 predicted="> 0",
                 expected=INCONCLUSIVE,
             ),
-            check(
-                "LoRA",
-                BETTER,
-                f"accuracy with a sketch of the gradient minus that of LoRA's default, {EACH}",
+            accuracy(
+                "with a sketch of the gradient",
+                "that of LoRA's default",
+                key="LoRA",
                 predicted="> 0",
                 expected=REFUTED,
             ),
