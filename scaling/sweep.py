@@ -38,7 +38,7 @@ from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
-from scaling.comparison import cells, method_comparison, report
+from scaling.comparison import method_comparison, report, trials
 from scaling.comparison.driver import outcomes_of
 from scaling.comparison.file import METHODS, Named, read
 from scaling.comparison.grid import PEFT, Grid
@@ -173,15 +173,15 @@ def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
         config = config.replace(validate_every=max(1, steps // VALIDATIONS))
     compared = methods_of(config, grid, named)
     spec = config.as_json() | json.loads(json.dumps(asdict(grid))) | {METHODS: named}
-    name = run_key(cells.FAMILY, task, spec, "")[:12]
+    name = run_key(trials.FAMILY, task, spec, "")[:12]
     folder = options.out or home() / "runs" / "sweeps" / name
-    memo = Memo(Store(options.store), cells.FAMILY, cells.code(task), compute=_executor(options))
+    memo = Memo(Store(options.store), trials.FAMILY, trials.code(task), compute=_executor(options))
     _mark(folder, spec)
     outcomes = outcomes_of(compared, grid, memo)
     reference = grid.reference or next(iter(compared))
     rows = summarise(outcomes, reference, grid.margin, np.random.default_rng(0))
     report.write(folder, rows, outcomes, spec)
-    each = {label: cells.arguments(method.config) for label, method in compared.items()}
+    each = {label: trials.arguments(method.config) for label, method in compared.items()}
     settings = {
         label: one["settings"] | {"peft_config": one["peft"]} for label, one in each.items()
     }

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from loralab import flags
-from scaling.comparison.cells import arguments
 from scaling.comparison.driver import swept
 from scaling.comparison.file import read
 from scaling.comparison.grid import Grid, Method, methods, next_rate
+from scaling.comparison.trials import arguments
 from scaling.core.command import groups
 from scaling.core.config import Config
 from theory.lr_stability import lr_rule

@@ -111,7 +111,7 @@ def test_the_notes_say_which_way_a_grid_must_grow(best, way):
 
 
 def test_one_rate_and_one_seed_are_warned_of(tmp_path):
-    outcomes = sweep({"init_a": 0.7, "eva": 0.9}, rates=(1e-3,), best=0, seeds=1, fresh=0)
+    outcomes = sweep({"init_a": 0.7, "eva": 0.9}, rates=(1e-3,), best=0, seeds=1, unseen=0)
     rows = summarise(outcomes, "init_a", MARGIN, np.random.default_rng(0))
     assert "is the only one tried" in said(outcomes, rows)
     assert "One seed alone" in said(outcomes, rows)

@@ -8,6 +8,7 @@ import numpy as np
 
 from loralab.claims import Measured
 from loralab.statistics import geometric_mean, mean
+from proxies.instruments.learning_rates import side
 from scaling.comparison.statistics import paired, ratio
 from scaling.comparison.summary import (
     Outcome,
@@ -22,7 +23,14 @@ Runs = Mapping[int, Outcome]  # by seed
 
 
 def difference(first: Runs, second: Runs, rng: np.random.Generator) -> Measured:
-    """Of the mean scores of the test examples, over the seeds that both have."""
+    """The mean score of a test example of the first method minus that of the second, over the seeds
+    that both have.
+
+    Args:
+        first: the runs of a method, by seed.
+        second: the runs of the other method, by seed.
+        rng: draws the bootstrap over test examples.
+    """
     seeds = [seed for seed in first if seed in second]
     scores = ([runs[seed]["scores"] for seed in seeds] for runs in (first, second))
     return paired(*scores, same_test=all(first[seed]["same_test"] for seed in seeds), rng=rng)
@@ -34,31 +42,38 @@ def steps_ratio(first: Runs, second: Runs) -> Measured:
 
     A run that never gets there counts with all its steps, the least that it may need.
     """
-    pairs = [steps_needed(first[seed], second[seed]) for seed in first if seed in second]
-    steps = [len(second[seed]["losses"]) for seed in first if seed in second]
+    seeds = [seed for seed in first if seed in second]
+    pairs = [steps_needed(first[seed], second[seed]) for seed in seeds]
+    steps = [len(second[seed]["losses"]) for seed in seeds]
     return ratio(
-        [own or all_ for (own, _), all_ in zip(pairs, steps, strict=True)],
-        [wanted for _, wanted in pairs],
+        [own or whole for (own, _), whole in zip(pairs, steps, strict=True)],
+        [reference for _, reference in pairs],
     )
 
 
-def rate_ratio(first: Rates, second: Rates, seeds: Sequence[int]) -> Measured:
-    """Best learning rate of the first method over that of the second, found for each seed by
-    `optimum`."""
+def learning_rate_ratio(first: Rates, second: Rates, seeds: Sequence[int]) -> Measured:
+    """The best learning rate of the first method over that of the second, estimated for each seed
+    by `optimum`."""
     return ratio(
         [optimum(first, seed) for seed in seeds], [optimum(second, seed) for seed in seeds]
     )
 
 
 def optimum(rates: Rates, seed: int) -> float:
-    """The learning rate of the lowest validation loss: the vertex of the parabola, in the logarithm
-    of the rate, through the best rate tried and its neighbours; the best rate itself at an edge or
-    beside a run that diverged."""
+    """The learning rate at which the validation loss of one seed would be lowest: the vertex of the
+    parabola, in the logarithm of the learning rate, through the best one tried and its neighbours.
+    It is the best one tried at an edge, and beside a run that diverged.
+
+    Two rules for the best learning rate stand side by side. `chosen` of scaling.comparison.summary
+    picks one of those that were tried, as a method is compared by runs that exist. This one
+    estimates where the optimum lies between those that were tried, since a claim about the optimum
+    itself is not to depend on a grid of half a decade.
+    """
     tried = sorted(rate for rate in rates if seed in rates[rate])
     losses = [lowest_loss(rates[rate][seed]) for rate in tried]
     best = int(np.argmin(losses))
     near = slice(best - 1, best + 2)
-    if best in (0, len(tried) - 1) or not np.isfinite(losses[near]).all():
+    if side(tried, tried[best]) or not np.isfinite(losses[near]).all():
         return tried[best]
     x = np.log10(tried[near])
     curvature, slope, _ = np.polyfit(x - x[1], losses[near], 2)
@@ -66,8 +81,15 @@ def optimum(rates: Rates, seed: int) -> float:
 
 
 def width_difference(first: Rates, second: Rates, seeds: Sequence[int], margin: float) -> Measured:
-    """Decades of rates whose score is within the margin of the method's best, of the first minus
-    the second; over the seeds."""
+    """Decades of learning rates whose score is near the method's best, of the first method minus
+    the second, over the seeds.
+
+    Args:
+        first: the runs of a method, by learning rate and seed.
+        second: the runs of the other method.
+        seeds: those to compare.
+        margin: how far below the best a score may be.
+    """
 
     def width(rates: Rates, seed: int) -> float:
         return width_of_good_rates(
@@ -78,6 +100,7 @@ def width_difference(first: Rates, second: Rates, seeds: Sequence[int], margin: 
 
 
 def size_ratio(first: Sequence[float], second: Sequence[float]) -> Measured:
+    """The geometric mean of the ratios, pair by pair."""
     return geometric_mean([one / other for one, other in zip(first, second, strict=True)])
 
 
