@@ -102,12 +102,12 @@ def advise(
     if options.out is not None:
         check_writable(options.out)
     from scaling.advice.advice import advised
-    from scaling.training.preparation import ready  # transformers, which takes seconds to load
+    from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 
     begun = time.perf_counter()
-    job = ready(config)
+    job = prepare(config)
     loaded = time.perf_counter()
-    advice = advised(config, job, options.batches)
+    advice = advised(job, options.batches)
     seconds = {"loading": loaded - begun, "looking": time.perf_counter() - loaded}
     if options.out is not None:
         write_json(options.out, asdict(advice) | {"seconds": seconds})

@@ -21,7 +21,7 @@ from loralab.store import Store, run_key
 from scaling.core import command, processes
 from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import ADAPTER, METRICS, write_json
-from scaling.core.run_folder import mark, prepared
+from scaling.core.run_folder import check_folder, mark
 from scaling.tasks import find
 
 FAMILY = "finetune"
@@ -124,7 +124,7 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     folder = options.out or home() / "runs" / FAMILY / name
 
     def look() -> dict[str, Any] | None:
-        finished = prepared(folder, settings, options.resume, options.force)
+        finished = check_folder(folder, settings, options.resume, options.force)
         if finished is None:
             Store(options.store)  # one that cannot be used is told of before anything is trained
         return finished

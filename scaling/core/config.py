@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import lora
 from lora.config import suggestion
+from lora.layer import FactoredLinear
 
 Option = int | float | bool | str
 OPTIMIZERS = ("adamw", *lora.OPTIMIZERS)
@@ -186,6 +187,12 @@ class Config:
             self.training.launch_step,
             self.training.steps,
         )
+        optimizer = self.training.optimizer
+        if optimizer != "adamw" and not issubclass(lora.VARIANTS[variant], FactoredLinear):
+            raise ValueError(
+                f"the factors of variant {variant!r} are generated, and {optimizer} cannot "
+                "precondition them: use adamw"
+            )
         if variant in ("dash", "tsd") and launch >= steps:
             raise ValueError(
                 f"variant {variant!r} chooses its directions after step {launch} (launch_step), "

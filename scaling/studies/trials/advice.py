@@ -12,10 +12,9 @@ def foretold(settings: dict[str, Any], peft: None) -> dict[str, Any]:
     loss (`bound`), None where there is none; the start that is advised (`scheme`); and what tuning
     B alone explains of the wanted change more than tuning A alone (`gain`)."""
     from scaling.advice.advice import advised
-    from scaling.training.preparation import ready  # transformers, which takes seconds to load
+    from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 
-    config = Config.of(**settings)
-    facts = advised(config, ready(config), OPTIONS.batches).facts
+    facts = advised(prepare(Config.of(**settings)), OPTIONS.batches).facts
     return {
         "rate": facts.predicted,
         "bound": facts.bound,

@@ -14,13 +14,12 @@ from scaling.core.config import Config
 def inner_features(settings: dict[str, Any], peft: None) -> float:
     """The root mean square of A x, over the tokens of the first batch and the rank, its geometric
     mean over the layers: of the adapter that `cells.fine_tuned` of these settings trains."""
-    from scaling.training.preparation import on_batches, ready
+    from scaling.training.preparation import on_batches, prepare
 
     folder = cells.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
         cells.fine_tuned(settings, peft)
-    config = Config.of(**settings)
-    job = ready(config)
+    job = prepare(Config.of(**settings))
     lora.load(job.loaded.model, folder / outputs.ADAPTER)
     sizes: list[Tensor] = []
 
@@ -31,5 +30,5 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
     for layer in lora.adapters(job.loaded.model).values():
         layer.register_forward_pre_hook(look)
     with torch.no_grad():
-        on_batches(config, job, lambda batches: job.loaded.model(**next(iter(batches))))
+        on_batches(job, lambda batches: job.loaded.model(**next(iter(batches))))
     return torch.stack(sizes).log().mean().exp().item()
