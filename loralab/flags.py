@@ -116,7 +116,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def descriptions(kind: type) -> dict[str, str]:
     """The string below each field of a dataclass, on one line."""
     texts: dict[str, str] = {}
-    for base in filter(is_dataclass, reversed(kind.__mro__)):
+    bases: Any = filter(is_dataclass, reversed(kind.__mro__))
+    for base in bases:
         body: Any = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
         for above, below in pairwise(body.body):
             match above, below:

@@ -1,10 +1,9 @@
 """The coordinate check of LoRA for any transformers architecture: do its features grow with width
 as theory says?
 
-    python scaling/coord_check.py                                              # a small random
-                                                                               Llama, Init[A]
-    python scaling/coord_check.py --scheme init_a --lr-exponents -1 0          # LoRA+
-    python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5     # fails: unstable
+    python scaling/coord_check.py                                           # small Llama, Init[A]
+    python scaling/coord_check.py --scheme init_a --lr-exponents -1 0       # LoRA+
+    python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5  # fails: unstable
     python scaling/coord_check.py --model-config gpt2 --blocks 1
 
 Builds the model with random weights at several widths, attaches adapters, takes a few steps of Adam
@@ -43,7 +42,7 @@ class Config:
     """a transformers configuration, as a folder or a JSON file, or the name of a model type such as
     gpt2; by default a small Llama"""
     scheme: str = "init_a"
-    """the start of the adapters, a row of lora.SCHEMES"""
+    """the initialization of the adapters, a row of lora.SCHEMES"""
     lr_exponents: tuple[float, float] | None = None
     """c_A and c_B of the learning rates k n^c; by default both the largest equal one that theory
     calls stable"""

@@ -149,7 +149,8 @@ class RunSettings:
         _at_least_one(self, "save_every")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A setting as its field has it: a tuple for a list, which JSON has, a name for a path."""
     if isinstance(value, Path):
         return str(value)
     return tuple(value) if isinstance(value, list) else value
@@ -227,7 +228,7 @@ class Config:
         for name, value in settings.items():
             if name not in GROUP_OF:
                 raise ValueError(f"there is no setting {name!r}{suggestion(name, (*GROUP_OF,))}")
-            changed[GROUP_OF[name]][name] = _plain(value)
+            changed[GROUP_OF[name]][name] = plain(value)
         if changed["adapter"].get("target_modules") == ALL_LINEAR:
             changed["adapter"]["target_modules"] = ALL_LINEAR[0]
         return replace(

@@ -78,9 +78,8 @@ def table(result: Result) -> Table:
     s = result.settings
     steps = range(1, s["steps"] + 1)
     rates = " and ".join(f"n^{c:g}" for c in s["lr_exponents"])
-    title = (
-        f"Slopes in width (theory): {s['model_config']['model_type']}, {s['scheme']}, rates {rates}"
-    )
+    kind = s["model_config"]["model_type"]
+    title = f"Slopes in width (theory): {kind}, {s['scheme']}, learning rates {rates}"
     made = Table(
         "",
         *(f"step {t}" for t in steps),

@@ -1,4 +1,4 @@
-"""What training has to know of a model's adapters, whoever made them: this library's here, PEFT's
+"""What training must know about a model's adapters, whoever made them: this library's here, PEFT's
 in peft_methods."""
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Adapted(NamedTuple):
     resumable: bool = True
 
 
-def start(job: Job) -> Adapted:
+def attach(job: Job) -> Adapted:
     """`lora.attach`, which may see the task's data."""
     model, loss = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     adapter = training_whole(job.config.adapter, job.loaded.fresh)

@@ -76,8 +76,8 @@ def _configuration(config: Config) -> Any:
             raise ValueError(f"{file}: {named} has no setting {key!r}{suggestion(key, known)}")
     if values.get("alora_invocation_tokens") or values.get("init_lora_weights") == "eva":
         raise ValueError(
-            f"{file}: activated LoRA and EVA's start need passes of PEFT's own, which are not "
-            "made here"
+            f"{file}: activated LoRA and EVA's initialization need passes of PEFT's own, which "
+            "are not made here"
         )
     # What a file that PEFT wrote says of another model, and of use instead of training.
     values |= {"task_type": None, "base_model_name_or_path": None, "inference_mode": False}
@@ -144,7 +144,7 @@ def _put_on(job: Job, made: Any) -> Adapted:
 
 def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, ...]) -> None:
     """Have it adapt the layers that this library would where the file does not say which, and train
-    the fresh ones whole."""
+    the newly initialized ones whole."""
     known, file = {f.name for f in fields(made)}, config.training.peft
     if fresh:
         if "modules_to_save" not in known:

@@ -40,7 +40,7 @@ def train(
     Raises: ValueError, before any training, for wrong input; RuntimeError where training fails.
     """
     peft = config.training.peft is not None
-    start = peft_methods.starter(config) if peft else adapting.start
+    attach = peft_methods.starter(config) if peft else adapting.attach
     job, here = prepare(config), processes.join()
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
@@ -54,7 +54,7 @@ def train(
         adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
         before = _evaluated(job, held)[1] if judge_base else {}
-        adapted = start(job)
+        adapted = attach(job)
     processes.share(loaded.model)
     if here.is_main_process:
         begin()
@@ -216,7 +216,7 @@ def _trainer(
         job.task.collate(loaded),
         train_dataset=job.inputs,  # type: ignore[arg-type]
         eval_dataset=job.valid or None,  # type: ignore[arg-type]
-        # The learning rates are those of the optimizer: TrainingArguments has one too, unused.
+        # The optimizer has the learning rates; that of TrainingArguments, 5e-5, is not used.
         optimizers=(optimizer, None),
         adapted=adapted,
         loss=job.task.loss and job.task.loss(loaded),
