@@ -12,14 +12,23 @@ from lora.model import adapters, attached
 def param_groups(
     model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0
 ) -> list[dict[str, Any]]:
-    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the
-    rest at `lr`.
+    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio`, the rest at `lr`.
 
-    Membership is by the parameter itself, never by its name. What a variant trains besides B and A
-    (magnitudes, generators, directions) gets no weight decay: shrinking it would not shrink the
-    update. Nor do vectors of the modules_to_save (biases, norms). Of a generator, the part that
-    makes B alone has B's rate. Raises ValueError for a rate or ratio that is not positive, or a
-    negative weight decay.
+    Membership is by the parameter itself, never by its name. Of a generator network (OP-LoRA), the
+    part that makes B alone has the learning rate of B.
+
+    Args:
+        model: a model with adapters.
+        lr: the learning rate.
+        ratio: lr_B / lr_A.
+        weight_decay: for A, B and the matrices of the modules_to_save. What a variant trains
+            besides B and A (magnitudes, generator networks, directions) gets none, since shrinking
+            it would not shrink the update; nor do the vectors of the modules_to_save (biases,
+            norms).
+
+    Raises: ValueError for a learning rate or ratio that is not positive, or a negative weight
+        decay.
+    Source: LoRA+, arXiv:2402.12354.
     """
     for name, value in {"lr": lr, "ratio": ratio}.items():
         if not 0 < value < float("inf"):

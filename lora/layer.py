@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lora.bases import base_of, shape_of, weight_of
 from lora.branch import columns, on_ids, on_vectors, without_padding
@@ -36,18 +36,18 @@ class NoOptions:
 
 
 class LoRALinear(nn.Module, ABC):
-    """y = W x + b + s (B A - B0 A0) x, with W and the start (B0, A0) frozen.
+    """y = W x + b + s (B A - B0 A0) x, with W and the initial pair (B0, A0) frozen.
 
     Inside, the update is s [B - B0, B0] [A; A - A0] x, the same matrix written so that it vanishes
-    exactly, in every dtype, while (B, A) is at its start. Where B0 A0 = 0 there is no pair and the
+    exactly, in every dtype, while (B, A) is (B0, A0). Where B0 A0 = 0 there is no pair and the
     update is s B A x.
 
     A variant says where B and A come from (`factors`), may add columns to the update (`extension`)
-    and may rescale its rows (`magnitudes`); its class is a row of `lora.VARIANTS` and is not
-    derived from any further.
+    and may rescale its rows (`magnitudes`). Its class is a row of `lora.VARIANTS`, and no class is
+    derived from it.
 
     Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or
-    None), `scale`. Everything trained is kept in float32 at least, whatever the base.
+    None), `scale`. Everything trained is in float32 at least, whatever the base weight is in.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -62,13 +62,13 @@ class LoRALinear(nn.Module, ABC):
     kept_weight: nn.Parameter | None
 
     def __init__(
-        self, base_layer: nn.Module, scale: float, start: Factors | None, dropout: float
+        self, base_layer: nn.Module, scale: float, frozen: Factors | None, dropout: float
     ) -> None:
-        """`start` is the frozen pair (B0, A0), needed where the factors begin at B A != 0."""
+        """`frozen` is the pair (B0, A0), needed where the initial B A is not zero."""
         super().__init__()
         self.base_layer = base_layer
-        self.register_buffer("B0", own(start.B) if start else None)
-        self.register_buffer("A0", own(start.A) if start else None)
+        self.register_buffer("B0", own(frozen.B) if frozen else None)
+        self.register_buffer("A0", own(frozen.A) if frozen else None)
         self.scale = scale
         self.dropout = dropout
         self.merged = False
@@ -84,12 +84,12 @@ class LoRALinear(nn.Module, ABC):
 
     @abstractmethod
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        """The layer's own parameters, those that do not require a gradient included, each once with
-        its kind."""
+        """The layer's own parameters, each once with its kind; those that do not require a gradient
+        are among them."""
 
     def extension(self) -> tuple[Tensor, Tensor] | None:
-        """(L, R) of a further term s L R of the update that vanishes at the start, if the variant
-        has one."""
+        """(L, R) of a further term s L R of the update that vanishes at first, if the variant has
+        one."""
         return None
 
     def magnitudes(self) -> Tensor | None:
@@ -103,7 +103,7 @@ class LoRALinear(nn.Module, ABC):
 
     @property
     def weight(self) -> Tensor:
-        """The base layer's, as it stores it: some models read it."""
+        """The base layer's weight as it stores it: some models read it."""
         return self.base_layer.weight  # type: ignore[return-value]
 
     @property
@@ -217,14 +217,12 @@ class LoRALinear(nn.Module, ABC):
         if base_of(self.base_layer).quantised:
             raise ValueError(
                 "a quantised weight cannot hold the merged one; save the adapter, and merge it on "
-                "the model as it was "
-                "before quantisation"
+                "the model as it was before quantisation"
             )
         if is_sharded(self.weight):
             raise ValueError(
                 "a weight that is sharded between processes cannot hold the merged one; save the "
-                "adapter, and merge "
-                "it on a model that is whole"
+                "adapter, and merge it on a model that is whole"
             )
         merged, excess = self.dense(), self._excess()
         if excess is not None:
@@ -235,6 +233,7 @@ class LoRALinear(nn.Module, ABC):
         return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
     def merge(self, keep_base: bool = True) -> None:
+        """Give the base layer the merged weight; the original is stored for `unmerge` if asked."""
         if not self.merged:
             merged = nn.Parameter(self.merged_weight(), requires_grad=False)
             self.kept_weight = self.base_layer.weight if keep_base else None  # type: ignore[assignment]
@@ -242,8 +241,10 @@ class LoRALinear(nn.Module, ABC):
             self.merged = True
 
     def unmerge(self) -> None:
-        """Put the original weight back: the very same tensor, so bit for bit. Raises ValueError
-        when it is gone."""
+        """Put the original weight back: the very same tensor, so bit for bit.
+
+        Raises ValueError when it is gone.
+        """
         if self.merged:
             if self.kept_weight is None:
                 raise ValueError(
@@ -254,36 +255,6 @@ class LoRALinear(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
-
-
-class FactoredLinear(LoRALinear, ABC):
-    """The common base of the variants whose B and A are parameters."""
-
-    def __init__(
-        self,
-        base_layer: nn.Module,
-        factors: Factors,
-        scale: float,
-        start: Factors | None = None,
-        dropout: float = 0.0,
-        train_a: bool = True,
-        train_b: bool = True,
-        rng: Generator | None = None,
-        options: Any = None,
-    ) -> None:
-        """`rng` and `options` are for the variants that draw further numbers or declare
-        `Options`."""
-        del rng, options
-        super().__init__(base_layer, scale, start, dropout)
-        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
-        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
-
-    def factors(self) -> Factors:
-        return Factors(self.B, self.A)
-
-    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        yield "A", self.get_parameter("A")
-        yield "B", self.get_parameter("B")
 
 
 def own(factor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Adapters on a whole model: put them on, find them, merge them, take them off."""
+"""Adapters on a whole model: attach, list, merge and detach them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,8 +22,7 @@ STATE = "_lora_attached"
 
 @dataclass
 class Attached:
-    """What `attach` did to a model, kept on the model itself so that a copy of the model has it
-    too."""
+    """What `attach` did to a model, stored on the model itself so that a copy of it has it too."""
 
     config: Config
     required_grad: dict[str, bool]  # of every parameter before
@@ -40,31 +39,37 @@ def attach(
     stats: Mapping[str, Statistics] | None = None,
     **collecting: Any,
 ) -> Report:
-    """Put an adapter on every target layer, in place; on any error the model is left exactly as it
-    was.
+    """Put an adapter on every target layer, in place. On any error the model is exactly as before.
 
-    Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or
-    tuples) and `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read
-    by the others; `collecting` are the keywords of `lora.collect` for the pass over them. `stats`,
-    what `lora.collect` gave for at least the layers adapted, takes their place: several schemes
-    then share one pass.
+    Everything is frozen but the adapters and `config.modules_to_save`.
 
-    Where torch.distributed is initialised every process calls this, for a data-driven scheme with
-    batches of its own: their statistics are added up, and all start from the factors of the first.
-    A base sharded by fully_shard stays so, its weights gathered one at a time; the adapters are
-    whole on every process, outside of its care, and their gradients are the caller's to average
-    (DistributedDataParallel on top will).
+    Args:
+        model: the model, without adapters.
+        config: what to adapt and how.
+        batches: probe batches (dicts, tensors or tuples), for schemes that need inputs or
+            gradients; the others do not read them.
+        loss_fn: loss_fn(model, batch), for schemes that need gradients.
+        stats: what `lora.collect` gave for the adapted layers at least, in place of batches:
+            several schemes then share one pass.
+        collecting: keywords of `lora.collect` for the pass over the batches.
 
-    Raises ValueError naming the layer, the value and the requirement.
+    Returns: what was adapted and what was skipped, layer by layer.
+    Raises: ValueError naming the layer, the value and the requirement.
+
+    Where torch.distributed is initialized every process calls this, for a data-driven scheme with
+    batches of its own. Their statistics are added up, and every process takes the initial factors
+    of the first. A base model that fully_shard has sharded stays so, and its weights are gathered
+    one at a time. The adapters are whole on every process, and fully_shard does not know them, so
+    you average their gradients yourself (or put DistributedDataParallel on top).
     """
     check_bare(model)
     found, skipped = targets(model, config)
-    config, seen = prepare(model, found, config, batches, loss_fn, stats, **collecting)
+    config, statistics = prepare(model, found, config, batches, loss_fn, stats, **collecting)
 
     def build(name: str, module: nn.Module) -> LoRALinear:
         scheme = SCHEMES[config.scheme]
-        factors = initial_factors(scheme, config, name, module, seen.get(name))
-        if seen:
+        factors = initial_factors(scheme, config, name, module, statistics.get(name))
+        if statistics:
             copy_first(*factors)
         return build_layer(config, name, module, factors, factors.frozen())
 
@@ -108,7 +113,7 @@ def install(
 
     Args:
         model: the model, without adapters.
-        config: the config that is kept on the model.
+        config: the config that is stored on the model.
         found: the base layers by name.
         skipped: for the report, every other layer with the reason.
         build: build(name, module) gives the adapted layer.
@@ -184,9 +189,12 @@ def adapters(model: nn.Module) -> dict[str, LoRALinear]:
 def merge(model: nn.Module, keep_base: bool = True) -> None:
     """Give every layer a merged copy of its weight, W + s (B A - B0 A0).
 
-    The originals are kept aside for `unmerge`; with `keep_base=False` they are given up to save
-    their memory. Raises ValueError naming the layer, before anything is changed, when a merged
-    weight would not be finite.
+    Args:
+        model: a model with adapters.
+        keep_base: keep the originals aside for `unmerge`; False frees their memory.
+
+    Raises: ValueError naming the layer, before anything is changed, when a merged weight would not
+        be finite, or a base weight is quantised or sharded.
     """
     attached(model)
     layers = adapters(model)
@@ -221,15 +229,15 @@ def detach(model: nn.Module) -> None:
     fine-tuned model.
 
     Raises ValueError for a merged layer of a transformers model that was tied, while the model's
-    configuration says that it is: a saved copy would be tied again when it is read.
+    configuration still says that it is: a saved copy would be tied again when it is read.
     """
     state, layers = attached(model), adapters(model)
     untied = [name for name in state.tied if layers[name].merged]
     if untied and getattr(getattr(model, "config", None), "tie_word_embeddings", False):
         raise ValueError(
             f"{untied[0]} is merged into a weight of its own, but "
-            "model.config.tie_word_embeddings is True, by which a "
-            "saved copy would be tied again; set it to False, or call lora.unmerge(model), first"
+            "model.config.tie_word_embeddings is True, so a saved copy would be tied again; set it "
+            "to False, or call lora.unmerge(model), first"
         )
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():

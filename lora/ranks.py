@@ -3,21 +3,15 @@
 Every layer offers components with scores; the budget goes to the highest scores of all layers
 together. Two scores:
 
-    explained variance   lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA,
-                         arXiv:2410.07170,
-                         as in its code: the paper's eq. 6 divides by a norm of another unit and is
-                             no ratio)
-    gradient signal      the eigenvalues of Q = E[|g|^2 x x^T]: the sum of the first r of them is
-                         the largest
-                         E|dL/dB|^2 of a rank-r start with B = 0 and orthonormal rows of A. Where
-                             |g|^2 is
-                         uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of
-                             E[x x^T]: that form
-                         needs the same backward pass and assumes more, so Q is the only one here.
-                             Summed over layers
-                         it is greatest for exactly this greedy choice, which for explained variance
-                             holds of no such
-                         sum (derived)
+explained variance: lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA,
+    arXiv:2410.07170, as in its code: the paper's eq. 6 divides by a norm of another unit and is no
+    ratio).
+gradient signal: the eigenvalues of Q = E[|g|^2 x x^T]. The sum of the first r of them is the
+    largest E|dL/dB|^2 that rank r has with B = 0 and orthonormal rows of A. Where |g|^2 is
+    uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of E[x x^T]: that form
+    needs the same backward pass and assumes more, so Q is the only one here. Summed over layers it
+    is greatest for exactly this greedy choice, which for explained variance holds of no such sum
+    (derived).
 
 The scale of a layer stays what the user asked for: with s = alpha / r, alpha is multiplied by r_new
 / r, and with the rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r). A layer of rank 0 is not
@@ -55,18 +49,21 @@ def distribute(
 ) -> dict[str, int]:
     """The rank of every layer, 0 included, when `budget` goes to the highest scores of all layers.
 
-    Scores of a layer are in descending order. A component costs 1, or `cost[layer]` (in + out for a
-    budget in parameters), and components are then taken by score per cost while they fit. Ties go
-    to the component that comes earlier in its own layer, then to the earlier layer, so equal layers
-    differ by one rank at most.
+    Components are taken by score per cost while they fit. Ties go to the component that comes
+    earlier in its own layer, then to the earlier layer, so equal layers differ by one rank at most.
+
+    Args:
+        scores: of each layer's components, in descending order.
+        budget: the sum of the costs that may be spent.
+        cost: of a component by layer (in + out for a budget in parameters); 1 by default.
 
     Where all costs are equal no other ranks within the budget have a larger sum of scores. Where
     they differ this is the greedy rule for a knapsack, and a larger sum may exist, but only by less
     than the score of the first component that found no room: filling what was left with a part of
     that one would be the best of all fractional choices.
 
-    Raises ValueError for a score that is negative, not finite or out of order, or a cost that is
-    not positive.
+    Raises: ValueError for a score that is negative, not finite or out of order, or a cost that is
+        not positive.
     """
     for name, values in scores.items():
         if any(not (math.isfinite(value) and value >= 0) for value in values):

@@ -144,7 +144,7 @@ def as_table(rows: Iterable[Row]) -> Table:
         "our prediction": {"ratio": 1},
         "measured": {"ratio": 1},
         "holds if": {"ratio": 1},
-        "verdict": {"no_wrap": False},
+        "verdict": {"min_width": 12},
     }.items():
         table.add_column(name, **options)
     for row in rows:

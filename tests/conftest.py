@@ -126,7 +126,7 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=checkout,
-            env=environment | variables,
+            env=environment | {"COLUMNS": "150"} | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

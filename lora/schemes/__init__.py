@@ -1,9 +1,12 @@
-"""Initialisation schemes: where the factors (B, A) of the update s B A of a frozen weight W start.
+"""Initialization schemes: the initial factors (B, A) of the update s B A of a frozen weight W.
 
-A scheme is a pure function of the weight and a generator: it touches no module, no device state and
-never the global generator. W is (out, in), B is (out, r), A is (r, in). Where a start has B A != 0
-the layer carries it as a frozen pair, so every scheme begins at the pretrained function; a scheme
-never changes W.
+A scheme is a pure function of the weight and a random generator: it touches no module, no device
+state and never the global generator. W is (out, in), B is (out, r), A is (r, in). Where B A != 0
+the layer carries the factors as a frozen pair too, so training begins at the pretrained function
+with every scheme. A scheme never changes W.
+
+The rules below all take W, the rank r, a random generator rng and the scale s; their docstrings
+list the options.
 """
 
 from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init

@@ -1,4 +1,4 @@
-"""What each initialisation scheme claims beyond the contract, as data for
+"""What each initialization scheme claims beyond the contract, as data for
 `lora.testing.check_scheme`."""
 
 from collections.abc import Callable
@@ -18,19 +18,24 @@ Objective = Callable[[Factors, Tensor, Statistics, float], Tensor]
 class Laws:
     """What a scheme claims beyond the contract, with s the scale; None and False claim nothing.
 
-    full_rank      a factor that is not zero has rank r orthonormal    of
-    "A", "B" or "AB": the rows of A, the columns of B, up to one common length each balanced
-    B^T B = A A^T least          a quantity (factors, W, stats, s), of the size of 1, that no other
-    start of rank r makes smaller weight         (b, a): W -> c W takes (B, A) to (c^b B, c^a A)
-    gradient       the same for G -> c G with Q -> c^2 Q scale          the same for s -> c s
-    rotations      W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A
-    to R A^T A R^T: for
-                   "both", or for "left" (R = I) or "right" (L = I) and, below the largest rank, not
-                       for the other
-    in_weight      of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
-    its range in_gradient    the same for G sketch         of "A": A = N W with an N of the
-    generator alone, so that turning N with W turns nothing; of "B":
-                   B = W N
+    Args:
+        full_rank: a factor that is not zero has rank r.
+        orthonormal: of "A", "B" or "AB": the rows of A, the columns of B, up to one common length
+            each.
+        balanced: B^T B = A A^T.
+        least: a quantity (factors, W, stats, s), of the size of 1, that no other factors of rank r
+            make smaller.
+        weight: (b, a): W -> c W takes (B, A) to (c^b B, c^a A).
+        gradient: the same for G -> c G with Q -> c^2 Q.
+        scale: the same for s -> c s.
+        rotations: W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A
+            to R A^T A R^T: for "both", or for "left" (R = I) or "right" (L = I) and, below the
+            largest rank, not for the other.
+        in_weight: of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
+            its range.
+        in_gradient: the same for G.
+        sketch: "A": A = N W with an N of the random generator alone, so that turning N with W turns
+            nothing; "B": B = W N.
     """
 
     full_rank: bool = True

@@ -91,8 +91,8 @@ def check(name: str, scheme: Scheme, rank: int, options: dict[str, Any]) -> None
             all(map(torch.equal, pair, layer.factors())),
             f"saved and loaded, {key} has other factors",
         )
-    # float32 sums in another order: eps for each of their terms, 2 r of them through the pair of a
-    # frozen start
+    # float32 sums in another order: eps for each of their terms, 2 r of them through the frozen
+    # pair
     terms = sum(WIDTHS) + 4 * rank
     bar = terms * torch.finfo(torch.float32).eps * _size(adapted, x)
     law(

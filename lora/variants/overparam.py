@@ -1,17 +1,17 @@
-"""OP-LoRA: the factors of each layer come from a small generator of its own, and only it is trained
+"""OP-LoRA: the factors of each layer are made by a small generator network, which alone is trained
 (arXiv:2412.10362).
 
     [B, A] = W2 relu(W1 z + b1) + b2,    y = W x + b + s (B A - B0 A0) x
 
-What is saved is B and A. The start of the heads (the paper leaves it open) is an option:
+What is saved is B and A. The initialization of the heads, which the paper leaves open, is the
+option `start`:
 
     "bias"     W2 = 0 and b2 the scheme's factors: step 0 is plain LoRA's with the same seed and
-               scheme
-    "default"  A's head as torch draws a linear layer. Its entries have variance (1 + |h|^2) / (3
-        width) whatever the
-               width of the model: far larger than LoRA's 1 / (3 in), which is a confound of any
-                   comparison
-    "match"    the same, rescaled to LoRA's variance for the h that was drawn
+               scheme.
+    "default"  A's head as torch draws a linear layer. Its entries have variance
+               (1 + |h|^2) / (3 width) whatever the width of the model: far larger than LoRA's
+               1 / (3 in), which is a confound of any comparison.
+    "match"    the same, rescaled to LoRA's variance for the h that was drawn.
 """
 
 import math
@@ -32,8 +32,14 @@ STARTS = ("bias", "match", "default")
 
 @dataclass(frozen=True)
 class HyperNetworkOptions:
-    """`width` is that of the hidden layer, `embedding` that of z (None: the same); `start` as told
-    above."""
+    """Options of the generator network.
+
+    Args:
+        width: of the hidden layer.
+        embedding: width of z; None means the same.
+        start: the initialization of the heads, "bias", "match" or "default" as above. Stored
+            adapters hold this name.
+    """
 
     width: int = 32
     embedding: int | None = None
@@ -51,7 +57,7 @@ class HyperNetworkOptions:
 
 
 class GeneratedLinear(LoRALinear):
-    """The common base of the variants whose B and A are generated."""
+    """The common base of the variants whose B and A a generator network makes."""
 
     Options = HyperNetworkOptions
 
@@ -72,15 +78,16 @@ class GeneratedLinear(LoRALinear):
         base_layer: nn.Module,
         factors: Factors,
         scale: float,
-        start: Factors | None = None,
+        frozen: Factors | None = None,
         dropout: float = 0.0,
         train_a: bool = True,
         train_b: bool = True,
         rng: torch.Generator | None = None,
         options: HyperNetworkOptions = HyperNetworkOptions(),
     ) -> None:
+        """The layer whose network makes these factors at first; arguments as `FactoredLinear`."""
         self.check(options, "init_a", train_a, train_b)
-        super().__init__(base_layer, scale, start, dropout)
+        super().__init__(base_layer, scale, frozen, dropout)
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         values = factors._asdict() | self.more_values(factors.B)
         self.generator = HyperNetwork(
@@ -92,7 +99,7 @@ class GeneratedLinear(LoRALinear):
             )
 
     def more_values(self, like: Tensor) -> dict[str, Tensor]:
-        """Values besides B and A that the generator makes, at their start."""
+        """Initial values of what the network makes besides B and A."""
         return {}
 
     @property
@@ -134,15 +141,15 @@ def _redraw(generator: HyperNetwork, name: str, fan_in: int | None, rng: torch.G
 @contextmanager
 def accumulate(model: nn.Module) -> Iterator[None]:
     """Gather the gradients of several backward passes at B and A, and go through each generator
-    once, on leaving.
+    network once, on leaving.
 
         with lora.accumulate(model):
             for batch in micro_batches:
                 loss(model, batch).backward()
         optimizer.step()
 
-    The gradients are those of the same loop without it. Other variants are not touched; after an
-    exception nothing is propagated. Raises ValueError where the parameters changed within.
+    The gradients are those of the same loop without it. Other variants are not touched, and after
+    an exception nothing is propagated. Raises ValueError where the parameters changed within.
     """
     generators = [module for module in model.modules() if isinstance(module, HyperNetwork)]
     try:

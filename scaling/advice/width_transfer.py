@@ -3,7 +3,7 @@ constants."""
 
 from scaling.core.config import Config
 from theory.lr_stability import lr_rule
-from theory.lr_stability.initializations import start_of
+from theory.lr_stability.initializations import initialization_of
 
 # where the default rate was tuned: MiniLM and the default adapter, s = alpha / r
 WIDTH, RANK = 384, 8
@@ -16,6 +16,6 @@ def moved(config: Config, scheme: str, width: int) -> float:
     The powers of the rank are left out for starts whose dependence on it is none.
     """
     scale = "alpha/sqrt(r)" if config.adapter.rank_stabilized else "alpha/r"
-    rank = config.adapter.rank if start_of(scheme).rank_known else RANK
+    rank = config.adapter.rank if initialization_of(scheme).rank_known else RANK
     factor, _ = lr_rule(scheme, "adam", scale, WIDTH, width, RANK, rank, rates="single")
     return config.training.lr * factor

@@ -1,4 +1,4 @@
-"""What a coordinate check found: a table of slopes beside exponents, a picture, the numbers, and
+"""The result of a coordinate check: a table of slopes beside exponents, a picture, the numbers, and
 the verdict."""
 
 import json
@@ -26,8 +26,14 @@ LABELS = {
 
 
 class Result(NamedTuple):
-    """`cells[width][seed]` maps a layer to its series; slopes (seeds, layers, quantities, steps);
-    the exponents by step and then quantity."""
+    """The measurements of a check.
+
+    Args:
+        settings: of the check.
+        cells: for each width and then seed the series of every layer.
+        slopes: (seeds, layers, quantities, steps).
+        predicted: the exponents by step and then quantity.
+    """
 
     settings: dict[str, Any]
     cells: list[list[dict[str, Series]]]
@@ -78,14 +84,12 @@ def table(result: Result) -> Table:
     s = result.settings
     steps = range(1, s["steps"] + 1)
     rates = " and ".join(f"n^{c:g}" for c in s["lr_exponents"])
-    title = (
-        f"Slopes in width (theory): {s['model_config']['model_type']}, {s['scheme']}, rates {rates}"
-    )
+    kind = f"{s['model_config']['model_type']}, {s['scheme']}, learning rates {rates}"
     made = Table(
         "",
         *(f"step {t}" for t in steps),
         "layers",
-        title=title,
+        title=f"Slopes in width (theory): {kind}",
         title_justify="left",
         pad_edge=False,
     )

@@ -216,7 +216,11 @@ def trusts_the_statistics(W, rank, rng, scale, stats):
         (has_transposed_factors, "weight", r"B must have shape \(24, 4\), got \(16, 4\)"),
         (overflows_in_half_precision, "weight", "A is not finite in torch.float16"),
         (depends_on_the_weight, "nothing", "depends on W, but is declared to need nothing"),
-        (depends_on_the_order_of_the_data, "inputs", "tokens in another order give another start"),
+        (
+            depends_on_the_order_of_the_data,
+            "inputs",
+            "tokens in another order give another initialization",
+        ),
         (trusts_the_statistics, "inputs", "must refuse statistics that are NaN"),
     ],
 )

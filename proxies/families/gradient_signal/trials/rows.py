@@ -1,5 +1,5 @@
 """The rows of A that EVA is compared with: what changes the direction is kept apart from what
-changes the length."""
+changes the length. B is 0 for all."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from theory.gradient_signal import optimum as theory
 
 Array = NDArray[np.floating]
 NOISE = 1e-5  # of the largest eigenvalue: below it lies the rounding of float32 inputs
-STARTS = (
+INITIALIZATIONS = (
     "default",
     "orthogonal",
     "same E|Ax|^2",
@@ -28,8 +28,17 @@ eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singular ve
 gradient_signal: the top eigenvectors of Q."""
 
 
-def start_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, Tensor]:
-    """A (rank, in) of every start, float64, from the library's schemes; B is 0 for all."""
+def initial_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, Tensor]:
+    """A (rank, in) of every initialization, from the library's schemes.
+
+    Args:
+        stats: of the layer's inputs and gradients.
+        out: the layer's outputs.
+        rank: r.
+        seed: of what is random.
+
+    Returns: float64 rows by the names in INITIALIZATIONS.
+    """
     W = torch.zeros(out, len(stats.mean), dtype=torch.float64)
 
     def scheme(name: str, **options: bool) -> Tensor:
@@ -57,9 +66,8 @@ def start_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, T
 
 
 def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, float]]:
-    """For every start: its part of the best signal that its lengths allow, of one token (Q) and of
-    a whole data set (G^T G), its part of the best E|Ax|^2, and its E|dL/dB|^2 over that of the mean
-    default start."""
+    """What each initialization captures, as a part of the most that rows of its lengths can: of
+    one token's signal (Q), of a whole data set's (G^T G), and of the inputs' E|Ax|^2."""
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
     M, Q, G = (
@@ -70,12 +78,10 @@ def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, 
     moments = {"token": Q, "data set": G.T @ G, "inputs": M}
     spectra = {name: np.linalg.eigvalsh(moments[name])[::-1][:rank] for name in ("token", "inputs")}
     spectra["data set"] = np.pad(np.linalg.svd(G, compute_uv=False) ** 2, (0, rank))[:rank]
-    default = theory.default_signal(Q, rank)[0]
     found = {}
     for name, A in ((name, rows.numpy()) for name, rows in rows.items()):
         squares = np.linalg.svd(A, compute_uv=False) ** 2
         found[name] = {
             of: theory.signal(A, S) / float(squares @ spectra[of]) for of, S in moments.items()
         }
-        found[name]["over default"] = theory.signal(A, Q) / default
     return found
