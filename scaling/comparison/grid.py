@@ -1,8 +1,8 @@
 """The grid of a sweep: methods x learning rates x seeds.
 
 A method is a run's config in which all is decided but the learning rate and the seed. By default
-its five rates are half a decade apart around the run's own --lr, moved from the width and rank at
-which that was tuned to those at hand by `scaling.advice.width_transfer`.
+its five learning rates are half a decade apart around the run's own --lr, moved from the width and
+rank at which that was tuned to those at hand by `scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxies.instruments.learning_rates import side
 from scaling.advice.width_transfer import WIDTH, moved
 from scaling.core.config import NOT_OF_PEFT, Config
 
-# a rate over the next lower one, and where the five lie around the centre
+# a learning rate over the next lower one, and where the five lie around the centre
 STEP, STEPS = 10**0.5, range(-2, 3)
 PEFT = "peft:"  # opens a scheme that is a PEFT configuration in a JSON file
 
@@ -62,7 +63,13 @@ class Grid:
 
 
 class Method(NamedTuple):
-    """`config` has every setting but the learning rate and the seed; `rates` ascend."""
+    """What is compared.
+
+    Args:
+        label: its name in tables and pictures.
+        config: every setting but the learning rate and the seed.
+        rates: the learning rates to try, in ascending order.
+    """
 
     label: str
     config: Config
@@ -75,11 +82,15 @@ class Method(NamedTuple):
 def methods(
     config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Method]:
-    """The methods of a grid by label: schemes x variants x ranks, and those that are `named`, each
-    by what it has other than the config.
+    """The methods of a grid by label: schemes x variants x ranks, and those that are named.
 
-    Raises ValueError for a method that cannot be run, a label twice, or a reference that is not
-    among them.
+    Args:
+        config: the run that all methods share.
+        grid: what is compared.
+        named: by label, the settings in which a method differs from the config.
+
+    Raises: ValueError for a method that cannot be run, a label twice, or a reference that is not
+        among them.
     """
     found: dict[str, Method] = {}
     for label, own in [*_product(config, grid), *named.items()]:
@@ -135,8 +146,8 @@ def _with(config: Config, own: Mapping[str, Any]) -> Config:
 
 
 def centred(config: Config) -> tuple[float, ...]:
-    """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the
-    model's own."""
+    """Five learning rates around --lr, which is meant for a model of width 384 and adapters of rank
+    8, moved to the width and rank at hand."""
     centre = moved(config, config.adapter.scheme, width(config) or WIDTH)
     return tuple(rounded(centre * STEP**k) for k in STEPS)
 
@@ -146,8 +157,10 @@ def rounded(rate: float) -> float:
 
 
 def next_rate(rates: tuple[float, ...], best: float) -> float:
-    """The rate beyond the best one, which is the lowest or the highest of the rates."""
-    return rounded(best / STEP if best == min(rates) else best * STEP)
+    """The learning rate beyond the best one, which is the lowest or the highest of those tried;
+    below it where it is the only one."""
+    up = len(rates) > 1 and side(rates, best) == "high"
+    return rounded(best * STEP if up else best / STEP)
 
 
 def width(config: Config) -> int | None:

@@ -1,6 +1,6 @@
-"""One cell of a sweep: a fine-tuning run as a pure function of its settings.
+"""One trial of a sweep: a fine-tuning run as a pure function of its settings.
 
-A cell that was killed goes on from its last checkpoint; its folder is beside the run store and
+A trial that was killed goes on from its last checkpoint; its folder is beside the run store and
 holds the adapter in the end, as the folder of any run.
 """
 
@@ -25,20 +25,20 @@ Outcome = dict[str, Any]
 
 
 def code(task: str) -> str:
-    """Of all that a cell of this task runs."""
+    """The fingerprint of all that a trial of this task runs."""
     here = Path(__file__)
     return fingerprint(here) + fingerprint(here.parents[1] / "tasks" / f"{task}.py")
 
 
 def arguments(config: Config) -> dict[str, Any]:
-    """Those of `fine_tuned` for this config: with what a file of a PEFT configuration holds, as
-    another content makes another cell."""
+    """The arguments of `fine_tuned` for this config: with what the file of a PEFT configuration
+    holds, as another content makes another trial."""
     peft = peft_settings(config) if config.training.peft else None
     return {"settings": config.as_json(), "peft": peft}
 
 
 def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
-    """Of a cell's run, named as the cell is in the run store."""
+    """The folder of a trial's run, named by the trial's key in the run store."""
     key = run_key(
         FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"])
     )
@@ -46,24 +46,29 @@ def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
 
 
 def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
-    """What a run of these settings, those of a `scaling.core.config.Config`, comes to.
+    """The outcome of a run.
 
-    metrics, losses, validation, trained_parameters, seconds, test_data    as in metrics.json of any
-    run scores                 of each test example, the higher the better; where only all together
-    can be judged, one
-                           number: the first metric, negated
-    inference_parameters   of the saved adapter file_size              of its file, in bytes memory
-    peak bytes, of the device or, on a CPU, of the process; None where the system does not tell
-    device                 what it ran on
+    Args:
+        settings: those of a `scaling.core.config.Config`, as JSON has them.
+        peft: what the file of its PEFT configuration holds, None without one.
 
-    or {"diverged": why}. Raises what the run raises for wrong input.
+    Returns: {"diverged": why}, or
+        metrics, losses, validation, trained_parameters, seconds, test_data: as in the metrics.json
+        of any run;
+        scores: one for each test example, the higher the better, or a single one, the first metric
+        negated, where the metric is of all examples together;
+        inference_parameters, file_size: of the saved adapter, the latter in bytes;
+        memory: peak bytes, of the device or, on a CPU, of the process; None where unknown;
+        device: what it ran on.
+
+    Raises: what the run raises for wrong input.
     """
     from scaling.training.running import train  # transformers, which takes seconds to load
     from scaling.training.trainer import Diverged
 
     config, folder = Config.of(**settings), folder_of(settings, peft)
     _forget_peak()
-    # of cells side by side no bar can be read
+    # the progress bars of trials side by side cannot be read
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
             result = train(config, folder, lambda: mark(folder, settings), judge_base=False)

@@ -1,4 +1,4 @@
-"""The grid of a sweep: its methods, its rates, and which cells are run."""
+"""The grid of a sweep: its methods, its learning rates, and which trials are run."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def test_a_configuration_of_peft_is_a_method(tmp_path):
     assert found["vera"].config == CONFIG.replace(peft=str(tmp_path / "vera.json"))
     before = arguments(found["vera"].at(1e-3, 0))
     (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 16}')
-    assert arguments(found["vera"].at(1e-3, 0)) != before, "another content is another cell"
+    assert arguments(found["vera"].at(1e-3, 0)) != before, "another content is another trial"
 
 
 WRONG = {
@@ -215,10 +215,12 @@ class Fake:
     says for a rank."""
 
     def __init__(self, best: dict[int, float], diverge_above: float = np.inf) -> None:
-        self.best, self.diverge_above, self.cells = best, diverge_above, []
+        self.best, self.diverge_above, self.trials = best, diverge_above, []
 
     def __call__(self, configs):
-        self.cells += [(config.adapter.rank, config.training.lr, config.seed) for config in configs]
+        self.trials += [
+            (config.adapter.rank, config.training.lr, config.seed) for config in configs
+        ]
         return [self.outcome(config) for config in configs]
 
     def outcome(self, config):
@@ -245,7 +247,7 @@ def two(rates: tuple[float, ...] = RATES) -> dict[str, Method]:
 def test_every_cell_is_run_once_and_none_is_added_when_the_best_lies_inside():
     fake = Fake({4: 3e-3, 8: 3e-3})
     found = swept(two(), Grid(seeds=(5, 6)), fake)
-    assert sorted(fake.cells) == sorted(
+    assert sorted(fake.trials) == sorted(
         (rank, rate, seed) for rank in (4, 8) for rate in RATES for seed in (5, 6)
     )
     assert {label: sorted(rates) for label, rates in found.items()} == {
@@ -259,7 +261,7 @@ def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
     found = swept(two(), Grid(seeds=(0, 1), widen=3), fake)
     assert sorted(found["rank 4"]) == [*RATES, 3.2e-2, 1e-1]
     assert sorted(found["rank 8"]) == [3.2e-5, 1e-4, 3.2e-4, *RATES]
-    assert len(fake.cells) == len(set(fake.cells)) == (5 + 6) * 2
+    assert len(fake.trials) == len(set(fake.trials)) == (5 + 6) * 2
     assert sorted(swept(two(), Grid(widen=1), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [
         *RATES,
         3.2e-2,
