@@ -15,6 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import loralab
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("lora", "loralab", "paper_figs", "proxies", "scaling", "theory")
