@@ -8,7 +8,7 @@ from loralab.store import Store
 from proxies.asymmetry import PROXY
 from proxies.families.asymmetry import evidence
 from proxies.families.asymmetry.trials import advice, linear, similarity, teacher, tuning
-from tests.support.trials.asymmetry import AGAINST, WITH_GAIN, World, scored_trials
+from tests.support.worlds.asymmetry import AGAINST, WITH_GAIN, World, scored_trials
 
 
 def test_every_check_has_its_own_value(monkeypatch):
