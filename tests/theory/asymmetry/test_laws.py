@@ -109,8 +109,8 @@ def test_sign_condition(out, in_, exponent, weight, seed):
 
 
 def test_the_theorem_without_a_condition_is_false():
-    """Where D avoids what the inputs do, or in is larger than out, training A explains more at any d
-    / r."""
+    """Where D avoids what the inputs do, or in is larger than out, training A explains more at any
+    d / r."""
     rng = np.random.default_rng(1004)
     for size, rank in ((64, 1), (64, 4), (16, 4)):
         # on the 8 least eigenvectors
