@@ -1,6 +1,6 @@
 """Which trials the family runs, and on which problems."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loralab.memo import Memo
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
@@ -26,13 +26,13 @@ def collect(config: "Config", memo: Memo) -> dict[str, Records]:
     # What varies by a tenth from draw to draw, where the laws do not vary at all, is drawn four
     # times as often.
     many = [1000 + i for i in range(4 * config.seeds)]
-    square = {"rows": [config.rows], "rank": [config.rank]}
-    shape = {**square, "columns": [config.columns]}
+    square: dict[str, Any] = {"rows": [config.rows], "rank": [config.rank]}
+    shape: dict[str, Any] = {**square, "columns": [config.columns]}
     grid = {**square, "condition": CONDITIONS, "seed": seeds}
     orders = {"rank": [3], "condition": [1e1, 1e3, 1e6], "eta": ["0.5", "0.4"], "seed": few}
     descents = {"condition": [1e1, 1e2], "eta": [0.5, 0.9], "seed": seeds}
     batch = {"draws": [config.draws // BATCHES], "seed": range(1000, 1000 + BATCHES)}
-    costs = {"size": [1024], "rank": [16], "seed": [1000], "repeats": [9]}
+    costs: dict[str, Any] = {"size": [1024], "rank": [16], "seed": [1000], "repeats": [9]}
     steps = laws.symmetric_steps
     return {
         "cost": trials(memo, adaptation.factorisation_cost, **costs),
