@@ -1,14 +1,11 @@
 """Which trials the family runs, and on which problems."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loralab.memo import Memo
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
 from proxies.families.nystrom.trials import adaptation, competitors, laws, limits
 from proxies.instruments.trial_grid import Records, trials
-
-if TYPE_CHECKING:
-    from proxies.nystrom import Config
 
 CONDITIONS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 SCALES = (1e-6, 1e-4, 1e-2, 1e-1, 1e1, 1e2, 1e4, 1e6)  # xi of the sketch, beside 1
@@ -18,8 +15,8 @@ RANDOM_RANKS = (1, 2, 4)
 BATCHES = 4  # of random factors, so that they run side by side
 
 
-def collect(config: "Config", memo: Memo) -> dict[str, Records]:
-    """The records of every trial by name. The two that are timed, or import much, come first and
+def collect(config: Any, memo: Memo) -> dict[str, Records]:
+    """The records of every trial of the family's Config by name. The two that are timed, or import much, come first and
     alone."""
     seeds = [1000 + i for i in range(config.seeds)]
     few = seeds[:3]
