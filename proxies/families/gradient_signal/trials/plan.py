@@ -16,8 +16,13 @@ LONGEST = {DOCSTRINGS: BUDGETS[1], DIGITS_ADAM: BUDGETS[2], DIGITS_SGD: BUDGETS[
 
 
 def collect(config: Any, memo: Memo) -> dict[str, Records]:
-    """The records of every trial of the family's Config by name, none of what the config leaves out. The trial that is
-    timed comes first and alone."""
+    """The records of every trial by name, none of what the config leaves out. The trial that is
+    timed comes first and alone.
+
+    Args:
+        config: the family's Config.
+        memo: keeps the results.
+    """
     every = [1000 + i for i in range(config.seeds)]
     few = every[:3]
     with_peft, with_text = few if config.peft else [], few if config.text else []

@@ -16,8 +16,13 @@ BATCHES = 4  # of random factors, so that they run side by side
 
 
 def collect(config: Any, memo: Memo) -> dict[str, Records]:
-    """The records of every trial of the family's Config by name. The two that are timed, or import much, come first and
-    alone."""
+    """The records of every trial by name. The two that are timed, or import much, come first and
+    alone.
+
+    Args:
+        config: the family's Config.
+        memo: keeps the results.
+    """
     seeds = [1000 + i for i in range(config.seeds)]
     few = seeds[:3]
     # What varies by a tenth from draw to draw, where the laws do not vary at all, is drawn four
