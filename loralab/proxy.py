@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     people to read.
     """
 
-    measured: Mapping[str, Any]
+    measured: Mapping[str, Mapping[str, Measured | None]]
     data: dict[str, Any]
     tables: dict[str, list[dict[str, Any]]]
 
@@ -129,24 +129,13 @@ class Proxy:
             )
 
     def _checked(self, evidence: Evidence) -> dict[str, dict[str, list[float] | None]]:
-        measured = self._by_key(evidence)
         wanted = {claim.id: set(claim.keys) for claim in self.claims}
-        found = {id: set(checks) for id, checks in measured.items()}
+        found = {id: set(checks) for id, checks in evidence.measured.items()}
         if wanted != found:
             raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
         return {
             id: {key: [m.value, m.low, m.high] if m else None for key, m in checks.items()}
-            for id, checks in measured.items()
-        }
-
-    def _by_key(self, evidence: Evidence) -> dict[str, dict[str, Measured | None]]:
-        """Evidence by key, also of a family that still gives it in the order of the checks."""
-        keys = {claim.id: claim.keys for claim in self.claims}
-        return {
-            id: measured
-            if isinstance(measured, dict)
-            else dict(zip(keys.get(id, ()), measured, strict=False))
-            for id, measured in evidence.measured.items()
+            for id, checks in evidence.measured.items()
         }
 
     def latest(self, store: Store) -> Run | None:

@@ -72,7 +72,7 @@ def measure(config, memo):
     trials = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
     x = [trial["x"] for trial in trials]
     tables = {"numbers": [{"count": len(x)}]}
-    return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, tables)
+    return Evidence({"F1": {"size": spread(x)}, "F2": {"size": spread(x)}}, {"x": x}, tables)
 
 
 PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2))

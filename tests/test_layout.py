@@ -36,7 +36,7 @@ SCRIPTS = {"finetune", "sweep", "advise", "init", "coord_check"}
 FOLDERS = {"core", "data", "models", "pretrained", "tasks", "training", "evaluation", "advice"}
 FOLDERS |= {"comparison", "studies"}
 PYTHON = sorted(file for package in PACKAGES - {"tests"} for file in (ROOT / package).rglob("*.py"))
-LONGEST = 520
+LONGEST = 300
 
 
 def name(file: Path) -> str:
