@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from scaling.advice.advice import advised
 from scaling.advise import OPTIONS
 from scaling.core.config import Config as FineTuneConfig
-from scaling.training.preparation import ready
+from scaling.training.preparation import prepare
 
 BAR = 0.1
 FEW, MANY = 2, 14  # steps
@@ -76,11 +76,11 @@ def main(config: Config) -> int:
     table, missed = Table("model", "advice / training", "bar", "advice, s", "training, s"), False
     for model, task in TASKS.items():
         run = FineTuneConfig.of(task=task)
-        job = ready(run)
+        job = prepare(run)
         advices, trainings = [], []
         for pair in range(config.pairs + 1):
             start = time.process_time()
-            advised(run, job, OPTIONS.batches)
+            advised(job, OPTIONS.batches)
             if pair:  # the first warms up
                 advices.append(time.process_time() - start)
                 trainings.append(training(run))

@@ -43,7 +43,7 @@ class Group:
     def form(self, for_help: bool) -> type:
         """What tyro reads: a dataclass of these fields that says how the help describes them."""
         texts = descriptions(self.kind) | dict(self.texts)
-        types = get_type_hints(self.kind) | dict(self.types)
+        types = get_type_hints(self.kind, include_extras=True) | dict(self.types)
         parts = []
         for f in fields(self.kind):
             if for_help and self.shown is not None and f.name not in self.shown:
@@ -116,7 +116,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def descriptions(kind: type) -> dict[str, str]:
     """The string below each field of a dataclass, on one line."""
     texts: dict[str, str] = {}
-    for base in filter(is_dataclass, reversed(kind.__mro__)):
+    bases: Any = filter(is_dataclass, reversed(kind.__mro__))
+    for base in bases:
         body: Any = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
         for above, below in pairwise(body.body):
             match above, below:

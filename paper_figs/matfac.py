@@ -1,9 +1,9 @@
-"""Figures of the OP-LoRA family: final excess against learning rate, and excess against step at the
-best rate.
+"""Figures of OP-LoRA on matrix factorisation: final excess loss against learning rate, and excess
+loss against step at the best learning rate.
 
 Lines are medians over seeds; the two compared methods have a band for the range. A line stops where
-some seed diverges; a ring marks each method's best rate. Only the methods that carry the argument
-are drawn: the table has the others.
+some seed diverges; a ring marks each method's best learning rate. Only the methods that carry the
+argument are drawn: the table has the others.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,14 @@ LINES = {  # drawn in this order, the argument's two last
     "OP bias": ("OP-LoRA", "#D55E00", "-"),
 }
 BANDED = ("direct", "OP bias")
-OPTIMISERS = ("SGD", "momentum", "Adam")
+OPTIMIZERS = ("SGD", "momentum", "Adam")
+TARGETS = {
+    "gauss": "full rank",
+    "ill": "condition number 100",
+    "well": "condition number 1",
+    "digits": "digits",
+}
+READING = "line: median over seeds; band: their range; 1e-13 is rounding"
 GOOD = 1e-4
 BOTTOM = 3e-14
 TOP = 3.0  # a larger excess is no use to anyone
@@ -39,25 +46,30 @@ def figures(data: dict[str, Any]) -> dict[str, Figure]:
 
 
 def _grid(series: list[dict[str, Any]], targets: list[str], draw: Any) -> Figure:
-    """A row of panels for each target, a column for each optimiser, and one legend for all."""
+    """A row of panels for each target, a column for each optimizer, and one legend for all."""
     height = 1.75 * len(targets) + 0.75
     figure, axes = plt.subplots(
         len(targets), 3, figsize=(6.5, height), sharex="col", sharey=True, squeeze=False
     )
     for row, target in zip(axes, targets, strict=True):
-        for ax, optimiser in zip(row, OPTIMISERS, strict=True):
+        for ax, optimizer in zip(row, OPTIMIZERS, strict=True):
             chosen = [
                 line
                 for line in series
-                if (line["target"], line["optimiser"]) == (target, optimiser)
+                if (line["target"], line["optimizer"]) == (target, optimizer)
             ]
             draw(ax, chosen)
-            ax.set_title(f"{target}, {optimiser}", fontsize=9)
+            ax.set_title(f"{TARGETS[target]}, {optimizer}", fontsize=9)
             ax.set_ylim(BOTTOM, TOP)
-        row[0].set_ylabel("relative excess")
+        row[0].set_ylabel("relative excess loss")
     handles = dict(_handles(axes.flat))
     figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=3, handlelength=3.2
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=3,
+        handlelength=3.2,
+        title=READING,
     )
     return figure
 
@@ -80,7 +92,7 @@ def _against_step(ax: Axes, lines: list[dict[str, Any]]) -> None:
             _median(ax, np.array(line["curve"]["step"]) + 1, line["curve"], line["method"])
     ax.set(xscale="log", yscale="log")
     if ax.get_subplotspec().is_last_row():  # type: ignore[union-attr]
-        ax.set_xlabel("step + 1, at the best rate")
+        ax.set_xlabel("step + 1, at the best learning rate")
 
 
 def _median(ax: Axes, x: Any, line: dict[str, Any], method: str) -> str:

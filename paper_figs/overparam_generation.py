@@ -1,4 +1,4 @@
-"""Figures of the image generation family: distance against learning rate, and the images
+"""Figures of OP-LoRA on image generation: distance against learning rate, and the images
 themselves."""
 
 from typing import Any
@@ -18,7 +18,8 @@ PER_IMAGE = 0.4  # inches
 
 
 def rates(data: dict[str, Any], target: str) -> Figure:
-    """MMD against rate, the mean over seeds with their range; the base's own distance as a line."""
+    """MMD against learning rate, the mean over seeds with their range; a dotted line for the base
+    model."""
     lines = [
         line
         for method in STYLES
@@ -38,17 +39,17 @@ def rates(data: dict[str, Any], target: str) -> Figure:
             )
             axes.fill_between(line["rates"], low, high, color=colour, alpha=0.15, lw=0)
         before = data["anchors"][target]["base MMD"]
-        axes.axhline(before, color="black", lw=0.8, ls=":")
+        axes.axhline(before, color="black", lw=0.8, ls=":", label="base model")
         axes.set(xscale="log", yscale="log", xlabel="learning rate", title=f"rank {rank}")
         axes.set_ylim(data["anchors"][target]["target MMD"] / 2, 3 * before)
-    panels[0, 0].set_ylabel("MMD to test images")
+    panels[0, 0].set_ylabel("MMD to test images (mean, range over seeds)")
     panels[0, -1].legend(fontsize=7, loc="lower center", ncols=2)
     return figure
 
 
 def images(data: dict[str, Any], target: str) -> Figure:
-    """Real images, the base's, and each method's at its best rate and at 1e-4, all from the same
-    noises, unselected."""
+    """Real images, the base model's, and each method's at its best learning rate and at 1e-4, all
+    from the same noises, unselected."""
     drawn = {
         (one["method"], one["rank"]): one
         for one in data["grids"]
@@ -56,9 +57,9 @@ def images(data: dict[str, Any], target: str) -> Figure:
     }
     ranks = sorted({rank for _, rank in drawn})
     shown = [(method, ranks[-1]) for method in STYLES] + [("LoRA", ranks[0]), ("OP-LoRA", ranks[0])]
-    rows = [("real", data["real"][target]), ("base", data["base"])]
+    rows = [("real", data["real"][target]), ("base model", data["base"])]
     for method, rank in (key for key in shown if key in drawn):
-        for kind, rate in (("best", "best rate"), ("fixed", "1e-4")):
+        for kind, rate in (("best", "best learning rate"), ("fixed", "1e-4")):
             rows.append((f"{method}, $r={rank}$, {rate}", drawn[method, rank][kind]))
     size = (2.1 + PER_IMAGE * len(rows[0][1]), PER_IMAGE * len(rows))
     figure, panels = plt.subplots(len(rows), 1, figsize=size, squeeze=False)

@@ -7,6 +7,7 @@ names mean.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
@@ -68,7 +69,7 @@ def run(config: Config, memo: Memo) -> Trials:
     seeds, unseen = range(FIRST, FIRST + config.seeds), range(UNSEEN, UNSEEN + config.unseen)
     both = list(range(ADAPTED))
     methods, single = (list(METHODS), both) if config.thorough else (CLAIMED, [])
-    size = {"seeds": [config.seeds], "steps": [config.steps]}
+    size: dict[str, Any] = {"seeds": [config.seeds], "steps": [config.steps]}
     one = {"layers": [[layer] for layer in single], "first_seed": [UNSEEN], "samples": [1000]}
     all_layers = {"layers": [both], "first_seed": [FIRST], "samples": [1000, 100]}
     trained = {"rate": [LAZY, EAGER], "steps": [2 * config.steps], "base": seeds, "inits": [3]}

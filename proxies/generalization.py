@@ -6,6 +6,7 @@ adapters of digits.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
@@ -59,7 +60,7 @@ class Config:
 def _run(config: Config, memo: Memo) -> dict[str, Records]:
     """Every trial, by kind."""
     seeds, variants = [1000 + i for i in range(config.seeds)], list(VARIANTS)
-    drawn = {"supersamples": [config.supersamples], "seed": seeds}
+    drawn: dict[str, Any] = {"supersamples": [config.supersamples], "seed": seeds}
     sizes = range(config.samples, 1, -1)  # the longest first
     return {  # what imports torch comes first, or its workers would look as if they leaked memory
         "digits": trials(

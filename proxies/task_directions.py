@@ -9,7 +9,7 @@ and when a launch happens.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
@@ -117,10 +117,10 @@ def run(config: Config, memo: Memo) -> Trials:
         {"law": law, "s": s, "m": m, "size": 4096, "draws": config.draws, "seed": FIRST}
         for law, s, m in EDGES
     ]
-    sources = {"draws": [20 if quick else 50], "updates": [100 if quick else 500]}
+    sources: dict[str, Any] = {"draws": [20 if quick else 50], "updates": [100 if quick else 500]}
     bidiagonal = {"kind": ["bidiagonal"], "size": [4096], "draws": [100]}
     stops = [steps.UPDATES - 40, steps.UPDATES + 10]
-    strong = {"size": [64], "rank": [2, 8, 32], "draws": [20000]}
+    strong: dict[str, Any] = {"size": [64], "rank": [2, 8, 32], "draws": [20000]}
     return {
         "tuned": grid(tuning.tuned, _tuned(config)),
         "recall": grid(recall.recall, _recalled(config)),

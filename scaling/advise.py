@@ -37,7 +37,7 @@ HIDDEN = (
 
 @dataclass(frozen=True)
 class Options:
-    """What is looked at, and what is kept."""
+    """What is measured, and what is kept."""
 
     out: Path | None = None
     """A file for all the numbers, as JSON."""
@@ -48,7 +48,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.batches < 2:
             raise ValueError(
-                f"batches must be at least 2, so that half can judge the others, got {self.batches}"
+                f"batches must be at least 2, so that half can check the others, got {self.batches}"
             )
 
 
@@ -57,7 +57,7 @@ OPTIONS = Options()
 
 @dataclass(frozen=True, repr=False)
 class Advised:
-    """Advice, with the seconds that it took to load the model and to look at the batches."""
+    """Advice, with the seconds that it took to load the model and to run the probe batches."""
 
     advice: "Advice"
     loading: float
@@ -96,18 +96,19 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
-    config, options = (config or Config()).replace(**settings), Options(out and Path(out), batches)
+    config = (config or Config()).replace(**settings)
+    options = Options(command.path_of(out), batches)
     if processes.launched() > 1:
-        raise ValueError("advise looks at a few batches in one process: start it without torchrun")
+        raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:
         check_writable(options.out)
     from scaling.advice.advice import advised
-    from scaling.training.preparation import ready  # transformers, which takes seconds to load
+    from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 
     begun = time.perf_counter()
-    job = ready(config)
+    job = prepare(config)
     loaded = time.perf_counter()
-    advice = advised(config, job, options.batches)
+    advice = advised(job, options.batches)
     seconds = {"loading": loaded - begun, "looking": time.perf_counter() - loaded}
     if options.out is not None:
         write_json(options.out, asdict(advice) | {"seconds": seconds})

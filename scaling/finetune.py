@@ -21,7 +21,7 @@ from loralab.store import Store, run_key
 from scaling.core import command, processes
 from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import ADAPTER, METRICS, write_json
-from scaling.core.run_folder import mark, prepared
+from scaling.core.run_folder import check_folder, mark
 from scaling.tasks import find
 
 FAMILY = "finetune"
@@ -95,7 +95,8 @@ def finetune(
         `loralab.store.StoreError` where the run store cannot be used.
     """
     config = (config or Config()).replace(**settings)
-    result = _result(config, Options(out and Path(out), resume, force, store and Path(store)))
+    options = Options(command.path_of(out), resume, force, command.path_of(store))
+    result = _result(config, options)
     names = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}
     kept = {name: result[name] for name in names}
     return FineTuned(config.data.task, Path(result["folder"]), **kept)
@@ -124,9 +125,9 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     folder = options.out or home() / "runs" / FAMILY / name
 
     def look() -> dict[str, Any] | None:
-        finished = prepared(folder, settings, options.resume, options.force)
+        finished = check_folder(folder, settings, options.resume, options.force)
         if finished is None:
-            Store(options.store)  # one that cannot be used is told of before anything is trained
+            Store(options.store)  # one that cannot be used is an error before anything is trained
         return finished
 
     finished = processes.by_first(look)

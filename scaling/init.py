@@ -31,7 +31,7 @@ from scaling.core import command, processes
 from scaling.core.config import Config, training_whole
 
 if TYPE_CHECKING:
-    from scaling.training.preparation import Ready
+    from scaling.training.preparation import Job
 
 Seen = Mapping[str, lora.Statistics]
 # Of the settings of a run, those that its initialization does not depend on.
@@ -100,10 +100,10 @@ def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> I
     check_portable(config)
     check_free(folder)
     # transformers, which takes seconds to load
-    from scaling.training.preparation import on_batches, ready
+    from scaling.training.preparation import on_batches, prepare
 
-    job = ready(config)
-    report, seen = on_batches(config, job, lambda batches: _attached(config, job, batches))
+    job = prepare(config)
+    report, seen = on_batches(job, lambda batches: _attached(job, batches))
     layers = lora.adapters(job.loaded.model)
     if moved := [name for name, layer in layers.items() if layer.B0 is not None]:
         raise ValueError(f"{moved[0]}: {_not_zero(config.adapter.scheme)}")
@@ -173,9 +173,9 @@ def check_free(folder: Path) -> None:
         raise ValueError(f"{folder} cannot be written, as {there} is no folder with permission to")
 
 
-def _attached(config: Config, job: "Ready", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
+def _attached(job: "Job", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
     """`lora.attach`, with the statistics that it started from."""
-    model, adapter = job.loaded.model, training_whole(config.adapter, job.loaded.fresh)
+    model, adapter = job.loaded.model, training_whole(job.config.adapter, job.loaded.fresh)
     seen = statistics_for(model, adapter, batches, job.task.loss and job.task.loss(job.loaded))
     return lora.attach(model, adapter, stats=seen), seen
 

@@ -45,7 +45,7 @@ from scaling.comparison.grid import PEFT, Grid
 from scaling.comparison.grid import methods as methods_of
 from scaling.comparison.summary import Row, summarise
 from scaling.core import command
-from scaling.core.config import Config
+from scaling.core.config import Config, plain
 from scaling.core.outputs import write_json
 from scaling.tasks import find
 
@@ -132,8 +132,8 @@ def sweep(
     axes = {name: settings.pop(name) for name in of_grid}
     if methods:
         axes.setdefault("schemes", ())
-    options = Options(executor, address, jobs, out and Path(out), store and Path(store))
-    grid = Grid(**{n: tuple(v) if isinstance(v, list) else v for n, v in axes.items()})
+    options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
+    grid = Grid(**{name: plain(value) for name, value in axes.items()})
     return _swept((config or Config()).replace(**settings), grid, options, methods or {})
 
 

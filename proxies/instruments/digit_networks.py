@@ -1,7 +1,7 @@
-"""The two networks that are trained once and kept: the base, and the classifier that images are
-judged by.
+"""The two networks that are trained once and kept: the base model, and the classifier in whose
+features images are compared.
 
-Both come back as lists of numbers, for the run store, and are read again by `Base` and `Judge`.
+Both come back as lists of numbers, for the run store, and are read again by `read` and `Judge`.
 """
 
 from itertools import pairwise
@@ -14,13 +14,9 @@ from torch.nn import functional as F
 from proxies.instruments import digit_targets, flow_matching
 
 BASE_BATCH, BASE_RATE = 256, 2e-3
-JUDGE_WIDTHS, JUDGE_STEPS, JUDGE_BATCH, JUDGE_NOISE = (
-    (digit_targets.PIXELS, 128, 64, digit_targets.LABELS),
-    2000,
-    128,
-    0.1,
-)
-TAIL = 200  # last steps over which the base's loss is averaged
+JUDGE_WIDTHS = (digit_targets.PIXELS, 128, 64, digit_targets.LABELS)
+JUDGE_STEPS, JUDGE_BATCH, JUDGE_NOISE = 2000, 128, 0.1
+TAIL = 200  # last steps over which the base model's loss is averaged
 
 
 class Linear(NamedTuple):
@@ -39,10 +35,10 @@ def read(layers: list[dict[str, Any]]) -> list[Linear]:
 
 
 def base(steps: int, seed: int) -> dict[str, Any]:
-    """The base's layers, trained on the seen digits by Adam under one cycle of rates; its loss at
-    the end."""
+    """The base model's layers, trained on the seen digits by Adam under one cycle of learning
+    rates; its loss at the end."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)  # torch draws a module's start from the global generator alone
+        torch.manual_seed(seed)  # torch initializes a module from the global generator alone
         net = flow_matching.Flow()
     rng, data = Generator().manual_seed(seed + 1), digit_targets.of(digit_targets.SEEN)
     optimizer = torch.optim.Adam(net.parameters(), BASE_RATE)
@@ -64,8 +60,8 @@ def base(steps: int, seed: int) -> dict[str, Any]:
 
 
 def judge(seed: int) -> dict[str, Any]:
-    """A classifier of all images in both styles; its share of right labels. It measures, so it may
-    see them all."""
+    """The layers of a classifier of all images in both styles, and its share of right labels. It
+    measures, so it may see them all."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = [nn.Linear(in_, out) for in_, out in pairwise(JUDGE_WIDTHS)]
@@ -82,7 +78,11 @@ def judge(seed: int) -> dict[str, Any]:
 
 
 class Judge:
-    """What the classifier makes of images."""
+    """The classifier: features and labels of images.
+
+    Args:
+        layers: as `judge` gives them.
+    """
 
     def __init__(self, layers: list[dict[str, Any]]) -> None:
         self.layers = read(layers)

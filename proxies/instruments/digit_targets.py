@@ -1,19 +1,20 @@
-"""scikit-learn's 8 x 8 digits as images to generate: what the base has seen, and the two targets it
-is adapted to.
+"""scikit-learn's 8 x 8 digits as images to generate: what the base model has seen, and the two
+targets it is adapted to.
 
 Pixels lie in [-1, 1]. A label is the digit, plus 10 where the image is inverted. A seed is a split
 of the target.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import torch
-from sklearn.datasets import load_digits
-from torch import Generator, Tensor
+from torch import Tensor
+
+from proxies.instruments.digits import digits as grey_digits
+from proxies.instruments.digits import order, parts
 
 PIXELS, LABELS = 64, 20
-SEEN = range(5)  # the digits that the base is trained on
+SEEN = range(5)  # the digits that the base model is trained on
 TARGETS = {"new classes": range(5, 10), "new style": range(10, 15)}
 """the labels of each target: digits 5 to 9 as they are, and the seen digits inverted"""
 TRAIN, VALIDATION = 200, 200  # of a target's 896 or 901 images; the others are for the test
@@ -27,11 +28,10 @@ class Split(NamedTuple):
     test: Tensor
 
 
-@cache
 def digits() -> tuple[Tensor, Tensor]:
     """Images (1797, 64) and digits (1797,)."""
-    pixels, labels = load_digits(return_X_y=True)
-    return torch.tensor(pixels, dtype=torch.float32) / 8 - 1, torch.tensor(labels)
+    images, labels = grey_digits(-1.0, 1.0)
+    return images.flatten(1), labels
 
 
 def both_styles() -> tuple[Tensor, Tensor]:
@@ -47,6 +47,6 @@ def of(labels: range) -> Tensor:
 
 
 def split(target: str, seed: int) -> Split:
+    """Images of a target by a permutation that is a function of the seed alone."""
     images = of(TARGETS[target])
-    order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
-    return Split(*images[order].tensor_split([TRAIN, TRAIN + VALIDATION]))
+    return Split(*(images[part] for part in parts(order(seed, len(images)), (TRAIN, VALIDATION))))

@@ -37,7 +37,13 @@ class Draws(NamedTuple):
 
 
 def velocity(layers: Sequence[Layer], x: Tensor, t: Tensor) -> Tensor:
-    """v(x, t) for x (..., 64) and t (...)."""
+    """v(x, t).
+
+    Args:
+        layers: what each of the four layers computes.
+        x: points, (..., 64).
+        t: times, (...).
+    """
     first, *middle, last = layers
     angle = t[..., None] * torch.exp(
         torch.linspace(0, math.log(FASTEST), TIMES // 2, dtype=x.dtype)
@@ -49,7 +55,7 @@ def velocity(layers: Sequence[Layer], x: Tensor, t: Tensor) -> Tensor:
 
 
 class Flow(nn.Module):
-    """v as a module, for training the base and for `lora.attach`."""
+    """v as a module, for training the base model and for `lora.attach`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +66,13 @@ class Flow(nn.Module):
 
 
 def draws(images: Tensor, n: int, rng: Generator) -> Draws:
-    """n draws of (1) from images (m, 64)."""
+    """The data of one step by (1).
+
+    Args:
+        images: to draw from, (m, 64).
+        n: how many draws.
+        rng: draws the images, the noise and the times, in this order.
+    """
     x1 = images[torch.randint(len(images), (n,), generator=rng)]
     x0 = torch.randn(n, PIXELS, generator=rng, dtype=images.dtype)
     t = torch.rand(n, generator=rng, dtype=images.dtype)
@@ -74,8 +86,13 @@ def loss(v: Tensor, wanted: Tensor) -> Tensor:
 
 @torch.no_grad()
 def integrate(v: Velocity, x: Tensor, steps: int) -> Tensor:
-    """x (..., 64) at t = 0 carried to t = 1 by the midpoint rule, whose error is of order
-    1/steps^2."""
+    """Carry x from t = 0 to t = 1 by the midpoint rule, whose error is of order 1/steps^2.
+
+    Args:
+        v: the velocity, a function of x and t.
+        x: noise, (..., 64).
+        steps: of the rule, with two evaluations of v each.
+    """
     for i in range(steps):
         middle = x + v(x, x.new_full(x.shape[:-1], i / steps)) / (2 * steps)
         x = x + v(middle, x.new_full(x.shape[:-1], (i + 0.5) / steps)) / steps

@@ -18,8 +18,16 @@ class Distance(NamedTuple):
 
 
 def mmd(x: Tensor, y: Tensor, sigma: float = SIGMA, scale: float = SCALE) -> Distance:
-    """scale * MMD^2 of x (n, d) and y (m, d) under exp(-|a - b|^2 / (2 sigma^2)), n and m at least
-    2."""
+    """scale * MMD^2 under the kernel exp(-|a - b|^2 / (2 sigma^2)); by default CMMD.
+
+    Args:
+        x: embedded images, (n, d), at least two.
+        y: embedded images, (m, d), at least two.
+        sigma: the bandwidth.
+        scale: of the result.
+
+    Source: arXiv:2401.09603.
+    """
     xx, yy, xy = (kernel(a, b, sigma) for a, b in ((x, x), (y, y), (x, y)))
     off = lambda k: (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1))
     both = [scale * float(one(xx) + one(yy) - 2 * xy.mean()) for one in (torch.mean, off)]

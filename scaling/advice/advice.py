@@ -19,7 +19,7 @@ from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
 from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.batches import MOST
 from scaling.core.config import Config, training_whole
-from scaling.training.preparation import Ready, on_batches
+from scaling.training.preparation import Job, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that an initialization is timed on
@@ -58,19 +58,16 @@ class Advice:
     recommendation: list[Choice]
 
 
-def advised(config: Config, job: Ready, count: int) -> Advice:
+def advised(job: Job, count: int) -> Advice:
     """Advice from the first batches of the training stream, of at most EXAMPLES each.
 
     Args:
-        config: the run.
-        job: its model and examples.
+        job: the run, its model and its examples.
         count: probe batches, at least 2.
     """
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    sizes = on_batches(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return on_batches(
-        config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes)
-    )
+    sizes = on_batches(job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
+    return on_batches(few, lambda stream: advise(job, list(islice(stream, count)), sizes))
 
 
 def size(batch: Mapping[str, Any]) -> int:
@@ -78,17 +75,17 @@ def size(batch: Mapping[str, Any]) -> int:
     return sum(value.numel() for value in batch.values() if isinstance(value, Tensor))
 
 
-def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> Advice:
+def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
     """Advice from probe batches. The model is left as it was, on an error too.
 
     Args:
-        config: the run.
-        job: its model and examples.
+        job: the run, its model and its examples.
         batches: of the run's examples; they may be smaller than its micro-batches.
         sizes: of some of the run's micro-batches.
 
     Raises: ValueError for fewer than two batches.
     """
+    config = job.config
     if len(batches) < 2:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))

@@ -100,6 +100,10 @@ def answer(
     return 0
 
 
+def path_of(name: str | Path | None) -> Path | None:
+    return None if name is None else Path(name)
+
+
 def stay_offline(*sources: str | None) -> None:
     """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this
     machine; said before any library that would is imported."""

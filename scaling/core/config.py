@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import lora
 from lora.config import suggestion
+from lora.variants.factored import FactoredLinear
 
 Option = int | float | bool | str
 OPTIMIZERS = ("adamw", *lora.OPTIMIZERS)
@@ -148,7 +149,8 @@ class RunSettings:
         _at_least_one(self, "save_every")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A setting as its field has it: a tuple for a list, which JSON has, a name for a path."""
     if isinstance(value, Path):
         return str(value)
     return tuple(value) if isinstance(value, list) else value
@@ -186,6 +188,12 @@ class Config:
             self.training.launch_step,
             self.training.steps,
         )
+        optimizer = self.training.optimizer
+        if optimizer != "adamw" and not issubclass(lora.VARIANTS[variant], FactoredLinear):
+            raise ValueError(
+                f"the factors of variant {variant!r} are generated, and {optimizer} cannot "
+                "precondition them: use adamw"
+            )
         if variant in ("dash", "tsd") and launch >= steps:
             raise ValueError(
                 f"variant {variant!r} chooses its directions after step {launch} (launch_step), "
@@ -220,7 +228,7 @@ class Config:
         for name, value in settings.items():
             if name not in GROUP_OF:
                 raise ValueError(f"there is no setting {name!r}{suggestion(name, (*GROUP_OF,))}")
-            changed[GROUP_OF[name]][name] = _plain(value)
+            changed[GROUP_OF[name]][name] = plain(value)
         if changed["adapter"].get("target_modules") == ALL_LINEAR:
             changed["adapter"]["target_modules"] = ALL_LINEAR[0]
         return replace(

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a
-    model is reported with the adapter, and a hub out of reach with the error."""
+    """Without bars, tables and warnings of transformers and the hub's client: what is newly
+    initialized in a model is reported with the adapter, and a hub out of reach with the error."""
     from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 

@@ -10,7 +10,7 @@ from scaling.core.outputs import METRICS, RUN, write_json
 HOW = ("micro_batch", "sharded")  # is trained, not what: a run may go on with another
 
 
-def prepared(
+def check_folder(
     folder: Path, settings: dict[str, Any], resume: bool, force: bool
 ) -> dict[str, Any] | None:
     """Look whether a run of these settings may have the folder; gives its result where it has

@@ -1,9 +1,9 @@
 """What training changes in a model, as one safetensors file: enough to rebuild the adapted model
-from its base.
+from its base model.
 
 `lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the
-directions of Dash with whether they are chosen, the frozen start. Ranks come from the config as
-`attach` resolved it, so a data-driven start is read back and never computed again.
+directions of Dash with whether they are chosen, the frozen initial pair. Ranks come from the config
+as `attach` resolved it, so a data-driven initialization is read back and never computed again.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images of records: found and looked at when the data are read, decoded only when a batch is made.
+"""Images of records: found and checked when the data are read, decoded only when a batch is made.
 
 An image is a path, a {"bytes", "path"} as the library datasets gives it, or a PIL image.
 """

@@ -71,7 +71,7 @@ def clip(config: Config, source: str) -> Embed:
 def distances(drawn: Tensor, real: Tensor) -> dict[str, float]:
     """CMMD, and the MMD whose bandwidth is the median distance of real images, which sees lost
     diversity too; in thousandths, and each beside what two sets of real images would have in the
-    mean (`theory.overparam_generation`, equation 6): below that no generator need come."""
+    mean (`theory.overparam_generation`, equation 6), below which no generator needs to come."""
     found, sigma = mmd(drawn, real), median_distance(real)
     scores = {
         "cmmd": found.biased,

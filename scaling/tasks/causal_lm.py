@@ -5,18 +5,15 @@ else "text". Without files a small GPT-2 that has read Python's standard library
 (scaling/pretrained/gpt.py) goes on to the docstrings of scientific packages, and is examined on
 files that it has not seen.
 
-text            All texts are one row of tokens, each followed by the end token, which is cut into
-blocks of `length`:
-                nothing is thrown away. A file of plain text counts as one text a paragraph.
-prompt answer   Only the answer's tokens count in the loss. A tokenizer with a chat template makes
-them a user's and an
-                assistant's message. An example longer than `length` loses the beginning of its
-                    prompt, down to half of
-                `length`, and then the end of its answer; how many do is printed. Where every answer
-                    ends in "#### n",
-                as those of school arithmetic do, the model also writes answers, greedily, of at
-                    most `new_tokens`, and
-                n is compared.
+With the column text, all texts are one row of tokens, each followed by the end token, which is cut
+into blocks of `length`: nothing is thrown away. A file of plain text counts as one text a
+paragraph.
+
+With prompt and answer, only the answer's tokens count in the loss. A tokenizer with a chat template
+makes them a user's and an assistant's message. An example longer than `length` loses the beginning
+of its prompt, down to half of `length`, and then the end of its answer; how many do is printed.
+Where every answer ends in "#### n", as those of school arithmetic do, the model also writes
+answers, greedily, of at most `new_tokens`, and n is compared.
 """
 
 import re

@@ -55,7 +55,8 @@ class Options:
 
 
 class Frozen(NamedTuple):
-    """What is not trained: the pipeline besides its network, and what images are judged by."""
+    """What is not trained: the pipeline besides its network, and the embedding that compares
+    images."""
 
     pipe: Any
     embed: judges.Embed
@@ -210,9 +211,9 @@ def predict(
                     **dict(zip(FEATURES, features, strict=True)),
                 }
             )
-    if told := diffusion_networks.asked_by(pipe):
+    if asked := diffusion_networks.asked_by(pipe):
         for row, record in zip(rows, records, strict=True):
-            row[told] = str(record[data.facts["columns"][1]])
+            row[asked] = str(record[data.facts["columns"][1]])
     return rows
 
 

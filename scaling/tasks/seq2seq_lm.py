@@ -105,7 +105,7 @@ def predict(
     source, target = data.facts["columns"]
     options, rows = TASK.options(config), []
     limit = _context(loaded)
-    # one place is the start's
+    # one place is the start token's
     most = options.new_tokens if limit is None else min(options.new_tokens, limit - 1)
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         labels = batch.pop("labels")

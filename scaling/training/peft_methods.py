@@ -27,7 +27,7 @@ from scaling.core import processes, state
 from scaling.core.config import Config, peft_settings
 from scaling.core.quiet import quiet
 from scaling.training.adapting import Adapted
-from scaling.training.preparation import Ready
+from scaling.training.preparation import Job
 
 NAME = "default"  # PEFT's for an adapter that is given none
 # methods of certain layers: PEFT chooses them
@@ -43,13 +43,13 @@ REFUSALS = (
 )
 
 
-def starter(config: Config) -> Callable[[Config, Ready], Adapted]:
+def starter(config: Config) -> Callable[[Job], Adapted]:
     """The function that puts the adapter of a config's PEFT file on a model; raises ValueError for
     a file that is no configuration of a PEFT method of layers."""
     if processes.launched() > 1:
         raise ValueError("peft is trained in a single process: start it without torchrun")
     made = _configuration(config)
-    return lambda config, ready: _put_on(config, made, ready)
+    return lambda job: _put_on(job, made)
 
 
 def _configuration(config: Config) -> Any:
@@ -76,8 +76,8 @@ def _configuration(config: Config) -> Any:
             raise ValueError(f"{file}: {named} has no setting {key!r}{suggestion(key, known)}")
     if values.get("alora_invocation_tokens") or values.get("init_lora_weights") == "eva":
         raise ValueError(
-            f"{file}: activated LoRA and EVA's start need passes of PEFT's own, which are not "
-            "made here"
+            f"{file}: activated LoRA and EVA's initialization need passes of PEFT's own, which "
+            "are not made here"
         )
     # What a file that PEFT wrote says of another model, and of use instead of training.
     values |= {"task_type": None, "base_model_name_or_path": None, "inference_mode": False}
@@ -107,10 +107,10 @@ class _sentence:
             ) from error
 
 
-def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
+def _put_on(job: Job, made: Any) -> Adapted:
     from peft import get_peft_model
 
-    model, fresh = ready.loaded.model, ready.loaded.fresh
+    config, (model, _, fresh) = job.config, job.loaded
     _name_layers(config, made, model, fresh)
     before = {id(tensor) for _, tensor in _tensors(model)}
     with _sentence(config.training.peft), quiet(), torch.random.fork_rng():
@@ -144,7 +144,7 @@ def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
 
 def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, ...]) -> None:
     """Have it adapt the layers that this library would where the file does not say which, and train
-    the fresh ones whole."""
+    the newly initialized ones whole."""
     known, file = {f.name for f in fields(made)}, config.training.peft
     if fresh:
         if "modules_to_save" not in known:

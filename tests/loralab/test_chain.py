@@ -26,7 +26,7 @@ def object_of(path: str) -> Any:
 
 
 @cache
-def tests_of(file: Path) -> frozenset[str]:
+def functions_of(file: Path) -> frozenset[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
@@ -67,7 +67,7 @@ def _has_equation(equation: str) -> bool:
 def _has_test(test: str) -> bool:
     file, _, name = test.partition("::")
     path = ROOT / file
-    return file.startswith("tests/") and path.is_file() and name in tests_of(path)
+    return file.startswith("tests/") and path.is_file() and name in functions_of(path)
 
 
 def _has_trial(trial: str) -> bool:

@@ -435,12 +435,12 @@ def trace(model: nn.Module) -> list[Any]:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     """Its weights, modes, hooks and gradients, on an error too."""
-    from scaling.training.preparation import ready
+    from scaling.training.preparation import prepare
 
     arguments(model, tmp_path)
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))
     config = Config.of(model=str(model), train=train, test=test, batch=8, rank=RANK)
-    job = ready(config)
+    job = prepare(config)
     before, state = (
         trace(job.loaded.model),
         {k: v.clone() for k, v in job.loaded.model.state_dict().items()},
@@ -448,9 +448,9 @@ def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     if fails:
         monkeypatch.setattr(rates, "curvature", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            advice.advised(config, job, 8)
+            advice.advised(job, 8)
     else:
-        advice.advised(config, job, 8)
+        advice.advised(job, 8)
     after = job.loaded.model.state_dict()
     assert after.keys() == state.keys()
     assert all(torch.equal(after[key], value) for key, value in state.items())

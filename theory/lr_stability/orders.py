@@ -34,8 +34,8 @@ class Form(NamedTuple):
     rank: Fraction = Fraction(0)
 
     def at(self, c_A: Rate, c_B: Rate) -> Fraction | float:
-        """The exponent of n at rates n^c_A and n^c_B; -inf where a factor that it needs is not
-        trained."""
+        """The exponent of n at learning rates n^c_A, n^c_B; -inf where a factor that it needs is
+        not trained."""
         total = self.width
         for coefficient, c in ((self.A, c_A), (self.B, c_B)):
             if coefficient and c == -math.inf:
@@ -66,7 +66,7 @@ class Order:
         return bool(self.forms)
 
     def __call__(self, c_A: Rate, c_B: Rate) -> Fraction | float:
-        """The exponent of n at rates n^c_A and n^c_B, exactly; -inf for zero."""
+        """The exponent of n at learning rates n^c_A, n^c_B, exactly; -inf for zero."""
         return max((form.at(c_A, c_B) for form in self.forms), default=-math.inf)
 
     def leading(self, c_A: Rate, c_B: Rate) -> "Order":

@@ -69,7 +69,7 @@ def transfer_point(
     """The efficient (c_A, c_B) whose Z_A is nearest to Theta(1): LoRA+'s (-1, 0) wherever that is
     efficient.
 
-    ValueError where no pair of rates trains both factors.
+    ValueError where no pair of learning rates trains both factors.
     """
     orders = exponents(scheme, optimizer, scale, readout)
     return _nearest(efficient_set(scheme, optimizer, scale, readout), orders.Z_A)

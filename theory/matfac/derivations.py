@@ -1,5 +1,5 @@
-"""Derivations of `theory.matfac` (1), (3), (8), (9) and (10): each starts from the update rule,
-none from its result.
+"""Derivations of `theory.matfac.generator_network` (1), (3), (8), (9) and (10): each begins with
+the update rule, none with its result.
 
 The generator is small (p = m = k = 2) and its entries are free symbols; every law is a polynomial
 identity in them, so that a proof at this size with symbols for each index shows every kind of term
@@ -118,8 +118,8 @@ def balanced_flow() -> tuple[Matrix, Matrix, Matrix]:
 
 
 def mean_square_of_hidden() -> sp.Expr:
-    """E|h|^2 of the default ReLU start, by integrating the uniform entries of W1 and b1 and the
-    normal z: for (10).
+    """E|h|^2 of the default ReLU initialization, by integrating the uniform entries of W1 and b1
+    and the normal z: for (10).
 
     A ReLU passes half of a symmetric square; the k + 1 terms of a unit's input are uncorrelated.
     """

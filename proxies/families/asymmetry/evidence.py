@@ -66,9 +66,11 @@ def explained(trials: Trials) -> Measurements:
         "A4": {"lost share": spread(pick(few, "lost")), "gap": spread(pick(few, "z"))},
         "A5": {
             case: mean(
-                np.subtract(
-                    *(pick(trials["teachers"], factor, case=case) for factor in "BA")
-                ).tolist()
+                [
+                    r["result"]["B"] - r["result"]["A"]
+                    for r in trials["teachers"]
+                    if r["case"] == case
+                ]
             )
             for case in CARRIED
         },

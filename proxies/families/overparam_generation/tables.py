@@ -1,91 +1,108 @@
-"""From finished cells to the tables that people read, and to the data that the figures are drawn
-from."""
+"""The tables that people read, and the data that the figures are drawn from."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from proxies.families.overparam_generation.evidence import Key, Records
-from proxies.families.overparam_generation.trials import compare
-from proxies.families.overparam_generation.trials.scores import SCORES
-from proxies.families.overparam_generation.trials.sweep import MAIN, Cell
+from proxies.families.overparam_generation.evidence import paired
+from proxies.families.overparam_generation.trials.plan import NEW, Key, Records, Trials
+from proxies.families.overparam_generation.trials.scores import SCORES, SHOWN, pixels
+from proxies.families.overparam_generation.trials.sweep import MAIN, Sweep
+from proxies.instruments import digit_targets
 
 
-def rows(target: str, cells: Mapping[Key, Cell]) -> Records:
-    """The table of one target: means over seeds at the best rate, the window in decades."""
+def tables(trials: Trials) -> dict[str, Records]:
+    """One a target, one of the anchors and one of unlike sets."""
+    targets = dict.fromkeys(target for target, _, _ in trials.swept)
+    return {
+        **{
+            f"{target}: means over seeds at the best learning rate": _rows(target, trials)
+            for target in digit_targets.TARGETS
+            if target in targets
+        },
+        "Distances of reference images, means over seeds": _anchors(trials),
+        "CMMD of unlike sets": trials.definition["pairs"],
+    }
+
+
+def data(trials: Trials) -> dict[str, Any]:
+    """What the figures are drawn from."""
+    return {
+        "series": [_series(key, sweep) for key, sweep in trials.swept.items()],
+        "grids": [
+            {"target": target, "method": method, "rank": rank, **sweep["shown"]}
+            for (target, method, rank), sweep in trials.swept.items()
+        ],
+        "base": trials.anchors[NEW]["images"],
+        "real": {
+            target: pixels(digit_targets.of(labels)[:SHOWN])
+            for target, labels in digit_targets.TARGETS.items()
+        },
+        "anchors": {target: _level(one["scores"]) for target, one in trials.anchors.items()},
+    }
+
+
+def _rows(target: str, trials: Trials) -> Records:
+    """Means over seeds at the best learning rate, the window in decades."""
     found = []
-    for (name, method, rank), cell in cells.items():
+    for (name, method, rank), sweep in trials.swept.items():
         if name != target:
             continue
-        window = compare.widths(cell)
+        best = sweep["best"]
         found.append(
             {
                 "method": method,
                 "rank": rank,
-                "numbers": cell["parameters"],
-                "rates": len(cell["rates"]),
-                "best rate": None if cell["best"] is None else cell["rates"][cell["best"]],
-                "edge": cell["edge"],
-                **{score: _mean(compare.at_best(cell, score)) for score in cell["test"]},
-                "MMD at 1e-4": _mean(compare.at_fixed(cell)),
-                "decades within 1.5": _mean(window),
+                "trained numbers": sweep["parameters"],
+                "learning rates": len(sweep["rates"]),
+                "best learning rate": None if best is None else sweep["rates"][best],
+                "edge": sweep["edge"],
+                **{score: _mean(paired.at_best(sweep, score)) for score in sweep["test"]},
+                "MMD at 1e-4": _mean(paired.at_fixed(sweep)),
+                "decades within 1.5": _mean(paired.widths(sweep)),
             }
         )
-    return sorted(
-        found,
-        key=lambda row: (
-            row["rank"],
-            row["method"][3:] if row["method"][2] == "-" else row["method"],
-        ),
-    )
+    return sorted(found, key=lambda row: (row["rank"], row["method"].removeprefix("OP-")))
 
 
-def _mean(values: Any) -> float | None:
-    return None if values is None else float(np.mean(values))
+def _anchors(trials: Trials) -> Records:
+    """One row a target and a set of images."""
+    titles = {
+        "target": "training images of the target",
+        "seen": "the seen digits",
+        "base": "images of the base model",
+    }
+    found = []
+    for target, one in trials.anchors.items():
+        means = _level(one["scores"])
+        for name, title in titles.items():
+            scores = {score: means[f"{name} {score}"] for score in SCORES}
+            found.append({"target": target, "images": title, **scores})
+    return found
 
 
-def series(key: Key, cell: Cell) -> dict[str, Any]:
-    """One line of the figures: MMD against rate, the mean and range over seeds where none
-    diverged."""
-    found = compare.table(cell["test"][MAIN])
+def _series(key: Key, sweep: Sweep) -> dict[str, Any]:
+    """MMD against learning rate, the mean and range over seeds where none diverged."""
+    found = paired.table(sweep["test"][MAIN])
     bands = {
-        name: [None if np.isnan(x) else float(x) for x in f(found, 1)]
-        for name, f in (("mean", np.mean), ("low", np.min), ("high", np.max))
+        name: [None if np.isnan(x) else float(x) for x in band(found, 1)]
+        for name, band in (("mean", np.mean), ("low", np.min), ("high", np.max))
     }
     target, method, rank = key
     return {
         "target": target,
         "method": method,
         "rank": rank,
-        "rates": cell["rates"],
-        "best": cell["best"],
+        "rates": sweep["rates"],
+        "best": sweep["best"],
         **bands,
     }
 
 
-def grids(cells: Mapping[Key, Cell]) -> Records:
-    return [
-        {"target": target, "method": method, "rank": rank, **cell["shown"]}
-        for (target, method, rank), cell in cells.items()
-    ]
+def _mean(values: Any) -> float | None:
+    return None if values is None else float(np.mean(values))
 
 
-def level(scores: Records) -> dict[str, float]:
+def _level(scores: Records) -> dict[str, float]:
     """The mean over seeds of each score."""
     return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
-
-
-def anchors(known: Mapping[str, Any]) -> Records:
-    """One row a target and a set of images."""
-    found = []
-    for target, one in known.items():
-        means = level(one["scores"])
-        for name, title in (
-            ("target", "its own, of training"),
-            ("seen", "the seen digits"),
-            ("base", "of the base"),
-        ):
-            scores = {score: means[f"{name} {score}"] for score in SCORES}
-            found.append({"target": target, "images": title, **scores})
-    return found

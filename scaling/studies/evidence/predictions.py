@@ -62,4 +62,6 @@ def scored(
         "S8b": {model: lead(METHOD_OF[advised], METHOD_OF[other])},
     }
     # MiniLM has a newly initialized head
-    return found | ({"S8d": {model: lead(better, worse)}} if model == "GPT" else {})
+    if model == "GPT":
+        found["S8d"] = {model: lead(better, worse)}
+    return found

@@ -20,10 +20,9 @@ def predicted(settings: dict[str, Any], peft: None) -> dict[str, Any]:
         that training B alone explains, minus the share that training A alone does.
     """
     from scaling.advice.advice import advised
-    from scaling.training.preparation import ready  # transformers, which takes seconds to load
+    from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 
-    config = Config.of(**settings)
-    facts = advised(config, ready(config), OPTIONS.batches).facts
+    facts = advised(prepare(Config.of(**settings)), OPTIONS.batches).facts
     return {
         "learning_rate": facts.predicted,
         "bound": facts.bound,

@@ -20,13 +20,12 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
             `scaling.comparison.trials.fine_tuned`, if that is not done yet.
         peft: nothing; every trial of a sweep has this argument.
     """
-    from scaling.training.preparation import on_batches, ready
+    from scaling.training.preparation import on_batches, prepare
 
     folder = trials.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
         trials.fine_tuned(settings, peft)
-    config = Config.of(**settings)
-    job = ready(config)
+    job = prepare(Config.of(**settings))
     lora.load(job.loaded.model, folder / outputs.ADAPTER)
     sizes: list[Tensor] = []
 
@@ -37,5 +36,5 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
     for layer in lora.adapters(job.loaded.model).values():
         layer.register_forward_pre_hook(measure)
     with torch.no_grad():
-        on_batches(config, job, lambda batches: job.loaded.model(**next(iter(batches))))
+        on_batches(job, lambda batches: job.loaded.model(**next(iter(batches))))
     return torch.stack(sizes).log().mean().exp().item()

@@ -14,11 +14,11 @@ from proxies.instruments.trial_grid import Records
 OF = ("token", "data set", "inputs")
 
 
-def records(count: int = 3, axes: dict[str, Any] | None = None, **base: float) -> Records:
+def records(axes: dict[str, Any] | None = None, /, **base: float) -> Records:
     """A record a seed, whose entries are their base times 1, 2, 3: mean and median are twice it."""
     return [
         {**(axes or {}), "result": {name: value * seed for name, value in base.items()}}
-        for seed in range(1, count + 1)
+        for seed in (1, 2, 3)
     ]
 
 
@@ -78,8 +78,8 @@ def world() -> dict[str, Records]:
         "token": records(ratio=15, rival=16),
         "censored": records(share=17, turn=18),
         "flip": [
-            *records(axes={"batch": 7}, ratio=19),
-            *records(axes={"batch": 8}, ratio=20),
+            *records({"batch": 7}, ratio=19),
+            *records({"batch": 8}, ratio=20),
         ],
         "moments": records(error=21),
         "centring": records(outside=2),

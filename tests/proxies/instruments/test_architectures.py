@@ -27,9 +27,8 @@ def test_a_wider_model_is_the_same_model_wider(config):
     assert large.direction.shape == (*large.ids.shape, 4 * base)
     layers = [dict(s.model.named_modules()) for s in (small, large)]
     assert layers[0].keys() == layers[1].keys()
-    heads = [
-        s.model.config.hidden_size // s.model.config.num_attention_heads for s in (small, large)
-    ]  # type: ignore
+    sizes = [s.model.config for s in (small, large)]
+    heads = [size.hidden_size // size.num_attention_heads for size in sizes]  # type: ignore
     assert heads[0] == heads[1]
     check(config, 2)
 

@@ -5,6 +5,8 @@ the size of what they add up; the worst ratio over the cases here was measured a
 each tolerance.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,15 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from proxies.families.matfac.trials import alternating, compare, engine, optimizers, sweep, targets
+from proxies.families.matfac.evidence import paired
+from proxies.families.matfac.trials import alternating, engine, sweep, targets
 from proxies.families.matfac.trials.methods import METHODS, Overparam, Sizes
-from proxies.families.matfac.trials.optimizers import OPTIMISERS
+from proxies.families.matfac.trials.optimizers import OPTIMIZERS
+from proxies.instruments import adam
 from tests.support.trials.matfac import (
     EPS,
     check_diverged,
     check_extension,
     check_gradient,
-    check_optimiser,
+    check_optimizer,
     check_training,
 )
 from theory.matfac import generator_network as theory
@@ -33,14 +37,6 @@ shapes = st.tuples(st.integers(2, 7), st.integers(2, 7)).flatmap(
 trained = [name for name in METHODS if "GD" not in name]  # ScaledGD's direction is not a gradient
 
 
-# --- checks that a wrong engine fails
-# ----------------------------------------------------------------------------
-
-
-# --- the engine is right
-# -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", trained)
 @fresh
 @given(shapes, seeds)
@@ -48,50 +44,51 @@ def test_backward_is_the_gradient(name, shape, seed):
     check_gradient(name, shape, seed)
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @fresh
 @given(seeds)
 def test_optimisers_are_torch_optim(name, seed):
-    check_optimiser(name, seed)
+    check_optimizer(name, seed)
 
 
 def test_adam_in_blocks_of_one_run(monkeypatch):
-    monkeypatch.setattr(optimizers, "BLOCK", 1)
-    check_optimiser("Adam", 0)
+    monkeypatch.setattr(adam, "BLOCK", 1)
+    check_optimizer("Adam", 0)
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", trained)
-def test_training_is_autograd_and_torch_optim(name, optimiser):
-    check_training(name, optimiser)
+def test_training_is_autograd_and_torch_optim(name, optimizer):
+    check_training(name, optimizer)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_starts_at_zero_and_from_the_same_a(name):
     M = targets.target("gauss", 6, 5, 2, 0)
-    P = {k: v[None] for k, v in METHODS[name].start(M, 2, Generator().manual_seed(7)).items()}
+    P = {k: v[None] for k, v in METHODS[name].initialize(M, 2, Generator().manual_seed(7)).items()}
     B, A, _ = METHODS[name].factors(P, Sizes(6, 5, 2))
     assert torch.equal(B @ A, torch.zeros(1, 6, 5, dtype=M.dtype))
     if name in ("OP bias", "OP linear", "scalar", "ScaledGD"):
-        assert torch.equal(A[0], METHODS["direct"].start(M, 2, Generator().manual_seed(7))["A"])
+        plain = METHODS["direct"].initialize(M, 2, Generator().manual_seed(7))
+        assert torch.equal(A[0], plain["A"])
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", ["direct", "OP bias", "Nyström + ScaledGD"])
-def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
+def test_a_run_does_not_depend_on_its_neighbours(name, optimizer):
     """The same three runs together and one by one, at a rate that is too large for one of them.
 
     Matrix products of another batch size may add in another order: off by at most 2.4 eps here.
     """
     method, rates = METHODS[name], torch.tensor([1e-3, 1e-2, 1e6], dtype=torch.float64)
     M = torch.stack([targets.target("gauss", 6, 5, 2, seed) for seed in range(3)])
-    starts = [method.start(M[i], 2, Generator().manual_seed(i)) for i in range(3)]
-    start = {k: torch.stack([s[k] for s in starts]) for k in starts[0]}
-    together = engine.train(M, start, 2, method, OPTIMISERS[optimiser], rates, 20)
+    draws = [method.initialize(M[i], 2, Generator().manual_seed(i)) for i in range(3)]
+    initial = {k: torch.stack([s[k] for s in draws]) for k in draws[0]}
+    together = engine.train(M, initial, 2, method, OPTIMIZERS[optimizer], rates, 20)
     for i in range(3):
-        alone = {k: v[i : i + 1] for k, v in start.items()}
+        alone = {k: v[i : i + 1] for k, v in initial.items()}
         single = engine.train(
-            M[i : i + 1], alone, 2, method, OPTIMISERS[optimiser], rates[i : i + 1], 20
+            M[i : i + 1], alone, 2, method, OPTIMIZERS[optimizer], rates[i : i + 1], 20
         ).loss[:, 0]
         loss = together.loss[:, i]
         if i < 2:
@@ -100,10 +97,10 @@ def test_a_run_does_not_depend_on_its_neighbours(name, optimiser):
 
 
 @pytest.mark.parametrize(
-    ("name", "optimiser"), [(m, o) for m in METHODS for o in ("SGD", "momentum")]
+    ("name", "optimizer"), [(m, o) for m in METHODS for o in ("SGD", "momentum")]
 )
-def test_a_tall_target_may_be_rotated_for_methods_of_linear_algebra(name, optimiser):
-    losses = _tall(name, optimiser)  # off by at most 144 eps
+def test_a_tall_target_may_be_rotated_for_methods_of_linear_algebra(name, optimizer):
+    losses = _tall(name, optimizer)  # off by at most 144 eps
     assert (losses[0] - losses[1]).abs().max() <= 1e3 * EPS * losses[0].max()
 
 
@@ -112,27 +109,28 @@ def test_adam_is_not_one_of_them():
     assert (losses[0] - losses[1]).abs().max() > 1e-3 * losses[0].max()
 
 
-def _tall(name: str, optimiser: str) -> list[Tensor]:
+def _tall(name: str, optimizer: str) -> list[Tensor]:
     method, M = METHODS[name], targets.target("gauss", 20, 4, 2, 3)
     found = []
     for target in (M, targets.reduced(M)):
-        start = {k: v[None] for k, v in method.start(target, 2, Generator().manual_seed(5)).items()}
+        draw = method.initialize(target, 2, Generator().manual_seed(5))
+        initial = {k: v[None] for k, v in draw.items()}
         rate = torch.tensor([0.01], dtype=M.dtype)
-        found.append(engine.train(target, start, 2, method, OPTIMISERS[optimiser], rate, 30).loss)
+        found.append(engine.train(target, initial, 2, method, OPTIMIZERS[optimizer], rate, 30).loss)
     return found
 
 
 def test_counts_are_those_of_the_theory():
     M, method = torch.zeros(6, 5, dtype=torch.float64), Overparam(width=7, embedding=3)
-    start = method.start(M, 2, Generator().manual_seed(0))
-    assert sum(v.numel() for v in start.values()) == theory.parameters(2 * (6 + 5), 7, 3)
+    initial = method.initialize(M, 2, Generator().manual_seed(0))
+    assert sum(v.numel() for v in initial.values()) == theory.parameters(2 * (6 + 5), 7, 3)
 
 
 def test_matched_start_has_the_variance_of_plain_lora():
     """The A that the generator makes is scaled to 1 / (3 d_in) exactly, up to the rounding of a
     mean over it."""
     M, method = torch.zeros(1, 300, dtype=torch.float64), Overparam("match")
-    P = {k: v[None] for k, v in method.start(M, 1, Generator().manual_seed(0)).items()}
+    P = {k: v[None] for k, v in method.initialize(M, 1, Generator().manual_seed(0)).items()}
     A = method.factors(P, Sizes(1, 300, 1))[1]
     assert A.var().item() == pytest.approx(theory.lora_variance(300), rel=1e3 * EPS)
 
@@ -146,7 +144,7 @@ def test_targets_have_the_spectra_they_promise():
     assert torch.linalg.svdvals(targets.target("gauss", 9, 7, 3, 0))[0].item() == pytest.approx(
         1, rel=50 * EPS
     )
-    D = targets.digits()
+    D = targets.centred_digits()
     assert D.shape == (1797, 64)
     assert D.mean(0).abs().max() <= 50 * EPS
     assert torch.linalg.matrix_norm(D, 2).item() == pytest.approx(1, rel=50 * EPS)
@@ -161,25 +159,27 @@ def test_the_grid_is_extended_until_it_holds_the_window():
 
 
 def test_best_rate_and_first_step_on_a_table_by_hand():
-    final = np.array([[1e-3, 1e-3], [1e-6, 1e-5], [1e-9, np.nan]])
-    steps = {name: np.full((3, 2), np.nan) for name in sweep.THRESHOLDS}
-    assert sweep.best_rate(final, steps) == 1, "the last one diverged for a seed"
-    assert sweep.best_rate(np.full((2, 2), np.nan), {k: v[:2] for k, v in steps.items()}) is None
-    tied, faster = (
-        np.full((2, 2), 1e-13),
-        {name: np.array([[9.0, 9.0], [8.0, 8.0]]) for name in sweep.THRESHOLDS},
-    )
-    assert sweep.best_rate(tied, faster) == 1, "fewer steps decide a tie"
+    runs = lambda *final: sweep.Runs(np.array([[1.0] * len(final), final]), None)
+    assert sweep.criterion(runs(1e-9, np.nan))[0] == np.inf, "it diverged for a seed"
+    assert sweep.criterion(runs(1e-6, 1e-5))[0] == np.median([1e-6, 1e-5])
+    curve = lambda *excess: sweep.Runs(np.array(excess)[:, None], None)
+    slower, faster = curve(1, 1, 1e-13), curve(1, 1e-13, 1e-13)
+    assert sweep.criterion(faster) < sweep.criterion(slower), "fewer steps decide a tie"
+    # the hardest threshold comes first
+    early, late = curve(1, 1e-3, 1, 1e-9, 1e-13), curve(1, 1, 1e-9, 1e-9, 1e-13)
+    assert sweep.criterion(late) < sweep.criterion(early)
     excess = np.array([[1.0, 1.0], [0.1, np.nan], [0.2, np.nan]])
     assert np.array_equal(sweep.first_step(excess, 0.1), [1, np.nan], equal_nan=True)
 
 
 def test_comparisons_refuse_what_the_grid_does_not_support():
-    cell = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 3, 60, [0.01, 0.1])
-    assert cell["edge"] == "high"
-    assert compare.wider([(cell, cell)]) is None
-    assert compare.final_ratio(cell, cell) is None
-    assert compare.steps_ratio(cell, cell) is None
+    found = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 3, 60, [0.01, 0.1])
+    assert found["edge"] == "high"
+    assert paired.wider([(found, found)]) is None
+    assert paired.final_ratio(found, found) is None
+    assert paired.steps_ratio(found, found) is None
+    diverged: Any = found | {"best": None, "edge": "", "open": []}
+    assert paired.wider([(diverged, diverged)]) is None
 
 
 def test_alternating_least_squares_ends_at_the_optimum():

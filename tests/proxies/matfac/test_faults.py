@@ -2,6 +2,7 @@
 catch them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from proxies.families.matfac.trials import engine, optimizers, sweep
 from proxies.families.matfac.trials.methods import Overparam
+from proxies.instruments import adam
 from tests.support.laws.matfac import (
     check_counts,
     check_drift,
@@ -26,7 +28,7 @@ from tests.support.trials.matfac import (
     check_diverged,
     check_extension,
     check_gradient,
-    check_optimiser,
+    check_optimizer,
     check_training,
 )
 from theory.matfac import generator_network as theory
@@ -133,9 +135,9 @@ def no_gradient_for_z(self, P, memory, gB, gA, out, right=Overparam.backward):
 
 
 def no_bias_correction(self, theta, gradient, rate):
-    self.m.lerp_(gradient, 1 - optimizers.BETA1)
-    self.v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
-    theta -= rate * self.m / (self.v.sqrt() + optimizers.EPS)
+    self.m.lerp_(gradient, 1 - adam.BETA1)
+    self.v.mul_(adam.BETA2).addcmul_(gradient, gradient, value=1 - adam.BETA2)
+    theta -= rate * self.m / (self.v.sqrt() + adam.EPS)
 
 
 def damped_momentum(self, theta, gradient, rate):
@@ -151,7 +153,9 @@ def diverged_as_a_number(values):
     return np.nan_to_num(values, nan=1e9).tolist()
 
 
-ENGINE: dict[str, tuple[Any, str, Callable[..., Any], Callable[[], None]]] = {
+NEVER_EXTENDED = {name: replace(grid, rounds=0) for name, grid in sweep.GRIDS.items()}
+
+ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "gA with the wrong transpose": (
         engine,
         "loss",
@@ -177,25 +181,25 @@ ENGINE: dict[str, tuple[Any, str, Callable[..., Any], Callable[[], None]]] = {
         lambda: check_training("OP default", "SGD"),
     ),
     "Adam without bias correction": (
-        optimizers.Adam,
+        adam.Adam,
         "step",
         no_bias_correction,
-        lambda: check_optimiser("Adam", 0),
+        lambda: check_optimizer("Adam", 0),
     ),
     "momentum damped by 1 - 0.9": (
         optimizers.Momentum,
         "step",
         damped_momentum,
-        lambda: check_optimiser("momentum", 0),
+        lambda: check_optimizer("momentum", 0),
     ),
-    "one rate for all runs": (
+    "one learning rate for all runs": (
         optimizers.SGD,
         "step",
         one_rate_for_all,
-        lambda: check_optimiser("SGD", 0),
+        lambda: check_optimizer("SGD", 0),
     ),
     "a diverged run as a large number": (sweep, "listed", diverged_as_a_number, check_diverged),
-    "a grid that is never extended": (sweep, "MOST", 0, check_extension),  # type: ignore[dict-item]
+    "a grid that is never extended": (sweep, "GRIDS", NEVER_EXTENDED, check_extension),
 }
 
 

@@ -15,7 +15,7 @@ from proxies.instruments.trial_grid import Records
 SEEDS = (1, 2, 3)
 
 
-def records(axes: dict[str, Any] | None = None, **base: float) -> Records:
+def records(axes: dict[str, Any] | None = None, /, **base: float) -> Records:
     """A record a seed, whose entries are their base times 1, 2, 3: mean and median are twice it."""
     return [
         {**(axes or {}), "result": {name: value * seed for name, value in base.items()}}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from loralab.statistics import geometric_mean
-from proxies.families.overparam_generation.trials import adapters, compare, scores, sweep, training
+from proxies.families.overparam_generation.evidence import paired
+from proxies.families.overparam_generation.trials import adapters, scores, sweep, training
 from proxies.instruments import flow_matching, image_distances
 from tests.support.laws.overparam_generation import (
     check_counts,
@@ -103,12 +105,12 @@ def summed_loss(v, wanted):
     return right_loss(v, wanted).mean().expand(right_loss(v, wanted).shape)
 
 
-def best_of_the_test(runs, right=sweep._cell):
-    return right(runs._replace(validation=runs.test[sweep.MAIN]))
+def best_of_the_test(runs):
+    return float(runs.test[sweep.MAIN].mean())
 
 
-def diverged_forgiven(validation):
-    return int(np.nanmean(validation, 1).argmin())
+def diverged_forgiven(runs):
+    return float(np.nanmean(runs.validation))
 
 
 def any_finite_is_fine(found, real, problem, right=scores.scores):
@@ -184,7 +186,7 @@ THEORY: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
 }
 
 op_lora = lambda: check_engine("OP-LoRA")
-CELLS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
+TRIALS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "time the other way round": (flow_matching, "draws", from_image_to_noise, check_path),
     "v too long": (flow_matching, "draws", noise_subtracted_twice, check_path),
     "Euler for midpoint": (flow_matching, "integrate", euler, check_midpoint),
@@ -201,22 +203,24 @@ CELLS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "runs share a loss": (flow_matching, "loss", summed_loss, lambda: check_engine("LoRA")),
     "one noise for both": (scores, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
     "infinite pixels clipped": (scores, "scores", any_finite_is_fine, check_not_finite),
-    "ratios of different seeds": (compare, "ratio", unpaired, check_paired),
+    "ratios of different seeds": (paired, "ratio", unpaired, check_paired),
 }
+
+NEVER_EXTENDED = {name: replace(grid, rounds=0) for name, grid in sweep.GRIDS.items()}
 
 SWEEPS: dict[str, tuple[Any, str, Any, Callable[[Any], None]]] = {
-    "the rate chosen on the test": (sweep, "_cell", best_of_the_test, check_chosen),
-    "a diverged seed left out": (sweep, "best_rate", diverged_forgiven, check_chosen),
-    "a grid that is never extended": (sweep, "MOST", 0, check_grown),
+    "the learning rate chosen on the test": (sweep, "criterion", best_of_the_test, check_chosen),
+    "a diverged seed left out": (sweep, "criterion", diverged_forgiven, check_chosen),
+    "a grid that is never extended": (sweep, "GRIDS", NEVER_EXTENDED, check_grown),
     "the window of twice the distance": (sweep, "FACTOR", 2.5, check_windows),
-    "decades of another grid": (compare, "SPACING", 1.0, check_windows),
-    "rates for their logarithms": (compare, "_index", lambda cell, rate: 0, check_lag),
+    "decades of another grid": (paired, "SPACING", 1.0, check_windows),
+    "learning rates for their logarithms": (paired, "_index", lambda found, rate: 0, check_lag),
 }
 
 
-@pytest.mark.parametrize("fault", THEORY | CELLS)
+@pytest.mark.parametrize("fault", THEORY | TRIALS)
 def test_a_planted_fault_is_caught(fault, caught):
-    caught(*(THEORY | CELLS)[fault])
+    caught(*(THEORY | TRIALS)[fault])
 
 
 @pytest.mark.parametrize("fault", SWEEPS)

@@ -1,4 +1,4 @@
-"""proxies/overparam_generation.py as a whole: cells joined to claims, at sweeps that are made by
+"""proxies/overparam_generation.py as a whole: trials joined to claims, at sweeps that are made by
 hand."""
 
 import pytest
@@ -7,10 +7,11 @@ from loralab import figures
 from loralab.store import Store
 from proxies import overparam_generation as family
 from proxies.families.overparam_generation.trials import cost, scores, sweep
+from proxies.families.overparam_generation.trials.plan import RANKS
 from proxies.instruments import digit_networks
 from tests.support.trials.generation_sweep import small_networks, valley
 
-CURVES = {  # method: exponent of the best rate, width, and distance at it by rank
+CURVES = {  # method: exponent of the best learning rate, width, and distance at it by rank
     "LoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
     "OP-LoRA": (-5.0, 2.2, {1: 14.0, 2: 9.0, 4: 8.0}),
     "DoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
@@ -24,10 +25,16 @@ def in_place_of_training(monkeypatch) -> None:
     def run(problem, method, rank, exponents, plan):
         best, width, levels = CURVES[method]
         table = valley(exponents, best, width, levels[rank], len(problem.seeds))
-        shown = [[[i % 17] * 64] * scores.SHOWN for i in range(len(exponents))]
-        return sweep.Runs(
-            list(exponents), table, dict.fromkeys(scores.SCORES, table), shown, 9, 0 * table + 0.1
-        )
+        return [
+            sweep.Runs(
+                row,
+                dict.fromkeys(scores.SCORES, row),
+                [[exponent % 17] * 64] * scores.SHOWN,
+                9,
+                0 * row + 0.1,
+            )
+            for exponent, row in zip(exponents, table, strict=True)
+        ]
 
     for name, network in small_networks().items():
         given = lambda network=network, **point: network
@@ -42,7 +49,7 @@ def in_place_of_training(monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    """One for all sizes, which share the cells that no size changes."""
+    """One for all sizes, which share the trials that no size changes."""
     return Store(tmp_path_factory.mktemp("store") / "runs.sqlite")
 
 
@@ -54,9 +61,13 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, s
     for id in ("OP14", "OP14b", "OP14c", "OP16", "OP16b"):
         assert rows[id].verdict == rows[id].claim.expected, id
     assert all(row.complete for row in rows.values()), "every check is measured"
-    by_hand = {"OP15": 14.0 * 1.05, "OP15c": 1.0, "OP15d": (14 / 9) ** 0.5}
-    for id, value in by_hand.items():
-        measured = rows[id].measured[0]
+    by_hand = {
+        ("OP15", "LoRA, distance"): 14.0 * 1.05,
+        ("OP15c", "OP-LoRA, rank 1"): 1.0,
+        ("OP15d", "tuned, rank 1"): (14 / 9) ** 0.5,
+    }
+    for (id, key), value in by_hand.items():
+        measured = rows[id].measured[key]
         assert measured is not None
         assert measured.value == pytest.approx(value), id
     assert family.PROXY.run(config, store).finished == first.finished, (
@@ -75,8 +86,8 @@ def test_what_is_not_run_is_not_measured(monkeypatch, store):
     run = family.PROXY.run(config, store)
     rows = {row.claim.id: row for row in family.PROXY.rows(run)}
     for id in ("OP15", "OP15b", "OP15c", "OP15e"):
-        for check, measured in zip(rows[id].claim.checks, rows[id].measured, strict=True):
-            assert (measured is None) == ("DoRA" in check.condition), check.condition
+        for key, measured in rows[id].measured.items():
+            assert (measured is None) == ("DoRA" in key), key
 
 
 def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, store):
@@ -84,8 +95,14 @@ def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, st
     config = family.Config(seeds=5, style_seeds=0, steps=100, pretraining=500, dora=False)
     run = family.PROXY.run(config, store)
     measured = {row.claim.id: row.measured for row in family.PROXY.rows(run)}
-    assert not any((*measured["OP15"], *measured["OP15c"], *measured["OP15e"]))
-    assert all((*measured["OP15b"][:3], *measured["OP15f"][:3], *measured["OP15g"]))
+    found = {(id, key) for id, checks in measured.items() for key, m in checks.items() if m}
+    assert not {id for id, _ in found} & {"OP15", "OP15c", "OP15e", "OP15i"}
+    for rank in RANKS:
+        assert found >= {
+            ("OP15b", f"OP-LoRA, rank {rank}"),
+            ("OP15f", f"lag, rank {rank}"),
+            ("OP15g", f"rank {rank}"),
+        }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +112,7 @@ def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, st
         ({"steps": 99}, "--steps must be at least 100 for the adapters to learn, got 99"),
         (
             {"pretraining": 0},
-            "--pretraining must be at least 500 for the base to draw digits, got 0",
+            "--pretraining must be at least 500 for the base model to draw digits, got 0",
         ),
         ({"style_seeds": 3}, "--style_seeds must be 0 or at least 5 for an interval, got 3"),
     ],

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Generator
 
-from proxies.families.overparam_generation.trials import compare, cost, facts, sweep
+from proxies.families.overparam_generation.evidence import paired
+from proxies.families.overparam_generation.trials import cost, facts, sweep
 from proxies.families.overparam_generation.trials import scores as judging
 from proxies.families.overparam_generation.trials.training import Plan
 from proxies.instruments import digit_networks, digit_targets
@@ -36,11 +37,11 @@ def test_the_grid_grows_until_it_holds_the_window(monkeypatch):
 
 
 def test_a_sweep_in_which_every_rate_diverges_has_no_best(monkeypatch):
-    cell = swept(monkeypatch, -4, diverged=range(-20, 20))
-    assert cell["best"] is None
-    assert compare.at_best(cell) is compare.widths(cell) is None
-    assert compare.at_fixed(cell) is None
-    assert cell["shown"] == {}
+    found = swept(monkeypatch, -4, diverged=range(-20, 20))
+    assert found["best"] is None
+    assert paired.at_best(found) is paired.widths(found) is None
+    assert paired.at_fixed(found) is None
+    assert found["shown"] == {}
 
 
 def test_windows_by_hand(monkeypatch):
@@ -49,7 +50,7 @@ def test_windows_by_hand(monkeypatch):
 
 def test_a_window_leaves_gaps_and_diverged_runs_out():
     test = np.array([[20.0], [10.0], [16.0], [14.0], [math.nan]])
-    assert sweep.good(test, 1).ravel().tolist() == [False, True, False, True, False]
+    assert sweep.good(test, test[1]).ravel().tolist() == [False, True, False, True, False]
 
 
 def test_a_lag_by_hand(monkeypatch):
@@ -60,20 +61,16 @@ def test_ratios_are_paired():
     check_paired()
 
 
-# --- what runs are judged by
-# ------------------------------------------------------------------------------------
-
-
 def test_an_image_that_is_not_finite_has_no_score():
     check_not_finite()
 
 
 def test_a_run_at_an_absurd_rate_is_recorded_as_diverged_beside_whole_ones(monkeypatch):
     monkeypatch.setattr(judging, "DRAWN", 8)
-    runs = sweep.run(small_problem(), "LoRA", 2, [-8, 60], Plan(20, 8))
-    assert np.isfinite(runs.validation[0]).all()
-    assert np.isnan(runs.validation[1]).all()
-    assert np.array(runs.images).shape == (2, 8, 64)
+    whole, diverged = sweep.run(small_problem(), "LoRA", 2, [-8, 60], Plan(20, 8))
+    assert np.isfinite(whole.validation).all()
+    assert np.isnan(diverged.validation).all()
+    assert np.array([whole.images, diverged.images]).shape == (2, 8, 64)
 
 
 def test_the_noise_that_chooses_is_not_the_one_that_judges():

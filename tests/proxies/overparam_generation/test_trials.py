@@ -44,19 +44,19 @@ def test_a_start_is_the_librarys_and_adds_nothing():
     with torch.no_grad():
         expected = adapters.module(base)(x, t)
     for method in adapters.METHODS:
-        start = adapters.start(base, method, 2, [5, 6], 3)
-        found = flow_matching.velocity(adapters.layers(base, start), x, t)
+        initial = adapters.initial(base, method, 2, [5, 6], 3)
+        found = flow_matching.velocity(adapters.layers(base, initial), x, t)
         assert found.shape == (3, 2, 4, 64)
         torch.testing.assert_close(
             found, expected.expand_as(found), rtol=0, atol=100 * EPS * float(expected.abs().max())
         )
         library = lora.adapters(adapters.attached(base, method, 2, 6))
-        for i, P in enumerate(start):
+        for i, P in enumerate(initial):
             _, A, _ = adapters.factors(base[i], P)
             torch.testing.assert_close(
                 A[2, 1], library[f"layers.{i}"].factors().A.detach(), rtol=1e-14, atol=0
             )
-            assert not torch.equal(A[0, 0], A[0, 1]), "each seed has its own start"
+            assert not torch.equal(A[0, 0], A[0, 1]), "each seed has its own initialization"
 
 
 def test_the_sampler_is_of_second_order():

@@ -127,7 +127,7 @@ def unexpected(rows: list[Row]) -> list[str]:
         f"{row.claim.id} {check.condition} {found}"
         for row in rows
         if row.claim.id not in SAMPLED
-        for check, found in row.surprises
+        for check, _, found in row.surprises
     ]
 
 

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 import lora
 from lora.targets import targets
 from scaling.core.config import Config
+from scaling.core.task import Loaded
 from scaling.training import adapting, peft_methods, running
 from scaling.training.peft_methods import NAME
 from tests.support.finetuning import arguments, call, tiny_bert
@@ -103,10 +104,10 @@ def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
         )
         return ours(config, on)
 
-    def copy_in(config: Config, made: Any, ready: Any) -> Any:
-        adapted = theirs(config, made, ready)
+    def copy_in(job: Any, made: Any) -> Any:
+        adapted = theirs(job, made)
         layers: dict[str, Any] = {
-            n: m for n, m in ready.loaded.model.named_modules() if isinstance(m, LoraLayer)
+            n: m for n, m in job.loaded.model.named_modules() if isinstance(m, LoraLayer)
         }
         assert layers.keys() == begun.keys()
         for name, layer in layers.items():
@@ -168,8 +169,9 @@ def started(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
-    ready: Any = adapting.Ready(None, running.Loaded(base, None, ("classifier",)), [], 1)  # type: ignore[arg-type]
-    return base, peft_methods.starter(config)(config, ready)
+    loaded: Any = Loaded(base, None, ("classifier",))
+    job: Any = adapting.Job(config, None, loaded, None, [], [], 1, 1)  # type: ignore[arg-type]
+    return base, peft_methods.starter(config)(job)
 
 
 def test_the_layers_are_those_that_ours_would_be(model, tmp_path):

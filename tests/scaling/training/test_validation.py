@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import lora
-import scaling.training.running as running
+from scaling.training import preparation
 from tests.support.finetuning import arguments, call, sentences, tiny_bert
 from tests.support.killing import kill_at
 
@@ -46,9 +46,9 @@ def run(model: Path, folder: Path, *more: str) -> dict:
 def test_the_adapter_of_the_lowest_validation_loss_is_kept(model, tmp_path, monkeypatch):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    split, seen = running.split_validation, []
+    split, seen = preparation.split_validation, []
     monkeypatch.setattr(
-        running, "split_validation", lambda *given: seen.append(split(*given)) or seen[-1]
+        preparation, "split_validation", lambda *given: seen.append(split(*given)) or seen[-1]
     )
     validation = run(model, tmp_path, *OFTEN)["validation"]
     losses = dict(validation)

@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import Generator
 
-from proxies.families.overparam_generation.trials import compare, sweep
+from proxies.families.overparam_generation.evidence import paired
 from proxies.families.overparam_generation.trials import scores as judging
+from proxies.families.overparam_generation.trials import sweep
 from proxies.families.overparam_generation.trials.training import Plan
 from proxies.instruments import digit_networks, digit_targets, flow_matching
 
 
 def valley(exponents, best: float, width: float, level: float = 10.0, seeds: int = 6) -> np.ndarray:
-    """(rates, seeds): distances that double every `width` exponents away from the best, a little
-    apart by seed."""
+    """(learning rates, seeds): distances that double every `width` exponents away from the best, a
+    little apart by seed."""
     away = np.abs(np.array(exponents)[:, None] - best)
     return level * 2.0 ** (away / width) * (1 + np.arange(seeds) / 50)
 
@@ -36,81 +37,84 @@ def made_up(
             for i, exponent in enumerate(exponents):
                 if exponent in diverged:
                     table[i, 0] = math.nan
-        scores = dict.fromkeys(judging.SCORES, tables[1])
-        return sweep.Runs(
-            list(exponents),
-            tables[0],
-            scores,
-            [[[i] * 64] for i in exponents],
-            9,
-            np.zeros_like(tables[0]),
-        )
+        return [
+            sweep.Runs(
+                validation,
+                dict.fromkeys(judging.SCORES, test),
+                [[exponent] * 64],
+                9,
+                np.zeros_like(test),
+            )
+            for exponent, validation, test in zip(exponents, *tables, strict=True)
+        ]
 
     return run
 
 
-def swept(monkeypatch, *args: Any, **kwargs: Any) -> sweep.Cell:
+def swept(monkeypatch, *args: Any, **kwargs: Any) -> sweep.Sweep:
     monkeypatch.setattr(sweep, "run", made_up(*args, **kwargs))
     return sweep.swept(None, "LoRA", 1, Plan(1))  # type: ignore[arg-type]
 
 
 def check_chosen(monkeypatch) -> None:
-    """The rate is the validation's, what is reported the test's; a rate at which one seed diverged
-    is never best."""
-    cell = swept(monkeypatch, -5, test_best=-4)
-    assert cell["rates"][cell["best"] or 0] == pytest.approx(10**-2.5)
-    assert compare.at_best(cell) == pytest.approx(valley([-5], -4, 1.0)[0])
-    cell = swept(monkeypatch, -5, diverged=(-5, -4))
-    assert cell["rates"][cell["best"] or 0] == pytest.approx(10**-3)
-    assert cell["validation"][3][0] is None, "a diverged run is no number"
-    json.dumps(cell, allow_nan=False)
+    """The learning rate is the validation's, what is reported the test's; one at which a seed
+    diverged is never best."""
+    found = swept(monkeypatch, -5, test_best=-4)
+    assert found["rates"][found["best"] or 0] == pytest.approx(10**-2.5)
+    assert paired.at_best(found) == pytest.approx(valley([-5], -4, 1.0)[0])
+    found = swept(monkeypatch, -5, diverged=(-5, -4))
+    assert found["rates"][found["best"] or 0] == pytest.approx(10**-3)
+    assert found["validation"][3][0] is None, "a diverged run is no number"
+    json.dumps(found, allow_nan=False)
 
 
 def check_grown(monkeypatch) -> None:
     """The grid grows towards an optimum, or a window, that it does not hold; no further than it
     may."""
     for best, side in ((-10, "low"), (1, "high"), (-8, "low")):
-        cell = swept(monkeypatch, best)
-        assert (cell["edge"], cell["open"]) == ("", []), side
-        assert len(cell["rates"]) > 9
-        assert cell["rates"] == sorted(cell["rates"])
-        assert cell["rates"][cell["fixed"]] == pytest.approx(1e-4)
+        found = swept(monkeypatch, best)
+        assert (found["edge"], found["open"]) == ("", []), side
+        assert len(found["rates"]) > 9
+        assert found["rates"] == sorted(found["rates"])
+        assert found["rates"][found["fixed"]] == pytest.approx(1e-4)
     assert swept(monkeypatch, 40)["edge"] == "high"
     flat = swept(monkeypatch, -4, width=100.0)
     assert flat["open"] == ["low", "high"]
-    assert compare.widths(flat) is None
-    assert compare.at_best(swept(monkeypatch, 40)) is None
+    assert paired.widths(flat) is None
+    assert paired.at_best(swept(monkeypatch, 40)) is None
 
 
 def check_windows(monkeypatch) -> None:
     """Twice the distance an exponent away: 1.5 times is reached after log2(1.5) = 0.58 width."""
     narrow, wide = swept(monkeypatch, -4, width=1.0), swept(monkeypatch, -5, width=4.0)
-    assert compare.widths(narrow) == pytest.approx([0.5] * 6), "the best rate alone"
-    assert compare.widths(wide) == pytest.approx([0.5 * 5] * 6), "two rates on either side"
-    assert compare.highest(narrow) == pytest.approx([-2.0] * 6)
-    assert compare.highest(wide) == pytest.approx([-1.5] * 6)
-    measured = compare.difference(compare.widths(wide), compare.widths(narrow))
+    assert paired.widths(narrow) == pytest.approx([0.5] * 6), "the best learning rate alone"
+    assert paired.widths(wide) == pytest.approx([0.5 * 5] * 6), "two learning rates on either side"
+    assert paired.highest(narrow) == pytest.approx([-2.0] * 6)
+    assert paired.highest(wide) == pytest.approx([-1.5] * 6)
+    measured = paired.difference(paired.widths(wide), paired.widths(narrow))
     assert measured is not None
     assert measured.value == pytest.approx(2)
 
 
 def check_lag(monkeypatch) -> None:
-    """A method that is another at a rate 10^0.75 times lower lags by 0.75 decades, between grid
-    points too."""
+    """A method that is another at a learning rate 10^0.75 times lower lags by 0.75 decades, between
+    grid points too."""
     slow = swept(monkeypatch, -3, width=2.0)
     fast = swept(monkeypatch, -4.5, width=2.0)
-    found = compare.lag(fast, slow, slow["rates"][2])
+    found = paired.lag(fast, slow, slow["rates"][2])
     assert found == pytest.approx([0.75] * 6)
-    assert compare.lag(slow, fast, slow["rates"][2]) == pytest.approx([-0.75] * 6)
+    assert paired.lag(slow, fast, slow["rates"][2]) == pytest.approx([-0.75] * 6)
     far = swept(monkeypatch, -3, width=0.5)
-    assert compare.lag(fast, far, far["rates"][2]) is None, "no rate of the grid ends as far"
-    assert compare.lag(fast, slow, 0.5) is None, "a rate that was not run"
+    assert paired.lag(fast, far, far["rates"][2]) is None, (
+        "no learning rate of the grid ends as far"
+    )
+    assert paired.lag(fast, slow, 0.5) is None, "a learning rate that was not run"
 
 
 def check_paired() -> None:
     """A ratio is taken seed by seed: what seeds have in common cancels."""
     common = np.array([1.0, 10.0, 100.0])
-    found = compare.ratio(0.5 * common, common)
+    found = paired.ratio(0.5 * common, common)
     assert found is not None
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
 
@@ -120,11 +124,12 @@ def small_problem(seeds=(1000, 1001)) -> judging.Problem:
     draw = lambda out, in_: digit_networks.Linear(
         torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out)
     )
-    judge = digit_networks.Judge([])
-    judge.layers = [draw(8, 64), draw(digit_targets.LABELS, 8)]
-    return judging.problem(
-        [draw(*shape) for shape in flow_matching.SHAPES], judge, "new classes", seeds
+    listed = lambda *shape: {name: x.tolist() for name, x in draw(*shape)._asdict().items()}
+    networks = judging.Networks(
+        base=[listed(*shape) for shape in flow_matching.SHAPES],
+        classifier=[listed(8, 64), listed(digit_targets.LABELS, 8)],
     )
+    return judging.problem(networks, "new classes", seeds)
 
 
 def check_not_finite() -> None:

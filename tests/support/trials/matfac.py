@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from proxies.families.matfac.trials import engine, methods, sweep
 from proxies.families.matfac.trials.methods import METHODS, Params, Sizes
-from proxies.families.matfac.trials.optimizers import OPTIMISERS
+from proxies.families.matfac.trials.optimizers import OPTIMIZERS
 
 EPS = torch.finfo(torch.float64).eps
 
@@ -22,15 +22,15 @@ TORCH: dict[str, Callable[..., Any]] = {
 def batch(
     method: methods.Method, shape: tuple[int, int, int], seed: int, runs: int = 2
 ) -> tuple[Tensor, Params]:
-    """Targets (runs, rows, columns) and random parameters of the method, not a start: nothing is
-    zero."""
+    """Targets (runs, rows, columns) and random parameters of the method, not an
+    initialization: nothing is zero."""
     rows, columns, rank = shape
     rng = Generator().manual_seed(seed)
     M = torch.randn(runs, rows, columns, generator=rng, dtype=torch.float64)
-    start = method.start(M[0], rank, rng)
+    initial = method.initialize(M[0], rank, rng)
     return M, {
         k: torch.randn(runs, *v.shape, generator=rng, dtype=torch.float64) / 2
-        for k, v in start.items()
+        for k, v in initial.items()
     }
 
 
@@ -63,14 +63,14 @@ def check_gradient(name: str, shape: tuple[int, int, int], seed: int) -> None:
     assert (f.value - value).abs().max() <= 10 * EPS * (B.norm() * A.norm() + M.norm()) ** 2
 
 
-def check_optimiser(name: str, seed: int) -> None:
-    """30 steps on gradients of no loss, two runs with their own rates; the worst of 90 was off by 1
-    eps a step."""
+def check_optimizer(name: str, seed: int) -> None:
+    """30 steps on gradients of no loss, two runs with their own learning rates; the worst of 90 was
+    off by 1 eps a step."""
     rng = Generator().manual_seed(seed)
     theta, rates = torch.randn(2, 5, generator=rng, dtype=torch.float64), (0.1, 0.003)
     leaves = [row.clone().requires_grad_() for row in theta]
     peers = [TORCH[name]([leaf], lr=rate) for leaf, rate in zip(leaves, rates, strict=True)]
-    rule = OPTIMISERS[name](theta)
+    rule = OPTIMIZERS[name](theta)
     for step in range(1, 31):
         gradient = torch.randn(2, 5, generator=rng, dtype=torch.float64)
         rule.step(theta, gradient, torch.tensor(rates, dtype=theta.dtype)[:, None])
@@ -83,17 +83,19 @@ def check_optimiser(name: str, seed: int) -> None:
         )
 
 
-def check_training(name: str, optimiser: str, seed: int = 1) -> None:
-    """Eight steps of the engine against autograd and torch.optim on one start; the worst of 144 was
-    off by 2e3 eps."""
+def check_training(name: str, optimizer: str, seed: int = 1) -> None:
+    """Eight steps of the engine against autograd and torch.optim on one initialization; the worst
+    of 144 was off by 2e3 eps."""
     method, rate, (rows, columns, rank) = METHODS[name], 0.01, (4, 4, 2)
     M = torch.randn(1, rows, columns, generator=Generator().manual_seed(seed), dtype=torch.float64)
-    start = {k: v[None] for k, v in method.start(M[0], rank, Generator().manual_seed(seed)).items()}
+    initial = {
+        k: v[None] for k, v in method.initialize(M[0], rank, Generator().manual_seed(seed)).items()
+    }
     run = engine.train(
-        M, start, rank, method, OPTIMISERS[optimiser], torch.tensor([rate], dtype=M.dtype), 8
+        M, initial, rank, method, OPTIMIZERS[optimizer], torch.tensor([rate], dtype=M.dtype), 8
     )
-    leaves = {k: v.clone().requires_grad_() for k, v in start.items()}
-    peer = TORCH[optimiser](list(leaves.values()), lr=rate)
+    leaves = {k: v.clone().requires_grad_() for k, v in initial.items()}
+    peer = TORCH[optimizer](list(leaves.values()), lr=rate)
     for t in range(9):
         peer.zero_grad()
         f = loss_of(method, M, leaves, rank).sum()
@@ -106,17 +108,17 @@ def check_training(name: str, optimiser: str, seed: int = 1) -> None:
 
 def check_diverged(rate: float = 1e3) -> None:
     """A run that leaves the finite numbers is None from there on, and never the best."""
-    cell = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 2, 40, [0.01, rate])
-    assert cell["final"][1] == [None, None], "a diverged run has no number"
-    assert cell["best"] == 0
+    found = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 2, 40, [0.01, rate])
+    assert found["final"][1] == [None, None], "a diverged run has no number"
+    assert found["best"] == 0
 
 
 def check_extension() -> None:
-    """The grid of 13 is extended to where the optimum is, and a rate on an edge is not called the
-    best."""
-    cell = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 2, 8000, [])
-    assert len(cell["rates"]) > 13, "1e-3 still converges in 8000 steps, so lower rates are run"
-    assert cell["edge"] == ""
-    assert cell["open"] == []
-    outer = [cell["final"][i] for i in (0, -1)]
+    """The grid of 13 is extended to where the optimum is, and one on an edge is not called
+    the best."""
+    found = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 2, 8000, [])
+    assert len(found["rates"]) > 13, "1e-3 still converges in 8000 steps, so lower ones are run"
+    assert found["edge"] == ""
+    assert found["open"] == []
+    outer = [found["final"][i] for i in (0, -1)]
     assert all(x is None or x > sweep.GOOD for row in outer for x in row)

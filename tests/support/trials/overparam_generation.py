@@ -45,7 +45,7 @@ def check_engine(method: str, rank: int = 2) -> None:
     base, plan, seeds, rates = small_base(1000), training.Plan(8, 16), [1000, 1001], [1e-3, 1e-1]
     data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
     parameters, loss = training.train(
-        base, adapters.start(base, method, rank, seeds, 2), data, seeds, rates, plan
+        base, adapters.initial(base, method, rank, seeds, 2), data, seeds, rates, plan
     )
     x, t = (
         torch.randn(5, 64, generator=Generator().manual_seed(7), dtype=torch.float64),

@@ -180,16 +180,16 @@ def test_a_factor_that_is_not_trained():
     [
         (lambda: theory.exponents("lora"), "no exponents for the scheme 'lora'; known are init_a"),
         (
-            lambda: theory.exponents("init_a", "adamw"),
+            lambda: theory.exponents("init_a", "adamw"),  # type: ignore
             "optimizer must be one of adam, sgd, got 'adamw'",
-        ),  # type: ignore
+        ),
         (lambda: theory.exponents("init_a", scale="1/r"), "scale must be one of constant"),  # type: ignore
         (lambda: theory.exponents("init_a", readout="ntk"), "readout must be one of mup, standard"),  # type: ignore
         (lambda: theory.exponents("init_a", steps=0), "steps must be at least 1, got 0"),
         (
-            lambda: theory.max_single_lr("init_a", level="layer"),
+            lambda: theory.max_single_lr("init_a", level="layer"),  # type: ignore
             "level must be one of feature, loss",
-        ),  # type: ignore
+        ),
         (lambda: theory.efficient_set("init_a", features="all"), "features must be one of any"),  # type: ignore
         (lambda: theory.sgd_cycle("1/r"), "scale must be one of"),  # type: ignore
         (lambda: theory.rank_exponent("eva"), "no powers of the rank"),
@@ -208,9 +208,9 @@ def test_a_factor_that_is_not_trained():
             "rank must be at least 1, got -1",
         ),
         (
-            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"),
+            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"),  # type: ignore
             "rates must be",
-        ),  # type: ignore
+        ),
         (lambda: largest_equal_rate([HalfPlane(1, -1, F(1))]), "holds at no learning rate"),
         (lambda: largest_equal_rate([HalfPlane(-1, 0, F(1))]), "does not bound the learning rate"),
         (lambda: Initialization(ZERO, ZERO), "at least one factor"),

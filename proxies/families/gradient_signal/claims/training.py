@@ -126,7 +126,7 @@ CLAIMS = (
     ),
     Claim(
         "E9c",
-        "Which orthonormal basis of EVA's row space is taken does not change the test loss.",
+        "The choice of an orthonormal basis of EVA's row space does not change the test loss.",
         EVA,
         tuple(
             _check(

@@ -1,13 +1,10 @@
 """Which trials the family runs, and on which problems."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from loralab.memo import Memo
 from proxies.families.gradient_signal.trials import defects, laws, networks, released, tuning
 from proxies.instruments.trial_grid import Records, trials
-
-if TYPE_CHECKING:
-    from proxies.gradient_signal import Config
 
 BUDGETS = (10, 40, 160)  # steps of training, each with a learning rate of its own
 DIGITS_ADAM, DIGITS_SGD = ("digits", "adam"), ("digits", "sgd")
@@ -18,9 +15,14 @@ DOCSTRINGS = ("docstrings", "adam")
 LONGEST = {DOCSTRINGS: BUDGETS[1], DIGITS_ADAM: BUDGETS[2], DIGITS_SGD: BUDGETS[2]}
 
 
-def collect(config: "Config", memo: Memo) -> dict[str, Records]:
+def collect(config: Any, memo: Memo) -> dict[str, Records]:
     """The records of every trial by name, none of what the config leaves out. The trial that is
-    timed comes first and alone."""
+    timed comes first and alone.
+
+    Args:
+        config: the family's Config.
+        memo: keeps the results.
+    """
     every = [1000 + i for i in range(config.seeds)]
     few = every[:3]
     with_peft, with_text = few if config.peft else [], few if config.text else []

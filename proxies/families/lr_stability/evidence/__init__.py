@@ -87,8 +87,8 @@ def of_grid(measured: Powers) -> Measurements:
     return {
         "L2": {
             "features": spread(features),
-            "share of features": exact(np.mean(np.array(features) <= CLOSE)),
-            "mean over features": exact(np.mean(features)),
+            "share of features": exact(float(np.mean(np.array(features) <= CLOSE))),
+            "mean over features": exact(float(np.mean(features))),
             "output": spread(off(("f",))),
             "zeros": exact(sum(r["largest"] > 0 for r in rows if r["measured"] is None)),
         }
@@ -135,7 +135,7 @@ def of_laws(
 def of_stable(stable: Found) -> Measurements:
     """L3 and the exponents of L7, from the largest stable learning rates (widths, seeds, names of
     `STABLE`)."""
-    fitted = dict(zip(STABLE, slopes(*stable).T, strict=True))
+    fitted: dict[str, Array] = dict(zip(STABLE, slopes(*stable).T, strict=True))
     return {
         "L3": {
             **{largest_key(name): _mean(fitted[name]) for name in NAMES},

@@ -37,11 +37,6 @@ OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3", "f", "loss")
 
 
-class Pair(NamedTuple):
-    B: Tensor
-    A: Tensor
-
-
 class Runs(NamedTuple):
     """C runs a seed: `initialization` (C,) says which of the initial factors each takes; learning
     rates of A and B, (S, C) each."""
@@ -125,7 +120,7 @@ def _chunk(
     (S, n, N), C, r = H.shape, len(runs.initialization), initial.A.shape[2]
     B0, A0 = (factor[:, runs.initialization] for factor in initial)
     lr_B, lr_A = (lr.to(H)[..., None, None] for lr in (runs.lr_B, runs.lr_A))
-    moved = Pair(torch.zeros_like(B0), torch.zeros_like(A0))
+    moved = lora.Factors(torch.zeros_like(B0), torch.zeros_like(A0))
     before, rule = moved, OPTIMIZERS[optimizer](list(moved))
     project = lambda rows: (rows.reshape(S, C * r, n) @ H).view(S, C, r, N)
     B, A, Z_before = B0, A0, project(A0)
@@ -162,12 +157,12 @@ def _chunk(
         back = ((weight * B).view(S * C, n, r).mT @ flat).view(S, C, r, N).mul_(e)
         moved.A.grad = (back.view(S, C * r, N) @ HT).view(S, C, r, n)
         if t + 1 in record:
-            before, Z_before = Pair(moved.B.clone(), moved.A.clone()), Z
+            before, Z_before = lora.Factors(moved.B.clone(), moved.A.clone()), Z
         rule.step()
         B, A = (torch.addcmul(*x) for x in ((B0, moved.B, lr_B), (A0, moved.A, lr_A)))
 
 
-def _overflown(rule: torch.optim.Optimizer, moved: Pair) -> Tensor:
+def _overflown(rule: torch.optim.Optimizer, moved: lora.Factors) -> Tensor:
     """(S, C): whether any number that the optimizer keeps is not finite. The squares of large
     gradients overflow first, and Adam then divides by infinity: a run that stands still, with
     finite factors.

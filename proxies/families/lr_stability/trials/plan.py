@@ -186,7 +186,7 @@ def first_step(memo: Memo, seeds: list[int]) -> dict[Scale, Found]:
     fixed = {"width": RANK_WIDTH, "ranks": list(FIRST_RANKS), "samples": SAMPLES}
     wanted = {scale: {"power": power, **fixed} for scale, power in SCALES.items()}
     found = for_seeds(memo, sweep.first_step, wanted, seeds)
-    return {scale: Found(FIRST_RANKS, sweep.numbers(values).T) for scale, values in found.items()}
+    return {scale: Found(FIRST_RANKS, sweep.numbers(found[scale]).T) for scale in SCALES}
 
 
 def best(memo: Memo, readout: str, seeds: list[int]) -> Found:

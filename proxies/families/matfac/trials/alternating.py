@@ -12,7 +12,7 @@ from proxies.families.matfac.trials.sweep import (
     BANDS,
     FIRST_SEED,
     FLOOR,
-    STARTS,
+    INITIAL,
     THRESHOLDS,
     first_step,
     listed,
@@ -25,13 +25,13 @@ from theory.matfac import generator_network as theory
 def alternating(
     target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int
 ) -> dict[str, Any]:
-    """final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Cell`; from plain LoRA's
-    start of A."""
+    """final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Sweep`; A begins as
+    LoRA's does."""
     excess = np.empty((sweeps + 1, 1, seeds))
     for i in range(seeds):
         M = reduced(make(target, rows, columns, rank, FIRST_SEED + i))
         best, begin = theory.floor(M.numpy(), rank), float(M.square().sum() / 2)
-        A = SCHEMES["init_a"](M, rank, Generator().manual_seed(STARTS + FIRST_SEED + i)).A
+        A = SCHEMES["init_a"](M, rank, Generator().manual_seed(INITIAL + FIRST_SEED + i)).A
         excess[0, 0, i] = 1
         for t in range(1, sweeps + 1):
             B = torch.linalg.lstsq(A.mT, M.mT).solution.mT

@@ -1,11 +1,13 @@
 """Train a batch of factorisation runs by full-batch steps on f = |B A - M|_F^2 / 2, without a tape.
 
-All parameters of a run lie in one row of one tensor, so that an optimiser is a few passes over
-contiguous memory whatever the method. The floor: a generator has r (rows + columns) m entries in
-W2, 5048 numbers a run in all at 24 x 16, r = 3, m = 32, and Adam's eight passes touch each about 18
-times; 65 runs of 1000 steps are 6e9 touches of 8 bytes, 3 s at 16 GB/s, which is what they take.
+All parameters of a run lie in one row of one tensor, so that an optimizer is a few passes over
+contiguous memory whatever the method. The floor: a generator network has r (rows + columns) m
+entries in W2, 5048 numbers a run in all at 24 x 16, r = 3, m = 32, and Adam's eight passes touch
+each about 18 times; 65 runs of 1000 steps are 6e9 touches of 8 bytes, 3 s at 16 GB/s, which is what
+they take.
+
 Single precision would halve that, but it moves the results: with Adam on an ill-conditioned target
-the window of good rates comes out up to 0.7 decades narrower.
+the window of good learning rates comes out up to 0.7 decades narrower.
 """
 
 from typing import NamedTuple
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 
 from proxies.families.matfac.trials.methods import Method, Params, Sizes
-from proxies.families.matfac.trials.optimizers import Optimiser
+from proxies.families.matfac.trials.optimizers import Optimizer
 
 
 class Trajectory(NamedTuple):
@@ -45,20 +47,30 @@ def loss(M: Tensor, square: Tensor, B: Tensor, A: Tensor) -> Loss:
 
 def train(
     M: Tensor,
-    start: Params,
+    initial: Params,
     rank: int,
     method: Method,
-    optimiser: type[Optimiser],
+    optimizer: type[Optimizer],
     rates: Tensor,
     steps: int,
 ) -> Trajectory:
-    """M as for `loss`; the batch of starts; one learning rate a run. All in double precision."""
+    """Train every run of a batch, in double precision.
+
+    Args:
+        M: the targets, as for `loss`.
+        initial: the parameters of each run before the first step.
+        rank: r of the factors.
+        method: how the factors are made from the parameters.
+        optimizer: the rule by which the parameters move.
+        rates: one learning rate a run.
+        steps: full-batch steps.
+    """
     sizes, square = Sizes(M.shape[-2], M.shape[-1], rank), M.square().sum((-2, -1))
-    theta, P = flat_views(start)
-    gradient, out = flat_views(start)
-    for name, value in start.items():
+    theta, P = flat_views(initial)
+    gradient, out = flat_views(initial)
+    for name, value in initial.items():
         P[name].copy_(value)
-    rate, rule = rates[:, None], optimiser(theta)
+    rate, rule = rates[:, None], optimizer(theta)
     losses = M.new_empty(steps + 1, len(theta))
     for t in range(steps + 1):
         B, A, memory = method.factors(P, sizes)

@@ -1,7 +1,8 @@
-"""The exact laws of `theory.matfac`, each measured on the engine's own generator: one draw a call.
+"""The exact laws of `theory.matfac`, each measured on the engine's own network: one draw a call.
 
-Every function is a cell: JSON-like arguments in, a dictionary of numbers out. The error of a vector
-is relative to the size of the vector that theory gives, unless it is said to be absolute.
+Every law is a function of JSON-like arguments that gives a dictionary of numbers, and `draws` is
+the trial that repeats one. The error of a vector is relative to the size of the vector that theory
+gives, unless it is said to be absolute.
 """
 
 from typing import Any
@@ -13,9 +14,10 @@ from torch import Generator, Tensor
 
 from proxies.families.matfac.trials.engine import train
 from proxies.families.matfac.trials.methods import Direct, Overparam, Params, Sizes
-from proxies.families.matfac.trials.optimizers import SGD, Adam
+from proxies.families.matfac.trials.optimizers import SGD
 from proxies.families.matfac.trials.replay import params, replay
 from proxies.families.matfac.trials.targets import target
+from proxies.instruments.adam import Adam
 from theory.matfac import generator_network as theory
 
 ROWS, COLUMNS, RANK = 24, 16, 3
@@ -25,8 +27,8 @@ def problem(seed: int) -> Tensor:
     return target("gauss", ROWS, COLUMNS, RANK, seed)
 
 
-def start(method: Overparam | Direct, M: Tensor, seed: int) -> Params:
-    return method.start(M, RANK, Generator().manual_seed(seed))
+def initial(method: Overparam | Direct, M: Tensor, seed: int) -> Params:
+    return method.initialize(M, RANK, Generator().manual_seed(seed))
 
 
 def relative(found: NDArray, wanted: NDArray) -> float:
@@ -39,7 +41,7 @@ def identities(
     """(1) and (2), largest absolute error over the steps; the rate is one at which ReLUs switch on
     the way."""
     M, method = problem(seed), Overparam("default", activation)  # type: ignore[arg-type]
-    run = replay(method, M, RANK, start(method, M, seed), rate, steps)
+    run = replay(method, M, RANK, initial(method, M, seed), rate, steps)
     first, change = run.states[0], np.diff(run.theta, axis=0)
     one = [
         theory.one_step(run.states[t].W2, run.h[t], run.h[t + 1], run.g[t], rate)
@@ -59,7 +61,7 @@ def identities(
 def expansion(seed: int) -> dict[str, float]:
     """(3) and (4) after 20 steps, when W2 has grown: three rates, none of which switches a unit."""
     M, method, rates = problem(seed), Overparam("default"), np.array([4e-3, 2e-3, 1e-3])
-    state = replay(method, M, RANK, start(method, M, seed), 0.05, 20).states[-1]
+    state = replay(method, M, RANK, initial(method, M, seed), 0.05, 20).states[-1]
     runs = [replay(method, M, RANK, params(state), rate, 1) for rate in rates]
     terms = theory.expansion(state, runs[0].g[0])
     rests = []
@@ -89,7 +91,7 @@ def conservation(seed: int, rate: float = 1e-2, time: float = 2.0) -> dict[str, 
     step's exact drift."""
     M, method = problem(seed), Overparam("default")
     runs = [
-        replay(method, M, RANK, start(method, M, seed), r, round(time / r))
+        replay(method, M, RANK, initial(method, M, seed), r, round(time / r))
         for r in (rate, rate / 2)
     ]
     total, errors = [], []
@@ -121,7 +123,7 @@ def balanced(seed: int, rate: float = 1e-6) -> dict[str, float]:
 def adam(seed: int, rate: float = 1e-3) -> dict[str, float]:
     """(5) on the entries of B, where the first gradient is (A's is zero since B = 0)."""
     M, method = problem(seed), Overparam("bias")
-    begin = start(method, M, seed)
+    begin = initial(method, M, seed)
     first = replay(method, M, RANK, begin, rate, 1)
     batch = {name: value[None] for name, value in begin.items()}
     final = train(M, batch, RANK, method, Adam, torch.tensor([rate], dtype=M.dtype), 1).final
@@ -145,7 +147,7 @@ def hypergradient(seed: int, reach: float) -> dict[str, float]:
     |g|^2 |K| to be small.
     """
     M, method = 1e-3 * problem(seed), Overparam("bias")
-    begin = start(method, M, seed)
+    begin = initial(method, M, seed)
     h0 = replay(method, M, RANK, begin, 0.0, 0).h[0]
     rate = reach / ((1 + h0 @ h0) * float(begin["b2"].square().sum()) / RANK)
     run = replay(method, M, RANK, begin, rate, 2)
@@ -159,9 +161,10 @@ def hypergradient(seed: int, reach: float) -> dict[str, float]:
 
 
 def scale(seed: int, columns: int = 1024) -> dict[str, float]:
-    """(10): Var(A) of the default start over the prediction, from one draw."""
+    """(10): Var(A) of the default initialization over the prediction, from one draw."""
     method, M = Overparam("default"), torch.zeros(1, columns, dtype=torch.float64)
-    theta = replay(method, M, 1, method.start(M, 1, Generator().manual_seed(seed)), 0.0, 0).theta[0]
+    first = method.initialize(M, 1, Generator().manual_seed(seed))
+    theta = replay(method, M, 1, first, 0.0, 0).theta[0]
     predicted = theory.scale_ratio(
         columns, method.width, method.embedding
     ) ** 2 * theory.lora_variance(columns)
@@ -169,11 +172,11 @@ def scale(seed: int, columns: int = 1024) -> dict[str, float]:
 
 
 def safety(seed: int, kind: str) -> dict[str, float]:
-    """|B A| at the start, and after 50 steps the error of the merged weight W + B A against the
-    adapter, float32."""
+    """|B A| at initialization, and after 50 steps the error of the merged weight W + B A against
+    the adapter, float32."""
     M, method = problem(seed), Overparam(kind)  # type: ignore[arg-type]
     rate = torch.tensor([0.1], dtype=M.dtype)
-    begin = {name: value[None] for name, value in start(method, M, seed).items()}
+    begin = {name: value[None] for name, value in initial(method, M, seed).items()}
     before, after = (train(M, begin, RANK, method, SGD, rate, steps) for steps in (0, 50))
     factors = [method.factors(run.final, Sizes(ROWS, COLUMNS, RANK)) for run in (before, after)]
     rng = Generator().manual_seed(seed)
@@ -181,19 +184,19 @@ def safety(seed: int, kind: str) -> dict[str, float]:
     B, A = (factor[0].float() for factor in factors[1][:2])
     merged, adapted = (W + B @ A) @ x, W @ x + B @ (A @ x)
     return {
-        "start": float((factors[0][0] @ factors[0][1]).abs().max()),
+        "product": float((factors[0][0] @ factors[0][1]).abs().max()),
         "merge": float((merged - adapted).abs().max() / adapted.abs().max()),
     }
 
 
 def dead(seed: int, rate: float = 0.3, steps: int = 200) -> dict[str, float]:
-    """(7): largest absolute difference between a generator with every unit off and plain LoRA from
-    the same start."""
+    """(7): largest absolute difference between a generator network with every unit off and plain
+    LoRA from the same initialization."""
     M, method, plain = problem(seed), Overparam("bias"), Direct()
-    begin = start(method, M, seed)
+    begin = initial(method, M, seed)
     begin["b1"] = begin["b1"] - 1 - (begin["W1"] @ begin["z"] + begin["b1"]).max().relu()
     run = replay(method, M, RANK, begin, rate, steps)
-    batch = {name: value[None] for name, value in start(plain, M, seed).items()}
+    batch = {name: value[None] for name, value in initial(plain, M, seed).items()}
     final = train(M, batch, RANK, plain, SGD, torch.tensor([rate], dtype=M.dtype), steps).final
     theta = torch.cat([final["A"].flatten(), final["B"].flatten()]).numpy()
     return {"difference": float(np.abs(run.theta[-1] - theta).max())}

@@ -1,10 +1,10 @@
-"""Parameterisations of the factors (B, A): what is trained, where it starts, and the gradient
+"""Parameterisations of the factors (B, A): what is trained, its initialization, and the gradient
 through it.
 
 Every method works on a batch of runs at once: a parameter of shape s is a tensor (runs, *s). The
 backward pass is written by hand, into tensors that the engine owns, because a tape over thousands
 of tiny runs costs more than the arithmetic. B is (rows, rank), A is (rank, columns), and B A = 0 at
-every start.
+every initialization.
 """
 
 import math
@@ -18,7 +18,7 @@ from lora import SCHEMES
 from theory.matfac import generator_network as theory
 
 Params = dict[str, Tensor]
-WIDTH = EMBEDDING = 32  # m and k of the generator
+WIDTH = EMBEDDING = 32  # m and k of the generator network
 
 
 class Sizes(NamedTuple):
@@ -28,14 +28,14 @@ class Sizes(NamedTuple):
 
 
 class Method(Protocol):
-    """`start` draws one run; `factors` maps a batch to (B, A) and what `backward` needs to
+    """`initialize` draws one run; `factors` maps a batch to (B, A) and what `backward` needs to
     remember.
 
     `backward` turns dL/dB and dL/dA into the gradient of every parameter, written into `out`.
     `alive` is the share of hidden units that pass a gradient, None for a method that has none.
     """
 
-    def start(self, M: Tensor, rank: int, rng: Generator) -> Params: ...
+    def initialize(self, M: Tensor, rank: int, rng: Generator) -> Params: ...
     def factors(self, P: Params, sizes: Sizes) -> tuple[Tensor, Tensor, Any]: ...
     def backward(self, P: Params, memory: Any, gB: Tensor, gA: Tensor, out: Params) -> None: ...
     def alive(self, P: Params) -> Tensor | None: ...
@@ -43,12 +43,12 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Direct:
-    """Plain LoRA: B and A are trained themselves. "matched" starts A as large as the generator's
-    default does."""
+    """Plain LoRA: B and A are trained themselves. "matched" initializes A as large as the
+    generator network's default does."""
 
     scale: Literal["plain", "matched"] = "plain"
 
-    def start(self, M: Tensor, rank: int, rng: Generator) -> Params:
+    def initialize(self, M: Tensor, rank: int, rng: Generator) -> Params:
         B, A = SCHEMES["init_a"](M, rank, rng)
         gain = theory.scale_ratio(M.shape[1], WIDTH, EMBEDDING) if self.scale == "matched" else 1.0
         return {"A": gain * A, "B": B}
@@ -68,13 +68,13 @@ class Direct:
 class Scaled:
     """ScaledGD: each factor's gradient is preconditioned by the inverse Gram matrix of the other.
 
-    With start "nystrom", A = 0 and the first step moves A alone, as the source has it
+    With the initialization "nystrom", A = 0 and the first step moves A alone, as the source has it
     (arXiv:2410.18965).
     """
 
     scheme: Literal["init_a", "nystrom"] = "init_a"
 
-    def start(self, M: Tensor, rank: int, rng: Generator) -> Params:
+    def initialize(self, M: Tensor, rank: int, rng: Generator) -> Params:
         options: dict[str, Any] = {"side": "out"} if self.scheme == "nystrom" else {}
         B, A = SCHEMES[self.scheme](M, rank, rng, **options)
         return {"A": A, "B": B}
@@ -93,10 +93,10 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Scalar:
-    """theta = s u with s and u trained: a bare trainable learning rate, the generator's simplest
-    ablation."""
+    """theta = s u with s and u trained: a bare trainable learning rate, the generator network's
+    simplest ablation."""
 
-    def start(self, M: Tensor, rank: int, rng: Generator) -> Params:
+    def initialize(self, M: Tensor, rank: int, rng: Generator) -> Params:
         B, A = SCHEMES["init_a"](M, rank, rng)
         return {"A": A, "B": B, "s": M.new_ones(1, 1)}
 
@@ -115,12 +115,12 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Overparam:
-    """OP-LoRA: theta = (A, B) = W2 f(W1 z + b1) + b2 (arXiv:2412.10362), one generator and one z
-    per run.
+    """OP-LoRA: theta = (A, B) = W2 f(W1 z + b1) + b2 (arXiv:2412.10362), one generator network and
+    one z a run.
 
-    Starts: "bias" has W2 = 0 and b2 = plain LoRA's start, so that the two methods begin at the same
-    point; "match" has torch's default W2 and b2, scaled to plain LoRA's variance; "default" leaves
-    the scale as it falls. The rows of B are always zero.
+    Initializations: "bias" has W2 = 0 and b2 = LoRA's own, so that both methods begin at one point;
+    "match" has torch's default W2 and b2, scaled to the variance of LoRA's A; "default" leaves the
+    scale as it falls. The rows of B are always zero.
     """
 
     kind: Literal["bias", "match", "default"] = "bias"
@@ -128,7 +128,7 @@ class Overparam:
     width: int = WIDTH
     embedding: int = EMBEDDING
 
-    def start(self, M: Tensor, rank: int, rng: Generator) -> Params:
+    def initialize(self, M: Tensor, rank: int, rng: Generator) -> Params:
         (rows, columns), m, k = M.shape, self.width, self.embedding
         A = SCHEMES["init_a"](M, rank, rng).A  # drawn first: every method of a seed has the same A
 

@@ -1,5 +1,5 @@
-"""One generator under plain gradient descent, every state kept: what the exact laws are measured
-on."""
+"""One generator network under plain gradient descent, every state kept: the exact laws are measured
+on it."""
 
 from typing import NamedTuple
 
@@ -30,11 +30,11 @@ class Replay(NamedTuple):
 
 
 def replay(
-    method: Overparam, M: Tensor, rank: int, start: Params, rate: float, steps: int
+    method: Overparam, M: Tensor, rank: int, initial: Params, rate: float, steps: int
 ) -> Replay:
-    """The engine's own forward, backward and optimiser on one run from `start`; M (rows, columns)
+    """The engine's own forward, backward and optimizer on one run from `initial`; M (rows, columns)
     in float64."""
-    batch = {name: value[None] for name, value in start.items()}
+    batch = {name: value[None] for name, value in initial.items()}
     theta, P = flat_views(batch)
     gradient, out = flat_views(batch)
     for name, value in batch.items():

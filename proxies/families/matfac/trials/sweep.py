@@ -1,16 +1,15 @@
-"""One cell of the comparison: a method and an optimiser on a target, over learning rates and seeds
-at once.
+"""A method and an optimizer on a target, over learning rates and seeds at once.
 
-Rates lie on the grid 10^(i/3). The cell starts from 13 of them and adds three on a side for as long
-as the best rate, or one at which some seed still ends at 1e-4, is the outermost; so neither the
-optimum nor the width of the good window is an artefact of the grid. Where MOST rounds of this do
+Learning rates lie on the grid 10^(i/3). A sweep begins with 13 of them and adds three on a side for
+as long as the best one, or one at which some seed still ends at 1e-4, is the outermost; so neither
+the optimum nor the width of the good window is an artefact of the grid. Where the last round does
 not settle it, `edge` and `open` say so.
 
-The best rate has the least median final excess over seeds and, among those equal to rounding, the
-fewest steps; a rate at which some seed diverges is never the best. It is chosen on the runs that
-are reported, with no validation split: a full-batch run is deterministic and its objective is the
-claim's own quantity, so there is nothing to generalise to but other seeds, and the interval over
-seeds has those.
+The best learning rate has the least median final excess over seeds and, among those equal to
+rounding, the fewest steps; one at which some seed diverges is never the best. It is chosen on the
+runs that are reported, with no validation split: a full-batch run is deterministic and its
+objective is the claim's own quantity, so there is nothing to generalise to but other seeds, and the
+interval over seeds has those.
 """
 
 from typing import Any, NamedTuple, TypedDict
@@ -22,33 +21,37 @@ from torch import Generator
 
 from proxies.families.matfac.trials.engine import train
 from proxies.families.matfac.trials.methods import METHODS
-from proxies.families.matfac.trials.optimizers import BY_LINEAR_ALGEBRA, OPTIMISERS
+from proxies.families.matfac.trials.optimizers import BY_LINEAR_ALGEBRA, OPTIMIZERS
 from proxies.families.matfac.trials.targets import reduced, target
+from proxies.instruments.learning_rates import Grid, search
 from theory.matfac import generator_network as theory
 
-# seed i draws its target from FIRST_SEED + i, its start from STARTS later
-FIRST_SEED, STARTS = 1000, 10**6
-# first and last exponent i of 10^(i/3)
-GRID = {"SGD": (-9, 3), "momentum": (-12, 0), "Adam": (-12, 0)}
-ADDED, MOST = 3, 6  # rates added to a side at a time, and how often
+# seed i draws its target from FIRST_SEED + i, its initialization from INITIAL later
+FIRST_SEED, INITIAL = 1000, 10**6
+GRIDS = {
+    name: Grid(first, last, per_decade=3, added=3, rounds=6)
+    for name, (first, last) in {"SGD": (-9, 3), "momentum": (-12, 0), "Adam": (-12, 0)}.items()
+}
 THRESHOLDS = {"1e-2": 1e-2, "1e-4": 1e-4, "1e-8": 1e-8}
 GOOD = THRESHOLDS["1e-4"]
 FLOOR = 1e-13  # an excess below is rounding, of either sign, and counts as this
 POINTS = 80  # steps of a curve that are kept
 BANDS = {"median": np.median, "low": np.min, "high": np.max}
 Array = NDArray[np.float64]
-Table = list[list[float | None]]  # (rates, seeds)
+Table = list[list[float | None]]  # (learning rates, seeds)
 
 
-class Cell(TypedDict):
-    """final: the last relative excess (f - f*) / (f_0 - f*), None where the run diverged; steps[x]:
+class Sweep(TypedDict):
+    """What a sweep gave.
+
+    final: the last relative excess (f - f*) / (f_0 - f*), None where the run diverged; steps[x]:
     the first step at excess x or less, None where there is none; alive: the share of live hidden
     units at the end.
 
-    best: index of the best rate, None where every rate diverged; edge: "low" or "high" where it is
-    outermost; open: the sides ("low", "high") on which the outermost rate still ends at 1e-4 for
+    best: index of the best learning rate, None where all diverged; edge: "low" or "high" where it
+    is outermost; open: the sides ("low", "high") on which the outermost one still ends at 1e-4 for
     some seed, so that the window is only bounded below. curve: excess against step at the best
-    rate, median and range over seeds.
+    learning rate, median and range over seeds.
     """
 
     rates: list[float]
@@ -62,110 +65,124 @@ class Cell(TypedDict):
 
 
 class Runs(NamedTuple):
-    """excess (steps + 1, rates, seeds) and alive (rates, seeds), NaN where the run diverged."""
+    """All seeds at one learning rate: excess (steps + 1, seeds) and alive (seeds), NaN where the
+    run diverged."""
 
-    rates: list[float]
     excess: Array
     alive: Array | None
+
+    @property
+    def final(self) -> Array:
+        return self.excess[-1]
+
+    def steps(self, threshold: str) -> Array:
+        return first_step(self.excess, THRESHOLDS[threshold])
+
+
+class Problem:
+    """The targets and the initial parameters of all seeds.
+
+    Args:
+        name: of the target.
+        method: by its name.
+        optimizer: by its name.
+        sizes: rows, columns and rank.
+        seeds: how many problems.
+    """
+
+    def __init__(
+        self, name: str, method: str, optimizer: str, sizes: tuple[int, int, int], seeds: int
+    ) -> None:
+        rank = sizes[2]
+        self.method, self.rule, self.rank = METHODS[method], OPTIMIZERS[optimizer], rank
+        targets = [
+            target(name, *sizes, FIRST_SEED + i) for i in range(1 if name == "digits" else seeds)
+        ]
+        self.floor = np.array([theory.floor(M.numpy(), rank) for M in targets])
+        self.begin = np.array([float(M.square().sum() / 2) for M in targets])
+        if optimizer in BY_LINEAR_ALGEBRA:
+            targets = [reduced(M) for M in targets]
+        draws = [Generator().manual_seed(INITIAL + FIRST_SEED + i) for i in range(seeds)]
+        self.initial = [
+            self.method.initialize(targets[i % len(targets)], rank, rng)
+            for i, rng in enumerate(draws)
+        ]
+        self.targets = targets
+
+    def run(self, rates: list[float], steps: int) -> list[Runs]:
+        """One batch for all learning rates and seeds."""
+        seeds = len(self.initial)
+        initial = {
+            name: torch.stack([draw[name] for draw in self.initial]).repeat(
+                len(rates), *[1] * value.ndim
+            )
+            for name, value in self.initial[0].items()
+        }
+        shared = len(self.targets) < seeds
+        M = self.targets[0] if shared else torch.stack(self.targets).repeat(len(rates), 1, 1)
+        rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(seeds)
+        losses, final = train(M, initial, self.rank, self.method, self.rule, rate, steps)
+        shape = len(rates), seeds
+        excess = losses.numpy().reshape(-1, *shape) - self.floor
+        excess = np.maximum(excess / (self.begin - self.floor), FLOOR)
+        alive = self.method.alive(final)
+        living = [None] * len(rates) if alive is None else alive.numpy().reshape(shape)
+        return [Runs(excess[:, i], living[i]) for i in range(len(rates))]
 
 
 def sweep(
     target: str,
     method: str,
-    optimiser: str,
+    optimizer: str,
     rows: int,
     columns: int,
     rank: int,
     seeds: int,
     steps: int,
     rates: list[float],
-) -> Cell:
-    """Explicit `rates` are run as they are; with none, the grid is run and extended."""
-    problem = target, method, optimiser, rows, columns, rank, seeds, steps
-    if rates:
-        return _cell(_run(*problem, sorted(rates)))
-    low, high = GRID[optimiser]
-    runs = _run(*problem, _rates(low, high))
-    for _ in range(MOST):
-        cell = _cell(runs)
-        sides = {cell["edge"], *cell["open"]} - {""}
-        if not sides:
-            break
-        if "low" in sides:
-            runs = _joined(_run(*problem, _rates(low - ADDED, low - 1)), runs)
-            low -= ADDED
-        if "high" in sides:
-            runs = _joined(runs, _run(*problem, _rates(high + 1, high + ADDED)))
-            high += ADDED
-    return _cell(runs)
+) -> Sweep:
+    """Explicit `rates` are run as they are; with none, the grid is run and extended.
 
-
-def _rates(first: int, last: int) -> list[float]:
-    return [10 ** (i / 3) for i in range(first, last + 1)]
-
-
-def _run(
-    name: str,
-    method_name: str,
-    optimiser: str,
-    rows: int,
-    columns: int,
-    rank: int,
-    seeds: int,
-    steps: int,
-    rates: list[float],
-) -> Runs:
-    method = METHODS[method_name]
-    targets = [
-        target(name, rows, columns, rank, FIRST_SEED + i)
-        for i in range(1 if name == "digits" else seeds)
-    ]
-    best = np.array([theory.floor(M.numpy(), rank) for M in targets])
-    begin = np.array([float(M.square().sum() / 2) for M in targets])
-    if optimiser in BY_LINEAR_ALGEBRA:
-        targets = [reduced(M) for M in targets]
-    draws = [Generator().manual_seed(STARTS + FIRST_SEED + i) for i in range(seeds)]
-    starts = [method.start(targets[i % len(targets)], rank, rng) for i, rng in enumerate(draws)]
-    start = {
-        k: torch.stack([s[k] for s in starts]).repeat(len(rates), *[1] * starts[0][k].ndim)
-        for k in starts[0]
-    }
-    M = torch.stack(targets).repeat(len(rates), 1, 1) if len(targets) == seeds else targets[0]
-    rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(seeds)
-    losses, final = train(M, start, rank, method, OPTIMISERS[optimiser], rate, steps)
-    shape = len(rates), seeds
-    excess = np.maximum((losses.numpy().reshape(-1, *shape) - best) / (begin - best), FLOOR)
-    alive = method.alive(final)
-    return Runs(rates, excess, None if alive is None else alive.numpy().reshape(shape))
-
-
-def _joined(first: Runs, second: Runs) -> Runs:
-    alive = (
-        None
-        if first.alive is None or second.alive is None
-        else np.concatenate([first.alive, second.alive])
+    Args:
+        target: its name, see `targets.target`.
+        method: its name in `methods.METHODS`.
+        optimizer: its name in `optimizers.OPTIMIZERS`.
+        rows: of the target.
+        columns: of the target.
+        rank: of B A.
+        seeds: how many problems, paired over methods.
+        steps: full-batch steps of every run.
+        rates: learning rates instead of the grid.
+    """
+    problem = Problem(target, method, optimizer, (rows, columns, rank), seeds)
+    grid = Grid(0, len(rates) - 1, rounds=0) if rates else GRIDS[optimizer]
+    rate = sorted(rates).__getitem__ if rates else grid.learning_rate
+    found = search(
+        lambda exponents: problem.run([rate(i) for i in exponents], steps),
+        grid,
+        criterion,
+        good=lambda runs, _: bool((runs.final <= GOOD).any()),
     )
-    return Runs(first.rates + second.rates, np.concatenate([first.excess, second.excess], 1), alive)
-
-
-def _cell(runs: Runs) -> Cell:
-    final, last = runs.excess[-1], len(runs.rates) - 1
-    steps = {name: first_step(runs.excess, bar) for name, bar in THRESHOLDS.items()}
-    best = best_rate(final, steps)
-    shown = np.unique(np.geomspace(1, len(runs.excess), POINTS).round().astype(int)) - 1
+    runs, best = list(found.results.values()), found.best[0]
+    shown = np.unique(np.geomspace(1, steps + 1, POINTS).round().astype(int)) - 1
     curve = {"step": shown.tolist()}
     if best is not None:
-        curve |= {name: listed(band(runs.excess[shown, best], 1)) for name, band in BANDS.items()}
+        excess = found.results[best].excess[shown]
+        curve |= {name: listed(band(excess, 1)) for name, band in BANDS.items()}
+    alive = [run.alive for run in runs if run.alive is not None]
     return {
-        "rates": runs.rates,
-        "final": listed(final),
-        "steps": {name: listed(table) for name, table in steps.items()},
+        "rates": [rate(i) for i in found.results],
+        "final": [listed(run.final) for run in runs],
+        "steps": {name: [listed(run.steps(name)) for run in runs] for name in THRESHOLDS},
         "alive": None
-        if runs.alive is None
-        else listed(np.where(np.isnan(final), np.nan, runs.alive)),
-        "best": best,
-        "edge": {0: "low", last: "high"}.get(best, "") if best is not None else "",
-        "open": [side for side, at in (("low", 0), ("high", last)) if (final[at] <= GOOD).any()],
+        if len(alive) < len(runs)
+        else [
+            listed(np.where(np.isnan(run.final), np.nan, a))
+            for run, a in zip(runs, alive, strict=True)
+        ],
+        "best": None if best is None else list(found.results).index(best),
+        "edge": found.edge,
+        "open": list(found.open),
         "curve": curve,
     }
 
@@ -176,17 +193,16 @@ def first_step(excess: Array, bar: float) -> Array:
     return np.where(hit.any(0), hit.argmax(0), np.nan)
 
 
-def best_rate(final: Array, steps: dict[str, Array]) -> int | None:
-    """Index of the rate with the least median final excess, then the fewest steps to the hardest
-    threshold."""
-    usable = np.where(np.isnan(final).any(1), np.inf, np.median(final, 1))
-    best = int(np.lexsort([*(median_steps(steps[name]) for name in THRESHOLDS), usable])[0])
-    return best if np.isfinite(usable[best]) else None
+def criterion(runs: Runs) -> tuple[float, ...]:
+    """The median final excess, infinite where a seed diverged, then the median steps to each
+    threshold, the hardest first."""
+    final = np.inf if np.isnan(runs.final).any() else float(np.median(runs.final))
+    return final, *(float(median_steps(runs.steps(name))) for name in reversed(THRESHOLDS))
 
 
 def median_steps(table: Array) -> Array:
-    """Over seeds, a run that never got there counting as infinite."""
-    return np.median(np.where(np.isnan(table), np.inf, table), 1)
+    """Over seeds, the last axis, a run that never got there counting as infinite."""
+    return np.median(np.where(np.isnan(table), np.inf, table), -1)
 
 
 def listed(values: Array) -> Any:

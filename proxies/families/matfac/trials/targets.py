@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from proxies.instruments.digits import digits
+
 SPECTRA = {"gauss": None, "ill": 100.0, "well": 1.0}
 """name -> condition number of an exactly rank-r target; None: the full-rank spectrum of a Gaussian
 matrix."""
@@ -16,7 +18,7 @@ def target(name: str, rows: int, columns: int, rank: int, seed: int) -> Tensor:
     and have `rank` geometric singular values from 1 to 1/100, or all 1.
     """
     if name == "digits":
-        return digits()
+        return centred_digits()
     X = torch.randn(rows, columns, generator=Generator().manual_seed(seed), dtype=torch.float64)
     U, S, Vh = torch.linalg.svd(X, full_matrices=False)
     condition = SPECTRA[name]
@@ -26,12 +28,10 @@ def target(name: str, rows: int, columns: int, rank: int, seed: int) -> Tensor:
     return (U[:, :rank] * wanted) @ Vh[:rank]
 
 
-def digits() -> Tensor:
+def centred_digits() -> Tensor:
     """The 1797 x 64 pixel matrix of scikit-learn's digits, centred per pixel, over its spectral
     norm."""
-    from sklearn.datasets import load_digits  # slow to import, and only this target needs it
-
-    M = torch.from_numpy(np.asarray(load_digits(return_X_y=True)[0]))
+    M = digits(high=16.0)[0].flatten(1).double()
     M = M - M.mean(0)
     return M / torch.linalg.matrix_norm(M, 2)
 

@@ -1,14 +1,11 @@
 """Which trials the family runs, and on which problems."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from loralab.memo import Memo
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
 from proxies.families.nystrom.trials import adaptation, competitors, laws, limits
 from proxies.instruments.trial_grid import Records, trials
-
-if TYPE_CHECKING:
-    from proxies.nystrom import Config
 
 CONDITIONS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 SCALES = (1e-6, 1e-4, 1e-2, 1e-1, 1e1, 1e2, 1e4, 1e6)  # xi of the sketch, beside 1
@@ -18,21 +15,26 @@ RANDOM_RANKS = (1, 2, 4)
 BATCHES = 4  # of random factors, so that they run side by side
 
 
-def collect(config: "Config", memo: Memo) -> dict[str, Records]:
+def collect(config: Any, memo: Memo) -> dict[str, Records]:
     """The records of every trial by name. The two that are timed, or import much, come first and
-    alone."""
+    alone.
+
+    Args:
+        config: the family's Config.
+        memo: keeps the results.
+    """
     seeds = [1000 + i for i in range(config.seeds)]
     few = seeds[:3]
     # What varies by a tenth from draw to draw, where the laws do not vary at all, is drawn four
     # times as often.
     many = [1000 + i for i in range(4 * config.seeds)]
-    square = {"rows": [config.rows], "rank": [config.rank]}
-    shape = {**square, "columns": [config.columns]}
+    square: dict[str, Any] = {"rows": [config.rows], "rank": [config.rank]}
+    shape: dict[str, Any] = {**square, "columns": [config.columns]}
     grid = {**square, "condition": CONDITIONS, "seed": seeds}
     orders = {"rank": [3], "condition": [1e1, 1e3, 1e6], "eta": ["0.5", "0.4"], "seed": few}
     descents = {"condition": [1e1, 1e2], "eta": [0.5, 0.9], "seed": seeds}
     batch = {"draws": [config.draws // BATCHES], "seed": range(1000, 1000 + BATCHES)}
-    costs = {"size": [1024], "rank": [16], "seed": [1000], "repeats": [9]}
+    costs: dict[str, Any] = {"size": [1024], "rank": [16], "seed": [1000], "repeats": [9]}
     steps = laws.symmetric_steps
     return {
         "cost": trials(memo, adaptation.factorisation_cost, **costs),

@@ -1,10 +1,10 @@
 """The layers of many runs at once: frozen linear layers that are shared, and each run's own update
 of them.
 
-A run starts as `lora.attach` makes it: its parameters are read off the adapted module, by their
-names there, and stacked as (rates, seeds, ...). What a layer computes from them is written again
-here for a batch of runs, because torch cannot map the library's fused product over runs; a test
-holds every variant to the library's own.
+A run begins as `lora.attach` makes it: its parameters are read off the adapted module, by their
+names there, and stacked as (learning rates, seeds, ...). What a layer computes from them is
+written again here for a batch of runs, because torch cannot map the library's fused product over
+runs; a test holds every variant to the library's own.
 
     y = W x + b + B A x,                                     plain and overparam, scale s = 1
     y = b + (m / n) (W + B A) x,    n the row norms          dora and op_dora; n is a constant in
@@ -39,7 +39,7 @@ def module(base: Sequence[Linear]) -> Flow:
 
 
 def attached(base: Sequence[Linear], method: str, rank: int, seed: int) -> Flow:
-    """The base as a module with this method's adapters on all four layers, s = 1."""
+    """The base model as a module with this method's adapters on all four layers, s = 1."""
     net = module(base)
     names = tuple(f"layers.{i}" for i in range(len(SHAPES)))
     lora.attach(
@@ -48,10 +48,20 @@ def attached(base: Sequence[Linear], method: str, rank: int, seed: int) -> Flow:
     return net
 
 
-def start(
+def initial(
     base: Sequence[Linear], method: str, rank: int, seeds: Sequence[int], rates: int
 ) -> Parameters:
-    """Each layer's trained parameters, (rates, seeds, ...): seeds differ, rates begin alike."""
+    """Each layer's trained parameters before training.
+
+    Args:
+        base: the frozen layers.
+        method: its name in METHODS.
+        rank: of the adapters.
+        seeds: of the initializations.
+        rates: the number of learning rates, which begin alike.
+
+    Returns: for each layer a tensor (rates, seeds, ...) by name.
+    """
     found = []
     for seed in seeds:
         layers = lora.adapters(attached(base, method, rank, seed)).values()
@@ -78,8 +88,8 @@ def layers(base: Sequence[Linear], parameters: Parameters) -> list[Callable[[Ten
 
 
 def alive(parameters: Parameters) -> Tensor | None:
-    """The share of hidden units that pass a gradient, (rates, seeds); None for a method that has
-    none."""
+    """The share of hidden units that pass a gradient, (learning rates, seeds); None for a method
+    that has none."""
     if "generator.z" not in parameters[0]:
         return None
     return torch.stack([(_hidden(P) > 0).double().mean(-1) for P in parameters]).mean(0)

@@ -1,5 +1,5 @@
-"""What the generators cost: their trained numbers, counted on attached layers, and their share of a
-training step."""
+"""What generator networks cost: their trained numbers, counted on attached layers, and their share
+of a training step."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 import lora
 from lora.variants.overparam import GeneratedLinear
 
-WIDTH = 32  # m and k of the generators
+WIDTH = 32  # m and k of the generator networks
 LLAMA = ((4096, 4096), (4096, 4096), (4096, 4096), (11008, 4096), (4096, 11008))
 """(out, in) of q, k, v, up and down of one of LLaMA-7B's 32 blocks"""
 
@@ -25,8 +25,13 @@ def _attached(net: nn.Module, variant: str, rank: int) -> nn.Module:
 
 
 def counts(shapes: list[list[int]], rank: int, variant: str) -> dict[str, int]:
-    """Trained numbers of this variant on linear layers of these (out, in), each shape attached
-    once."""
+    """Trained numbers of a variant, each shape attached once.
+
+    Args:
+        shapes: (out, in) of the linear layers.
+        rank: of the adapters.
+        variant: its name in `lora.VARIANTS`.
+    """
     found = {}
     for out, in_ in {(out, in_) for out, in_ in shapes}:
         layer = nn.Linear(1, 1, bias=False)
@@ -42,12 +47,20 @@ def counts(shapes: list[list[int]], rank: int, variant: str) -> dict[str, int]:
 def shares(
     width: int, depth: int, tokens: int, rank: int, repeats: int, seed: int
 ) -> dict[str, Any]:
-    """The generators' share of the processor time of a training step, Adam's longer walk over them
-    included.
+    """The share of generator networks in the processor time of a training step, with Adam's longer
+    walk over them.
 
-    `depth` linear layers of this width with ReLU between them. A step is forward, backward and
-    Adam; beside it the generators are evaluated and differentiated alone, and plain LoRA takes
-    Adam's step. One share a repeat, in which all of these are timed one after the other.
+    A step is forward, backward and Adam; beside it the generator networks are evaluated and
+    differentiated alone, and plain LoRA takes Adam's step. One share a repeat, in which all of
+    these are timed one after the other.
+
+    Args:
+        width: of the linear layers, which have ReLU between them.
+        depth: how many they are.
+        tokens: rows of the input.
+        rank: of the adapters.
+        repeats: how many shares.
+        seed: of the input.
     """
     nets, optimizers = {}, {}
     for variant in ("plain", "overparam"):

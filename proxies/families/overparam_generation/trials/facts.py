@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from proxies.families.overparam_generation.trials.scores import Networks
 from proxies.instruments import digit_targets
 from proxies.instruments.digit_networks import Judge
 from proxies.instruments.image_distances import kernel, median_distance, mmd
@@ -44,6 +45,23 @@ def ends(seed: int) -> dict[str, float]:
 def _beyond(x: Tensor, y: Tensor) -> float:
     """What the means leave of CMMD, over the most that they can."""
     return (mmd(x, y).biased - theory.mean_shift(x.numpy(), y.numpy())) / theory.beyond_means()
+
+
+def definition(networks: Networks, repeats: int, seeds: int, seed: int) -> dict[str, Any]:
+    """What the definition of CMMD implies in the features of the trained classifier.
+
+    Args:
+        networks: of which the classifier is used.
+        repeats: draws of the null.
+        seeds: draws of few images that stand for many.
+        seed: the first one.
+    """
+    judge = Judge(networks.classifier)
+    return {
+        "null": null(judge, repeats, seed),
+        "diversity": [diversity(judge, seed + i) for i in range(seeds)],
+        "pairs": pairs(judge, seed),
+    }
 
 
 def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:

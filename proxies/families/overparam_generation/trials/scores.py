@@ -1,5 +1,5 @@
-"""What a run is judged by: images that it draws, beside real ones of its target, as a classifier
-embeds them."""
+"""Scores of a run: images that it draws, beside real ones of its target, in the features of a
+classifier."""
 
 import math
 from collections.abc import Sequence
@@ -12,20 +12,27 @@ from torch.nn import functional as F
 
 from proxies.families.overparam_generation.trials import adapters
 from proxies.instruments import digit_targets, flow_matching
-from proxies.instruments.digit_networks import Judge, Linear
+from proxies.instruments.digit_networks import Judge, Linear, read
 from proxies.instruments.image_distances import median_distance, mmd
 
 DRAWN, MIDPOINTS = 400, 12  # images drawn of each run, and steps to each
 SHOWN = 16  # images that are kept for the figures
-# added to a seed: no noise chooses the rate that it is judged by
+# added to a seed: no noise chooses the learning rate that it tests
 NOISE = {"validation": 10**6, "test": 2 * 10**6}
 SCORES: tuple[str, ...] = ("MMD", "MMD, unbiased", "CMMD", "CMMD, unbiased", "share")
 """MMD at the median distance of real images and CMMD, in thousandths; the share of the target's
 labels"""
 
 
+class Networks(NamedTuple):
+    """The layers of the two trained networks as `digit_networks` lists them."""
+
+    base: list[dict[str, Any]]
+    classifier: list[dict[str, Any]]
+
+
 class Problem(NamedTuple):
-    """The base, the classifier, each seed's split of the target, the target's labels, and the
+    """The base model, the classifier, each seed's split of the target, the target's labels, and the
     bandwidth of MMD."""
 
     base: Sequence[Linear]
@@ -36,12 +43,12 @@ class Problem(NamedTuple):
     sigma: float
 
 
-def problem(base: Sequence[Linear], judge: Judge, target: str, seeds: Sequence[int]) -> Problem:
-    labels = digit_targets.TARGETS[target]
+def problem(networks: Networks, target: str, seeds: Sequence[int]) -> Problem:
+    """A target as it is split for each of some seeds."""
+    judge, labels = Judge(networks.classifier), digit_targets.TARGETS[target]
     sigma = median_distance(judge.embed(digit_targets.of(labels)))
-    return Problem(
-        base, judge, seeds, [digit_targets.split(target, seed) for seed in seeds], labels, sigma
-    )
+    splits = [digit_targets.split(target, seed) for seed in seeds]
+    return Problem(read(networks.base), judge, seeds, splits, labels, sigma)
 
 
 def noise(seeds: Sequence[int], part: str) -> Tensor:
@@ -51,8 +58,8 @@ def noise(seeds: Sequence[int], part: str) -> Tensor:
 
 
 def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> Tensor:
-    """Images (rates, seeds, n, 64) of every run from noise x (seeds, n, 64), not clipped, so that
-    divergence shows."""
+    """Images (learning rates, seeds, n, 64) of every run from noise x (seeds, n, 64). They are not
+    clipped, so that divergence shows."""
     layers = adapters.layers(base, parameters)
     runs = next(iter(parameters[0].values())).shape[:2]
     return flow_matching.integrate(
@@ -78,31 +85,38 @@ def pixels(found: Tensor) -> list[list[int]]:
 
 
 def drawn_by_base(problem: Problem) -> Tensor:
-    """Images (seeds, n, 64) of the base without an adapter, from the noises of the test."""
+    """Images (seeds, n, 64) of the base model without an adapter, from the noises of the test."""
     layers = [partial(_linear, one) for one in problem.base]
     return flow_matching.integrate(
         lambda x, t: flow_matching.velocity(layers, x, t), noise(problem.seeds, "test"), MIDPOINTS
     )
 
 
-def anchors(problem: Problem) -> dict[str, Any]:
+def anchors(networks: Networks, target: str, seeds: int, seed: int) -> dict[str, Any]:
     """What distances mean, seed by seed: of images of the target itself, of the seen ones, of the
-    base's own.
+    base model's own.
 
-    With them `images`, of the base and the first seed.
+    Args:
+        networks: the trained base model and classifier.
+        target: its name in `digit_targets.TARGETS`.
+        seeds: how many splits of the target.
+        seed: the first one.
+
+    Returns: the scores, and the images of the base model for the first seed.
     """
-    found, seen, of_base = [], digit_targets.of(digit_targets.SEEN), drawn_by_base(problem)
-    for drawn, split in zip(of_base, problem.splits, strict=True):
+    task = problem(networks, target, range(seed, seed + seeds))
+    found, seen, of_base = [], digit_targets.of(digit_targets.SEEN), drawn_by_base(task)
+    for drawn, split in zip(of_base, task.splits, strict=True):
         sets = {"target": split.train, "seen": seen, "base": drawn}
-        judged = {name: scores(x, split.test, problem) for name, x in sets.items()}
-        x, y = (problem.judge.embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
+        scored = {name: scores(x, split.test, task) for name, x in sets.items()}
+        x, y = (task.judge.embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
         shift = 10 * float((x.mean(0) - y.mean(0)).square().sum())
         one = {
             f"{name} {score}": value
-            for name, each in judged.items()
+            for name, each in scored.items()
             for score, value in each.items()
         }
-        found.append(one | {"ten times the shift": shift / judged["base"]["CMMD"]})
+        found.append(one | {"ten times the shift": shift / scored["base"]["CMMD"]})
     return {"scores": found, "images": pixels(of_base[0, :SHOWN])}
 
 

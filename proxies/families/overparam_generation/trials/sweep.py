@@ -1,14 +1,13 @@
-"""One cell of the comparison: a method at a rank on a target, over learning rates and seeds at
-once.
+"""A method at a rank on a target, over learning rates and seeds at once.
 
-Rates lie on the grid 10^(i/2). The cell starts from nine of them and adds two on a side for as long
-as the best rate is outermost there, or the outermost rate is still good for some seed; so neither
-the optimum nor the width of the good window is an artefact of the grid. Where MOST rounds do not
-settle it, `edge` and `open` say so.
+Learning rates lie on the grid 10^(i/2). A sweep begins with nine of them and adds two on a side for
+as long as the best one is outermost there, or the outermost one is still good for some seed; so
+neither the optimum nor the width of the good window is an artefact of the grid. Where the last
+round does not settle it, `edge` and `open` say so.
 
-The best rate has the least mean distance over seeds between the validation images and images drawn
-from one set of noises; what is reported are distances between the test images and images drawn from
-others.
+The best learning rate has the least mean distance over seeds between the validation images and
+images drawn from one set of noises; what is reported are distances between the test images and
+images drawn from others.
 """
 
 from collections.abc import Sequence
@@ -21,35 +20,46 @@ from proxies.families.overparam_generation.trials import adapters
 from proxies.families.overparam_generation.trials.scores import (
     NOISE,
     SHOWN,
+    Networks,
     Problem,
     draw,
     noise,
     pixels,
+    problem,
     scores,
 )
 from proxies.families.overparam_generation.trials.training import Plan, train
+from proxies.instruments.learning_rates import Grid, search
 
-GRID = {"LoRA": (-8, 0), "OP-LoRA": (-9, -1), "DoRA": (-8, 0), "OP-DoRA": (-9, -1)}
-"""first and last exponent i of 10^(i/2)"""
 SPACING = 0.5  # decades between neighbours
-FIXED = -8  # the exponent of 1e-4, a rate that is often used untuned
-ADDED, MOST = 2, 3  # rates added to a side at a time, and how often
-# a rate is good for a seed where its distance is at most this times the one at the best rate
+GRIDS = {
+    method: Grid(first, last, per_decade=2, added=2, rounds=3)
+    for method, (first, last) in {
+        "LoRA": (-8, 0),
+        "OP-LoRA": (-9, -1),
+        "DoRA": (-8, 0),
+        "OP-DoRA": (-9, -1),
+    }.items()
+}
+FIXED = -8  # the exponent of 1e-4, a learning rate that is often used untuned
+# a learning rate is good for a seed where its distance is at most this times the one at the best
 FACTOR = 1.5
 MAIN = "MMD"
 Array = NDArray[np.float64]
-Table = list[list[float | None]]  # (rates, seeds)
+Table = list[list[float | None]]  # (learning rates, seeds)
 
 
-class Cell(TypedDict):
-    """validation: the MMD that chooses the rate; test: each score, see `measures`; None where a run
-    diverged.
+class Sweep(TypedDict):
+    """What a sweep gave.
 
-    best: index of the best rate, None where some seed diverged at every one; fixed: that of the
-    rate 1e-4; edge: "low" or "high" where the best is outermost; open: the sides on which the
-    outermost rate is good for some seed. `shown`: images (SHOWN, 64) of the first seed at the best
-    rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of a run; alive:
-    the share of live hidden units at the end, None without a generator.
+    validation: the MMD that chooses the learning rate; test: each score, see `scores.SCORES`; None
+    where a run diverged.
+
+    best: index of the best learning rate, None where some seed diverged at every one; fixed: that
+    of 1e-4; edge: "low" or "high" where the best is outermost; open: the sides on which the
+    outermost one is good for some seed. `shown`: images (SHOWN, 64) of the first seed at the best
+    learning rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of a
+    run; alive: the share of live hidden units at the end, None without a generator network.
     """
 
     rates: list[float]
@@ -65,43 +75,78 @@ class Cell(TypedDict):
 
 
 class Runs(NamedTuple):
-    """validation (rates, seeds) and test scores of the same shape, NaN where a run diverged; images
-    of each rate."""
+    """All seeds at one learning rate: validation and each test score (seeds), NaN where a run
+    diverged; images of the first seed."""
 
-    exponents: list[int]
     validation: Array
     test: dict[str, Array]
-    images: list[list[list[int]]]
+    images: list[list[int]]
     parameters: int
     alive: Array | None
 
 
-def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Cell:
-    low, high = GRID[method]
-    runs = run(problem, method, rank, range(low, high + 1), plan)
-    for _ in range(MOST):
-        cell = _cell(runs)
-        sides = {cell["edge"], *cell["open"]}
-        if "low" in sides:
-            runs = _joined(run(problem, method, rank, range(low - ADDED, low), plan), runs)
-            low -= ADDED
-        if "high" in sides:
-            runs = _joined(
-                runs, run(problem, method, rank, range(high + 1, high + ADDED + 1), plan)
-            )
-            high += ADDED
-        if not sides & {"low", "high"}:
-            break
-    return _cell(runs)
+def sweep(
+    networks: Networks, target: str, method: str, rank: int, seeds: int, steps: int, seed: int
+) -> Sweep:
+    """Run the grid of a method, and extend it.
+
+    Args:
+        networks: the trained base model and classifier.
+        target: its name in `digit_targets.TARGETS`.
+        method: its name in `adapters.METHODS`.
+        rank: of the adapters.
+        seeds: how many splits of the target, paired over methods.
+        steps: of training.
+        seed: the first one.
+    """
+    task = problem(networks, target, range(seed, seed + seeds))
+    return swept(task, method, rank, Plan(steps))
 
 
-def run(problem: Problem, method: str, rank: int, exponents: Sequence[int], plan: Plan) -> Runs:
-    rates = [10 ** (SPACING * i) for i in exponents]
-    start = adapters.start(problem.base, method, rank, problem.seeds, len(rates))
+def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
+    """The sweep of a method at a rank on a problem, by a plan of training."""
+    found = search(
+        lambda exponents: run(problem, method, rank, exponents, plan),
+        GRIDS[method],
+        criterion,
+        good=lambda runs, best: bool(good(runs.test[MAIN], best.test[MAIN]).any()),
+    )
+    runs, best, fixed = list(found.results.values()), found.result, found.results[FIXED]
+    exponents = list(found.results)
+    return {
+        "rates": found.learning_rates,
+        "validation": [listed(one.validation) for one in runs],
+        "test": {name: [listed(one.test[name]) for one in runs] for name in fixed.test},
+        "best": None if found.best[0] is None else exponents.index(found.best[0]),
+        "fixed": exponents.index(FIXED),
+        "edge": found.edge,
+        "open": list(found.open),
+        "shown": {} if best is None else {"best": best.images, "fixed": fixed.images},
+        "parameters": fixed.parameters,
+        "alive": None if fixed.alive is None else [listed(one.alive) for one in runs],
+    }
+
+
+def run(
+    problem: Problem, method: str, rank: int, exponents: Sequence[int], plan: Plan
+) -> list[Runs]:
+    """Train and score every seed at every learning rate, in one batch.
+
+    Args:
+        problem: the target and its splits.
+        method: its name in `adapters.METHODS`.
+        rank: of the adapters.
+        exponents: of the learning rates.
+        plan: of training.
+
+    Returns: one entry a learning rate.
+    """
+    rates = [GRIDS[method].learning_rate(i) for i in exponents]
+    initial = adapters.initial(problem.base, method, rank, problem.seeds, len(rates))
     data = [split.train for split in problem.splits]
-    parameters = train(problem.base, start, data, problem.seeds, rates, plan)[0]
+    parameters = train(problem.base, initial, data, problem.seeds, rates, plan)[0]
     found = {part: draw(problem.base, parameters, noise(problem.seeds, part)) for part in NOISE}
-    judged = {
+    scored = {
         part: [
             [
                 scores(images, getattr(split, part), problem)
@@ -111,60 +156,32 @@ def run(problem: Problem, method: str, rank: int, exponents: Sequence[int], plan
         ]
         for part, drawn in found.items()
     }
-    table = lambda part, name: np.array([[one[name] for one in row] for row in judged[part]])
-    return Runs(
-        list(exponents),
-        table("validation", MAIN),
-        {name: table("test", name) for name in judged["test"][0][0]},
-        [pixels(images[0, :SHOWN]) for images in found["test"]],
-        sum(p[0, 0].numel() for P in start for p in P.values()),
-        None if (alive := adapters.alive(parameters)) is None else alive.numpy(),
-    )
+    column = lambda part, i, name: np.array([one[name] for one in scored[part][i]])
+    alive = adapters.alive(parameters)
+    count = sum(p[0, 0].numel() for P in initial for p in P.values())
+    return [
+        Runs(
+            column("validation", i, MAIN),
+            {name: column("test", i, name) for name in scored["test"][i][0]},
+            pixels(found["test"][i, 0, :SHOWN]),
+            count,
+            None if alive is None else alive[i].numpy(),
+        )
+        for i in range(len(rates))
+    ]
 
 
-def best_rate(validation: Array) -> int | None:
-    """Index of the least mean over seeds, among rates at which no seed diverged."""
-    means = np.where(np.isnan(validation).any(1), np.inf, validation.mean(1))
-    return int(means.argmin()) if np.isfinite(means).any() else None
+def criterion(runs: Runs) -> float:
+    """The mean distance over seeds, NaN where one diverged."""
+    return float(runs.validation.mean())
 
 
-def good(test: Array, best: int) -> NDArray[np.bool_]:
-    """(rates, seeds): where a seed is within FACTOR of its own distance at the best rate; never
-    where it diverged."""
-    return test <= FACTOR * test[best]
-
-
-def _cell(runs: Runs) -> Cell:
-    best, last = best_rate(runs.validation), len(runs.exponents) - 1
-    inside = np.zeros_like(runs.validation, bool) if best is None else good(runs.test[MAIN], best)
-    fixed = runs.exponents.index(FIXED)
-    return {
-        "rates": [10 ** (SPACING * i) for i in runs.exponents],
-        "validation": listed(runs.validation),
-        "test": {name: listed(table) for name, table in runs.test.items()},
-        "best": best,
-        "fixed": fixed,
-        "edge": {0: "low", last: "high"}.get(best, "") if best is not None else "",
-        "open": [side for side, at in (("low", 0), ("high", last)) if inside[at].any()],
-        "shown": {} if best is None else {"best": runs.images[best], "fixed": runs.images[fixed]},
-        "parameters": runs.parameters,
-        "alive": None if runs.alive is None else listed(runs.alive),
-    }
-
-
-def _joined(low: Runs, high: Runs) -> Runs:
-    return Runs(
-        low.exponents + high.exponents,
-        np.concatenate([low.validation, high.validation]),
-        {name: np.concatenate([low.test[name], high.test[name]]) for name in low.test},
-        low.images + high.images,
-        low.parameters,
-        None
-        if low.alive is None or high.alive is None
-        else np.concatenate([low.alive, high.alive]),
-    )
+def good(test: Array, best: Array) -> NDArray[np.bool_]:
+    """(..., seeds): where a seed is within FACTOR of its own distance at the best learning rate;
+    never where it diverged."""
+    return test <= FACTOR * best
 
 
 def listed(values: Array) -> Any:
     """JSON has no NaN: a diverged run is None."""
-    return [[None if np.isnan(x) else float(x) for x in row] for row in values]
+    return [None if np.isnan(x) else float(x) for x in values]

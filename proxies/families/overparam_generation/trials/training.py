@@ -13,7 +13,7 @@ from proxies.instruments.digit_networks import Linear
 
 
 class Plan(NamedTuple):
-    """`steps` of Adam on batches of `batch`, the rate falling linearly to zero."""
+    """`steps` of Adam on batches of `batch`, the learning rate falling linearly to zero."""
 
     steps: int
     batch: int = 64
@@ -21,17 +21,27 @@ class Plan(NamedTuple):
 
 def train(
     base: Sequence[Linear],
-    start: Parameters,
+    initial: Parameters,
     data: Sequence[Tensor],
     seeds: Sequence[int],
     rates: Sequence[float],
     plan: Plan,
 ) -> tuple[Parameters, Tensor]:
-    """The trained parameters, and the loss (steps, rates, seeds); seed i draws from data[i] (n, 64)
-    at every rate."""
-    parameters = [{name: p.clone().requires_grad_() for name, p in P.items()} for P in start]
+    """Train every run of a batch.
+
+    Args:
+        base: the frozen layers.
+        initial: each layer's parameters before training, (rates, seeds, ...).
+        data: for each seed the images (n, 64) that it draws from, at every learning rate.
+        seeds: of these draws.
+        rates: learning rates.
+        plan: steps and batches.
+
+    Returns: the trained parameters, and the loss (steps, rates, seeds).
+    """
+    parameters = [{name: p.clone().requires_grad_() for name, p in P.items()} for P in initial]
     trained = [p for P in parameters for p in P.values()]
-    # One group a rate: views of its runs, which share memory with the leaves of the graph.
+    # One group a learning rate: views of its runs, which share memory with the leaves of the graph.
     groups = [[p.detach()[i] for p in trained] for i in range(len(rates))]
     optimizer = torch.optim.Adam(
         [{"params": g, "lr": rate} for g, rate in zip(groups, rates, strict=True)], fused=True

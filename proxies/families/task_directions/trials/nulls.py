@@ -1,5 +1,5 @@
-"""What unrelated changes of a weight look like: overlaps of their rates, where their largest stand,
-how they fall."""
+"""What unrelated changes of a weight look like: overlaps of their change rates, where the largest
+stand, how they fall."""
 
 import importlib.util
 from pathlib import Path
