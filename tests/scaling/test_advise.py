@@ -111,9 +111,9 @@ NEAR: Any = {"rel": 1e-10, "abs": 1e-12}
 
 @pytest.fixture(scope="module", params=["up", "down"])
 def looked(request) -> tuple[sample.Layer, Tokens, Tokens, Tokens]:
-    """A layer as `look` shows it, and its tokens on the even batches, the odd ones and all."""
+    """A layer as `probe` shows it, and its tokens on the even batches, the odd ones and all."""
     model, batches, name = net(), data(), request.param
-    [layer] = sample.look(model, [name], batches, squares)
+    [layer] = sample.probe(model, [name], batches, squares)
     return layer, *(Tokens(model, name, part) for part in (batches[::2], batches[1::2], batches))  # type: ignore[return-value]
 
 
@@ -145,7 +145,7 @@ def test_the_signal_is_a_share_of_the_gradient_optimum(looked):
 
 
 def test_a_random_start_expects_its_share():
-    [layer] = sample.look(net(), ["up"], data(), squares)
+    [layer] = sample.probe(net(), ["up"], data(), squares)
     draws = torch.linalg.qr(
         torch.randn(4000, 6, RANK, generator=torch.Generator().manual_seed(0), dtype=DEEP)
     ).Q
@@ -189,7 +189,7 @@ def test_layers_are_of_every_kind_and_depth():
         "pooler": module(8),
     }
     assert sample.sampled(layers) == ["block.1.q", "block.3.up", "block.4.q", "pooler"]
-    with pytest.raises(ValueError, match="no layer can be looked at"):
+    with pytest.raises(ValueError, match="no layer can be measured"):
         sample.sampled({"vast": layers["vast"], "table": layers["block.0.table"]})
 
 
@@ -334,18 +334,15 @@ def test_a_frozen_a_spares_the_inputs_of_the_layers():
 
 
 def test_a_start_is_timed_by_the_batches_of_the_run():
-    assert costs.Start(a_batch=2.0, solve=3.0, batches=50).whole == 103
-    assert costs.start(net(), Config.of(rank=RANK).adapter, data(), squares, 50).batches == 0, (
-        "init_a looks at none"
-    )
-    assert (
-        costs.start(net(), Config.of(rank=RANK, scheme="eva").adapter, data(), squares, 50).batches
-        == 50
-    )
+    assert costs.InitializationTime(a_batch=2.0, solve=3.0, batches=50).whole == 103
+    for scheme, batches in {"init_a": 0, "eva": 50}.items():
+        adapter = Config.of(rank=RANK, scheme=scheme).adapter
+        found = costs.initialization_time(net(), adapter, data(), squares, 50)
+        assert found.batches == batches, f"{scheme} needs {batches}"
 
 
 def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
-    """Its own are longer than those that are looked at, by more than the number of examples where
+    """Its own are longer than the probe batches, by more than the number of examples where
     texts are padded."""
     few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
     ticks = iter(range(100))
@@ -354,7 +351,7 @@ def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
     more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
-    found = costs.start(net(), Config.of(rank=RANK).adapter, few, squares, 10, more)
+    found = costs.initialization_time(net(), Config.of(rank=RANK).adapter, few, squares, 10, more)
     assert (found.a_batch, found.solve, found.whole) == (4.0, 1.0, 41.0)
 
 
@@ -397,7 +394,7 @@ def test_the_rules(changed, choice, value, claim):
 def test_no_rate_is_made_up():
     unknown = {"init_a": None}
     assert recommend(replace(FACTS, predicted=unknown))[-1].value[-1] == 0.1
-    with pytest.raises(ValueError, match="no rate can be advised"):
+    with pytest.raises(ValueError, match="no learning rate can be advised"):
         recommend(replace(FACTS, predicted=unknown, bound=unknown))
 
 
@@ -469,7 +466,7 @@ def test_a_classifier_gets_advice_that_can_be_scored(model, tmp_path, capsys):
     assert len(found["layers"]) == 13, "six kinds at two depths, and the pooler"
     assert all(0 < row["explained"] <= 1 for row in found["layers"])
     assert [c["choice"] for c in found["recommendation"] if c["choice"] == "rates"]
-    assert found["starts"]["eva"]["batches"] == 8, "a run would look at all 64 examples"
+    assert found["starts"]["eva"]["batches"] == 8, "a run would take all 64 examples"
     assert command.run(given(model, tmp_path, "--batch", "64")) == 0
     assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 1, (
         "all at once"
@@ -496,8 +493,8 @@ def test_a_language_model_gets_advice_too(tmp_path, capsys):
         == 0
     )
     said = capsys.readouterr().out
-    assert "14 layers looked at, on 2 batches" in said  # seven kinds at two depths
-    assert "coin" not in said, "no head is new here"
+    assert "14 layers measured on 2 probe batches" in said  # seven kinds at two depths
+    assert "chance" not in said, "no head is new here"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_sweep_returns_its_rows(settings, tmp_path):
     assert [row.method for row in found.rows] == ["both", "B alone"]
     assert found.rows[1].trained_parameters < found.rows[0].trained_parameters
     assert found.page.is_file()
-    assert "Each method at its best rate" in repr(found)
+    assert "Each method at its best learning rate" in repr(found)
     assert all(note in repr(found) for note in found.notes)
 
 
