@@ -59,9 +59,10 @@ def _grid(series: list[dict[str, Any]], targets: list[str], draw: Any) -> Figure
                 if (line["target"], line["optimizer"]) == (target, optimizer)
             ]
             draw(ax, chosen)
-            ax.set_title(f"{TARGETS[target]}, {optimizer}", fontsize=9)
             ax.set_ylim(BOTTOM, TOP)
-        row[0].set_ylabel("relative excess loss")
+        row[0].set_ylabel(f"{TARGETS[target]}\nrelative excess loss")
+    for ax, optimizer in zip(axes[0], OPTIMIZERS, strict=True):
+        ax.set_title(optimizer, fontsize=9)
     handles = dict(_handles(axes.flat))
     figure.legend(
         handles.values(),

@@ -42,8 +42,10 @@ def rates(data: dict[str, Any], target: str) -> Figure:
         axes.axhline(before, color="black", lw=0.8, ls=":", label="base model")
         axes.set(xscale="log", yscale="log", xlabel="learning rate", title=f"rank {rank}")
         axes.set_ylim(data["anchors"][target]["target MMD"] / 2, 3 * before)
-    panels[0, 0].set_ylabel("MMD to test images (mean, range over seeds)")
-    panels[0, -1].legend(fontsize=7, loc="lower center", ncols=2)
+    panels[0, 0].set_ylabel("MMD to test images")
+    panels[0, -1].legend(
+        fontsize=7, loc="lower center", ncols=2, title="mean and range over seeds", title_fontsize=7
+    )
     return figure
 
 

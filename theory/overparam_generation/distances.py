@@ -1,5 +1,5 @@
-"""Distances between sets of images by their embeddings, and what a generator of adapters costs and
-moves.
+"""Distances between sets of images by their embeddings, and the cost and the learning rate of a
+network that generates adapters.
 
 Setting. x_1..x_n and y_1..y_m in R^d are embedded images, k(a, b) = exp(-|a - b|^2 / (2 sigma^2)),
 and
@@ -16,8 +16,8 @@ M_j(x) be the mean of the j-fold tensor power of x. Expanding the second exponen
     D = e^(-q) sum_{j >= 1} q^j / j! |M_j(x) - M_j(y)|^2.                                        (2)
 
 At sigma = 10 the first term has the weight 9.90 in CMMD, the second 0.0495. The tensor powers have
-unit length, so |M_j(x) - M_j(y)|^2 <= 4, and <= 2 for even j, where (a.b)^j >= 0. With u = |mean x
-- mean y|^2 therefore
+unit length, so |M_j(x) - M_j(y)|^2 <= 4, and <= 2 for even j, where (a.b)^j >= 0. With
+u = |mean x - mean y|^2 therefore
 
     0 <= D - e^(-q) q u <= 2 e^(-q) ((cosh q - 1) + 2 (sinh q - q)):                             (3)
 
@@ -26,18 +26,19 @@ As u <= 4,
 
     D <= 2 - 2 e^(-2 q), reached by two points opposite each other,                              (4)
 
-39.6 points of CMMD, and 2 - 2 e^(-q), 19.9 points, where no feature is negative and so |a -
-    b|^2 <= 2.                                                                                   (5)
+39.6 points of CMMD, and where no feature is negative, so that |a - b|^2 <= 2,
+
+    D <= 2 - 2 e^(-q), 19.9 points of CMMD.                                                      (5)
 
 Null. For independent samples of one distribution, with kappa = E k(X, X') of two independent draws,
 
     E D = (1 / n + 1 / m)(1 - kappa) biased, 0 unbiased.                                         (6)
 
-Generator (its laws are those of `theory.matfac`). A layer of p = r (in + out) adapter entries, or p
-+ out for DoRA, has p (m + 1) + m (k + 1) + k trained numbers; a step costs 2 p m operations forward
-and 4 p m backward, of LoRA's 6 p T for T tokens m / T. Adam takes its first step 1 + |h|_1 times as
-far as at the same rate without the generator, and its further ones so while h stands still, so
-every good rate is shifted down by that factor:
+Generator network (its laws are in `theory.matfac.generator_network`). A layer of p = r (in + out)
+adapter entries, or p + out for DoRA, has p (m + 1) + m (k + 1) + k trained numbers; a step costs
+2 p m operations forward and 4 p m backward, of LoRA's 6 p T for T tokens m / T. Adam takes its
+first step 1 + |h|_1 times as far as LoRA at an equal learning rate, and its further ones so while h
+stands still, so every good learning rate is shifted down by that factor:
 
     log10 of the shift = log10 (1 + E |h|_1) ~ log10 (1 + m sqrt((1 + 1/k) / (6 pi))).           (7)
 
@@ -58,7 +59,17 @@ Array = NDArray[np.floating]
 def mmd(
     x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE, unbiased: bool = False
 ) -> float:
-    """(1) times `scale` for x (n, d) and y (m, d), pair by pair: the definition, slow."""
+    """(1) times `scale`, pair by pair: the definition, slow.
+
+    Args:
+        x: embedded images, (n, d).
+        y: embedded images, (m, d).
+        sigma: the bandwidth.
+        scale: of the result.
+        unbiased: leave out the pairs of an image with itself.
+
+    Source: arXiv:2401.09603.
+    """
     kernel = lambda a, b: math.exp(-float(((a - b) ** 2).sum()) / (2 * sigma**2))
     within = lambda z: [
         kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if not unbiased or i != j
@@ -68,13 +79,26 @@ def mmd(
 
 
 def weight(j: int, sigma: float = SIGMA, scale: float = SCALE) -> float:
-    """(2): what a unit of |M_j(x) - M_j(y)|^2 adds."""
+    """(2): what a unit of |M_j(x) - M_j(y)|^2 adds.
+
+    Args:
+        j: the order of the moment.
+        sigma: the bandwidth.
+        scale: of the result.
+    """
     q = sigma**-2
     return scale * math.exp(-q) * q**j / math.factorial(j)
 
 
 def mean_shift(x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE) -> float:
-    """The first term of (2)."""
+    """The first term of (2).
+
+    Args:
+        x: embedded images, (n, d), of unit length.
+        y: embedded images, (m, d), of unit length.
+        sigma: the bandwidth.
+        scale: of the result.
+    """
     return weight(1, sigma, scale) * float(((x.mean(0) - y.mean(0)) ** 2).sum())
 
 
@@ -85,29 +109,52 @@ def beyond_means(sigma: float = SIGMA, scale: float = SCALE) -> float:
 
 
 def most(sigma: float = SIGMA, scale: float = SCALE, farthest: float = 2.0) -> float:
-    """(4), and (5) with farthest = sqrt(2): D of two single points at this distance."""
+    """(4), and (5) with farthest = sqrt(2).
+
+    Args:
+        sigma: the bandwidth.
+        scale: of the result.
+        farthest: the largest distance of two embeddings.
+
+    Returns: D of two single points at that distance.
+    """
     return scale * (2 - 2 * math.exp(-(farthest**2) / (2 * sigma**2)))
 
 
 def null_mean(n: int, m: int, kappa: float, scale: float = SCALE) -> float:
-    """(6), biased."""
+    """(6), biased.
+
+    Args:
+        n: images of the first sample.
+        m: images of the second sample.
+        kappa: the mean kernel of two independent draws.
+        scale: of the result.
+    """
     return scale * (1 / n + 1 / m) * (1 - kappa)
 
 
 def generator_parameters(
     shapes: list[tuple[int, int]], rank: int, m: int, k: int, magnitude: bool = False
 ) -> int:
-    """Trained numbers of generators for layers of these (out, in), `magnitude` for OP-DoRA."""
+    """Trained numbers of the generator networks of some layers.
+
+    Args:
+        shapes: (out, in) of each layer.
+        rank: of the adapters.
+        m: the width of a generator network.
+        k: the size of its embedding.
+        magnitude: whether it also makes DoRA's magnitudes.
+    """
     sizes = (rank * (out + in_) + out * magnitude for out, in_ in shapes)
     return sum(generator_network.parameters(p, m, k) for p in sizes)
 
 
 def generator_share(m: int, tokens: int) -> float:
-    """A generator's operations over those of the low-rank products that it serves."""
+    """Operations of a generator network over those of the low-rank products that it serves."""
     return m / tokens
 
 
 def shift(m: int, k: int) -> float:
-    """(7): decades between the good rates of the two parameterisations, LoRA's above the
-    generator's."""
+    """(7): decades between the good rates of the two parameterisations, LoRA's above
+    OP-LoRA's."""
     return math.log10(1 + generator_network.typical_l1(m, k))

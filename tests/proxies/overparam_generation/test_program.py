@@ -9,7 +9,7 @@ from proxies import overparam_generation as family
 from proxies.families.overparam_generation.trials import cost, scores, sweep
 from proxies.families.overparam_generation.trials.plan import RANKS
 from proxies.instruments import digit_networks
-from tests.support.trials.generation_sweep import small_networks, valley
+from tests.support.trials.generation_sweep import every_score, small_networks, valley
 
 CURVES = {  # method: exponent of the best learning rate, width, and distance at it by rank
     "LoRA": (-3.0, 2.0, {1: 14.0, 2: 9.0, 4: 8.0}),
@@ -28,7 +28,7 @@ def in_place_of_training(monkeypatch) -> None:
         return [
             sweep.Runs(
                 row,
-                dict.fromkeys(scores.SCORES, row),
+                every_score(row),
                 [[exponent % 17] * 64] * scores.SHOWN,
                 9,
                 0 * row + 0.1,

@@ -24,6 +24,10 @@ def valley(exponents, best: float, width: float, level: float = 10.0, seeds: int
     return level * 2.0 ** (away / width) * (1 + np.arange(seeds) / 50)
 
 
+def every_score(row: Any) -> dict[str, Any]:
+    return dict.fromkeys(judging.SCORES, row)
+
+
 def made_up(
     best: float, width: float = 1.0, test_best: float | None = None, diverged: Any = ()
 ) -> Any:
@@ -40,7 +44,7 @@ def made_up(
         return [
             sweep.Runs(
                 validation,
-                dict.fromkeys(judging.SCORES, test),
+                every_score(test),
                 [[exponent] * 64],
                 9,
                 np.zeros_like(test),

@@ -41,10 +41,6 @@ rates = st.floats(-4, -1).map(lambda exponent: 10**exponent)
 activations = st.sampled_from(["relu", "linear"])
 
 
-# --- each law, as a check that a wrong theory fails
-# --------------------------------------------------------------
-
-
 def check_drift_symbols() -> None:
     constant, linear, square = derived.invariant_changes(SYMBOLS)
     assert zero(constant), "(8)"
@@ -63,10 +59,6 @@ def check_expansion(state: theory.Generator, g: np.ndarray, eta: float) -> None:
         + reach([state, after])
     )
     assert np.abs(after.theta() - state.theta() - sum(terms)).max() <= UNITS * unit, "(3)"
-
-
-# --- the laws hold
-# ---------------------------------------------------------------------------------------------
 
 
 def test_the_derivations_give_the_closed_forms():

@@ -25,8 +25,18 @@ from theory.matfac import generator_network as theory
 def alternating(
     target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int
 ) -> dict[str, Any]:
-    """final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Sweep`; A begins as
-    LoRA's does."""
+    """Alternating least squares from LoRA's initialization of A.
+
+    Args:
+        target: its name, see `targets.target`.
+        rows: of the target.
+        columns: of the target.
+        rank: of B A.
+        seeds: how many problems.
+        sweeps: how often both factors are solved for.
+
+    Returns: final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Sweep`.
+    """
     excess = np.empty((sweeps + 1, 1, seeds))
     for i in range(seeds):
         M = reduced(make(target, rows, columns, rank, FIRST_SEED + i))

@@ -37,8 +37,11 @@ def loss(M: Tensor, square: Tensor, B: Tensor, A: Tensor) -> Loss:
     """f and its gradient by Gram matrices: the residual, which is large for a tall target, is never
     formed.
 
-    M is (runs, rows, columns) or (rows, columns) for a target that all runs share; square is
-    |M|_F^2.
+    Args:
+        M: the targets (runs, rows, columns), or (rows, columns) where all runs share one.
+        square: |M|_F^2.
+        B: (runs, rows, rank).
+        A: (runs, rank, columns).
     """
     AM, AA, BB = A @ M.mT, A @ A.mT, B.mT @ B
     value = (square - 2 * (B * AM.mT).sum((1, 2)) + (AA * BB).sum((1, 2))) / 2

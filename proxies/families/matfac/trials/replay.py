@@ -32,19 +32,23 @@ class Replay(NamedTuple):
 def replay(
     method: Overparam, M: Tensor, rank: int, initial: Params, rate: float, steps: int
 ) -> Replay:
-    """The engine's own forward, backward and optimizer on one run from `initial`; M (rows, columns)
-    in float64."""
+    """The engine's own forward, backward and optimizer on one run.
+
+    Args:
+        method: the generator network.
+        M: the target (rows, columns) in float64.
+        rank: of the factors.
+        initial: the parameters before the first step.
+        rate: the learning rate.
+        steps: of gradient descent.
+    """
     batch = {name: value[None] for name, value in initial.items()}
     theta, P = flat_views(batch)
     gradient, out = flat_views(batch)
     for name, value in batch.items():
         P[name].copy_(value)
-    rule, sizes, states, g = (
-        SGD(theta),
-        Sizes(M.shape[0], M.shape[1], rank),
-        [_state(P, method)],
-        [],
-    )
+    rule, sizes = SGD(theta), Sizes(M.shape[0], M.shape[1], rank)
+    states, g = [_state(P, method)], []
     for _ in range(steps):
         B, A, memory = method.factors(P, sizes)
         f = loss(M, M.square().sum(), B, A)

@@ -169,17 +169,16 @@ def sweep(
     if best is not None:
         excess = found.results[best].excess[shown]
         curve |= {name: listed(band(excess, 1)) for name, band in BANDS.items()}
-    alive = [run.alive for run in runs if run.alive is not None]
+    alive = [
+        listed(np.where(np.isnan(run.final), np.nan, run.alive))
+        for run in runs
+        if run.alive is not None
+    ]
     return {
         "rates": [rate(i) for i in found.results],
         "final": [listed(run.final) for run in runs],
         "steps": {name: [listed(run.steps(name)) for run in runs] for name in THRESHOLDS},
-        "alive": None
-        if len(alive) < len(runs)
-        else [
-            listed(np.where(np.isnan(run.final), np.nan, a))
-            for run, a in zip(runs, alive, strict=True)
-        ],
+        "alive": alive or None,
         "best": None if best is None else list(found.results).index(best),
         "edge": found.edge,
         "open": list(found.open),

@@ -43,8 +43,8 @@ def comparisons(swept: Mapping[Key, Sweep]) -> dict[str, dict[str, Measured | No
         return chosen(paired.highest, method, rank)
 
     def lag(rank: int) -> Measured | None:
-        both = (swept.get((NEW, method, rank)) for method in ("OP-LoRA", "LoRA"))
-        return level(paired.lag(*both, SLOW))
+        first, second = (swept.get((NEW, method, rank)) for method in ("OP-LoRA", "LoRA"))
+        return level(paired.lag(first, second, SLOW))
 
     def alive(rank: int) -> Measured | None:
         sweep = swept.get((NEW, "OP-LoRA", rank))

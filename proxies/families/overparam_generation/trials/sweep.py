@@ -123,7 +123,7 @@ def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
         "open": list(found.open),
         "shown": {} if best is None else {"best": best.images, "fixed": fixed.images},
         "parameters": fixed.parameters,
-        "alive": None if fixed.alive is None else [listed(one.alive) for one in runs],
+        "alive": [listed(one.alive) for one in runs if one.alive is not None] or None,
     }
 
 
