@@ -1,5 +1,5 @@
 # Every target runs in .venv, which the first one makes; a machine needs python3 with venv and pip, nothing else.
-# On Linux without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares gigabytes of CUDA.
+# On Linux without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves gigabytes of CUDA libraries.
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -1,13 +1,13 @@
-"""The look of `loralab advise` beside the training that it foretells, on the default models, which
-need no network.
+"""The time of `loralab advise` beside that of the training that it predicts, on the default models,
+which need no network.
 
     python benchmarks/advise.py [--pairs 3]
 
-The floor is a forward and backward over 64 examples, two steps of the default run. Both commands
-load the model and read the data first, which is not counted: for the small GPT it takes longer than
-all of a look. Counted is processor time, of which other load on the machine takes little: of
-training as a run of many steps less one of few, taken on to all steps of the default run. Exits 1
-when a ratio misses its bar.
+The floor is a forward and backward pass over 64 examples, two steps of the default run. Both
+commands load the model and read the data first, which is not counted: for the small GPT it takes
+longer than all of the advice. Processor time is counted, which other load on the machine changes
+little; that of training is a run of many steps minus one of few, scaled to all steps of the default
+run. Exits 1 when a ratio misses its bar.
 """
 
 import os
@@ -27,8 +27,8 @@ from threadpoolctl import threadpool_limits
 
 from scaling.advice.advice import advised
 from scaling.advise import OPTIONS
-from scaling.core.config import Config as Run
-from scaling.training.preparation import ready
+from scaling.core.config import Config as FineTuneConfig
+from scaling.training.preparation import prepare
 
 BAR = 0.1
 FEW, MANY = 2, 14  # steps
@@ -38,13 +38,13 @@ TASKS = {"MiniLM": "text_classification", "GPT": "causal_lm"}
 @dataclass(frozen=True)
 class Config:
     pairs: int = 3
-    """looks and trainings, interleaved"""
+    """Advice and training, interleaved."""
 
 
-def training(run: Run) -> float:
+def training(run: FineTuneConfig) -> float:
     """Seconds of all its steps."""
-    few, many = (_seconds_of(run.task, steps) for steps in (FEW, MANY))
-    return run.steps * (many - few) / (MANY - FEW)
+    few, many = (_seconds_of(run.data.task, steps) for steps in (FEW, MANY))
+    return run.training.steps * (many - few) / (MANY - FEW)
 
 
 def _seconds_of(task: str, steps: int) -> float:
@@ -73,20 +73,20 @@ def main(config: Config) -> int:
     os.environ["OMP_NUM_THREADS"] = "1"  # of the trainings
     torch.set_num_threads(1)
     threadpool_limits(1)  # numpy's idle threads would count as busy
-    table, missed = Table("model", "look / training", "bar", "look, s", "training, s"), False
+    table, missed = Table("model", "advice / training", "bar", "advice, s", "training, s"), False
     for model, task in TASKS.items():
-        run = Run(task=task)
-        job = ready(run)
-        looks, trainings = [], []
+        run = FineTuneConfig.of(task=task)
+        job = prepare(run)
+        advices, trainings = [], []
         for pair in range(config.pairs + 1):
             start = time.process_time()
-            advised(run, job, OPTIONS.batches)
+            advised(job, OPTIONS.batches)
             if pair:  # the first warms up
-                looks.append(time.process_time() - start)
+                advices.append(time.process_time() - start)
                 trainings.append(training(run))
-        look, train = statistics.median(looks), statistics.median(trainings)
-        missed |= look > BAR * train
-        table.add_row(model, f"{look / train:.3f}", f"<= {BAR}", f"{look:.1f}", f"{train:.0f}")
+        advice, train = statistics.median(advices), statistics.median(trainings)
+        missed |= advice > BAR * train
+        table.add_row(model, f"{advice / train:.3f}", f"<= {BAR}", f"{advice:.1f}", f"{train:.0f}")
     Console().print(table)
     return int(missed)
 

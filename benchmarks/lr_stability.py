@@ -3,12 +3,13 @@ one process.
 
     python benchmarks/lr_stability.py [--pairs 3]
 
-The whole grid: 7 widths (2^7 .. 2^13) x 20 rates x 2 starts x 5 seeds, 10 Adam steps on 64 samples,
-networks and starts included; bar 15 s of processor time on one core. The loop: one run at a time by
-autograd and torch.optim.Adam, with the frozen width x width matrix applied in every forward pass,
-as a frozen layer is; the matrix is made outside the time. The engine's share of a run is that of a
-sweep of 20 rates and 2 starts on the same network. The floor of a step at width n with N samples is
-about 8 passes over n N numbers, where the loop reads n^2 more. Counted is processor time, of which
+The whole grid: 7 widths (2^7 .. 2^13) x 20 learning rates x 2 initializations x 5 seeds, 10 Adam
+steps on 64 samples, networks and initial factors included; bar 15 s of processor time on one core.
+The loop: one run at a time by autograd and torch.optim.Adam, with the frozen width x width matrix
+applied in every forward pass, as a frozen layer is; the matrix is made outside the time. The
+engine's share of a run is that of a sweep of 20 learning rates and 2 initializations on the same
+network. The floor of a step at width n with N samples is about 8 passes over n N numbers, where the
+loop reads n^2 more. Counted is processor time, of which
 other load on the machine takes little; runs are interleaved and the ratio is that of the fastest of
 each. Both must end at the same losses. Exits 1 when one misses its bar.
 """
@@ -27,7 +28,7 @@ from torch import Tensor
 
 import lora
 from proxies.families.lr_stability.trials import engine, networks
-from proxies.families.lr_stability.trials.initializations import starts
+from proxies.families.lr_stability.trials.initializations import initial_factors
 from proxies.families.lr_stability.trials.naive import loop
 
 NAMES = ("init_a", "init_b")
@@ -50,11 +51,11 @@ class Config:
 
 
 def swept(network: networks.Network, width: int, seeds: range) -> Tensor:
-    """The final losses (S, K R) of every start, rate and seed."""
+    """The final losses (S, K R) of every initialization, learning rate and seed."""
     rate = RATES.repeat(len(NAMES)).expand(len(seeds), -1)
-    start = torch.arange(len(NAMES)).repeat_interleave(len(RATES))
-    factors = starts(NAMES, network, width, seeds, RANK)
-    return engine.train(network, factors, engine.Runs(start, rate, rate), STEPS, probe=False)[
+    which = torch.arange(len(NAMES)).repeat_interleave(len(RATES))
+    factors = initial_factors(NAMES, network, width, seeds, RANK)
+    return engine.train(network, factors, engine.Runs(which, rate, rate), STEPS, probe=False)[
         "loss"
     ][0]
 
@@ -71,7 +72,7 @@ def ratio(width: int, pairs: int) -> tuple[float, float, float]:
     network = networks.draw(width, SEEDS[:1], samples=SAMPLES)
     W = torch.randn(width, width, generator=networks.stream(width)) / width**0.5
     network = network._replace(P=W @ network.H)
-    factors = starts(NAMES, network, width, SEEDS[:1], RANK)
+    factors = initial_factors(NAMES, network, width, SEEDS[:1], RANK)
     at = len(RATES) // 2
     run = lambda which: loop(
         network, W, lora.Factors(*(x[0, which] for x in factors)), RATES[at].item(), STEPS

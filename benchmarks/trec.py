@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from scaling.core.config import Config as Run
-from scaling.data.data_files import embedded_model
 from scaling.finetune import run
+from scaling.models.loading import embedded_model
 from scaling.tasks.text_classification import TASK as task
 
 REFERENCE = {
@@ -90,7 +90,7 @@ def accuracy_of_peft(folder: Path, scheme: str, lr: float, seed: int) -> float:
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_utils import set_seed
 
-    config = Run(
+    config = Run.of(
         train=str(folder / "train.jsonl"), test=str(folder / "test.jsonl"), lr=lr, seed=seed
     )
     data = task.data(config)

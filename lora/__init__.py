@@ -1,16 +1,21 @@
-"""Low-rank adapters for frozen linear layers: initialisation schemes, one fused layer, PEFT's file
+"""Low-rank adapters for frozen linear layers: initialization schemes, one fused layer, PEFT's file
 format.
 
-The convention, stated once: y = W x + b + s (B A x - B0 A0 x) with W (out, in), B (out, r), A (r,
-in) and s = alpha / r, or alpha / sqrt(r) when rank-stabilised. (B0, A0) is the frozen start,
-carried only where B0 A0 is not zero, so that every scheme begins at the pretrained function. The
-base weight W is never modified.
+The convention, stated once:
+
+    y = W x + b + s (B A - B0 A0) x,    s = alpha / r, or alpha / sqrt(r) when rank-stabilised,
+
+with the frozen base weight W (out, in), the trained factors B (out, r) and A (r, in), and the
+frozen initial pair (B0, A0). A layer carries the pair only where B0 A0 is not zero, so training
+begins at the pretrained function with every scheme. The base weight W is never modified. Papers
+that swap A and B are translated at the door.
 """
 
 from lora.collect import collect
 from lora.config import Config
+from lora.groups import param_groups
 from lora.layer import LoRALinear
-from lora.model import adapters, attach, detach, merge, param_groups, unmerge
+from lora.model import adapters, attach, detach, merge, unmerge
 from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report

@@ -7,7 +7,7 @@ and read x.
     quantised          W in a packed form that only the layer itself can multiply by, and unpack
 
 On one-hot inputs the scheme `init_a` makes A x small, of size sqrt(r / (3 vocabulary)): `init_b` (A
-= 0, B random) is what others start embeddings by.
+= 0, B random) is what other libraries use for embeddings.
 
 A layer whose own forward is another one (a subclass that rescales its output, say) is of none of
 these kinds.
@@ -28,7 +28,7 @@ class QuantisedLinear(Protocol):
     """What a quantised layer y = W x + b must offer to be adapted; a bias must be its attribute
     `bias`.
 
-    W is read for starts, DoRA and Dash, and is never written: such a layer is not merged.
+    W is read for initialization, DoRA and Dash, and is never written: such a layer is not merged.
     """
 
     in_features: int

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lora.hooks import Divergence, Recorder, Stop, Widths
+from lora.hooks import Recorder, SharingBroken, Stop, Widths
 from lora.processes import over_processes
 from lora.sketch import Sketch
 from lora.statistics import Statistics, merged
@@ -36,57 +36,64 @@ def collect(
     max_width: int = 4096,
     sketch_above: int = 1024,
 ) -> dict[str, Statistics]:
-    """What each layer (a name, or name -> module) reads, averaged over the tokens of the batches;
-    model untouched.
+    """What each layer reads, averaged over the tokens of the batches. The model is left untouched.
 
-    `need` is "inputs" (mean and second moment) or "gradient" (these, and G and Q), or a collection
-    of the two. A batch is run by `loss_fn(model, batch)` where one is given; otherwise a mapping as
-    model(**batch), a tuple or list as model(*batch), and anything else as model(batch). Batches
-    stand on the model's device. For "inputs" no loss is computed: "labels" are not passed to the
-    model, and the forward ends at the last layer asked for; the first, which finds the order, at
-    the model's output embeddings unless there is a `loss_fn`. For "gradient" the loss defaults to
-    the `.loss` of what the model returns.
+    A token is a row of a layer's input x. For "inputs" no loss is computed: "labels" are not passed
+    to the model, and the forward ends at the last layer asked for (the first forward, which finds
+    the order, ends at the model's output embeddings unless there is a `loss_fn`).
 
-    A token is a row of the layer's input. Where a mapping has a 2-D "attention_mask" the rows that
-    it marks 0 do not count, and with `label_mask` neither do those whose label is -100; a layer
+    Args:
+        model: the model, which is run in eval mode.
+        layers: names of layers in it, or name -> module.
+        batches: any iterable of batches on the model's device. `loss_fn(model, batch)` runs a
+            batch where one is given. Otherwise a mapping is run as model(**batch), a tuple or list
+            as model(*batch), and anything else as model(batch).
+        need: "inputs" (mean and second moment), "gradient" (these, and G and Q), or a collection of
+            the two.
+        loss_fn: gives the loss L of a batch. For "gradient" the default is the `.loss` of what the
+            model returns.
+        axes: how many leading axes the statistics will be asked for. An input wider than
+            `sketch_above` is then stored as a sketch. By default everything is exact.
+        tolerance: ends the pass as soon as no layer is expected to lose more than this part of the
+            variance that its `axes` centred axes could capture. For "inputs" alone.
+        weights: weights(batch) gives every token a weight, (batch, tokens) like the mask and not
+            negative. A token of weight 2 counts as two of weight 1, in every mean.
+        label_mask: leave out the tokens whose label is -100.
+        max_batches: end the pass after so many batches,
+        max_tokens: or with the batch that reaches so many tokens.
+        max_width: refuse an input that is wider and not sketched.
+        sketch_above: the width up to which an input is stored whole in spite of `axes`.
+
+    Returns: the statistics by layer name. Layers that read the very same tensor (q, k and v; gate
+        and up) share one accumulator and, for "inputs", one Statistics; for "gradient" they share
+        the tensors `mean` and `second_moment`. Where torch.distributed is initialized every process
+        gets the statistics of all, by one all-reduce and one gather per accumulator.
+    Raises: ValueError naming the layer for activations that are not finite, a layer that never ran,
+        no token that counts, or an input wider than `max_width` that is not sketched; for weights
+        that are negative, not finite or of another shape; and for no batches at all. Modes, hooks
+        and requires_grad are restored on any exception.
+
+    Masks. Where a mapping has a 2-D "attention_mask" the rows that it marks 0 do not count. A layer
     whose input has another number of rows than the mask (a pooled one) counts them all.
-    `weights(batch)` gives every token a weight, (batch, tokens) like the mask and not negative: a
-    token of weight 2 is as two of weight 1, one of weight 0 as none, in every mean.
 
-    `axes` says how many leading axes will be asked of the statistics. An input wider than
-    `sketch_above` is then kept as a sketch (`lora.sketch`) of max(64, 8 axes) columns: a lower
-    bound of the covariance (and of Q) with the exact trace, whatever the order of the batches,
-    though which lower bound depends on it. Without `axes` all is exact.
+    Gradients. G and Q are of g_i = n dL/dh_i, with h_i the layer's output at its i-th token and n
+    the tokens of the batch by the masks, whatever their weights. Where L is a mean over tokens, g_i
+    is the gradient of the token's own loss, whatever the batch's size. G = sum w_i g_i x_i^T / sum
+    w_i with weights w_i, and Q likewise. Without weights G is the mean over batches, by their
+    tokens, of the gradient of the weight. For one batch without masked tokens it is the weight's
+    `.grad`. Parameters get no `.grad`.
 
-    With `tolerance` the pass ends as soon as no layer is expected to lose more than this part of
-    the variance that its `axes` centred axes could capture; which is estimated from the axes that
-    the even and the odd batches give, after 2, 4, 8, ... batches, and kept as `capture_loss`. For
-    "inputs" alone.
+    Sketches (`lora.sketch`) have max(64, 8 axes) columns: a lower bound of the covariance (and of
+    Q) with the exact trace, whatever the order of the batches, though which lower bound depends on
+    it. What `tolerance` compares is estimated from the axes of the even and the odd batches, after
+    2, 4, 8, ... batches, and stored as `capture_loss`.
 
-    G and Q are of g_i = n dL/dh_i, with L the loss of a batch, h_i the layer's output at its i-th
-    token and n the batch's tokens by the masks, whatever their weights: where L is a mean over
-    tokens, g_i is the gradient of the token's own loss, whatever the batch's size. G = sum w_i g_i
-    x_i^T / sum w_i with weights w_i, and Q likewise; without weights G is the mean over batches, by
-    their tokens, of the gradient of the weight, and for one batch without masked tokens the
-    weight's `.grad`. Parameters get no `.grad`.
-
-    Layers that read the very same tensor (q, k and v; gate and up) share one accumulator and, for
-    "inputs", one Statistics; for "gradient" they share the tensors `mean` and `second_moment`. Sums
-    are additive: the order of the batches and their split between processes change the result by
-    rounding only. When torch.distributed is initialised every process gets the statistics of all,
-    by one all-reduce and one gather per accumulator.
-
-    The pass ends after `max_batches`, or with the batch that reaches `max_tokens`, so any iterable
-    will do. It runs in eval mode; modes, hooks and requires_grad are restored on any exception, and
-    no random generator is used. Memory: 8 in^2 bytes per distinct input, for "gradient" 8 (in^2 +
-    out in) more per layer, and one batch's activations. Time: the forwards, and tokens * in^2 / 2
-    multiply-adds per distinct input (per layer for "gradient"). A sketch of l columns takes 12 in l
-    bytes and 2 tokens in l multiply-adds in place of the square's. A `tolerance` doubles the
-    memory.
-
-    Raises ValueError naming the layer for activations that are not finite, a layer that never ran,
-    no token that counts, or an input wider than `max_width` that is not sketched; for weights that
-    are negative, not finite or of another shape; and for no batches at all.
+    Sums are additive: the order of the batches and their split between processes change the result
+    by rounding only, and no random generator is used. Memory: 8 in^2 bytes per distinct input, for
+    "gradient" 8 (in^2 + out in) more per layer, and one batch's activations; `tolerance` doubles
+    it. Time: the forwards, and tokens * in^2 / 2 multiply-adds per distinct input (per layer for
+    "gradient"). A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place
+    of the square's.
     """
     wanted = {need} if isinstance(need, str) else set(need)
     if not wanted or wanted - {"inputs", "gradient"}:
@@ -136,7 +143,7 @@ def collect(
                         _run(model, batch, loss_fn, gradient)
                     recorder.end()
                     break
-                except Divergence:
+                except SharingBroken:
                     pass  # only on the first batch: it is read again, with one layer fewer sharing
             if weighed is not None and not recorder.weighed:
                 raise ValueError(
@@ -243,7 +250,7 @@ def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[st
     result = {}
     for name in recorder.modules:
         owner = recorder.owner[name]
-        # each sum is given up as soon as it is read: at no time does all stand twice
+        # each sum is released as soon as it is read: never are all held twice
         if owner not in inputs:
             local = _of_parts(recorder, owner, axes)
             counts[owner], inputs[owner] = local.count, over_processes(local)

@@ -13,25 +13,32 @@ from lora.variants import VARIANTS
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of `lora.attach`. An impossible value is refused at construction, an unknown name
-    with a suggestion.
+    """Settings of `lora.attach`; an impossible value is refused, an unknown name with a suggestion.
 
-    rank                 r of the factors B (out, r) and A (r, in) alpha                numerator of
-    the scale s = alpha / r, or alpha / sqrt(r) when `rank_stabilized` target_modules
-    "all-linear" (every linear layer but the output head), a regular expression that the whole
-                         module name must match, or names that must equal it or its end after a dot
-                             (as in PEFT)
-    exclude_modules      the same kind of pattern for layers to leave alone modules_to_save
-    modules that are trained, saved and loaded whole (a fresh classifier head, say) scheme, variant
-    rows of `lora.SCHEMES` and `lora.VARIANTS`, with their options train_a, train_b     False
-    freezes that factor dropout              probability on the input of the trained branch, in [0,
-    1); an embedding drops whole tokens seed                 of the start; each layer draws from its
-    own stream, named after the layer rank_pattern         rank by layer: name end or regular
-    expression -> value, the first match wins (as in PEFT);
-                         a layer of rank 0 is left alone
-    alpha_pattern        the same for alpha tie                  True lets a layer be adapted whose
-    weight another module holds too: in that layer alone, and
-                         merged into a copy of its own
+    Args:
+        rank: r of the factors B (out, r) and A (r, in).
+        alpha: numerator of the scale s = alpha / r, or alpha / sqrt(r) when `rank_stabilized`.
+        target_modules: "all-linear" (every linear layer but the output head), a regular expression
+            that the whole module name must match, or names that must equal it or its end after a
+            dot (as in PEFT).
+        exclude_modules: the same kind of pattern, for layers to leave alone.
+        modules_to_save: modules that are trained, saved and loaded whole, such as a newly
+            initialized classifier head.
+        scheme: the initialization, a row of `lora.SCHEMES`.
+        scheme_options: its options, and those of rank sharing (`lora.ranks.Sharing`).
+        variant: a row of `lora.VARIANTS`.
+        variant_options: its options.
+        rank_stabilized: see `alpha`.
+        train_a: False freezes A.
+        train_b: False freezes B.
+        dropout: probability on the input of the trained branch, in [0, 1). An embedding drops whole
+            tokens.
+        seed: of the initialization. Each layer has its own random stream, named after the layer.
+        rank_pattern: rank by layer: name end or regular expression -> value, the first match wins
+            (as in PEFT). A layer of rank 0 is left alone.
+        alpha_pattern: the same for alpha.
+        tie: True adapts a layer even where another module holds its weight too. That layer alone is
+            adapted, and it merges into its own copy of the weight.
     """
 
     rank: int = 8

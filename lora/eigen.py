@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-SMALL = 256  # up to this width all eigenvectors cost less than the care for a few
+SMALL = 256  # up to this width all eigenvectors take less time than a block Krylov space
 EXTRA = 16  # columns beyond those asked for: they decide how fast the last of these converge
 STEPS = 12
 ACCURACY = torch.finfo(torch.float32).eps
@@ -28,10 +28,10 @@ def top_axes(C: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
 
 def _krylov(C: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     width = count + EXTRA
-    start = torch.randn(len(C), width, generator=Generator().manual_seed(0), dtype=C.dtype).to(
+    random = torch.randn(len(C), width, generator=Generator().manual_seed(0), dtype=C.dtype).to(
         C.device
     )
-    basis = block = torch.linalg.qr(start).Q
+    basis = block = torch.linalg.qr(random).Q
     images = C @ block
     for step in range(STEPS):
         if step % 2:

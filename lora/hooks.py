@@ -18,33 +18,31 @@ class Stop(BaseException):
     error of its own."""
 
 
-class Divergence(BaseException):
+class SharingBroken(BaseException):
     """Two layers that read one tensor at their first call turn out to read different ones later."""
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Which inputs are kept whole, and which as a sketch for `axes` axes."""
+    """Which inputs are stored whole, and which as a sketch for `axes` axes."""
 
     axes: int | None
     sketch_above: int
-    largest: int  # that is kept whole
+    largest: int  # that is stored whole
 
     def columns(self, width: int) -> int | None:
         """Of the sketch of an input of this width; None for all of it, also where a sketch would be
         no smaller.
 
-        Raises ValueError for an input too wide to be kept whole.
+        Raises ValueError for an input too wide to be stored whole.
         """
         if self.axes is not None and width > max(self.sketch_above, 2 * columns(self.axes)):
             return columns(self.axes)
         if width > self.largest:
             raise ValueError(
                 f"its input is {width} wide, above max_width = {self.largest}; the second moment "
-                "would take "
-                f"{8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for (axes=...), "
-                "so that a sketch "
-                "will do, raise max_width, or leave the layer out"
+                f"would take {8 * width**2 / 2**20:.0f} MiB: say how many axes will be asked for "
+                "(axes=...), so that a sketch will do, raise max_width, or leave the layer out"
             )
         return None
 
@@ -80,7 +78,7 @@ class Recorder:
         return [part[owner] for part in self.moments if owner in part and part[owner].count]
 
     def take(self, owner: str) -> list[Moments]:
-        """The same, given up."""
+        """The same, and release them."""
         found = self.of(owner)
         for part in self.moments:
             part.pop(owner, None)
@@ -203,11 +201,10 @@ class Recorder:
     def _diverged(self, name: str) -> None:
         if self.calls_of_first is None:
             self.alone.add(name)
-            raise Divergence
+            raise SharingBroken
         raise ValueError(
             f"{name}: it read the same tensor as {self.owner[name]} on the first batch, and "
-            "another on a later one; "
-            "collect the two in separate passes"
+            "another on a later one; collect the two in separate passes"
         )
 
 

@@ -4,18 +4,30 @@ parameters."""
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from lora.bases import base_of, shape_of, weight_of
+from lora.branch import columns, on_ids, on_vectors, without_padding
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
 
 Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
+
+
+class Route(Enum):
+    """How a forward is computed; the value is the sentence that `LoRALinear.path` gives."""
+
+    MERGED = "merged"
+    FUSED = "fused"
+    GATHERED = "gathered"
+    QUANTISED = "unfused: quantised base"
+    DROPOUT = "unfused: dropout {dropout:g} acts on the input of the trained branch alone"
+    HOOKED = "unfused: the base layer has hooks, which must see its own forward"
 
 
 @dataclass(frozen=True)
@@ -24,18 +36,18 @@ class NoOptions:
 
 
 class LoRALinear(nn.Module, ABC):
-    """y = W x + b + s (B A - B0 A0) x, with W and the start (B0, A0) frozen.
+    """y = W x + b + s (B A - B0 A0) x, with W and the initial pair (B0, A0) frozen.
 
     Inside, the update is s [B - B0, B0] [A; A - A0] x, the same matrix written so that it vanishes
-    exactly, in every dtype, while (B, A) is at its start. Where B0 A0 = 0 there is no pair and the
+    exactly, in every dtype, while (B, A) is (B0, A0). Where B0 A0 = 0 there is no pair and the
     update is s B A x.
 
     A variant says where B and A come from (`factors`), may add columns to the update (`extension`)
-    and may rescale its rows (`magnitudes`); its class is a row of `lora.VARIANTS` and is not
-    derived from any further.
+    and may rescale its rows (`magnitudes`). Its class is a row of `lora.VARIANTS`, and no class is
+    derived from it.
 
     Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or
-    None), `scale`. Everything trained is kept in float32 at least, whatever the base.
+    None), `scale`. Everything trained is in float32 at least, whatever the base weight is in.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -50,13 +62,13 @@ class LoRALinear(nn.Module, ABC):
     kept_weight: nn.Parameter | None
 
     def __init__(
-        self, base_layer: nn.Module, scale: float, start: Factors | None, dropout: float
+        self, base_layer: nn.Module, scale: float, frozen: Factors | None, dropout: float
     ) -> None:
-        """`start` is the frozen pair (B0, A0), needed where the factors begin at B A != 0."""
+        """`frozen` is the pair (B0, A0), needed where the initial B A is not zero."""
         super().__init__()
         self.base_layer = base_layer
-        self.register_buffer("B0", own(start.B) if start else None)
-        self.register_buffer("A0", own(start.A) if start else None)
+        self.register_buffer("B0", own(frozen.B) if frozen else None)
+        self.register_buffer("A0", own(frozen.A) if frozen else None)
         self.scale = scale
         self.dropout = dropout
         self.merged = False
@@ -72,12 +84,12 @@ class LoRALinear(nn.Module, ABC):
 
     @abstractmethod
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        """The layer's own parameters, those that do not require a gradient included, each once with
-        its kind."""
+        """The layer's own parameters, each once with its kind; those that do not require a gradient
+        are among them."""
 
     def extension(self) -> tuple[Tensor, Tensor] | None:
-        """(L, R) of a further term s L R of the update that vanishes at the start, if the variant
-        has one."""
+        """(L, R) of a further term s L R of the update that vanishes at first, if the variant has
+        one."""
         return None
 
     def magnitudes(self) -> Tensor | None:
@@ -91,7 +103,7 @@ class LoRALinear(nn.Module, ABC):
 
     @property
     def weight(self) -> Tensor:
-        """The base layer's, as it stores it: some models read it."""
+        """The base layer's weight as it stores it: some models read it."""
         return self.base_layer.weight  # type: ignore[return-value]
 
     @property
@@ -107,29 +119,25 @@ class LoRALinear(nn.Module, ABC):
         return shape_of(self.base_layer)[0]
 
     @property
-    def path(self) -> str:
-        """How the next forward is computed: "fused", "gathered", "merged", or "unfused" with the
-        reason."""
+    def route(self) -> Route:
+        """How the next forward is computed."""
         if self.merged:
-            return "merged"
-        kind = base_of(self.base_layer)
-        if kind.reads_ids:
-            return "gathered"
-        if kind.quantised:
-            return "unfused: quantised base"
-        if self.dropout and self.training:
-            return (
-                f"unfused: dropout {self.dropout:g} acts on the input of the trained branch alone"
-            )
+            return Route.MERGED
         base = self.base_layer
-        if (
-            base._forward_hooks
-            or base._forward_pre_hooks
-            or base._backward_hooks
-            or "forward" in vars(base)
-        ):
-            return "unfused: the base layer has hooks, which must see its own forward"
-        return "fused"
+        kind = base_of(base)
+        if kind.reads_ids:
+            return Route.GATHERED
+        if kind.quantised:
+            return Route.QUANTISED
+        if self.dropout and self.training:
+            return Route.DROPOUT
+        hooks = base._forward_hooks or base._forward_pre_hooks or base._backward_hooks
+        return Route.HOOKED if hooks or "forward" in vars(base) else Route.FUSED
+
+    @property
+    def path(self) -> str:
+        """The same as a sentence: "fused", "gathered", "merged", or "unfused" with the reason."""
+        return self.route.value.format(dropout=self.dropout)
 
     def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
@@ -156,53 +164,29 @@ class LoRALinear(nn.Module, ABC):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        path = self.path
-        if path == "merged":
-            return self.base_layer(x)
-        if path == "fused":
-            y = low_rank_linear(
-                x, weight_of(self.base_layer), self.bias, *self.update(), self.scale
-            )
+        route, base = self.route, self.base_layer
+        if route is Route.MERGED:
+            return base(x)
+        if route is Route.FUSED:
+            y = low_rank_linear(x, weight_of(base), self.bias, *self.update(), self.scale)
         else:
-            y = self.base_layer(x) + (self._gathered(x) if path == "gathered" else self._branch(x))
-        excess = self._excess()
-        y = y if excess is None else rescaled(y, self.bias, excess)
-        return self._without_padding(x, y) if path == "gathered" else y
+            y = base(x) + self._branch(x, x.reshape(-1) if route is Route.GATHERED else None)
+        if (excess := self._excess()) is not None:
+            y = rescaled(y, self.bias, excess)
+        if route is Route.GATHERED:
+            y = without_padding(x, y, base.padding_idx)  # type: ignore[arg-type]
+        return y
 
-    def _branch(self, x: Tensor) -> Tensor:
-        """The update by plain autograd. Dropout acts on the trained branch, never on the frozen
-        start: B A drop(x) - B0 A0 x = L R x + B A (drop(x) - x)."""
-        L, R = (factor.to(x.dtype) for factor in self.update())
-        y = F.linear(F.linear(x, R), L)
-        if self.dropout and self.training:
-            change = F.dropout(x, self.dropout) - x
-            B, A = (factor.to(x.dtype) for factor in self._extended(*self.factors()))
-            y = y + F.linear(F.linear(change, A), B)
-        return self.scale * y
-
-    def _gathered(self, ids: Tensor) -> Tensor:
-        """The update of an embedding, whose x is one-hot, so that R x is a column of R. Dropout of
-        such an x drops the token's whole branch, so with c = 0 or 1 / (1 - p) for each token B A
-        drop(x) - B0 A0 x = L R x + (c - 1) B A x."""
-        flat, dtype = ids.reshape(-1), self.weight.dtype
-        L, low = (factor.to(dtype) for factor in self.update(flat))
-        y = F.linear(low.mT, L)
+    def _branch(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
+        apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
+        L, R = self.update(ids)
+        trained = None
         if self.dropout and self.training:
             B, A = self.factors()
-            B, low = (factor.to(dtype) for factor in self._extended(B, columns(A, flat), flat))
-            c = F.dropout(torch.ones_like(flat, dtype=dtype), self.dropout)
-            y = y + F.linear(low.mT * (c - 1)[:, None], B)
-        return self.scale * y.view(*ids.shape, len(L))
-
-    def _without_padding(self, ids: Tensor, y: Tensor) -> Tensor:
-        """y with the gradient that nn.Embedding has: none from the padding token. Its own vector
-        still follows B."""
-        base: Any = self.base_layer
-        return (
-            y
-            if base.padding_idx is None
-            else torch.where((ids == base.padding_idx)[..., None], y.detach(), y)
-        )
+            B, A = self._extended(B, columns(A, ids), ids)
+            trained = B.to(dtype), A.to(dtype)
+        return self.scale * apply(x, (L.to(dtype), R.to(dtype)), trained, self.dropout)
 
     def _excess(self) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
@@ -233,14 +217,12 @@ class LoRALinear(nn.Module, ABC):
         if base_of(self.base_layer).quantised:
             raise ValueError(
                 "a quantised weight cannot hold the merged one; save the adapter, and merge it on "
-                "the model as it was "
-                "before quantisation"
+                "the model as it was before quantisation"
             )
         if is_sharded(self.weight):
             raise ValueError(
                 "a weight that is sharded between processes cannot hold the merged one; save the "
-                "adapter, and merge "
-                "it on a model that is whole"
+                "adapter, and merge it on a model that is whole"
             )
         merged, excess = self.dense(), self._excess()
         if excess is not None:
@@ -251,6 +233,7 @@ class LoRALinear(nn.Module, ABC):
         return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
     def merge(self, keep_base: bool = True) -> None:
+        """Give the base layer the merged weight; the original is stored for `unmerge` if asked."""
         if not self.merged:
             merged = nn.Parameter(self.merged_weight(), requires_grad=False)
             self.kept_weight = self.base_layer.weight if keep_base else None  # type: ignore[assignment]
@@ -258,8 +241,10 @@ class LoRALinear(nn.Module, ABC):
             self.merged = True
 
     def unmerge(self) -> None:
-        """Put the original weight back: the very same tensor, so bit for bit. Raises ValueError
-        when it is gone."""
+        """Put the original weight back: the very same tensor, so bit for bit.
+
+        Raises ValueError when it is gone.
+        """
         if self.merged:
             if self.kept_weight is None:
                 raise ValueError(
@@ -272,44 +257,9 @@ class LoRALinear(nn.Module, ABC):
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
 
 
-class FactoredLinear(LoRALinear, ABC):
-    """The common base of the variants whose B and A are parameters."""
-
-    def __init__(
-        self,
-        base_layer: nn.Module,
-        factors: Factors,
-        scale: float,
-        start: Factors | None = None,
-        dropout: float = 0.0,
-        train_a: bool = True,
-        train_b: bool = True,
-        rng: Generator | None = None,
-        options: Any = None,
-    ) -> None:
-        """`rng` and `options` are for the variants that draw further numbers or declare
-        `Options`."""
-        del rng, options
-        super().__init__(base_layer, scale, start, dropout)
-        self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
-        self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
-
-    def factors(self) -> Factors:
-        return Factors(self.B, self.A)
-
-    def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
-        yield "A", self.get_parameter("A")
-        yield "B", self.get_parameter("B")
-
-
 def own(factor: Tensor) -> Tensor:
     return factor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def row_norms(W: Tensor) -> Tensor:
     return torch.linalg.vector_norm(W, dim=1)
-
-
-def columns(R: Tensor, ids: Tensor | None) -> Tensor:
-    """The columns of R (k, in) of these n indices, (k, n); all of R where None is given."""
-    return R if ids is None else F.embedding(ids, R.mT).mT

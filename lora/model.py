@@ -1,23 +1,20 @@
-"""Adapters on a whole model: put them on, find them, merge them, take them off."""
+"""Adapters on a whole model: attach, list, merge and detach them."""
 
-import hashlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from lora.bases import weight_of
 from lora.config import Config
-from lora.layer import Kind, LoRALinear
-from lora.learn import learned
+from lora.initialization import initial_factors, layer_rng, prepare
+from lora.layer import LoRALinear
 from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
-from lora.targets import check_vectors, saved_modules, targets, tied
+from lora.targets import saved_modules, targets, tied, with_a_rank
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
@@ -25,8 +22,7 @@ STATE = "_lora_attached"
 
 @dataclass
 class Attached:
-    """What `attach` did to a model, kept on the model itself so that a copy of the model has it
-    too."""
+    """What `attach` did to a model, stored on the model itself so that a copy of it has it too."""
 
     config: Config
     required_grad: dict[str, bool]  # of every parameter before
@@ -43,65 +39,41 @@ def attach(
     stats: Mapping[str, Statistics] | None = None,
     **collecting: Any,
 ) -> Report:
-    """Put an adapter on every target layer, in place; on any error the model is left exactly as it
-    was.
+    """Put an adapter on every target layer, in place. On any error the model is exactly as before.
 
-    Everything is frozen but the adapters and `config.modules_to_save`. `batches` (dicts, tensors or
-    tuples) and `loss_fn(model, batch)` are for schemes that need inputs or gradients, and not read
-    by the others; `collecting` are the keywords of `lora.collect` for the pass over them. `stats`,
-    what `lora.collect` gave for at least the layers adapted, takes their place: several schemes
-    then share one pass.
+    Everything is frozen but the adapters and `config.modules_to_save`.
 
-    Where torch.distributed is initialised every process calls this, for a data-driven scheme with
-    batches of its own: their statistics are added up, and all start from the factors of the first.
-    A base sharded by fully_shard stays so, its weights gathered one at a time; the adapters are
-    whole on every process, outside of its care, and their gradients are the caller's to average
-    (DistributedDataParallel on top will).
+    Args:
+        model: the model, without adapters.
+        config: what to adapt and how.
+        batches: probe batches (dicts, tensors or tuples), for schemes that need inputs or
+            gradients; the others do not read them.
+        loss_fn: loss_fn(model, batch), for schemes that need gradients.
+        stats: what `lora.collect` gave for the adapted layers at least, in place of batches:
+            several schemes then share one pass.
+        collecting: keywords of `lora.collect` for the pass over the batches.
 
-    Raises ValueError naming the layer, the value and the requirement.
+    Returns: what was adapted and what was skipped, layer by layer.
+    Raises: ValueError naming the layer, the value and the requirement.
+
+    Where torch.distributed is initialized every process calls this, for a data-driven scheme with
+    batches of its own. Their statistics are added up, and every process takes the initial factors
+    of the first. A base model that fully_shard has sharded stays so, and its weights are gathered
+    one at a time. The adapters are whole on every process, and fully_shard does not know them, so
+    you average their gradients yourself (or put DistributedDataParallel on top).
     """
     check_bare(model)
-    found, _ = targets(model, config)
-    if SCHEMES[config.scheme].needs in ("inputs", "gradient"):
-        check_vectors(found, config.scheme)
-    config, seen = learned(model, found, config, batches, loss_fn, stats, collecting)
+    found, skipped = targets(model, config)
+    config, statistics = prepare(model, found, config, batches, loss_fn, stats, **collecting)
 
-    def start(name: str, module: nn.Module) -> LoRALinear:
-        factors, scale = (
-            start_of(config, name, module, seen.get(name)),
-            config.scale_of(name, config.rank_of(name)),
-        )
-        if seen:
+    def build(name: str, module: nn.Module) -> LoRALinear:
+        scheme = SCHEMES[config.scheme]
+        factors = initial_factors(scheme, config, name, module, statistics.get(name))
+        if statistics:
             copy_first(*factors)
-        return adapter(
-            module,
-            factors,
-            factors if factors.B.any() and factors.A.any() else None,
-            scale,
-            config,
-            name,
-        )
+        return build_layer(config, name, module, factors, factors.frozen())
 
-    return install(model, config, *targets(model, config), start)
-
-
-def start_of(config: Config, name: str, module: nn.Module, stats: Statistics | None) -> Factors:
-    """The factors that the config's scheme starts one layer at, in float32 at least. Its warnings
-    name the layer."""
-    W, rank = weight_of(module).detach(), config.rank_of(name)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        factors = SCHEMES[config.scheme](
-            W.to(torch.promote_types(W.dtype, torch.float32)),  # masters in float32 at least
-            rank,
-            generator(config.seed, name),
-            stats,
-            scale=config.scale_of(name, rank),
-            **config.scheme_options,
-        )
-    for warning in caught:
-        warnings.warn(f"{name}: {warning.message}", stacklevel=5)
-    return factors
+    return install(model, config, *with_a_rank(found, skipped, config), build)
 
 
 def check_bare(model: nn.Module) -> None:
@@ -109,28 +81,22 @@ def check_bare(model: nn.Module) -> None:
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
 
 
-def generator(seed: int, name: str) -> Generator:
-    """The random stream of one layer: adding or leaving out another layer does not change it."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-    return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-
-
-def adapter(
-    module: nn.Module,
-    factors: Factors,
-    start: Factors | None,
-    scale: float,
-    config: Config,
-    name: str,
+def build_layer(
+    config: Config, name: str, module: nn.Module, factors: Factors, frozen: Factors | None
 ) -> LoRALinear:
     """The layer around `module` by the config's settings, in the module's train or eval mode.
 
-    `name` is the layer's, whose random stream serves the variants that draw numbers besides the
-    scheme's.
+    Args:
+        config: the variant, its options and the scale.
+        name: the layer's, whose random stream serves the variants that draw further numbers.
+        module: the base layer.
+        factors: the initial B (out, r) and A (r, in).
+        frozen: the pair (B0, A0), needed where B A is not zero.
     """
     variant: Any = VARIANTS[config.variant]
-    rng = generator(config.seed, f"{name}/{config.variant}")
-    settings = (scale, start, config.dropout, config.train_a, config.train_b)
+    rng = layer_rng(config.seed, f"{name}/{config.variant}")
+    scale = config.scale_of(name, len(factors.A))
+    settings = (scale, frozen, config.dropout, config.train_a, config.train_b)
     return variant(module, factors, *settings, rng=rng, options=config.options()).train(
         module.training
     )
@@ -141,14 +107,23 @@ def install(
     config: Config,
     found: dict[str, nn.Module],
     skipped: dict[str, str],
-    start: Callable[[str, nn.Module], LoRALinear],
+    build: Callable[[str, nn.Module], LoRALinear],
 ) -> Report:
-    """Build every layer that `targets` found by `start(name, module)`, and only when all are built
-    put them into the model."""
+    """Build every layer that `targets` found, and only when all are built put them into the model.
+
+    Args:
+        model: the model, without adapters.
+        config: the config that is stored on the model.
+        found: the base layers by name.
+        skipped: for the report, every other layer with the reason.
+        build: build(name, module) gives the adapted layer.
+
+    Raises: ValueError naming the layer that cannot be built.
+    """
     layers: dict[nn.Module, LoRALinear] = {}
     for name, module in found.items():
         try:
-            layers[module] = start(name, module)
+            layers[module] = build(name, module)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name}: {error}") from error
     saved = saved_modules(model, config)
@@ -214,9 +189,12 @@ def adapters(model: nn.Module) -> dict[str, LoRALinear]:
 def merge(model: nn.Module, keep_base: bool = True) -> None:
     """Give every layer a merged copy of its weight, W + s (B A - B0 A0).
 
-    The originals are kept aside for `unmerge`; with `keep_base=False` they are given up to save
-    their memory. Raises ValueError naming the layer, before anything is changed, when a merged
-    weight would not be finite.
+    Args:
+        model: a model with adapters.
+        keep_base: keep the originals aside for `unmerge`; False frees their memory.
+
+    Raises: ValueError naming the layer, before anything is changed, when a merged weight would not
+        be finite, or a base weight is quantised or sharded.
     """
     attached(model)
     layers = adapters(model)
@@ -251,15 +229,15 @@ def detach(model: nn.Module) -> None:
     fine-tuned model.
 
     Raises ValueError for a merged layer of a transformers model that was tied, while the model's
-    configuration says that it is: a saved copy would be tied again when it is read.
+    configuration still says that it is: a saved copy would be tied again when it is read.
     """
     state, layers = attached(model), adapters(model)
     untied = [name for name in state.tied if layers[name].merged]
     if untied and getattr(getattr(model, "config", None), "tie_word_embeddings", False):
         raise ValueError(
             f"{untied[0]} is merged into a weight of its own, but "
-            "model.config.tie_word_embeddings is True, by which a "
-            "saved copy would be tied again; set it to False, or call lora.unmerge(model), first"
+            "model.config.tie_word_embeddings is True, so a saved copy would be tied again; set it "
+            "to False, or call lora.unmerge(model), first"
         )
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():
@@ -274,43 +252,3 @@ def detach(model: nn.Module) -> None:
 def _tensor(model: nn.Module, key: str) -> Tensor:
     path, _, name = key.rpartition(".")
     return getattr(model.get_submodule(path), name)
-
-
-def param_groups(
-    model: nn.Module, lr: float, ratio: float = 1.0, weight_decay: float = 0.0
-) -> list[dict[str, Any]]:
-    """Groups for a torch optimiser: A at `lr`, B at `lr * ratio` (LoRA+, arXiv:2402.12354), the
-    rest at `lr`.
-
-    Membership is by the parameter itself, never by its name. What a variant trains besides B and A
-    (magnitudes, generators, directions) gets no weight decay: shrinking it would not shrink the
-    update. Nor do vectors of the modules_to_save (biases, norms). Of a generator, the part that
-    makes B alone has B's rate. Raises ValueError for a rate or ratio that is not positive, or a
-    negative weight decay.
-    """
-    for name, value in {"lr": lr, "ratio": ratio}.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    if not 0 <= weight_decay < float("inf"):
-        raise ValueError(f"weight_decay must be non-negative and finite, got {weight_decay!r}")
-    attached(model)
-    of_layers = [pair for layer in adapters(model).values() for pair in layer.trained()]
-    owned = {id(p) for _, p in of_layers}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in owned]
-    members = {
-        kind: [p for k, p in of_layers if k == kind and p.requires_grad] for kind in get_args(Kind)
-    }
-    members |= {
-        "saved matrices": [p for p in rest if p.ndim > 1],
-        "saved vectors": [p for p in rest if p.ndim <= 1],
-    }
-    return [
-        {
-            "name": name,
-            "params": params,
-            "lr": lr * ratio if name in ("B", "generator of B") else lr,
-            "weight_decay": weight_decay if name in ("A", "B", "saved matrices") else 0.0,
-        }
-        for name, params in members.items()
-        if params
-    ]

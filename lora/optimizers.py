@@ -6,7 +6,8 @@ With g_A = dL/dA and g_B = dL/dB, a step moves along
 
 which for plain gradient descent and d = e = 0 changes the weight, to first order, by -lr s^2 (P_B G
 + G P_A): P_B and P_A project on range(B) and on the row space of A, G is the gradient of the
-weight. So the step does not depend on how the product B A is split, nor on the scale of a start.
+weight. So the step does not depend on how the product B A is split, nor on the scale of the initial
+factors.
 Riemannian / scaled gradient descent: arXiv:2402.02347 (for SGD and inside AdamW); with `normalize`
 each preconditioner is divided by its Frobenius norm: NoRA+, arXiv:2410.18965.
 
@@ -23,19 +24,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lora.layer import FactoredLinear, LoRALinear
-from lora.model import adapters, param_groups
+from lora.groups import param_groups
+from lora.layer import LoRALinear
+from lora.model import adapters
+from lora.variants.factored import FactoredLinear
 
 
 class _Scaled(torch.optim.Optimizer):
-    """An optimiser of torch whose steps see (1) instead of the factors' gradients.
+    """An optimiser of torch whose steps use (1) instead of the factors' gradients.
 
-    Parameters other than the factors (modules_to_save) get the plain optimiser. `lr`, `ratio` and
-    `weight_decay` are those of `lora.param_groups`, `options` go to the torch optimiser. `damping`
-    is relative.
+    Parameters other than the factors (modules_to_save) get the plain optimiser.
 
-    Raises ValueError for a damping that is not positive, for a variant whose factors are generated,
-    and for a step with a closure, whose gradients would come too late.
+    Args:
+        model: a model with adapters.
+        lr: the learning rate.
+        ratio: lr_B / lr_A, as for `lora.param_groups`.
+        weight_decay: as for `lora.param_groups`.
+        damping: relative, d = damping tr(B^T B) / r.
+        normalize: divide each preconditioner by its Frobenius norm.
+        options: for the torch optimiser.
+
+    Raises: ValueError for a damping that is not positive, for a variant whose factors are
+        generated, and for a step with a closure, whose gradients would come too late.
     """
 
     def __init__(
@@ -52,7 +62,7 @@ class _Scaled(torch.optim.Optimizer):
             raise ValueError(f"damping must be positive and finite, got {damping!r}")
         super().__init__(param_groups(model, lr, ratio, weight_decay), lr=lr, **options)  # type: ignore[call-arg]
         pairs = [_factors(name, layer) for name, layer in adapters(model).items()]
-        kept: dict[nn.Parameter, Tensor | None] = {}
+        gradients: dict[nn.Parameter, Tensor | None] = {}
 
         @torch.no_grad()
         def before(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -62,12 +72,12 @@ class _Scaled(torch.optim.Optimizer):
                 )
             for B, A in pairs:
                 for factor, direction in directions(B, A, damping, normalize):
-                    kept[factor], factor.grad = factor.grad, direction
+                    gradients[factor], factor.grad = factor.grad, direction
 
         def after(*_: Any) -> None:
-            for factor, gradient in kept.items():
+            for factor, gradient in gradients.items():
                 factor.grad = gradient
-            kept.clear()
+            gradients.clear()
 
         self.register_step_pre_hook(before)
         self.register_step_post_hook(after)

@@ -30,8 +30,8 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_qalora": (False,),
     "velora_config": (None,),
 }
-# Starts for which PEFT leaves the base weight alone, and "pissa", whose subtracted part can be
-# computed again.
+# PEFT's initializations that leave the base weight alone; "pissa" beside them changes it, but what
+# it subtracted can be computed again.
 SCHEME_OF = {
     True: "init_a",
     False: "init_a",
@@ -43,7 +43,7 @@ SCHEME_OF = {
 
 def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> dict[str, Any]:
     """adapter_config.json for these layers, as plain LoRA or DoRA of the rank that each layer's
-    export has: r, or 2 r where it has a frozen start, and more where its variant adds columns."""
+    export has: r, or 2 r where it has a frozen pair, and more where its variant adds columns."""
     rank = {name: layer.exported().A.shape[0] for name, layer in layers.items()}
     growth = {name: rank[name] / layer.rank for name, layer in layers.items()}
     alpha = {
@@ -84,8 +84,7 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
 
 
 def target_names(model: nn.Module, layers: Collection[str]) -> list[str] | str:
-    """The full names, which most readers want; as a regular expression where a name also ends
-    another layer's."""
+    """The full names, or a regular expression of them where a name also ends another layer's."""
     names = tuple(layers)
     if any(matches(names, name) and name not in layers for name, _ in model.named_modules()):
         return "|".join(re.escape(name) for name in names)
@@ -93,8 +92,8 @@ def target_names(model: nn.Module, layers: Collection[str]) -> list[str] | str:
 
 
 def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
-    """The config of an adapter that PEFT saved, and whether its start was subtracted from the base
-    weight.
+    """The config of an adapter that PEFT saved, and whether its initial B A was subtracted from the
+    base weight.
 
     Raises ValueError for malformed JSON, another method than LoRA, or an option that is not
     supported here.
@@ -109,12 +108,12 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
     for option, neutral in NEUTRAL.items():
         if values.get(option, neutral[0]) not in neutral:
             raise ValueError(f"adapter_config.json: {option} = {values[option]!r} is not supported")
-    start = values.get("init_lora_weights", True)
-    if start != "pissa" and start not in SCHEME_OF:
+    initialization = values.get("init_lora_weights", True)
+    if initialization != "pissa" and initialization not in SCHEME_OF:
         raise ValueError(
-            f"adapter_config.json: init_lora_weights = {start!r} changed the base weight; let "
-            "PEFT convert the adapter "
-            "to plain LoRA when saving (path_initial_model_for_weight_conversion)"
+            f"adapter_config.json: init_lora_weights = {initialization!r} changed the base weight; "
+            "let PEFT convert the adapter to plain LoRA when saving "
+            "(path_initial_model_for_weight_conversion)"
         )
     here = [name for name, _ in model.named_modules()]
     saved = [
@@ -128,7 +127,7 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
         target_modules=values["target_modules"],
         exclude_modules=values.get("exclude_modules") or (),
         modules_to_save=tuple(saved),  # PEFT also lists heads that this model does not have
-        scheme=SCHEME_OF.get(start, "pissa"),
+        scheme=SCHEME_OF.get(initialization, "pissa"),
         variant="dora" if values.get("use_dora") else "plain",
         rank_stabilized=bool(values.get("use_rslora")),
         dropout=values.get("lora_dropout", 0.0),
@@ -136,7 +135,7 @@ def from_peft(text: bytes, model: nn.Module) -> tuple[Config, bool]:
         alpha_pattern=_matching(values.get("alpha_pattern"), here),
         tie=True,  # PEFT adapts a tied layer alone
     )
-    return config, start == "pissa"
+    return config, initialization == "pissa"
 
 
 def _matching(pattern: dict[str, Any] | None, names: list[str]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lora.bases import is_dense_linear
 from lora.config import Config
+from lora.initialization import initial_factors, prepare
 from lora.layer import own
-from lora.learn import learned
-from lora.model import start_of, swap
+from lora.model import swap
 from lora.peft_config import target_names
-from lora.ranks import check_sharing, exactly
+from lora.ranks import Sharing, exactly
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
@@ -33,52 +33,64 @@ def initialize_peft(
     stats: Mapping[str, Statistics] | None = None,
     **options: Any,
 ) -> Report:
-    """Give the active LoRA adapter of a peft.PeftModel the start of a scheme, in place, before its
-    optimiser is built.
+    """Initialize the active LoRA adapter of a peft.PeftModel by any scheme, in place.
 
-    The numbers are those of `lora.attach` with the same seed. `options` are the scheme's; `batches`
-    and `loss_fn` as for `lora.attach`, or in their place `stats` from `lora.collect`, by the
-    layers' names in the model that PEFT wraps. With `rho` PEFT's ranks are the ones asked for: they
-    are shared out anew, every scale stays what it was, a layer of rank 0 is given back as it was
-    without an adapter, and PEFT's config says so, so that `save_pretrained` and PEFT's own loading
-    keep it all. On any error the model is left exactly as it was.
+    Call it before you build the optimiser. The numbers are those of `lora.attach` with the same
+    seed. On any error the model is exactly as before. Needs the extra `loralab[llm]`.
 
-    Raises ValueError, naming the layer, for a start with B A != 0: PEFT could carry it only by
-    changing the base weight, which `lora.attach` need not; for an adapter whose own start did
-    change it, or that has been trained or merged; for a layer of another kind than Linear or
-    Conv1D; and for `rho` beside another adapter. Needs the extra `loralab[llm]`.
+    With `rho` PEFT's ranks are the ones asked for, and are shared out anew. Every scale stays what
+    it was, and a layer of rank 0 loses its adapter. PEFT's config is changed to match, so that
+    `save_pretrained` and PEFT's own loading keep it all.
+
+    Args:
+        peft_model: the model; its active adapter must be newly initialized LoRA.
+        scheme: a row of `lora.SCHEMES` with B A = 0.
+        batches: probe batches, as for `lora.attach`.
+        loss_fn: loss_fn(model, batch), as for `lora.attach`.
+        seed: as `lora.Config.seed`.
+        stats: from `lora.collect`, in place of batches, by the layers' names in the model that PEFT
+            wraps.
+        options: those of the scheme and of rank sharing.
+
+    Returns: the report that `lora.attach` would give.
+    Raises: ValueError, naming the layer, for a scheme that starts at B A != 0, which PEFT could
+        carry only by changing the base weight (use `lora.attach`); for an adapter whose own
+        initialization changed the base weight, or that has been trained or merged; for a layer of
+        another kind than Linear or Conv1D; and for `rho` beside another adapter.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
     model: Any = peft_model  # PEFT's own annotations say less than it holds
     theirs, layers, name = _adapted(model)
     config = asked = _config(theirs, layers, name, scheme, options, seed)
-    if options.get("rho", 1.0) != 1 and len(every := model.peft_config) > 1:
+    if Sharing.of(config).rho != 1 and len(every := model.peft_config) > 1:
         raise ValueError(
             "rho may take layers off, so it needs the model's only adapter; it has "
             f"{', '.join(every)}"
         )
     bases = {key: layer.get_base_layer() for key, layer in layers.items()}
-    config, seen = learned(model, bases, config, batches, loss_fn, stats, {})
-    starts = {
-        key: _start(config, key, layers[key], name, seen) for key in layers if config.rank_of(key)
+    config, statistics = prepare(model, bases, config, batches, loss_fn, stats)
+    initial = {
+        key: _initial(config, key, layers[key], name, statistics)
+        for key in layers
+        if config.rank_of(key)
     }
     # from here on nothing is computed, so nothing can fail half-way
-    for key, start in starts.items():
+    for key, factors in initial.items():
         _write(
             layers[key],
             name,
-            start,
+            factors,
             config.alpha_of(key),
             config.scale_of(key, config.rank_of(key)),
         )
-    if lost := {layers[key]: bases[key] for key in layers if key not in starts}:
+    if lost := {layers[key]: bases[key] for key in layers if key not in initial}:
         swap(model, lost)
-        names = target_names(model.get_base_model(), starts)
+        names = target_names(model.get_base_model(), initial)
         theirs.target_modules = names if isinstance(names, str) else set(names)
     if config != asked:
         ranks, alphas = (
-            {key: of(key) for key in starts} for of in (config.rank_of, config.alpha_of)
+            {key: of(key) for key in initial} for of in (config.rank_of, config.alpha_of)
         )
         theirs.rank_pattern = exactly(
             {key: rank for key, rank in ranks.items() if rank != theirs.r}
@@ -88,9 +100,9 @@ def initialize_peft(
         )
     rows = tuple(
         LayerReport(key, (len(B), A.shape[1]), len(A), layers[key].scaling[name], "PEFT's")
-        for key, (B, A) in starts.items()
+        for key, (B, A) in initial.items()
     )
-    skipped = {key: "rank 0" for key in layers if key not in starts}
+    skipped = {key: "rank 0" for key in layers if key not in initial}
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return Report(
         scheme,
@@ -120,13 +132,12 @@ def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
     config = model.peft_config[name]
     if not isinstance(config, peft.LoraConfig):
         raise ValueError(f"the active adapter must be LoRA, got {type(config).__name__}")
-    start = config.init_lora_weights
-    if config.use_dora or (isinstance(start, str) and start not in NEUTRAL):
-        what = "use_dora" if config.use_dora else f"init_lora_weights={start!r}"
+    theirs = config.init_lora_weights
+    if config.use_dora or (isinstance(theirs, str) and theirs not in NEUTRAL):
+        what = "use_dora" if config.use_dora else f"init_lora_weights={theirs!r}"
         raise ValueError(
             f"the adapter was made with {what}, so more than its two factors would have to "
-            "change; start from plain "
-            "LoRA with init_lora_weights=True"
+            "change; make a plain LoRA adapter with init_lora_weights=True"
         )
     found: dict[str, Any] = {}
     for key, module in model.get_base_model().named_modules():
@@ -135,15 +146,15 @@ def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
             if name not in layer.lora_A or not is_dense_linear(layer.get_base_layer()):
                 kind = type(layer.get_base_layer()).__name__
                 raise ValueError(
-                    f"{key} adapts a layer of type {kind}; only Linear and Conv1D can be given a "
-                    "start"
+                    f"{key} adapts a layer of type {kind}; only Linear and Conv1D can be "
+                    "initialized"
                 )
             if layer.merged:
                 raise ValueError(f"{key} is merged; call unmerge_adapter() first")
             if layer.lora_B[name].weight.any() and layer.lora_A[name].weight.any():
                 raise ValueError(
-                    f"{key}: B A is not zero, so the adapter has been trained; start from a fresh "
-                    "one"
+                    f"{key}: B A is not zero, so the adapter has been trained; use a newly "
+                    "initialized one"
                 )
             found[key] = layer
     if not found:
@@ -152,15 +163,15 @@ def _adapted(model: Any) -> tuple[Any, dict[str, Any], str]:
 
 
 NEUTRAL = ("gaussian", "eva")
-"""PEFT's starts with B = 0 on the base weight as it was."""
+"""PEFT's initializations with B = 0 that leave the base weight as it was."""
 
 
 def _config(
     theirs: Any, layers: dict[str, Any], name: str, scheme: str, options: dict[str, Any], seed: int
 ) -> Config:
-    """Our config for the ranks and scales that the layers have. Raises ValueError where these or
-    rho are impossible."""
-    config = Config(
+    """Our config for the ranks and scales that the layers have. Raises ValueError where these are
+    impossible."""
+    return Config(
         rank=theirs.r,
         alpha=theirs.lora_alpha,
         target_modules=tuple(layers),
@@ -171,36 +182,35 @@ def _config(
         rank_pattern=exactly({key: layer.r[name] for key, layer in layers.items()}),
         alpha_pattern=exactly({key: layer.lora_alpha[name] for key, layer in layers.items()}),
     )
-    check_sharing(config)
-    return config
 
 
-def _start(
-    config: Config, key: str, layer: Any, name: str, seen: Mapping[str, Statistics]
+def _initial(
+    config: Config, key: str, layer: Any, name: str, statistics: Mapping[str, Statistics]
 ) -> Factors:
-    """The start of one layer, in the type and on the device of PEFT's factors, and in memory of its
-    own."""
+    """The initial factors of one layer, in the type and on the device of PEFT's, and in their own
+    memory."""
     try:
-        B, A = start_of(config, key, layer.get_base_layer(), seen.get(key))
+        scheme, base = SCHEMES[config.scheme], layer.get_base_layer()
+        factors = initial_factors(scheme, config, key, base, statistics.get(key))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{key}: {error}") from error
-    if B.any() and A.any():
+    if factors.frozen():
         raise ValueError(
             f"{key}: {config.scheme} starts at B A != 0, which PEFT carries only by changing the "
-            "base weight; "
-            "use lora.attach and lora.save, whose adapter PEFT loads"
+            "base weight; use lora.attach and lora.save, whose adapter PEFT loads"
         )
+    B, A = factors
     return Factors(own(B.to(layer.lora_B[name].weight)), own(A.to(layer.lora_A[name].weight)))
 
 
-def _write(layer: Any, name: str, start: Factors, alpha: float, scale: float) -> None:
-    A, B, rank = layer.lora_A[name], layer.lora_B[name], len(start.A)
+def _write(layer: Any, name: str, factors: Factors, alpha: float, scale: float) -> None:
+    A, B, rank = layer.lora_A[name], layer.lora_B[name], len(factors.A)
     if layer.r[name] == rank:
         with torch.no_grad():
-            A.weight.copy_(start.A)
-            B.weight.copy_(start.B)
+            A.weight.copy_(factors.A)
+            B.weight.copy_(factors.B)
         return
-    for linear, factor in ((A, start.A), (B, start.B)):
+    for linear, factor in ((A, factors.A), (B, factors.B)):
         linear.weight = nn.Parameter(factor, requires_grad=linear.weight.requires_grad)
     A.out_features = B.in_features = layer.r[name] = rank
     layer.lora_alpha[name], layer.scaling[name] = alpha, scale

@@ -1,5 +1,4 @@
-"""What several processes know as one, where torch.distributed is initialised; all of them call what
-is here."""
+"""Collective operations where torch.distributed is initialized: every process must call them."""
 
 import sys
 from dataclasses import replace
@@ -44,7 +43,7 @@ def over_processes(stats: Statistics) -> Statistics:
 
 
 def of_first(value: Value) -> Value:
-    """What the first process has, as any object that can be pickled."""
+    """The first process's value, which may be any object that can be pickled."""
     if not several():
         return value
     held: list[Any] = [value]

@@ -3,21 +3,15 @@
 Every layer offers components with scores; the budget goes to the highest scores of all layers
 together. Two scores:
 
-    explained variance   lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA,
-                         arXiv:2410.07170,
-                         as in its code: the paper's eq. 6 divides by a norm of another unit and is
-                             no ratio)
-    gradient signal      the eigenvalues of Q = E[|g|^2 x x^T]: the sum of the first r of them is
-                         the largest
-                         E|dL/dB|^2 of a rank-r start with B = 0 and orthonormal rows of A. Where
-                             |g|^2 is
-                         uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of
-                             E[x x^T]: that form
-                         needs the same backward pass and assumes more, so Q is the only one here.
-                             Summed over layers
-                         it is greatest for exactly this greedy choice, which for explained variance
-                             holds of no such
-                         sum (derived)
+explained variance: lambda_j / Tr C with lambda the spectrum of the inputs' covariance C (EVA,
+    arXiv:2410.07170, as in its code: the paper's eq. 6 divides by a norm of another unit and is no
+    ratio).
+gradient signal: the eigenvalues of Q = E[|g|^2 x x^T]. The sum of the first r of them is the
+    largest E|dL/dB|^2 that rank r has with B = 0 and orthonormal rows of A. Where |g|^2 is
+    uncorrelated with x x^T they are E|g|^2 lambda_j, lambda the spectrum of E[x x^T]: that form
+    needs the same backward pass and assumes more, so Q is the only one here. Summed over layers it
+    is greatest for exactly this greedy choice, which for explained variance holds of no such sum
+    (derived).
 
 The scale of a layer stays what the user asked for: with s = alpha / r, alpha is multiplied by r_new
 / r, and with the rank-stabilised s = alpha / sqrt(r) by sqrt(r_new / r). A layer of rank 0 is not
@@ -27,7 +21,7 @@ adapted.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -55,18 +49,21 @@ def distribute(
 ) -> dict[str, int]:
     """The rank of every layer, 0 included, when `budget` goes to the highest scores of all layers.
 
-    Scores of a layer are in descending order. A component costs 1, or `cost[layer]` (in + out for a
-    budget in parameters), and components are then taken by score per cost while they fit. Ties go
-    to the component that comes earlier in its own layer, then to the earlier layer, so equal layers
-    differ by one rank at most.
+    Components are taken by score per cost while they fit. Ties go to the component that comes
+    earlier in its own layer, then to the earlier layer, so equal layers differ by one rank at most.
+
+    Args:
+        scores: of each layer's components, in descending order.
+        budget: the sum of the costs that may be spent.
+        cost: of a component by layer (in + out for a budget in parameters); 1 by default.
 
     Where all costs are equal no other ranks within the budget have a larger sum of scores. Where
     they differ this is the greedy rule for a knapsack, and a larger sum may exist, but only by less
     than the score of the first component that found no room: filling what was left with a part of
     that one would be the best of all fractional choices.
 
-    Raises ValueError for a score that is negative, not finite or out of order, or a cost that is
-    not positive.
+    Raises: ValueError for a score that is negative, not finite or out of order, or a cost that is
+        not positive.
     """
     for name, values in scores.items():
         if any(not (math.isfinite(value) and value >= 0) for value in values):
@@ -115,52 +112,60 @@ SCORES: dict[str, Callable[[Statistics, int, Mapping[str, Any]], list[float]]] =
 """The schemes that share ranks out, and by what."""
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """The options of rank sharing, which stand among a config's `scheme_options`.
+
+    Args:
+        rho: a layer of rank r offers its round(rho r) best components; 1 moves no rank.
+        per_parameter: the budget is in numbers, r (in + out) a layer, in place of ranks.
+
+    Raises: ValueError where rho is no finite number of at least 1, or per_parameter no bool.
+    """
+
+    rho: float = 1.0
+    per_parameter: bool = False
+
+    def __post_init__(self) -> None:
+        rho, number = self.rho, isinstance(self.rho, int | float) and self.rho is not True
+        if not (number and math.isfinite(rho) and rho >= 1):
+            raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
+        if not isinstance(self.per_parameter, bool):
+            raise ValueError(f"per_parameter must be True or False, got {self.per_parameter!r}")
+
+    @classmethod
+    def of(cls, config: Config) -> "Sharing":
+        """What the config says of it; a scheme that does not know an option refuses it later."""
+        options = config.scheme_options
+        return cls(**{f.name: options[f.name] for f in fields(cls) if f.name in options})
+
+    def components(self, config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+        """How many components each layer offers: round(rho r), at most min(out, in)."""
+        return {
+            name: min(round(self.rho * config.rank_of(name)), *shape)
+            for name, shape in shapes.items()
+        }
+
+
 def redistributed(
     config: Config, stats: Mapping[str, Statistics], shapes: Mapping[str, tuple[int, int]]
 ) -> Config:
-    """The config with the ranks that `rho` and `per_parameter` of its `scheme_options` give the
-    layers of these shapes (out, in). Where rho = 1 (the default), and for schemes that are not in
-    `SCORES`, it is the config as it was.
+    """The config with the ranks that `Sharing.of` it gives the layers of these shapes (out, in).
 
-    A layer of rank r offers `components`; the budget is the sum of the ranks asked for or,
-    `per_parameter`, the numbers r (in + out) that they have. Raises ValueError as `check_sharing`,
-    and when no layer would keep a rank.
+    The budget is that of the ranks asked for. Where rho = 1 (the default), and for schemes that are
+    not in `SCORES`, it is the config as it was. Raises ValueError as `Sharing`, and when no layer
+    would keep a rank.
     """
-    check_sharing(config)
-    options = config.scheme_options
-    if config.scheme not in SCORES or options.get("rho", 1.0) == 1:
+    sharing = Sharing.of(config)
+    if config.scheme not in SCORES or sharing.rho == 1:
         return config
-    offered = components(config, shapes)
     scores = {
-        name: SCORES[config.scheme](stats[name], count, options) for name, count in offered.items()
+        name: SCORES[config.scheme](stats[name], count, config.scheme_options)
+        for name, count in sharing.components(config, shapes).items()
     }
-    cost = {
-        name: sum(shape) if options.get("per_parameter", False) else 1
-        for name, shape in shapes.items()
-    }
+    cost = {name: sum(shape) if sharing.per_parameter else 1 for name, shape in shapes.items()}
     budget = sum(config.rank_of(name) * cost[name] for name in shapes)
     return with_ranks(config, distribute(scores, budget, cost))
-
-
-def components(config: Config, shapes: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """How many components each layer offers: round(rho r) for its rank r, at most min(out, in)."""
-    rho = config.scheme_options.get("rho", 1.0)
-    return {name: min(round(rho * config.rank_of(name)), *shape) for name, shape in shapes.items()}
-
-
-def check_sharing(config: Config) -> None:
-    """Raises ValueError when rho is no finite number of at least 1, or per_parameter neither True
-    nor False."""
-    options = config.scheme_options
-    rho, per_parameter = options.get("rho", 1.0), options.get("per_parameter", False)
-    if (
-        isinstance(rho, bool)
-        or not isinstance(rho, int | float)
-        or not (math.isfinite(rho) and rho >= 1)
-    ):
-        raise ValueError(f"rho must be a finite number of at least 1, got {rho!r}")
-    if not isinstance(per_parameter, bool):
-        raise ValueError(f"per_parameter must be True or False, got {per_parameter!r}")
 
 
 def exactly(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,15 @@ from lora.layer import LoRALinear
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One adapted layer: W is (out, in); `path` says how its forward is computed, and why when it
-    is not fused."""
+    """One adapted layer.
+
+    Args:
+        name: in the model.
+        shape: of W, (out, in).
+        rank: r of its factors.
+        scale: s.
+        path: how its forward is computed, and why when it is not fused.
+    """
 
     name: str
     shape: tuple[int, int]
@@ -22,8 +29,16 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
-    """`skipped` holds every other layer with a matrix of weights and the reason; `trainable` and
-    `total` count numbers in parameters, the modules_to_save included."""
+    """What was adapted; `print` it for one line a layer.
+
+    Args:
+        scheme: the initialization.
+        variant: the variant of the adapters.
+        layers: the adapted layers.
+        skipped: every other layer with a matrix of weights, and the reason.
+        trainable: how many numbers are trained, the modules_to_save included.
+        total: how many numbers all parameters have.
+    """
 
     scheme: str
     variant: str

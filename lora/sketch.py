@@ -58,8 +58,7 @@ class Sketch:
             asked = "all axes were" if count is None else f"{count} axes were"
             raise ValueError(
                 f"{asked} asked for of a sketch that is good for {limit}: collect with more axes, "
-                "or without axes for "
-                "the whole matrix"
+                "or without axes for the whole matrix"
             )
         found = (
             self

@@ -1,5 +1,5 @@
-"""What a data-driven scheme sees of one layer: moments of its input x and of the loss gradient g at
-its output."""
+"""What a data-driven scheme reads of one layer: moments of its input x and of the loss gradient g
+at its output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,16 +18,21 @@ T = TypeVar("T")
 class Statistics:
     """Means over tokens, in float64 or float32, of a layer with weight (out, in).
 
-    count                    total weight of the tokens (their number where each weighs 1) mean
-    E[x], (in,) moment                   M = E[x x^T], uncentred, (in, in), read as `second_moment`;
-    None where x was sketched gradient                 G = E[g x^T], the mean gradient of the
-    weight, (out, in); None where not asked for weighted_second_moment   Q = E[|g|^2 x x^T], (in,
-    in); None where not asked for, or sketched covariance_sketch        of E[x x^T] - E[x] E[x]^T, a
-    lower bound in psd order, in place of the second moment weighted_sketch          of Q, the same
-    tokens                   their number, where known capture_loss             estimate of the part
-    of the covariance's captured variance, of as many axes as were asked
-                             for, that sampling loses: 1 - tr(V^T C V) / max over V; None unless a
-                                 tolerance was given
+    Args:
+        count: total weight of the tokens (their number where each weighs 1).
+        mean: E[x], (in,).
+        moment: M = E[x x^T], uncentred, (in, in), read as `second_moment`; None where x was
+            sketched.
+        gradient: G = E[g x^T], the mean gradient of the weight, (out, in); None where not asked
+            for.
+        weighted_second_moment: Q = E[|g|^2 x x^T], (in, in); None where not asked for, or sketched.
+        covariance_sketch: of E[x x^T] - E[x] E[x]^T, a lower bound in psd order, in place of the
+            second moment.
+        weighted_sketch: the same of Q.
+        tokens: their number, where known.
+        capture_loss: an estimate of the part of the variance captured by the covariance's axes, as
+            many as were asked for, that sampling loses: 1 - tr(V^T C V) / max over V. None unless a
+            tolerance was given.
     """
 
     count: float
@@ -58,9 +63,8 @@ class Statistics:
         """M = E[x x^T], (in, in). Raises ValueError where the input was sketched."""
         if self.moment is None:
             raise ValueError(
-                f"of this input, {len(self.mean)} wide, only a sketch was kept; collect without "
-                "axes, or with a larger "
-                "sketch_above, for its whole second moment"
+                f"of this input, {len(self.mean)} wide, only a sketch was stored; collect without "
+                "axes, or with a larger sketch_above, for its whole second moment"
             )
         return self.moment
 
@@ -75,8 +79,8 @@ class Statistics:
         """The `count` largest eigenvalues (count,) and eigenvectors (in, count; in columns) of the
         covariance, or of M with `center=False`, the largest first; all of them by default.
 
-        Kept, so that layers which read one input solve for them once. Of a sketch they are the
-        sketch's; it raises ValueError where more are asked for than it was taken for.
+        They are cached, so that layers which read one input solve for them once. Of a sketch they
+        are the sketch's. Raises ValueError where more are asked for than it was taken for.
         """
         known = self._axes.get(center)
         wanted = len(self.mean) if count is None else min(count, len(self.mean))
@@ -105,13 +109,15 @@ class Statistics:
 
 
 def merged(*parts: Statistics) -> Statistics:
-    """The statistics of several disjoint sets of tokens as one: every mean weighted by the tokens
-    behind it.
+    """The statistics of several disjoint sets of tokens as one: every mean weighted by its tokens.
 
-    Of sketches the factors are put side by side and cut to the former size; `capture_loss` is the
-    largest of the parts', which that of the whole is expected to be below.
+    The factors of sketches are put side by side and cut to the former size. `capture_loss` is the
+    largest of the parts', and that of the whole is expected to be below it.
 
-    Raises ValueError where one part has gradients or a sketch and another has not.
+    Args:
+        parts: one or more, of the same layer and by the same settings of `lora.collect`.
+
+    Raises: ValueError where one part has gradients or a sketch and another has not.
     """
     if not parts:
         raise ValueError("merged needs at least one Statistics")

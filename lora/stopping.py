@@ -1,8 +1,8 @@
-"""When a pass over the data has seen enough: an estimate of what sampling costs, from two halves of
-the data.
+"""When a pass over the data may end: an estimate of what sampling costs, from two halves of the
+data.
 
 With V_1, V_2 the top r eigenvectors of the covariances C_1, C_2 of two independent halves, each
-half's axes are judged by the other's covariance,
+half's axes are measured by the other's covariance,
 
     l = mean over the two of 1 - tr(V_1^T C_2 V_1) / tr(V_2^T C_2 V_2).                          (1)
 
@@ -33,8 +33,8 @@ def capture_loss(parts: Sequence[Statistics], axes: int) -> float:
 
 
 def converged(recorder: Recorder, batches: int, axes: int, tolerance: float) -> bool:
-    """Whether no layer loses more than the tolerance, looked at after 2, 4, 8, ... batches: the
-    solves cost as much as some batches do, and so their number is a logarithm."""
+    """Whether no layer loses more than the tolerance, checked after 2, 4, 8, ... batches only,
+    since a check costs as much time as some batches."""
     if batches < 2 or batches & (batches - 1):
         return False
     owners = dict.fromkeys(recorder.owner.values())

@@ -1,13 +1,13 @@
 """Adapters on disk, in PEFT's format: adapter_config.json beside adapter_model.safetensors.
 
-What stock PEFT reads is a plain LoRA adapter. A start with B0 A0 != 0 is written as one of rank 2
-r,
+What stock PEFT reads is a plain LoRA adapter. One with a frozen pair, B0 A0 != 0, is written with
+rank 2 r,
 
     s (B A - B0 A0) = s [B, -B0] [A; A0],
 
 with alpha doubled (times sqrt 2 when rank-stabilised), so that PEFT computes the same scale s. Our
 own settings and a CRC-32 of every tensor stand in the safetensors metadata, which PEFT does not
-read: with them `load` gives back exactly what was saved, frozen start included. The checksum is
+read: with them `load` gives back exactly what was saved, the frozen pair included. The checksum is
 against accident: it shows every burst of up to 32 bits, and other damage but for one case in 2^32;
 no checksum inside the file would stop a forger. A pickle is never opened.
 
@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from lora.bases import base_of, weight_of
 from lora.config import Config
 from lora.layer import LoRALinear
-from lora.model import adapter, adapters, attached, check_bare, install
+from lora.model import adapters, attached, build_layer, check_bare, install
 from lora.peft_config import from_peft, to_peft
 from lora.processes import whole
 from lora.report import Report
@@ -51,10 +51,15 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
     """Write the adapters and the modules_to_save; stock PEFT loads the folder with equal outputs.
 
     Each file is replaced in one step once it is wholly on disk, so a killed save leaves the earlier
-    adapter or the new one; other files of the folder are left alone. Adapters that are sharded
-    between processes are gathered, for which all of them must call this. Raises ValueError, before
-    anything is written, for a model without adapters, with a value that is not finite, or with
-    factors that this process does not hold (sharded by other means).
+    adapter or the new one. Adapters that are sharded between processes are gathered, for which all
+    of the processes must call this.
+
+    Args:
+        model: a model with adapters.
+        folder: is made where it is missing; its other files are left alone.
+
+    Raises: ValueError, before anything is written, for a model without adapters, with a value that
+        is not finite, or with factors that this process does not hold (sharded by other means).
     """
     config, layers = attached(model).config, adapters(model)
     tensors = {
@@ -67,10 +72,10 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
     for key, tensor in tensors.items():
         _check_finite(key, tensor)
     description = json.dumps(to_peft(model, config, layers), indent=2, sort_keys=True)
-    kept, with_start = _kept(model, config, layers, description)
+    recorded, with_frozen = _recorded(model, config, layers, description)
     own = {
-        "config": kept.to_json(),
-        "start": with_start,
+        "config": recorded.to_json(),
+        "start": with_frozen,  # the key of every file written so far
         "crc32": {key: _checksum(tensor) for key, tensor in tensors.items()},
         "description": zlib.crc32(description.encode()),
     }
@@ -81,12 +86,16 @@ def save(model: nn.Module, folder: str | os.PathLike) -> None:
 
 
 def load(model: nn.Module, folder: str | os.PathLike) -> Report:
-    """Put a saved adapter, ours or PEFT's, on a model without adapters; on any error the model is
-    untouched.
+    """Put a saved adapter on a model. On any error the model is untouched.
 
-    Raises FileNotFoundError where a file is missing, and ValueError for a damaged file, a key or
-    shape that does not belong, a value that is not finite, or a PEFT option that this library does
-    not compute.
+    Args:
+        model: the base model, without adapters.
+        folder: what `lora.save` or PEFT wrote.
+
+    Returns: the report that `lora.attach` would give.
+    Raises: FileNotFoundError where a file is missing. ValueError for a damaged file, a key or shape
+        that does not belong, a value that is not finite, or a PEFT option that this library does
+        not compute.
     """
     check_bare(model)
     folder = Path(folder)
@@ -106,7 +115,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
                 f"{folder / CONFIG} was changed since the save; the record in {WEIGHTS} is used",
                 stacklevel=2,
             )
-    with_start = set(own["start"]) if own else set()
+    with_frozen = set(own["start"]) if own else set()
     saved, (found, skipped) = _saved(model, config), targets(model, config)
     more = [MAGNITUDE] if config.variant == "dora" else []
     wanted = {
@@ -122,26 +131,25 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
                 f"{key} has shape {tuple(tensors[key].shape)}, the model's is {tuple(value.shape)}"
             )
 
-    def start(name: str, module: nn.Module) -> LoRALinear:
+    def build(name: str, module: nn.Module) -> LoRALinear:
         W, rank = weight_of(module), config.rank_of(name)
-        scale, width = config.scale_of(name, rank), rank * (1 + (name in with_start))
+        scale, width = config.scale_of(name, rank), rank * (1 + (name in with_frozen))
         A, B = (tensors[_key(name, key)] for key in base_of(module).keys)
         if B.shape != (W.shape[0], width) or A.shape != (width, W.shape[1]):
             raise ValueError(
                 f"stored are B {tuple(B.shape)} and A {tuple(A.shape)}, but rank {rank} on this "
-                "layer needs "
-                f"({W.shape[0]}, {width}) and ({width}, {W.shape[1]})"
+                f"layer needs ({W.shape[0]}, {width}) and ({width}, {W.shape[1]})"
             )
         B, A = (
             factor.to(W.device, torch.promote_types(factor.dtype, torch.float32))
             for factor in (B, A)
         )
-        pair = Factors(-B[:, rank:], A[rank:]) if name in with_start else None
+        pair = Factors(-B[:, rank:], A[rank:]) if name in with_frozen else None
         if changed_base and not base_of(module).reads_ids:
-            # PEFT subtracted this start from the weight of the model that it trained, an
-            # embedding's excepted.
+            # PEFT subtracted this pair from the weight of the model that it trained, except for
+            # an embedding's.
             pair = SCHEMES["pissa"](W.detach().to(B.dtype), rank, scale=scale, exact=True)
-        layer = adapter(module, Factors(B[:, :rank], A[:rank]), pair, scale, config, name)
+        layer = build_layer(config, name, module, Factors(B[:, :rank], A[:rank]), pair)
         if isinstance(layer, Dora):
             m = tensors[_key(name, MAGNITUDE)]
             if m.shape != layer.magnitude.shape:
@@ -151,7 +159,7 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
             layer.magnitude = nn.Parameter(m.to(layer.magnitude))
         return layer
 
-    report = install(model, config, found, skipped, start)
+    report = install(model, config, found, skipped, build)
     with torch.no_grad():
         for key, value in saved.items():
             value.copy_(tensors[key])
@@ -167,8 +175,7 @@ def _exported(name: str, layer: LoRALinear) -> dict[str, Tensor]:
         if part.ndim != 2 or not part.numel():
             raise ValueError(
                 f"{name}: a factor has shape {tuple(part.shape)}, so this process holds only a "
-                "part of it; gather the "
-                "parameters before saving"
+                "part of it; gather the parameters before saving"
             )
     B, A = layer.exported()
     tensors = dict(
@@ -192,11 +199,10 @@ def _without_bases(tensors: dict[str, Tensor], layers: dict[str, nn.Module]) -> 
     return {key: value for key, value in tensors.items() if key not in copies}
 
 
-def _kept(
+def _recorded(
     model: nn.Module, config: Config, layers: dict[str, LoRALinear], description: str
 ) -> tuple[Config, list[str]]:
-    """The config by which `load` reads what is written, and the layers whose frozen start it finds
-    there.
+    """The config by which `load` reads what is written, and the layers with a frozen pair there.
 
     A layer with an extension is read as plain factors of all its columns, by the ranks of the
     description.

@@ -1,6 +1,6 @@
 """Which layers of a model are adapted, and why the others are not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -69,9 +69,19 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
         for name, other in tied(model, found).items():
             raise ValueError(
                 f"{name} shares its weight with {other}, which the update would not reach; "
-                "exclude it, or set "
-                f"Config(tie=True), which adapts {name} alone and merges into a copy of its own"
+                f"exclude it, or set Config(tie=True), which adapts {name} alone and merges into a "
+                "copy of its own"
             )
+    return with_a_rank(found, skipped, config)
+
+
+def with_a_rank(
+    found: dict[str, nn.Module], skipped: dict[str, str], config: Config
+) -> tuple[dict[str, nn.Module], dict[str, str]]:
+    """What `targets` found, without the layers to which the config gives rank 0: they are skipped.
+
+    Raises ValueError where no layer is left.
+    """
     unranked = [name for name in found if not config.rank_of(name)]
     if len(unranked) == len(found):
         raise ValueError("every layer has rank 0: there is nothing to adapt")
@@ -95,15 +105,15 @@ def tied(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, str]:
     return shared
 
 
-def check_vectors(layers: dict[str, nn.Module], scheme: str) -> None:
+def check_vectors(layers: Mapping[str, nn.Module], scheme: str) -> None:
     """Raise ValueError naming a layer that reads indices, of whose inputs a data-driven scheme can
     learn nothing."""
     for name, module in layers.items():
         if base_of(module).reads_ids:
             raise ValueError(
                 f"{name} is an embedding, whose inputs are indices, not vectors: scheme "
-                f"{scheme!r} has nothing to "
-                "learn from; exclude it, or choose a scheme that needs no data"
+                f"{scheme!r} has nothing to learn from; exclude it, or choose a scheme that needs "
+                "no data"
             )
 
 

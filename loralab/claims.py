@@ -118,7 +118,7 @@ class Claim:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(check.key or str(i) for i, check in enumerate(self.checks))
+        return tuple(check.key for check in self.checks)
 
     @property
     def expected(self) -> Verdict:

@@ -1,8 +1,8 @@
-"""Cells on an existing Ray cluster: `Memo(..., compute=cluster.ray("host:6379"))`.
+"""Trials on an existing Ray cluster: `Memo(..., compute=cluster.ray("host:6379"))`.
 
 The driver joins the cluster for one map at a time, and it alone writes the run store: a node needs
 no access to it. What was at work on a node or in a worker that died is done again; what the driver
-had received is not. When the driver ends, or is killed, Ray ends its cells on every node.
+had received is not. When the driver ends, or is killed, Ray ends its trials on every node.
 """
 
 import inspect
@@ -22,47 +22,57 @@ from loralab.code import ROOT, fingerprint
 from loralab.process import Lost
 from loralab.workers import Compute, Finished, Function, Todo, timed
 
-BACKLOG = 2  # cells sent beyond what there is room for, so that no core waits for its next one
-PAUSE = 1.0  # seconds between looks at the room there is
-TRIES = 4  # times that a cell is begun before it is blamed for the deaths of its workers
+BACKLOG = 2  # trials sent beyond what there is room for, so that no core waits for its next one
+PAUSE = 1.0  # seconds between checks of the free room
+TRIES = 4  # times that a trial is begun before it is blamed for the deaths of its workers
 # seconds that a cluster has to answer; Ray itself takes minutes to give up, and then ends the
 # process
 ANSWER = 12.0
 
 
-def ray(address: str, cpus_per_cell: int = 1, gpus_per_cell: float = 0.0) -> Compute:
-    """`address` is what `ray start --head` prints, host:port; this machine must be a node, if only
-    one of 0 cores.
+def ray(address: str, cpus_per_trial: int = 1, gpus_per_trial: float = 0.0) -> Compute:
+    """An executor on a Ray cluster that is running already.
 
     The project must be installed on every node, in the version that the driver runs: a node whose
-    code of the cells differs is refused. Cells that read or write files need a file system that the
-    nodes share.
+    code of the trials differs is refused. Trials that read or write files need a file system that
+    the nodes share.
+
+    Args:
+        address: host:port, as `ray start --head` prints it; this machine must be a node, if only
+            one of 0 cores.
+        cpus_per_trial: cores that a trial needs.
+        gpus_per_trial: GPUs that a trial needs, a share of one or a whole number.
+
+    Raises:
+        ValueError: for an impossible address or number, without Ray, or during the map where the
+            cluster cannot be joined, has no room for a trial or runs other code.
+        Lost: during the map, where workers or nodes are gone.
     """
     host, _, port = address.rpartition(":")
     if not (host and "/" not in host and port.isdecimal()):
         raise ValueError(f"the address of a Ray cluster is host:port, got {address!r}")
-    if cpus_per_cell < 1:
-        raise ValueError(f"a cell needs at least one core, got cpus_per_cell {cpus_per_cell}")
-    if not (0 <= gpus_per_cell <= 1 or (gpus_per_cell > 1 and gpus_per_cell.is_integer())):
+    if cpus_per_trial < 1:
+        raise ValueError(f"a trial needs at least one core, got cpus_per_trial {cpus_per_trial}")
+    if not (0 <= gpus_per_trial <= 1 or (gpus_per_trial > 1 and gpus_per_trial.is_integer())):
         raise ValueError(
-            "a cell has a share of one GPU or a whole number of them, got gpus_per_cell "
-            f"{gpus_per_cell}"
+            "a trial has a share of one GPU or a whole number of them, got gpus_per_trial "
+            f"{gpus_per_trial}"
         )
     try:
         import ray as library
     except ImportError as error:
-        raise ValueError("cells on a cluster need Ray: pip install 'loralab[cluster]'") from error
-    needs = {"CPU": float(cpus_per_cell), "GPU": float(gpus_per_cell)}
+        raise ValueError("trials on a cluster need Ray: pip install 'loralab[cluster]'") from error
+    needs = {"CPU": float(cpus_per_trial), "GPU": float(gpus_per_trial)}
 
     def computed(function: Function, todo: Todo) -> Generator[Finished, None, None]:
         if todo:
             with _joined(library, address):
-                task = library.remote(_cell).options(
-                    num_cpus=cpus_per_cell, num_gpus=gpus_per_cell, max_retries=0
+                task = library.remote(_trial).options(
+                    num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, max_retries=0
                 )
                 if not _room(library, needs):
                     raise ValueError(
-                        f"no node of the Ray cluster at {address} has the room that a cell needs: "
+                        f"no node of the Ray cluster at {address} has the room that a trial needs: "
                         f"{needs}"
                     )
                 yield from _received(library, task.remote, function, todo, needs)
@@ -73,7 +83,7 @@ def ray(address: str, cpus_per_cell: int = 1, gpus_per_cell: float = 0.0) -> Com
 def _received(
     ray: Any, start: Any, function: Function, todo: Todo, needs: dict[str, float]
 ) -> Generator[Finished, None, None]:
-    """Every cell as it finishes. Retries are counted here, since Ray repeats one that runs out of
+    """Every trial as it finishes. Retries are counted here, since Ray repeats one that runs out of
     memory for ever."""
     sent = (*_code(function), ray.cloudpickle.dumps(function))
     waiting, at_work, tries = deque(todo), {}, Counter()
@@ -81,7 +91,7 @@ def _received(
         room = _room(ray, needs)
         if not room:
             raise Lost(
-                "every node with room for a cell has left the Ray cluster; what had finished is "
+                "every node with room for a trial has left the Ray cluster; what had finished is "
                 "kept"
             )
         while waiting and len(at_work) < room + BACKLOG:
@@ -92,7 +102,7 @@ def _received(
             i = at_work.pop(done)
             try:
                 finished = ray.get(done)
-            except ray.exceptions.RayTaskError as error:  # the cell's own
+            except ray.exceptions.RayTaskError as error:  # the trial's own
                 if "function failed to import" in str(error.cause):
                     reason = str(error.cause).strip().splitlines()[-1]
                     raise ValueError(
@@ -103,11 +113,11 @@ def _received(
                 if tries[i] == TRIES:
                     raise Lost(
                         f"the workers of {function.__name__} with {todo[i]} died {TRIES} times, "
-                        "for want of memory"
-                        " perhaps; what had finished is kept and will not be run again"
+                        "perhaps for want of memory; what had finished is kept and will not be run "
+                        "again"
                     ) from error
                 print(
-                    f"{function.__name__}: a worker or its node died, a cell is done again",
+                    f"{function.__name__}: a worker or its node died, a trial is done again",
                     file=sys.stderr,
                 )
                 waiting.append(i)
@@ -126,8 +136,8 @@ def _code(function: Function) -> tuple[str, str]:
     )
 
 
-def _cell(file: str, code: str, function: bytes, index: int, cell: dict[str, Any]) -> Finished:
-    """On a node: one cell, once the code there has proved to be the driver's."""
+def _trial(file: str, code: str, function: bytes, index: int, trial: dict[str, Any]) -> Finished:
+    """On a node: one trial, once the code there has proved to be the driver's."""
     node = socket.gethostname()
     if file and not ((ROOT / file).is_file() and fingerprint(ROOT / file) == code):
         raise ValueError(
@@ -138,10 +148,10 @@ def _cell(file: str, code: str, function: bytes, index: int, cell: dict[str, Any
         call = pickle.loads(function)
     except ImportError as error:
         raise ValueError(
-            f"the node {node} cannot import what the cell is made of: {error}"
+            f"the node {node} cannot import what the trial is made of: {error}"
         ) from error
     try:
-        return timed(call, index, cell)
+        return timed(call, index, trial)
     except Exception as error:
         if not _travels(error):
             raise RuntimeError(f"{type(error).__name__}: {error}") from None
@@ -161,7 +171,7 @@ def _travels(error: Exception) -> bool:
 
 
 def _room(ray: Any, needs: dict[str, float]) -> int:
-    """How many cells the nodes that are alive can run at once; a cell runs on one node."""
+    """How many trials the nodes that are alive can run at once; a trial runs on one node."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(
         min(int(node.get(name, 0.0) / need) for name, need in needs.items() if need)
@@ -171,7 +181,7 @@ def _room(ray: Any, needs: dict[str, float]) -> int:
 
 @contextmanager
 def _joined(ray: Any, address: str) -> Iterator[None]:
-    """Be the driver of a job on the cluster; at the end, however it comes, its cells end too."""
+    """Be the driver of a job on the cluster; at the end, however it comes, its trials end too."""
     if not _answers(address):
         raise ValueError(
             f"no Ray cluster answers at {address}; start one by `ray start --head`, or pass "

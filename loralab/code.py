@@ -2,7 +2,7 @@
 
 The fingerprint of a file covers the file and every module of this project that it imports, directly
 or not. So editing a README or another claim family keeps a finished run valid, and editing `lora/`
-does not. Of loralab/ it covers what the files of a family import themselves (intervals, cells): the
+does not. Of loralab/ it covers what the files of a family import themselves (intervals, memo): the
 rest carries results and does not make them.
 """
 
@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# Beside these lie other files of the checkout, or every package of site-packages.
+OWN = {"lora", "loralab", "paper_figs", "proxies", "scaling", "theory"}
 
 
 def home() -> Path:
@@ -45,7 +47,10 @@ def _package(file: Path, level: int) -> tuple[str, ...]:
 
 
 def _own_files(name: str) -> Iterator[Path]:
+    """The files that an import of this dotted name reads, where it is one of this project's."""
     parts = name.split(".")
+    if parts[0] not in OWN:
+        return
     for end in range(1, len(parts) + 1):
         base = ROOT.joinpath(*parts[:end])
         yield from (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.code import ROOT, fingerprint, home
+from loralab.files import whole
 from loralab.store import canonical
 
 # Fixed ids and no date make an SVG reproducible; type 42 keeps PDF text as text.
@@ -62,10 +63,9 @@ def _drawn(stem: str, data: dict[str, Any], folder: Path) -> list[str]:
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         for name, figure in drawing.figures(data).items():
             for path in _paths(stem, [name], folder):
-                partial = path.with_name(f".{path.name}.partial")
                 kind = path.suffix[1:]
-                figure.savefig(partial, format=kind, metadata=DATE[kind])
-                partial.replace(path)
+                with whole(path) as partial:
+                    figure.savefig(partial, format=kind, metadata=DATE[kind])
             plt.close(figure)
             names.append(name)
     return names

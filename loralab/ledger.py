@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -109,11 +110,11 @@ class Row:
 
 def rows_of(claims: Iterable[Claim], measured: Stored | None, run: str = "") -> list[Row]:
     """The claims of one family with stored evidence, or without any."""
-    found = measured or {}
-    return [
-        Row(claim, {k: m and Measured(*m) for k, m in found.get(claim.id, {}).items()}, run)
-        for claim in claims
-    ]
+    found = {
+        id: {key: Measured(*m) if m else None for key, m in checks.items()}
+        for id, checks in (measured or {}).items()
+    }
+    return [Row(claim, found.get(claim.id, {}), run) for claim in claims]
 
 
 def as_text(rows: Iterable[Row]) -> str:
@@ -143,7 +144,7 @@ def as_table(rows: Iterable[Row]) -> Table:
         "our prediction": {"ratio": 1},
         "measured": {"ratio": 1},
         "holds if": {"ratio": 1},
-        "verdict": {"no_wrap": False},
+        "verdict": {"min_width": 12},
     }.items():
         table.add_column(name, **options)
     for row in rows:
@@ -181,8 +182,18 @@ def records_table(title: str, records: list[dict[str, Any]]) -> Table:
 def show(table: RenderableType) -> None:
     """Print a table: as wide as the terminal, and elsewhere as $COLUMNS says, else wide enough for
     a sentence."""
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
-    Console(width=width).print(table)
+    Console(width=_width()).print(table)
+
+
+def text_of(*tables: Table) -> str:
+    """The tables as `show` prints them, without colours."""
+    console = Console(width=_width(), file=StringIO())
+    console.print(*tables, sep="\n")
+    return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
 
 
 def _coloured(verdict: Verdict | None) -> str:

@@ -1,10 +1,10 @@
-"""Cells: pure functions of JSON-like arguments, whose results are kept in the run store.
+"""A memo of trials: pure functions of JSON-like arguments, whose results stay in the run store.
 
     memo(sweep, target="gauss", method="direct")       # computed once, then read
     memo.map(sweep, [{"target": "gauss"}, ...])        # side by side on the cores, each kept as it
                                                        finishes
 
-A killed run goes on at the first cell that had not finished.
+A killed run goes on at the first trial that had not finished.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +17,15 @@ from loralab.workers import Compute, side_by_side
 
 
 class Memo:
-    """`force` computes every cell again; the old result stays until the new one replaces it.
-    `compute` says where."""
+    """A map over trials that runs none twice.
+
+    Args:
+        store: the run store.
+        family: the name under which results are kept.
+        code: the fingerprint of the code that the trials run.
+        force: compute every trial again; the old result stays until the new one replaces it.
+        compute: the executor.
+    """
 
     def __init__(
         self,
@@ -28,30 +35,25 @@ class Memo:
         force: bool = False,
         compute: Compute = side_by_side,
     ) -> None:
-        self.store, self.family, self.code, self.force, self.compute = (
-            store,
-            family,
-            code,
-            force,
-            compute,
-        )
+        self.store, self.family, self.code = store, family, code
+        self.force, self.compute = force, compute
 
     def __call__(self, function: Callable[..., Any], **arguments: Any) -> Any:
         return self.map(function, [arguments])[0]
 
-    def map(self, function: Callable[..., Any], cells: Iterable[dict[str, Any]]) -> list[Any]:
-        """The result of every cell, in order. Workers compute; this process alone writes."""
-        cells, name = list(cells), function.__name__
+    def map(self, function: Callable[..., Any], trials: Iterable[dict[str, Any]]) -> list[Any]:
+        """The result of every trial, in order. Workers compute; this process alone writes."""
+        trials, name = list(trials), function.__name__
         results: dict[int, Any] = {}
-        for i, cell in enumerate(cells):
+        for i, trial in enumerate(trials):
             if not self.force and (
-                run := self.store.get(run_key(self.family, name, cell, self.code))
+                run := self.store.get(run_key(self.family, name, trial, self.code))
             ):
                 results[i] = run.result
-        todo = {i: cells[i] for i in range(len(cells)) if i not in results}
+        todo = {i: trials[i] for i in range(len(trials)) if i not in results}
         with closing(self.compute(function, todo)) as finished:
             for i, seconds, result in track(finished, f"{self.family}: {name}", len(todo)):
                 results[i] = self.store.put(
-                    self.family, name, cells[i], self.code, seconds, result
+                    self.family, name, trials[i], self.code, seconds, result
                 ).result
-        return [results[i] for i in range(len(cells))]
+        return [results[i] for i in range(len(trials))]

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from loralab.store import StoreError
 
-PAUSE = 1.0  # seconds between looks at the parent
+PAUSE = 1.0  # seconds between checks of the parent
 
 
 class Lost(RuntimeError):
@@ -33,7 +33,7 @@ def finish(main: Callable[[], int]) -> NoReturn:
 
 @cache
 def serve(driver: int) -> None:
-    """What a worker does before its first cell: it leaves Ctrl-C to its driver, and ends with
+    """What a worker does before its first trial: it leaves Ctrl-C to its driver, and ends with
     it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(driver)

@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import tyro
-
+from loralab import flags
 from loralab.claims import Claim, Measured
 from loralab.code import ROOT, fingerprint
 from loralab.figures import draw, figures_folder
+from loralab.flags import Group
 from loralab.ledger import Row, as_table, as_text, records_table, rows_of, show
 from loralab.memo import Memo
 from loralab.process import end_with, finish
@@ -42,21 +42,23 @@ class Evidence(NamedTuple):
     people to read.
     """
 
-    measured: Mapping[str, Any]
+    measured: Mapping[str, Mapping[str, Measured | None]]
     data: dict[str, Any]
     tables: dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Options:
+    """Which results are used, and how they are shown."""
+
     force: bool = False
     """Run everything again, also what the run store already holds."""
     quick: bool = False
-    """Start from the reduced size that checks use; other flags still apply."""
+    """Begin with the reduced size that checks use; other flags still apply."""
     json: bool = False
     """Print the claims as JSON instead of a table."""
     store: Path | None = None
-    """The run store, one SQLite file; runs/loralab.sqlite by default."""
+    """The run store, one SQLite file; by default runs/loralab.sqlite."""
 
 
 @dataclass(frozen=True)
@@ -127,24 +129,13 @@ class Proxy:
             )
 
     def _checked(self, evidence: Evidence) -> dict[str, dict[str, list[float] | None]]:
-        measured = self._by_key(evidence)
         wanted = {claim.id: set(claim.keys) for claim in self.claims}
-        found = {id: set(checks) for id, checks in measured.items()}
+        found = {id: set(checks) for id, checks in evidence.measured.items()}
         if wanted != found:
             raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
         return {
             id: {key: [m.value, m.low, m.high] if m else None for key, m in checks.items()}
-            for id, checks in measured.items()
-        }
-
-    def _by_key(self, evidence: Evidence) -> dict[str, dict[str, Measured | None]]:
-        """Evidence by key, also of a family that still gives it in the order of the checks."""
-        keys = {claim.id: claim.keys for claim in self.claims}
-        return {
-            id: measured
-            if isinstance(measured, dict)
-            else dict(zip(keys.get(id, ()), measured, strict=False))
-            for id, measured in evidence.measured.items()
+            for id, checks in evidence.measured.items()
         }
 
     def latest(self, store: Store) -> Run | None:
@@ -158,25 +149,15 @@ class Proxy:
         finish(lambda: self._main(sys.argv[1:] if arguments is None else arguments))
 
     def _main(self, arguments: Sequence[str]) -> int:
-        default = self.size("--quick" in arguments)
-
-        def parsed(
-            config: Annotated[self.Config, tyro.conf.arg(name="")] = default,  # type: ignore[name-defined]
-            options: Annotated[Options, tyro.conf.arg(name="")] = Options(),
-        ) -> tuple[Any, Options]:
-            return config, options
-
+        size = self.size("--quick" in arguments)
+        groups = {
+            "experiment": Group(self.Config, vars(size), about="What is measured."),
+            "run": Group(Options),
+        }
+        description = (sys.modules[self.measure.__module__].__doc__ or "").strip()
         try:
-            (config, options), unknown = tyro.cli(
-                parsed,
-                prog=f"python {self.file}",
-                description=(sys.modules[self.measure.__module__].__doc__ or "").strip(),
-                args=list(arguments),
-                config=(tyro.conf.FlagCreatePairsOff,),
-                return_unknown_args=True,
-            )
-            if unknown:
-                raise ValueError(f"unknown flag {unknown[0]}; --help lists the flags")
+            values = flags.read(groups, f"python {self.file}", description, arguments)
+            config, options = self.Config(**values["experiment"]), Options(**values["run"])
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

@@ -8,6 +8,7 @@ import jinja2
 from loralab.code import home
 from loralab.families import proxies
 from loralab.figures import draw, figures_folder
+from loralab.files import write_text
 from loralab.ledger import cell, with_interval
 from loralab.store import Store
 
@@ -37,8 +38,6 @@ def write_report(store: Store) -> Path:
         families=families, with_interval=with_interval, cell=cell
     )
     path = home() / "report" / "index.html"
-    partial = path.with_name(".index.html.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, page)
     return path

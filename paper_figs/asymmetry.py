@@ -1,5 +1,5 @@
-"""Figures of the asymmetry family: what one tuned factor explains, which to freeze, and accuracy on
-digits."""
+"""Figures of the asymmetry family: what one trained factor explains, which to freeze, and accuracy
+on digits."""
 
 from typing import Any
 
@@ -15,8 +15,9 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7
 NAMES = {
     "1/i^2": "$i^{-2}$",
     "1/i": "$i^{-1}$",
-    "1/i, D on the bottom 8": r"$i^{-1}$, $\Delta$ on the last 8",
+    "1/i, D on the bottom 8": "$i^{-1}$, $D$ on the bottom 8",
 }
+TRAINED = {"BA": "both trained, A", "B": "B trained, A", "A": "A trained, B"}
 
 
 def explained(data: dict[str, Any]) -> Figure:
@@ -35,7 +36,7 @@ def explained(data: dict[str, Any]) -> Figure:
             marker,
             color=colour,
             ms=5,
-            label=f"B tuned, {NAMES[case]}",
+            label=f"B trained, {NAMES[case]}",
         )
         if case == "1/i":
             left.plot(
@@ -45,7 +46,7 @@ def explained(data: dict[str, Any]) -> Figure:
                 color=ORANGE,
                 ms=5,
                 mfc="none",
-                label="A tuned, any",
+                label="A trained, any",
             )
             left.plot(
                 ranks, [r["rank"] / 64 for r in records], color="black", lw=0.8, ls="--", zorder=1
@@ -55,7 +56,7 @@ def explained(data: dict[str, Any]) -> Figure:
         yscale="log",
         xlabel="rank $r$",
         ylabel="explained share of $T$",
-        title="lines: theory",
+        title="lines: predicted",
     )
     left.set_xticks([1, 4, 16], ["1", "4", "16"])
     left.minorticks_off()
@@ -75,7 +76,7 @@ def explained(data: dict[str, Any]) -> Figure:
     right.axhline(1, color="black", lw=0.8)
     right.set(
         xscale="log",
-        xlabel="predicted share, B tuned",
+        xlabel="predicted share, B trained",
         ylabel="measured / predicted",
         ylim=(0.88, 1.12),
     )
@@ -85,14 +86,14 @@ def explained(data: dict[str, Any]) -> Figure:
 
 
 def sign(data: dict[str, Any]) -> Figure:
-    """The sign map in least squares, and the advice against what came out on fresh cases."""
+    """The sign map in least squares, and the advice against what came out on unseen cases."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
     for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
         points = np.array([point[:2] for point in data["sign"] if point[2] == rank]).reshape(-1, 2)
         left.plot(*points.T, marker, color=colour, ms=4, label=f"$r={rank}$")
     _quarters(left, 1, 1)
     left.set(xscale="log", yscale="log", xlabel=r"$\kappa\, d_{out} / \mathrm{Tr}\,\Sigma$")
-    left.set(ylabel="explained: B tuned / A tuned", title="sign condition")
+    left.set(ylabel="explained: B trained / A trained", title="sign condition")
     left.legend(fontsize=7, loc="upper left")
     styles = {
         "least squares, known": (GREY, "o", "least squares"),
@@ -101,9 +102,18 @@ def sign(data: dict[str, Any]) -> Figure:
     }
     for kind, (colour, marker, label) in styles.items():
         points = np.array(data["advice"][kind]).reshape(-1, 2)
-        right.plot(*points.T, marker, color=colour, ms=3.5, alpha=0.8, mew=0, label=label)
+        right.plot(
+            *points.T,
+            marker,
+            color=colour,
+            ms=3.5,
+            alpha=0.8,
+            mew=0,
+            label=label if points.size else None,
+        )
     _quarters(right, 0, 0)
-    right.set(xlabel="foretold gain of tuning B", ylabel="gain of tuning B", title="fresh cases")
+    right.set(xlabel="predicted gain of training B", ylabel="gain of training B")
+    right.set_title("unseen cases")
     right.legend(fontsize=7, loc="upper left")
     return figure
 
@@ -116,16 +126,14 @@ def _quarters(axes: Axes, x: float, y: float) -> None:
 
 
 def digits(data: dict[str, Any]) -> Figure:
-    """Test accuracy by method with 95 % intervals, many and few samples side by side."""
+    """Test accuracy by method with 95 % intervals over seeds, many and few samples side by side."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained", sharey=True)
-    found_names = {f"{r['tuned']}, {r['start']}" for r in data["methods"]}
+    found_names = {_name(r) for r in data["methods"]}
     names = [name for name in reversed(data["order"]) if name in found_names]
     for axes, samples in zip(panels, (1000, 100), strict=True):
         for rank, colour, marker, shift in ((4, ORANGE, "o", -0.14), (8, BLUE, "D", 0.14)):
             rows = {
-                f"{r['tuned']}, {r['start']}": r
-                for r in data["methods"]
-                if (r["samples"], r["rank"]) == (samples, rank)
+                _name(r): r for r in data["methods"] if (r["samples"], r["rank"]) == (samples, rank)
             }
             found = [rows[name] for name in names]
             middle = np.array([r["accuracy"] for r in found])
@@ -144,10 +152,20 @@ def digits(data: dict[str, Any]) -> Figure:
         for place, (name, before) in enumerate(zip(names[1:], names, strict=False)):
             if name.split(", ")[0] != before.split(", ")[0]:
                 axes.axhline(place + 0.5, color=GREY, lw=0.5)
-        axes.set(xlabel="test accuracy", title=f"{samples} samples")
-        axes.set_yticks(np.arange(len(names)), names)
+        axes.set(xlabel="test accuracy, 95 % interval", title=f"{samples} samples")
+        axes.set_yticks(np.arange(len(names)), [_label(name) for name in names])
     panels[1].legend(fontsize=8, loc="upper left")
     return figure
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['trained']}, {row['initialization']}"
+
+
+def _label(name: str) -> str:
+    """What is trained, and how the frozen factor, or A where none is frozen, is initialized."""
+    trained, initialization = name.split(", ")
+    return f"{TRAINED[trained]} {initialization}"
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:

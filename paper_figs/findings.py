@@ -1,5 +1,5 @@
-"""Figures of the findings on a real model: accuracy against the learning rate, and what is left
-when it is tuned."""
+"""Figures of the findings on a real model: accuracy against the learning rate, and the differences
+that are left where each method has its best one."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00")
 STYLES = ("o-", "s--", "D-.", "v:", "^-")
 MARGIN = 0.02
 PANELS = {
-    "starts": ("LoRA", "Init[B]", "EVA", "orthogonal"),
-    "one factor": ("LoRA", "B alone", "A alone", "B alone, rank 16"),
+    "initializations": ("LoRA", "Init[B]", "EVA", "orthogonal"),
+    "one factor trained": ("LoRA", "B alone", "A alone", "B alone, rank 16"),
     "variants": ("LoRA", "OP-LoRA", "Dash", "LoRA, rank 16"),
-    "sketches": ("LoRA", "Nyström", "gradient Nyström"),
+    "Nyström sketches": ("LoRA", "Nyström", "gradient Nyström"),
 }
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Mean accuracy over the seeds of each method against its learning rate; the rate that
-    validation chose is filled."""
+    """Mean accuracy over the seeds of each method against its learning rate; filled: the
+    learning rate that validation chose."""
     figure, panels = plt.subplots(2, 2, figsize=(6.5, 4.6), sharey=True, layout="constrained")
     for panel, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name, colour, style in zip(names, COLOURS, STYLES, strict=False):
-            points = data[name]["rates"]
+            points = data[name]["scores"]
             panel.plot(
                 *zip(*points, strict=True), style, color=colour, mfc="white", ms=5, lw=1, label=name
             )
@@ -38,7 +38,7 @@ def rates(data: dict[str, Any]) -> Figure:
     for panel in panels[1]:
         panel.set_xlabel("learning rate")
     for panel in panels[:, 0]:
-        panel.set_ylabel("test accuracy")
+        panel.set_ylabel("test accuracy, mean over seeds")
     return figure
 
 
@@ -55,7 +55,7 @@ def differences(data: dict[str, Any]) -> Figure:
         axes.plot(value, y, "o", color=COLOURS[1], ms=5)
     axes.set_yticks(range(len(names)), names)
     axes.locator_params(axis="x", nbins=6)
-    axes.set(xlabel="test accuracy minus LoRA's, each at its best learning rate")
+    axes.set(xlabel="test accuracy minus LoRA's, each at its best learning rate (95 % intervals)")
     return figure
 
 

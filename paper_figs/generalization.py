@@ -27,7 +27,6 @@ STYLES = {
     "evaluated": (ORANGE, "D"),
     "difference": (RED, "P"),
 }
-WORDS = {"B": "B only", "A": "A only", "BA": "both", "B of EVA": "B only,\nA of EVA"}
 
 
 def _column(records: list[dict[str, Any]], name: str, **where: Any) -> list[float]:
@@ -56,6 +55,9 @@ def _looseness(axes: Axes, data: dict[str, Any]) -> None:
         ha="right",
         fontsize=8,
     )
+    # the right panel has the colours and markers of these labels
+    for label, (colour, _) in zip(axes.get_xticklabels(), STYLES.values(), strict=True):
+        label.set_color(colour)
     axes.tick_params(axis="x", length=0)
 
 
@@ -88,8 +90,8 @@ def chain(data: dict[str, Any]) -> Figure:
 
 
 def certificates(data: dict[str, Any]) -> Figure:
-    """What is promised of adapters of digits, and the errors of what it is promised of; one mark a
-    split."""
+    """The certified error of adapters of digits, beside the training and the test error of what is
+    certified; one mark a split."""
     figure, axes = plt.subplots(figsize=(4.2, 2.8), layout="constrained")
     variants = list(dict.fromkeys(record["variant"] for record in data["digits"]))
     for i, variant in enumerate(variants):
@@ -105,8 +107,11 @@ def certificates(data: dict[str, Any]) -> Figure:
         ):
             axes.plot([i + shift] * len(values), values, lw=0, label=None if i else label, **style)
     axes.axhline(0.9, color=GREY, lw=1, ls="--")
-    axes.text(len(variants) - 0.5, 0.91, "a guess", ha="right", va="bottom", fontsize=8, color=GREY)
-    axes.set_xticks(range(len(variants)), [WORDS[variant] for variant in variants])
+    axes.text(len(variants) - 0.5, 0.91, "chance", ha="right", va="bottom", fontsize=8, color=GREY)
+    axes.set_xticks(
+        range(len(variants)),
+        [data["trained"][variant].replace(", ", ",\n") for variant in variants],
+    )
     axes.set(ylim=(0, 1), ylabel="error", xlim=(-0.5, len(variants) - 0.5))
     axes.legend(fontsize=8, loc="lower left")
     return figure

@@ -1,5 +1,5 @@
-"""Figures of the gradient-signal family: what starts capture, how batches change it, what it is
-worth in training."""
+"""Figures of the gradient-signal family: what initializations capture, how batches change it, what
+it is worth in training."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; random starts are grey.
+# Okabe and Ito's colours, told apart by colour-blind readers; random rows are grey.
 COLOURS = {
     "default": ("#777777", "-", "o"),
     "orthogonal": ("#777777", "--", "s"),
@@ -19,6 +19,11 @@ COLOURS = {
     "minor": ("#E69F00", "-", "v"),
     "gradient SVD": ("#D55E00", "-", "^"),
     "gradient_signal": ("#009E73", "-", "D"),
+}
+LABELS = {
+    "default": "default (init_a)",
+    "same E|Ax|^2": r"orthogonal, EVA's $E|Ax|^2$",
+    "gradient SVD": "SVD of the gradient",
 }
 DRAWN = ("default", "EVA", "EVA uncentred", "gradient SVD", "gradient_signal", "minor")
 PLACES = {"digits": "digits, first layer", "minilm": "MiniLM, first block's wide layer"}
@@ -32,15 +37,16 @@ def _axes(panels: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, list(axes.ravel())
 
 
-def _curve(axes: Axes, x: Any, y: Any, start: str) -> None:
-    colour, line, marker = COLOURS[start]
-    axes.plot(x, y, line, color=colour, marker=marker, ms=3, lw=1.2, label=start)
+def _curve(axes: Axes, x: Any, y: Any, name: str) -> None:
+    colour, line, marker = COLOURS[name]
+    label = LABELS.get(name, name)
+    axes.plot(x, y, line, color=colour, marker=marker, ms=3, lw=1.2, label=label)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     """Below the panels, where it hides no curve."""
     figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=7
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7
     )
 
 
@@ -58,8 +64,8 @@ def signal(data: dict[str, Any]) -> Figure:
     curves = _curves_of(data)
     figure, panels = _axes(len(curves))
     for axes, (place, curve) in zip(panels, curves.items(), strict=True):
-        for start in DRAWN:
-            _curve(axes, curve["ranks"], curve["by rank"][start], start)
+        for name in DRAWN:
+            _curve(axes, curve["ranks"], curve["by rank"][name], name)
         axes.set(
             xscale="log",
             xlabel="rank $r$",
@@ -92,14 +98,14 @@ def flip(data: dict[str, Any]) -> Figure:
     left.set(
         xscale="log",
         xlabel="batch $n$",
-        ylabel="signal of EVA / gradient's vector",
+        ylabel="signal, EVA / SVD",
         title="regression, 2 inputs",
     )
     left.set_xlim(1, 100)
     left.legend(fontsize=8, loc="upper right")
     place, curve = list(curves.items())[-1]
-    for start in DRAWN:
-        _curve(right, curve["batches"], curve["by batch"][start], start)
+    for name in DRAWN:
+        _curve(right, curve["batches"], curve["by batch"][name], name)
     right.set(
         xscale="log",
         xlabel="tokens $n$ in a batch",
@@ -112,21 +118,21 @@ def flip(data: dict[str, Any]) -> Figure:
 
 
 def convergence(data: dict[str, Any]) -> Figure:
-    """Test loss against the learning rate at the last budget, and at each start's own best rate by
-    budget."""
+    """Test loss against the learning rate at the last budget, and at each initialization's own best
+    learning rate by budget, with one standard error over seeds."""
     runs = {key: title for key, title in RUNS.items() if key in data["tuned"]}
     figure, panels = _axes(2, len(runs))
     for i, (key, title) in enumerate(runs.items()):
         left, right = panels[2 * i : 2 * i + 2]
         steps = data["tuned"][key]["steps"]
-        for start in (*DRAWN[:-1], "same E|Ax|^2"):
-            run = data["tuned"][key][start]
+        for name in (*DRAWN[:-1], "same E|Ax|^2"):
+            run = data["tuned"][key][name]
             curve = [np.nan if loss is None else loss for loss in run["by rate"][-1]]
-            _curve(left, run["rates"], curve, start)
-            base = np.array(data["tuned"][key]["default"]["test"])
-            logs = np.log(np.array(run["test"]) / base)
-            half = logs.std(1, ddof=1) / np.sqrt(logs.shape[1]) if start != "default" else 0
-            colour, line, marker = COLOURS[start]
+            _curve(left, run["rates"], curve, name)
+            default = np.array(data["tuned"][key]["default"]["test"])
+            logs = np.log(np.array(run["test"]) / default)
+            half = logs.std(1, ddof=1) / np.sqrt(logs.shape[1]) if name != "default" else 0
+            colour, line, marker = COLOURS[name]
             right.errorbar(
                 steps,
                 np.exp(logs.mean(1)),
@@ -136,10 +142,9 @@ def convergence(data: dict[str, Any]) -> Figure:
                 ms=3,
                 lw=1.2,
                 capsize=2,
-                label=start,
             )
         losses = [
-            x for start in DRAWN for x in data["tuned"][key][start]["by rate"][-1] if x is not None
+            x for name in DRAWN for x in data["tuned"][key][name]["by rate"][-1] if x is not None
         ]
         left.set(xscale="log", yscale="log", ylim=(0.9 * min(losses), 3 * float(np.median(losses))))
         left.set(xlabel="learning rate", ylabel="test loss", title=f"{title}, {steps[-1]} steps")
@@ -147,7 +152,7 @@ def convergence(data: dict[str, Any]) -> Figure:
             xscale="log",
             xlabel="steps",
             ylabel="test loss / default's",
-            title="each at its own best rate",
+            title="each at its best learning rate",
         )
         right.set_xticks(steps, [str(n) for n in steps])
         right.minorticks_off()

@@ -1,5 +1,5 @@
-"""Figures of the learning-rate family: rates against width, the plane of the two rates, and carried
-rates."""
+"""Figures of the learning-rate family: learning rates against width, the plane of the two learning
+rates, and learning rates taken on to other widths."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ EXPONENTS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Rates against width with 95 % intervals; dashed lines through the means have the theory's
-    slopes."""
+    """Learning rates against width with 95 % intervals; dashed lines through the means have the
+    theory's slopes."""
     figure, panels = plt.subplots(1, 3, figsize=(7.0, 3.1), sharex=True)
     for axes, (level, title) in zip(panels, LEVELS.items(), strict=True):
         for line in data["lines"]:
@@ -45,8 +45,8 @@ def rates(data: dict[str, Any]) -> Figure:
 
 
 def _rate(axes: Axes, line: dict[str, Any]) -> None:
-    label, colour, marker = STYLES[line["start"]]
-    x, y = np.log2(line["widths"]), np.array(line["log2 rate"])
+    label, colour, marker = STYLES[line["initialization"]]
+    x, y = np.log2(line["widths"]), np.array(line["log2 learning rate"])
     bars = [y - line["from"], np.array(line["to"]) - y]
     axes.errorbar(
         x,
@@ -63,8 +63,8 @@ def _rate(axes: Axes, line: dict[str, Any]) -> None:
 
 
 def plane(data: dict[str, Any]) -> Figure:
-    """Measured slopes of Z_B over powers of the two rates, where the theory calls them stable, and
-    what trains both."""
+    """Measured slopes of Z_B over powers of the two learning rates, where the theory calls them
+    stable, and where both factors train."""
     figure, panels = plt.subplots(1, 2, figsize=(7.0, 4.3), sharey=True)
     for axes, (name, region) in zip(panels, data["regions"].items(), strict=True):
         axes.fill(
@@ -78,16 +78,21 @@ def plane(data: dict[str, Any]) -> Figure:
             label = {"label": "both factors train"} if number == 0 else {}
             axes.plot(*np.array(piece).T, color="#009E73", lw=2.5, zorder=1, **label)
         axes.plot(
-            *[region["box"]] * 2, color="black", lw=0.8, ls=":", zorder=0, label="one rate for both"
+            *[region["box"]] * 2,
+            color="black",
+            lw=0.8,
+            ls=":",
+            zorder=0,
+            label="one learning rate for both",
         )
         axes.plot(-1, 0, "*", color="#D55E00", ms=19, zorder=2, label="LoRA+")
-        for cell in data["plane"]:
-            if (cell["start"], cell["quantity"]) == (name, "Z_B"):
-                text = f"{cell['measured']:.2f}".replace("-0.00", "0.00").replace("-", "−")
+        for point in data["plane"]:
+            if (point["initialization"], point["quantity"]) == (name, "Z_B"):
+                text = f"{point['measured']:.2f}".replace("-0.00", "0.00").replace("-", "−")
                 box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85}
                 axes.text(
-                    cell["c_A"],
-                    cell["c_B"],
+                    point["c_A"],
+                    point["c_B"],
                     text,
                     ha="center",
                     va="center",
@@ -97,7 +102,7 @@ def plane(data: dict[str, Any]) -> Figure:
                 )
         axes.set(
             title=f"{STYLES[name][0]}: slope of $Z_B$ in the width",
-            xlabel="$c_A$",
+            xlabel="$c_A$: learning rate of A is $n^{c_A}$",
             xlim=region["box"],
         )
         axes.set(
@@ -106,16 +111,16 @@ def plane(data: dict[str, Any]) -> Figure:
             yticks=(-1.5, -1, -0.5, 0),
             aspect="equal",
         )
-    panels[0].set_ylabel("$c_B$")
+    panels[0].set_ylabel("$c_B$: learning rate of B is $n^{c_B}$")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
 def transfer(data: dict[str, Any]) -> Figure:
-    """Regret of the best rate of narrow networks taken to wide ones, by the exponent it is taken on
-    with."""
+    """Regret of the best learning rate of narrow networks taken on to wide ones, by the exponent it
+    is taken on with."""
     figure, axes = plt.subplots(figsize=(5.5, 3.0))
-    cases = list(dict.fromkeys((row["start"], row["width"]) for row in data["transfer"]))
+    cases = list(dict.fromkeys((row["initialization"], row["width"]) for row in data["transfer"]))
     for shift, (exponent, (label, colour)) in zip((-0.25, 0, 0.25), EXPONENTS.items(), strict=True):
         rows = [row for row in data["transfer"] if row["exponent"] == exponent]
         height = np.array([row["regret"] for row in rows])
@@ -126,15 +131,15 @@ def transfer(data: dict[str, Any]) -> Figure:
         places = np.arange(len(cases)) + shift
         axes.bar(places, height, 0.23, yerr=bars, color=colour, error_kw={"lw": 1}, label=label)
     axes.set_xticks(
-        range(len(cases)), [f"{start}\n$2^{{{int(np.log2(width))}}}$" for start, width in cases]
+        range(len(cases)), [f"{name}\n$2^{{{int(np.log2(width))}}}$" for name, width in cases]
     )
     axes.axhline(0, color="black", lw=0.6)
-    axes.set_ylabel("log of loss over tuned (nats)")
+    axes.set_ylabel("log of loss over that\nof the tuned one (nats)")
     figure.legend(
         *axes.get_legend_handles_labels(),
         loc="outside upper center",
         ncols=3,
-        title="rate taken on by",
+        title="learning rate taken on by",
     )
     return figure
 

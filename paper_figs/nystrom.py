@@ -57,12 +57,12 @@ def errors(data: dict[str, Any]) -> Figure:
             label=f"$10^{exponent}$",
         )
     _error_axis(right, "asymmetric: one law for all")
-    right.legend(fontsize=7, loc="lower left")
+    right.legend(fontsize=7, loc="lower left", title="condition number", title_fontsize=7)
     return figure
 
 
 def steps(data: dict[str, Any]) -> Figure:
-    """Steps against the start's distance with the log_4 bound, and against the condition number by
+    """Steps against the distance of X_0 with the log_4 bound, and against the condition number by
     method."""
     figure, (left, right) = _axes(2)
     distance, count = np.array(data["distance"]), np.array(data["steps"])
@@ -78,7 +78,7 @@ def steps(data: dict[str, Any]) -> Figure:
     )
     left.set(
         xscale="log",
-        xlabel="distance of the start $c$",
+        xlabel="distance $c$ of $X_0$",
         ylabel="steps to $10^{-12}$",
         title=r"Nyström, $\eta=1/2$",
     )
@@ -99,7 +99,7 @@ def steps(data: dict[str, Any]) -> Figure:
         yscale="log",
         xlabel="condition number",
         ylabel="steps to $10^{-12}$",
-        title=r"by start and $\eta$",
+        title=r"by initialization and $\eta$",
     )
     right.legend(fontsize=7, loc="upper right")
     right.set_ylim(0.7, 4000)
@@ -107,8 +107,8 @@ def steps(data: dict[str, Any]) -> Figure:
 
 
 def limits(data: dict[str, Any]) -> Figure:
-    """Starts that leak out of the range, and the eigenvalues that decide the fate of a random
-    start."""
+    """Initializations that leak out of the range, and the eigenvalues that decide the fate of
+    random factors."""
     figure, (left, right) = _axes(2)
     for leak, colour in zip(data["leaks"], (RED, ORANGE, GREEN, BLUE), strict=True):
         left.plot(
@@ -123,11 +123,11 @@ def limits(data: dict[str, Any]) -> Figure:
         ls="--",
         label=r"factor $1-\eta$",
     )
-    _error_axis(left, "noise on the start")
+    _error_axis(left, "noise on the initialization")
     left.set_ylim(1e-13, None)
-    left.legend(fontsize=8, loc="upper right")
-    starts = data["random_starts"]
-    real, imaginary, done = (np.array(starts[key]) for key in ("real", "imaginary", "done"))
+    left.legend(fontsize=8, loc="upper right", title="size of the noise", title_fontsize=8)
+    random = data["random_factors"]
+    real, imaginary, done = (np.array(random[key]) for key in ("real", "imaginary", "done"))
     for chosen, colour, marker, label in (
         (done, BLUE, "o", "converged"),
         (~done, RED, "x", "failed"),
@@ -140,7 +140,7 @@ def limits(data: dict[str, Any]) -> Figure:
     right.set(
         xlabel=r"Re $\mu$, eigenvalue nearest $(-\infty, 0]$",
         ylabel=r"Im $\mu$",
-        title="fate of random starts",
+        title="fate of random factors",
     )
     right.set_xticks([-10, 0, 10])
     right.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
@@ -148,8 +148,8 @@ def limits(data: dict[str, Any]) -> Figure:
 
 
 def transfer(data: dict[str, Any]) -> Figure:
-    """Adapting a pretrained weight: error against step from three starts, without and with
-    overlap."""
+    """Adapting a pretrained weight: error against step from three initializations, without and
+    with overlap."""
     figure, panels = _axes(2)
     curves = (
         ("random", "random", GREY, "-"),

@@ -74,9 +74,9 @@ def digits(data: dict[str, Any]) -> Figure:
     """On digits, by source: the overlap with full fine-tuning's directions joined to its null."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.6), layout="constrained", sharey=True)
     for axes, score, title in zip(
-        panels, ("rate", "abs"), ("by rate, as published", "by size"), strict=True
+        panels, ("rate", "abs"), ("by change rate, as published", "by size"), strict=True
     ):
-        rows = [r for r in data["foretold"] if (r["score"], r["overlap"]) == (score, "8 in 16")][
+        rows = [r for r in data["predicted"] if (r["score"], r["overlap"]) == (score, "8 in 16")][
             ::-1
         ]
         places = np.arange(len(rows))
@@ -91,8 +91,8 @@ def digits(data: dict[str, Any]) -> Figure:
 
 
 def recall(data: dict[str, Any]) -> Figure:
-    """Recall of planted directions against LoRA's updates, by rate and by size, with one gradient
-    and the null."""
+    """Recall of planted directions against LoRA's updates, by change rate and by size, with one
+    gradient and the null."""
     cases = [
         case
         for case in ("random", "top", "bottom")
@@ -102,7 +102,7 @@ def recall(data: dict[str, Any]) -> Figure:
         1, len(cases), figsize=(6.5, 2.7), layout="constrained", sharey=True, squeeze=False
     )
     for axes, case in zip(panels[0], cases, strict=True):
-        for score, colour, name in (("rate", RED, "rate"), ("abs", BLUE, "size")):
+        for score, colour, name in (("rate", RED, "change rate"), ("abs", BLUE, "size")):
             rows = {
                 r["rank"]: r for r in data["recall"] if (r["planted"], r["score"]) == (case, score)
             }
@@ -134,8 +134,9 @@ def recall(data: dict[str, Any]) -> Figure:
 
 
 def errors(data: dict[str, Any]) -> Figure:
-    """Final error of every method and control at its own best rate, with 95 % intervals; black: the
-    least that the start of a method without scaled directions allows."""
+    """Final error of every method and control at its own best learning rate, with 95 % intervals
+    over problems; black: the least that the initialization of a method without scaled directions
+    allows."""
     cases = [case for case in CASES if any(r["problem"] == case for r in data["errors"])]
     compared = {r["method"] for r in data["errors"]}
     names = [name for name in reversed(data["order"]) if name in compared]
@@ -159,8 +160,8 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
         colour = colours.get(kind, RED)
         axes.hlines(place, row["low"], row["high"], color=colour, lw=1.2)
         axes.plot(row["error"], place, "o", color=colour, ms=4, clip_on=False)
-        if row["least for its start"] is not None and kind not in ("Dash", "TSD"):
-            axes.plot(row["least for its start"], place, "|", color="black", ms=9)
+        if row["least for its initialization"] is not None and kind not in ("Dash", "TSD"):
+            axes.plot(row["least for its initialization"], place, "|", color="black", ms=9)
         if row["method"] == "LoRA, r":
             axes.axvline(row["error"], color=GREY, lw=0.7, ls=":")
 

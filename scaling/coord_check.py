@@ -1,19 +1,19 @@
 """The coordinate check of LoRA for any transformers architecture: do its features grow with width
 as theory says?
 
-    python scaling/coord_check.py                                              # a small random
-                                                                               Llama, Init[A]
-    python scaling/coord_check.py --scheme init_a --lr-exponents -1 0          # LoRA+
-    python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5     # fails: unstable
+    python scaling/coord_check.py                                           # a small Llama, Init[A]
+    python scaling/coord_check.py --scheme init_a --lr-exponents -1 0       # LoRA+
+    python scaling/coord_check.py --scheme init_b --lr-exponents -0.5 -0.5  # fails: unstable
     python scaling/coord_check.py --model-config gpt2 --blocks 1
 
 Builds the model with random weights at several widths, attaches adapters, takes a few steps of Adam
-at the rates k n^c_A and k n^c_B for the width n, and fits the growth of every feature of
-arXiv:2406.08447, Z_A, Z_B and the three parts of the change of Z_B, beside its exponent by
-theory.lr_stability. Each layer is trained alone, as in the theory; --together trains all of them.
+at the learning rates k n^c_A and k n^c_B for the width n, and fits the growth of every feature of
+arXiv:2406.08447, Z_A, Z_B and the three parts of the change of Z_B. Each slope stands beside the
+exponent that theory.lr_stability predicts. Each layer is trained alone, as in the theory;
+--together trains all of them.
+
 Exit code 0 when, after the last step, every slope is within 0.15 of its exponent and Z_B does not
-grow with width; 1 when not, and 2 when a flag is wrong. What has been measured is kept in the run
-store.
+grow with width; 1 when not, and 2 when a flag is wrong. Measurements are kept in the run store.
 """
 
 import sys
@@ -43,25 +43,25 @@ class Config:
     """a transformers configuration, as a folder or a JSON file, or the name of a model type such as
     gpt2; by default a small Llama"""
     scheme: str = "init_a"
-    """the start of the adapters, a row of lora.SCHEMES"""
+    """the initialization of the adapters, a row of lora.SCHEMES"""
     lr_exponents: tuple[float, float] | None = None
-    """c_A and c_B of the learning rates k n^c; by default both the largest equal one that theory
-    calls stable"""
+    """c_A and c_B of the learning rates k n^c; by default both are the largest exponent that
+    theory predicts to be stable"""
     widths: tuple[int, ...] = ()
     """hidden sizes, increasing; by default the least that the model can have from 128 on, and three
     doublings of it"""
     steps: int = 6
-    """of Adam"""
+    """training steps of Adam"""
     seeds: int = 4
     """random models and batches, seeded 2000, 2001, ..."""
     rank: int = 4
-    """of the adapters, with alpha = rank, so that s = 1"""
+    """rank of the adapters, with alpha = rank, so that s = 1"""
     rate: float = 0.3
     """k of the learning rates"""
     blocks: int = 2
-    """of the model, which is cut down to them"""
+    """transformer blocks to which the model is cut down"""
     together: bool = False
-    """train all layers at once, which the theory is not about, in place of each alone"""
+    """train all layers at once, which the theory does not cover, in place of each alone"""
     out: Path | None = None
     """folder for coord_check.json and coord_check.png; report/coord_check by default"""
 
@@ -108,7 +108,8 @@ def described(model_config: str) -> dict[str, Any]:
 
 
 def check(config: Config) -> Result:
-    """Measure and compare; ValueError for what the configuration cannot mean."""
+    """Measure the slopes and compare them with their exponents; ValueError for an impossible
+    configuration."""
     if not architectures.available():
         raise ValueError("The coordinate check needs transformers: pip install 'loralab[llm]'.")
     model = described(config.model_config)
@@ -140,8 +141,8 @@ def check(config: Config) -> Result:
     memo = Memo(
         Store(), "coord_check", fingerprint(ROOT / "proxies" / "instruments" / "coordinates.py")
     )
-    cells = memo.map(coordinates, points)
-    rows = [cells[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
+    trials = memo.map(coordinates, points)
+    rows = [trials[i * config.seeds : (i + 1) * config.seeds] for i in range(len(widths))]
     settings = asdict(config) | {
         "model_config": model,
         "lr_exponents": c,
@@ -153,7 +154,9 @@ def check(config: Config) -> Result:
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        config = flags.read(Config, "python scaling/coord_check.py", __doc__, arguments)
+        groups = {"check": flags.Group(Config, about="What is measured.")}
+        values = flags.read(groups, "python scaling/coord_check.py", __doc__, arguments)
+        config = Config(**values["check"])
         result = check(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

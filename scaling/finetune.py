@@ -1,5 +1,5 @@
 """Fine-tune a transformers model with an adapter: `loralab finetune`, or `python -m
-scaling.finetune`.
+scaling.finetune`; in Python, `loralab.finetune`.
 
 Without an argument MiniLM learns which installed package a docstring belongs to, with no network.
 The folder of a run holds the adapter in PEFT's format, metrics.json, predictions.jsonl with one row
@@ -7,21 +7,21 @@ an example, curves.png, and until it has finished its last checkpoint, from whic
 Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from loralab.code import fingerprint, home
+from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
 from scaling.core import command, processes
 from scaling.core.config import Config, peft_settings
-from scaling.core.outputs import METRICS, write_json
-from scaling.core.run_folder import claim, prepared
+from scaling.core.outputs import ADAPTER, METRICS, write_json
+from scaling.core.run_folder import check_folder, mark
 from scaling.tasks import find
 
 FAMILY = "finetune"
@@ -29,6 +29,8 @@ FAMILY = "finetune"
 
 @dataclass(frozen=True)
 class Options:
+    """What is kept, and where."""
+
     out: Path | None = None
     """Folder of the run; by default one of its own beside the run store."""
     resume: bool = False
@@ -36,7 +38,68 @@ class Options:
     force: bool = False
     """Begin anew in a folder that holds a run."""
     store: Path | None = None
-    """The run store, one SQLite file; runs/loralab.sqlite by default."""
+    """The run store, one SQLite file; by default runs/loralab.sqlite."""
+
+
+@dataclass(frozen=True, repr=False)
+class FineTuned:
+    """A finished run. Losses are pairs of a step and its loss; `metrics` has the best known first,
+    and `before` the same ones before training."""
+
+    task: str
+    folder: Path
+    metrics: dict[str, float]
+    before: dict[str, float]
+    examples: int
+    losses: list[tuple[int, float]]
+    validation: list[tuple[int, float]]
+    trained_parameters: int
+    seconds: float
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the adapter, in PEFT's format."""
+        return self.folder / ADAPTER
+
+    def __repr__(self) -> str:
+        after, before = (
+            ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            for scores in (self.metrics, self.before)
+        )
+        return (
+            f"{self.task}: {after} on {self.examples} examples held out (before training "
+            f"{before})\nadapter: {self.adapter}"
+        )
+
+
+def finetune(
+    config: Config | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    store: str | Path | None = None,
+    **settings: Any,
+) -> FineTuned:
+    """Train, evaluate and save an adapter; a run that its folder holds finished is read.
+
+    Args:
+        config: the run; by default that of `loralab finetune` without flags.
+        out: folder of the run; by default one of its own beside the run store.
+        resume: go on with a run that was killed, from its last checkpoint.
+        force: begin anew in a folder that holds a run.
+        store: the run store, one SQLite file; by default runs/loralab.sqlite.
+        settings: what differs from `config`, named as the flags are: `rank=4, lr=1e-3`.
+
+    Raises: ValueError for wrong input, before any training; RuntimeError where training fails;
+        `loralab.store.StoreError` where the run store cannot be used.
+    """
+    config = (config or Config()).replace(**settings)
+    options = Options(command.path_of(out), resume, force, command.path_of(store))
+    result = _result(config, options)
+    names = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}
+    kept = {name: result[name] for name in names}
+    return FineTuned(config.data.task, Path(result["folder"]), **kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -45,43 +108,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    return command.answer(command.form(Options), _finetuned, "loralab finetune", __doc__, arguments)
-
-
-def _finetuned(config: Config, options: Options) -> None:
-    result = _result(config, options)
-    if not processes.is_first():
-        return
-    scores = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
-    before = ", ".join(f"{name} {value:.4g}" for name, value in result["before"].items())
-    print(
-        f"{config.task}: {scores} on {result['examples']} examples held out (before training "
-        f"{before})"
-    )
-    print(f"adapter: {Path(result['folder']) / 'adapter'}")
+    groups = {**command.groups(), "output": Group(Options)}
+    return command.answer(finetune, groups, "loralab finetune", __doc__, arguments)
 
 
 def _result(config: Config, options: Options) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
-    settings = json.loads(json.dumps(asdict(config), default=str))
-    if config.peft is not None:
+    settings, task = config.as_json(), config.data.task
+    if config.training.peft is not None:
         # a run is of what the file holds, wherever it lies
         settings["peft"] = peft_settings(config)
     here = Path(__file__)
-    find(config.task).options(config)
-    code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{config.task}.py")
-    folder = (
-        options.out
-        or home()
-        / "runs"
-        / FAMILY
-        / f"{config.task}-{run_key(FAMILY, config.task, settings, '')[:12]}"
-    )
+    find(task).options(config)
+    code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{task}.py")
+    name = f"{task}-{run_key(FAMILY, task, settings, '')[:12]}"
+    folder = options.out or home() / "runs" / FAMILY / name
 
     def look() -> dict[str, Any] | None:
-        finished = prepared(folder, settings, options.resume, options.force)
+        finished = check_folder(folder, settings, options.resume, options.force)
         if finished is None:
-            Store(options.store)  # one that cannot be used is told of before anything is trained
+            Store(options.store)  # one that cannot be used is an error before anything is trained
         return finished
 
     finished = processes.by_first(look)
@@ -89,9 +135,9 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
         return finished
     from scaling.training.running import train  # transformers, which takes seconds to load
 
-    result = train(config, folder, lambda: claim(folder, settings))
+    result = train(config, folder, lambda: mark(folder, settings))
     if processes.is_first():
-        Store(options.store).put(FAMILY, config.task, settings, code, result["seconds"], result)
+        Store(options.store).put(FAMILY, task, settings, code, result["seconds"], result)
         write_json(folder / METRICS, result)
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)

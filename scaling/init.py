@@ -1,15 +1,14 @@
-"""Write the start of an adapter for another tool to train: `loralab init`, or `python -m
-scaling.init`.
+"""Write the initialization of an adapter for another tool to train: `loralab init`, or `python -m
+scaling.init`; in Python, `loralab.init`.
 
-    loralab init --model folder-or-hub-name --task causal_lm --train text.txt --scheme eva --rank 8
-    --out start
+    loralab init --model folder-or-hub-name --task causal_lm --train text.txt --scheme eva --out eva
 
-The flags are those of loralab finetune, and the start is the one that it would begin at; of those
-about training only the batch and the seed matter, which say what a start that learns from data is
-shown. The folder is an ordinary PEFT adapter at which the model computes what the base does: PEFT
-goes on from it by PeftModel.from_pretrained(base, folder, is_trainable=True), and so do the tools
-that are made of PEFT. Exit code 0 when written, 2 when the input is wrong or the start cannot be
-handed over.
+The flags are those of loralab finetune, and the initialization is the one that its run would begin
+with; the help lists the flags that matter here. The batch and the seed say which data an
+initialization that learns from data sees. The folder is an ordinary PEFT adapter at which the model
+computes what the base model does: PEFT goes on from it by PeftModel.from_pretrained(base, folder,
+is_trainable=True), and so do the tools that are made of PEFT. Exit code 0 when written, 2 when the
+input is wrong or the initialization cannot be handed over.
 """
 
 import os
@@ -23,24 +22,96 @@ import torch
 from torch import Tensor
 
 import lora
-from lora.learn import learned
-from lora.targets import check_vectors, targets
+from lora.initialization import statistics_for
 from lora.testing import sample
-from loralab.ledger import records_table, show
+from loralab.flags import Group
+from loralab.ledger import records_table, text_of
 from loralab.process import finish
 from scaling.core import command, processes
-from scaling.core.config import Config
+from scaling.core.config import Config, training_whole
 
 if TYPE_CHECKING:
-    from scaling.training.preparation import Ready
+    from scaling.training.preparation import Job
 
 Seen = Mapping[str, lora.Statistics]
+# Of the settings of a run, those that its initialization does not depend on.
+HIDDEN = (
+    *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
+    *("launch_step", "precision", "patience", "peft", "train_a", "train_b"),
+    *("gradient_checkpointing", "save_every", "report_to"),
+)
 
 
 @dataclass(frozen=True)
 class Options:
+    """What is kept."""
+
     out: Path
     """The folder to write, which must be empty or not be there."""
+
+
+@dataclass(frozen=True, repr=False)
+class Initialized:
+    """An adapter that was written, by layer: its rank, and the part of the inputs' variance that
+    its A explains where the initialization learnt from data."""
+
+    folder: Path
+    report: lora.Report
+    explained: dict[str, float | None]
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        return {layer.name: layer.rank for layer in self.report.layers}
+
+    def __repr__(self) -> str:
+        rows = [
+            {
+                "layer": layer.name,
+                "shape": "x".join(map(str, layer.shape)),
+                "rank": layer.rank,
+                "scale": f"{layer.scale:g}",
+                **({"variance explained": self.explained[layer.name]} if self.explained else {}),
+            }
+            for layer in self.report.layers
+        ]
+        skipped = [f"skipped {name}: {reason}" for name, reason in self.report.skipped.items()]
+        lines = [str(self.report).splitlines()[0], text_of(records_table("", rows)), *skipped]
+        return "\n".join(
+            [
+                *lines,
+                f'adapter: {self.folder}; peft.PeftModel.from_pretrained(base, "{self.folder}", '
+                "is_trainable=True) goes on",
+                "from it, as do axolotl (lora_model_dir) and LLaMA-Factory (adapter_name_or_path)",
+            ]
+        )
+
+
+def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> Initialized:
+    """Write the initialization of a run's adapter as a PEFT adapter, for another tool to train.
+
+    Args:
+        config: the run; by default that of `loralab finetune` without flags.
+        out: the folder to write, which must be empty or not be there.
+        settings: what differs from `config`, named as the flags are: `scheme="eva", rank=4`.
+
+    Raises: ValueError for wrong input, or an initialization that cannot be handed over.
+    """
+    config, folder = (config or Config()).replace(**settings), Path(out)
+    check_portable(config)
+    check_free(folder)
+    # transformers, which takes seconds to load
+    from scaling.training.preparation import on_batches, prepare
+
+    job = prepare(config)
+    report, seen = on_batches(job, lambda batches: _attached(job, batches))
+    layers = lora.adapters(job.loaded.model)
+    if moved := [name for name, layer in layers.items() if layer.B0 is not None]:
+        raise ValueError(f"{moved[0]}: {_not_zero(config.adapter.scheme)}")
+    processes.share(job.loaded.model)
+    if processes.is_first():
+        lora.save(job.loaded.model, folder)
+    shares = {name: explained(layers[name].A, stats) for name, stats in seen.items()}
+    return Initialized(folder, report, shares)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -49,68 +120,46 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    return command.answer(command.form(Options), _written, "loralab init", __doc__, arguments)
-
-
-def _written(config: Config, options: Options) -> None:
-    check_portable(config)
-    check_free(options.out)
-    # transformers, which takes seconds to load
-    from scaling.training.preparation import ready, shown
-
-    job = ready(config)
-    report, seen = shown(config, job, lambda batches: _attached(config, job, batches))
-    layers = lora.adapters(job.loaded.model)
-    if moved := [name for name, layer in layers.items() if layer.B0 is not None]:
-        raise ValueError(f"{moved[0]}: {_not_zero(config.scheme)}")
-    processes.share(job.loaded.model)
-    if not processes.is_first():
-        return
-    lora.save(job.loaded.model, options.out)
-    _tell(report, layers, seen)
-    print(
-        f'adapter: {options.out}; peft.PeftModel.from_pretrained(base, "{options.out}", '
-        "is_trainable=True) goes on"
-    )
-    print("from it, as do axolotl (lora_model_dir) and LLaMA-Factory (adapter_name_or_path)")
+    groups = {**command.groups(HIDDEN), "output": Group(Options)}
+    return command.answer(init, groups, "loralab init", __doc__, arguments)
 
 
 def check_portable(config: Config) -> None:
-    """Raise ValueError for a start, or a way of training, that a PEFT adapter cannot carry to
-    another tool."""
-    if config.peft is not None:
+    """Raise ValueError for an initialization, or a way of training, that a PEFT adapter cannot
+    carry to another tool."""
+    if config.training.peft is not None:
         raise ValueError(
-            "peft is trained, by loralab finetune; a start is of a scheme of this library"
+            "peft is trained, by loralab finetune; init writes an initialization of this library"
         )
-    options: dict[str, Any] = dict(config.scheme_options)
+    adapter = config.adapter
+    scheme = lora.SCHEMES[adapter.scheme]
     try:
+        # run on a sample, so that an impossible option is refused before a model is loaded
         W, stats = sample((16, 8))
-        B, A = lora.SCHEMES[config.scheme](W, 2, stats=stats, **options)
+        scheme(W, 2, stats=stats, **adapter.scheme_options)
     except TypeError as error:
-        raise ValueError(f"scheme {config.scheme!r}: {error}") from error
-    if B.any() and A.any():
-        raise ValueError(_not_zero(config.scheme))
-    if lora.VARIANTS[config.variant].exported_as != config.variant:
+        raise ValueError(f"scheme {adapter.scheme!r}: {error}") from error
+    if not scheme.zero_product:
+        raise ValueError(_not_zero(adapter.scheme))
+    if lora.VARIANTS[adapter.variant].exported_as != adapter.variant:
         raise ValueError(
-            f"variant {config.variant!r} is a way of training that a PEFT adapter does not hold: "
-            "another tool would "
-            "train plain LoRA from it; use loralab finetune, or variant plain or dora"
+            f"variant {adapter.variant!r} is a way of training that a PEFT adapter does not hold: "
+            "another tool would train plain LoRA from it; use loralab finetune, or variant plain "
+            "or dora"
         )
-    if not (config.train_a and config.train_b):
+    if not (adapter.train_a and adapter.train_b):
         raise ValueError(
             "a PEFT adapter does not say which factor is frozen, so another tool would train "
-            "both; leave train_a and "
-            "train_b out and freeze the factor there, or use loralab finetune"
+            "both; leave train_a and train_b out and freeze the factor there, or use loralab "
+            "finetune"
         )
 
 
 def _not_zero(scheme: str) -> str:
     return (
-        f"scheme {scheme!r} starts at B A != 0: another tool would add B A to the base at step 0, "
-        "or train the pair "
-        "B0 A0 that must stay frozen to cancel it; use loralab finetune or lora.attach, which "
-        "carry the pair, or a "
-        "scheme that starts at zero, such as eva"
+        f"scheme {scheme!r} starts at B A != 0: another tool would add B A to the base weight at "
+        "step 0, or train the pair B0 A0 that must stay frozen to cancel it; use loralab finetune "
+        "or lora.attach, which carry the pair, or a scheme that starts at zero, such as eva"
     )
 
 
@@ -124,16 +173,11 @@ def check_free(folder: Path) -> None:
         raise ValueError(f"{folder} cannot be written, as {there} is no folder with permission to")
 
 
-def _attached(config: Config, job: "Ready", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
+def _attached(job: "Job", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
     """`lora.attach`, with the statistics that it started from."""
-    model, adapter = job.loaded.model, config.adapter(job.loaded.fresh)
-    found, _ = targets(model, adapter)
-    if lora.SCHEMES[config.scheme].needs in ("inputs", "gradient"):
-        check_vectors(found, config.scheme)
-    _, seen = learned(
-        model, found, adapter, batches, job.task.loss and job.task.loss(job.loaded), None, {}
-    )
-    return lora.attach(model, adapter, stats=seen or None), seen
+    model, adapter = job.loaded.model, training_whole(job.config.adapter, job.loaded.fresh)
+    seen = statistics_for(model, adapter, batches, job.task.loss and job.task.loss(job.loaded))
+    return lora.attach(model, adapter, stats=seen), seen
 
 
 def explained(A: Tensor, stats: lora.Statistics) -> float | None:
@@ -143,22 +187,6 @@ def explained(A: Tensor, stats: lora.Statistics) -> float | None:
     if variance == 0 or not A.any():
         return None
     return stats.captured(torch.linalg.qr(A.detach().to(stats.mean).mT).Q) / variance
-
-
-def _tell(report: lora.Report, layers: Mapping[str, lora.LoRALinear], seen: Seen) -> None:
-    rows = []
-    for row in report.layers:
-        known = (
-            {"variance explained": explained(layers[row.name].A, seen[row.name])} if seen else {}
-        )
-        size = "x".join(map(str, row.shape))
-        rows.append(
-            {"layer": row.name, "shape": size, "rank": row.rank, "scale": f"{row.scale:g}", **known}
-        )
-    print(str(report).splitlines()[0])
-    show(records_table("", rows))
-    for name, reason in report.skipped.items():
-        print(f"skipped {name}: {reason}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Compare adapters, each at its own best learning rate: `loralab sweep`, or `python -m
-scaling.sweep`.
+scaling.sweep`; in Python, `loralab.sweep`.
 
-    loralab sweep                                                 # MiniLM on docstrings; no network
-    loralab sweep --schemes init_a eva peft:adalora.json --ranks 4 16 --seeds 0 1 2 --steps 60 --out
-        comparison
-    loralab sweep comparison.yaml --confirm 5                     # flags after a file win over it
+    loralab sweep                              # MiniLM on docstrings; no network
+    loralab sweep --schemes init_a eva peft:adalora.json --ranks 4 16 --out comparison
+    loralab sweep comparison.yaml --confirm 5  # flags after a file win over it
 
 The flags are those of loralab finetune and of the grid: schemes x variants x ranks x rates x seeds.
 A file has the same names, and under `methods` it can hold more of them, each with the settings in
@@ -15,7 +14,7 @@ which it differs:
       LoRA: {scheme: init_a}
       B alone: {scheme: orthogonal, train_a: false, rank: 16}
 
-Every cell is a fine-tuning run that is kept in the run store and never repeated: after a kill the
+Every trial is a fine-tuning run that is kept in the run store and never repeated: after a kill the
 same command goes on. The learning rate is chosen on validation data. The folder holds report.json,
 report.md, pictures, and results in the form of PEFT's method_comparison. Exit code 0 when done, 1
 when a run failed, 2 when the input is wrong.
@@ -24,51 +23,118 @@ when a run failed, 2 when the input is wrong.
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
-import tyro
 
 from loralab.code import home
-from loralab.ledger import show
+from loralab.flags import Group
+from loralab.ledger import text_of
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
-from scaling.comparison import cells, method_comparison, report
+from scaling.comparison import method_comparison, report, trials
 from scaling.comparison.driver import outcomes_of
 from scaling.comparison.file import METHODS, Named, read
-from scaling.comparison.grid import Grid, methods
-from scaling.comparison.summary import summarise
+from scaling.comparison.grid import PEFT, Grid
+from scaling.comparison.grid import methods as methods_of
+from scaling.comparison.summary import Row, summarise
 from scaling.core import command
-from scaling.core.config import Config
+from scaling.core.config import Config, plain
 from scaling.core.outputs import write_json
 from scaling.tasks import find
 
 SWEEP, EXPORT = "sweep.json", "method_comparison"
 VALIDATIONS = 4  # of a run, where the config does not say
+HIDDEN = ("seed",)  # the grid has its own
+CHOICES = {
+    "schemes": (*command.CHOICES["scheme"], f"{PEFT}FILE.json"),
+    "variants": command.CHOICES["variant"],
+}
 
 
 @dataclass(frozen=True)
 class Options:
+    """Where the trials run, and what is kept."""
+
     executor: Literal["local", "ray"] = "local"
-    """Where the cells run: on this machine, or on a Ray cluster that is there already and shares
+    """Where the trials run: on this machine, or on a Ray cluster that is there already and shares
     LORALAB_HOME."""
     address: str = "127.0.0.1:6379"
     """Of the Ray cluster, as `ray start --head` prints it; a node with a GPU gives one to each
-    cell."""
+    trial."""
     jobs: int | None = None
-    """How many cells run side by side on this machine; by default one a core, or one a GPU."""
+    """How many trials run side by side on this machine; by default one a core, or one a GPU."""
     out: Path | None = None
     """Folder of the results; by default one of its own beside the run store."""
     store: Path | None = None
-    """The run store, one SQLite file; runs/loralab.sqlite by default."""
+    """The run store, one SQLite file; by default runs/loralab.sqlite."""
+
+    def __post_init__(self) -> None:
+        if self.executor not in ("local", "ray"):
+            raise ValueError(f"executor must be local or ray, got {self.executor!r}")
 
 
-CONFIG, GRID, OPTIONS = Config(), Grid(), Options()
+@dataclass(frozen=True, repr=False)
+class Swept:
+    """A finished sweep: a row for each method at its best learning rate, the reference first; the
+    notes say how to read them."""
+
+    folder: Path
+    rows: list[Row]
+    notes: list[str]
+
+    @property
+    def page(self) -> Path:
+        """The report, in Markdown."""
+        return self.folder / report.PAGE
+
+    def __repr__(self) -> str:
+        notes = [f"- {note}" for note in self.notes]
+        return "\n".join([text_of(report.table(self.rows)), *notes, f"report: {self.page}"])
+
+
+def sweep(
+    config: Config | None = None,
+    *,
+    methods: Named | None = None,
+    executor: Literal["local", "ray"] = "local",
+    address: str = Options.address,
+    jobs: int | None = None,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+    **settings: Any,
+) -> Swept:
+    """Compare methods, each at its own best learning rate; trials that the run store holds are not
+    run again.
+
+    Args:
+        config: the run that all methods share; by default that of `loralab finetune` without flags.
+        methods: settings by the name of a method: those in which it differs from `config`. Without
+            `schemes` these are all that is compared.
+        executor: "local" or "ray", where the trials run.
+        address: of the Ray cluster.
+        jobs: how many trials run side by side on this machine; by default one a core, or one a GPU.
+        out: folder of the results; by default one of its own beside the run store.
+        store: the run store, one SQLite file; by default runs/loralab.sqlite.
+        settings: fields of `scaling.comparison.grid.Grid` (`schemes`, `ranks`, `rates`, `seeds`,
+            ...), and what differs from `config`, named as the flags are.
+
+    Raises: ValueError for wrong input; RuntimeError where a run fails;
+        `loralab.store.StoreError` where the run store cannot be used.
+    """
+    of_grid = {f.name for f in fields(Grid)} & settings.keys()
+    axes = {name: settings.pop(name) for name in of_grid}
+    if methods:
+        axes.setdefault("schemes", ())
+    options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
+    grid = Grid(**{name: plain(value) for name, value in axes.items()})
+    return _swept((config or Config()).replace(**settings), grid, options, methods or {})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -83,11 +149,7 @@ def run(arguments: Sequence[str]) -> int:
         """The flags of a file before those of the command line, which win."""
         rest = list(arguments)
         if rest and not rest[0].startswith("-"):
-            defaults = {
-                f.name: getattr(part, f.name)
-                for part in (CONFIG, GRID, OPTIONS)
-                for f in fields(part)
-            }
+            defaults = Config().flat() | vars(Grid()) | vars(Options())
             given, found = read(Path(rest.pop(0)), defaults)
             named.update(found)
             if found and "--schemes" not in given:
@@ -95,48 +157,39 @@ def run(arguments: Sequence[str]) -> int:
             yield from given
         yield from rest
 
-    def parsed(
-        config: Annotated[Config, tyro.conf.arg(name="")] = CONFIG,
-        grid: Annotated[Grid, tyro.conf.arg(name="")] = GRID,
-        options: Annotated[Options, tyro.conf.arg(name="")] = OPTIONS,
-    ) -> tuple[Config, tuple[Grid, Options]]:
-        return config, (grid, options)
-
-    def act(config: Config, both: tuple[Grid, Options]) -> None:
-        _compared(config, *both, named)
-
-    return command.answer(parsed, act, "loralab sweep", __doc__, flat())
+    groups = {
+        **command.groups(HIDDEN),
+        "grid": Group(Grid, choices=CHOICES),
+        "output": Group(Options),
+    }
+    act = partial(sweep, methods=named)
+    return command.answer(act, groups, "loralab sweep", __doc__, flat())
 
 
-def _compared(config: Config, grid: Grid, options: Options, named: Named) -> None:
-    find(config.task).options(config)
-    if config.validate_every is None:
-        config = replace(config, validate_every=max(1, config.steps // VALIDATIONS))
-    compared = methods(config, grid, named)
-    spec = cells.settings_of(config) | cells.settings_of(grid) | {METHODS: named}
-    folder = (
-        options.out
-        or home() / "runs" / "sweeps" / run_key(cells.FAMILY, config.task, spec, "")[:12]
-    )
-    memo = Memo(
-        Store(options.store), cells.FAMILY, cells.code(config.task), compute=_executor(options)
-    )
-    _claim(folder, spec)
+def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
+    task, steps = config.data.task, config.training.steps
+    find(task).options(config)
+    if config.training.validate_every is None:
+        config = config.replace(validate_every=max(1, steps // VALIDATIONS))
+    compared = methods_of(config, grid, named)
+    spec = config.as_json() | json.loads(json.dumps(asdict(grid))) | {METHODS: named}
+    name = run_key(trials.FAMILY, task, spec, "")[:12]
+    folder = options.out or home() / "runs" / "sweeps" / name
+    memo = Memo(Store(options.store), trials.FAMILY, trials.code(task), compute=_executor(options))
+    _mark(folder, spec)
     outcomes = outcomes_of(compared, grid, memo)
-    rows = summarise(
-        outcomes, grid.reference or next(iter(compared)), grid.margin, np.random.default_rng(0)
-    )
+    reference = grid.reference or next(iter(compared))
+    rows = summarise(outcomes, reference, grid.margin, np.random.default_rng(0))
     report.write(folder, rows, outcomes, spec)
-    each = {label: cells.arguments(method.config) for label, method in compared.items()}
-    told = {label: one["settings"] | {"peft_config": one["peft"]} for label, one in each.items()}
-    method_comparison.export(folder / EXPORT, rows, outcomes, spec | {METHODS: told})
-    show(report.table(rows))
-    for note in report.notes(rows, outcomes, grid.margin):
-        print(f"- {note}")
-    print(f"report: {folder / report.PAGE}")
+    each = {label: trials.arguments(method.config) for label, method in compared.items()}
+    settings = {
+        label: one["settings"] | {"peft_config": one["peft"]} for label, one in each.items()
+    }
+    method_comparison.export(folder / EXPORT, rows, outcomes, spec | {METHODS: settings})
+    return Swept(folder, rows, report.notes(rows, outcomes, grid.margin))
 
 
-def _claim(folder: Path, spec: dict[str, Any]) -> None:
+def _mark(folder: Path, spec: dict[str, Any]) -> None:
     """Make the folder this sweep's; raises ValueError where it holds something else."""
     record = folder / SWEEP
     if record.is_file():
@@ -154,7 +207,7 @@ def _executor(options: Options) -> Compute:
     if options.executor == "ray":
         from loralab.cluster import ray
 
-        return ray(options.address, gpus_per_cell=float(torch.cuda.is_available()))
+        return ray(options.address, gpus_per_trial=float(torch.cuda.is_available()))
     return local(options.jobs or (1 if torch.cuda.is_available() else None))
 
 

@@ -69,10 +69,10 @@ def number(i, shift):
 def measure(config, memo):
     if config.shift > 100:
         raise RuntimeError("the shift is out of this world")
-    cells = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
-    x = [cell["x"] for cell in cells]
+    trials = memo.map(number, [{"i": i, "shift": config.shift} for i in range(config.draws)])
+    x = [trial["x"] for trial in trials]
     tables = {"numbers": [{"count": len(x)}]}
-    return Evidence({"F1": [spread(x)], "F2": [spread(x)]}, {"x": x}, tables)
+    return Evidence({"F1": {"size": spread(x)}, "F2": {"size": spread(x)}}, {"x": x}, tables)
 
 
 PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2))
@@ -119,14 +119,14 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         command = {
-            "loralab": ["-c", "from loralab.cli import main; main()"],
+            "loralab": ["-c", "from loralab.main import main; main()"],
             "fake": ["-m", "proxies.fake"],
         }[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=checkout,
-            env=environment | variables,
+            env=environment | {"COLUMNS": "150"} | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

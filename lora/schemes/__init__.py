@@ -1,9 +1,12 @@
-"""Initialisation schemes: where the factors (B, A) of the update s B A of a frozen weight W start.
+"""Initialization schemes: the initial factors (B, A) of the update s B A of a frozen weight W.
 
-A scheme is a pure function of the weight and a generator: it touches no module, no device state and
-never the global generator. W is (out, in), B is (out, r), A is (r, in). Where a start has B A != 0
-the layer carries it as a frozen pair, so every scheme begins at the pretrained function; a scheme
-never changes W.
+A scheme is a pure function of the weight and a random generator: it touches no module, no device
+state and never the global generator. W is (out, in), B is (out, r), A is (r, in). Where B A != 0
+the layer carries the factors as a frozen pair too, so training begins at the pretrained function
+with every scheme. A scheme never changes W.
+
+The rules below all take W, the rank r, a random generator rng and the scale s; their docstrings
+list the options.
 """
 
 from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init
@@ -15,20 +18,26 @@ from lora.schemes.weight import mica, milora, nystrom, olora, pissa
 __all__ = ["SCHEMES", "Factors", "Scheme"]
 
 SCHEMES = {
-    "init_a": Scheme(init_a, "nothing", "2106.09685"),
-    "init_b": Scheme(init_b, "nothing", "2406.08447"),
-    "gaussian": Scheme(gaussian, "nothing", "2106.09685"),
-    "orthogonal": Scheme(orthogonal, "nothing", "2402.16842"),
+    "init_a": Scheme(init_a, "nothing", "2106.09685", zero_product=True),
+    "init_b": Scheme(init_b, "nothing", "2406.08447", zero_product=True),
+    "gaussian": Scheme(gaussian, "nothing", "2106.09685", zero_product=True),
+    "orthogonal": Scheme(orthogonal, "nothing", "2402.16842", zero_product=True),
     "pissa": Scheme(pissa, "weight", "2404.02948"),
     "milora": Scheme(milora, "weight", "2406.09044"),
     "olora": Scheme(olora, "weight", "2406.01775"),
-    "mica": Scheme(mica, "weight", "2604.01694"),
-    "nystrom": Scheme(nystrom, "weight", "2410.18965"),
-    "eva": Scheme(eva, "inputs", "2410.07170"),
+    "mica": Scheme(mica, "weight", "2604.01694", zero_product=True),
+    "nystrom": Scheme(nystrom, "weight", "2410.18965", zero_product=True),
+    "eva": Scheme(eva, "inputs", "2410.07170", zero_product=True, sharing=("rho",)),
     "corda": Scheme(corda, "inputs", "2406.05223"),
     "lora_ga": Scheme(lora_ga, "gradient", "2407.05000"),
     "lora_one": Scheme(lora_one, "gradient", "2502.01235"),
-    "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived"),
-    "gradient_signal": Scheme(gradient_signal, "gradient", "derived"),
+    "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived", zero_product=True),
+    "gradient_signal": Scheme(
+        gradient_signal,
+        "gradient",
+        "derived",
+        zero_product=True,
+        sharing=("rho", "per_parameter"),
+    ),
     "tsd_init": Scheme(tsd_init, "gradient", "2409.01035"),
 }

@@ -1,10 +1,10 @@
-"""Schemes that see the loss gradient G = E[g x^T] of the weight, or Q = E[|g|^2 x x^T], the signal
+"""Schemes that need the loss gradient G = E[g x^T] of the weight, or Q = E[|g|^2 x x^T], the signal
 it gives to B.
 
 None depends on the scale of the loss: G and Q are divided by their largest entry before anything
-else, so that neither loss scaling nor a gradient too small for float32 changes a start. A gradient
-that is zero throughout is refused: it means that the loss does not reach the layer, and every
-direction would be arbitrary. Singular values G = U S V^T.
+else, so that neither loss scaling nor a gradient too small for float32 changes the factors. A
+gradient that is zero throughout is refused: it means that the loss does not reach the layer, and
+every direction would be arbitrary. Singular values G = U S V^T.
 """
 
 import math
@@ -29,13 +29,15 @@ def lora_ga(
     rank-2r approximation of G. As in the paper's code neither factor carries singular values;
     PEFT's B does, and grows with the loss. B A depends on the signs of singular pairs and only the
     two spans are defined. Needs 2 r <= min(out, in).
+
+    Args:
+        gamma: divides the squared size of the factors, as in c.
     """
     _positive("lora_ga", "gamma", gamma)
     if 2 * rank > min(W.shape):
         raise ValueError(
             "lora_ga takes 2 r singular pairs of the gradient, so rank must be at most min(out, "
-            "in) / 2 = "
-            f"{min(W.shape) // 2}, got {rank}"
+            f"in) / 2 = {min(W.shape) // 2}, got {rank}"
         )
     U, S, Vh = top_svd(_gradient("lora_ga", W, stats), 2 * rank, rng)
     _warn_of_arbitrary("lora_ga", S, W.shape)
@@ -50,9 +52,12 @@ def lora_one(
     (arXiv:2502.01235).
 
     B A is a descent step of spectral norm 1/gamma in the best rank-r direction. The roots follow
-    the released code (its description lacks them). That code also starts at W + s B A; here, as for
-    every scheme, the frozen pair carries s B A, so training starts at the pretrained function: a
-    deliberate departure.
+    the released code (its description lacks them). That code also begins to train at W + s B A.
+    Here, as for every scheme, the frozen pair carries s B A, so training begins at the pretrained
+    function: a deliberate departure.
+
+    Args:
+        gamma: 1 / gamma is the spectral norm of B A.
     """
     _positive("lora_one", "gamma", gamma)
     G = _gradient("lora_one", W, stats)
@@ -70,14 +75,18 @@ def nystrom_grad(
     xi: float = 1.0,
     side: str = "in",
 ) -> Factors:
-    """A random sketch of G on one side, zero on the other: the Nyström start of arXiv:2410.18965
-    for what is learnt.
+    """A random sketch of G on one side, zero on the other: the Nyström initialization of
+    arXiv:2410.18965 for what is learnt.
 
     That paper's theory sketches the matrix to be learnt, which at zero is G up to a factor; its
-    LoRA start sketches W instead (see `nystrom`). side "in" gives A = xi N G / (sqrt(3) |G|_F) with
-    N (r, out), side "out" gives B = xi sqrt(out / (3 r)) G N / |G|_F with N (in, r), N standard
-    normal. At xi = 1 the factor has the mean square of `init_a` or `init_b`, whose learning rates
-    therefore carry over; it depends neither on the scale of the loss nor on s. Derived here.
+    initialization of LoRA sketches W instead (see `nystrom`). The factor depends neither on the
+    scale of the loss nor on s. Derived here.
+
+    Args:
+        xi: its size. At xi = 1 it has the mean square of `init_a` or `init_b`, whose learning rates
+            therefore carry over.
+        side: "in" gives A = xi N G / (sqrt(3) |G|_F) with N (r, out), "out" gives B = xi sqrt(out /
+            (3 r)) G N / |G|_F with N (in, r), N standard normal.
     """
     _positive("nystrom_grad", "xi", xi)
     out, in_ = W.shape
@@ -99,26 +108,22 @@ def gradient_signal(
     scale: float,
     *,
     stats: Statistics,
-    rho: float = 1.0,
-    per_parameter: bool = False,
 ) -> Factors:
     """The rows of A are the top r eigenvectors of Q, and B = 0: derived here.
 
     At B = 0 the gradient of one token reaches B alone, with E|dL/dB|^2 = s^2 tr(A Q A^T); over
     orthonormal rows the top eigenspace of Q is its exact maximum, where that of E[x x^T] (`eva`) is
-    so only if |g|^2 and x x^T are uncorrelated. `rho` and `per_parameter` are for `attach`, which
-    shares out the ranks.
+    so only if |g|^2 and x x^T are uncorrelated.
     """
-    del rho, per_parameter
     shape = (W.shape[1],) * 2
     if (sketch := stats.weighted_sketch) is None:
-        Q = _seen(
+        Q = _scaled(
             "gradient_signal", "weighted_second_moment", stats.weighted_second_moment, W, shape
         )
         # Q is positive semidefinite: its singular vectors are its eigenvectors
         _, S, Vh = top_svd(Q, rank, rng)
     else:
-        _seen(
+        _scaled(
             "gradient_signal", "weighted_sketch", sketch.factor, W, (W.shape[1], len(sketch.values))
         )
         S, V = stats.signal_axes(rank)
@@ -143,9 +148,13 @@ def tsd_init(
     I holds the r largest change rates |u_i^T D v_i| / (s_i + eps s_1) over the singular triplets of
     W (arXiv:2409.01035; eps is not published). The paper takes D from a hundred steps of LoRA. Here
     D = G, the update of one full step, whose length cancels in the ranking: it needs no training
-    first, and finds planted directions at least as well. mode "abs" does not divide by s_i, which
-    is the direction's first-order effect on the loss. Singular values that are rounding of zero
+    first, and finds planted directions at least as well. Singular values that are rounding of zero
     have no directions of their own and are chosen last.
+
+    Args:
+        mode: "rate", or "abs", which does not divide by s_i: the direction's first-order effect on
+            the loss.
+        eps: as in the change rate.
     """
     _positive("tsd_init", "eps", eps)
     if mode not in ("rate", "abs"):
@@ -161,10 +170,10 @@ def tsd_init(
 
 
 def _gradient(scheme: str, W: Tensor, stats: Statistics) -> Tensor:
-    return _seen(scheme, "gradient", stats.gradient, W, tuple(W.shape))
+    return _scaled(scheme, "gradient", stats.gradient, W, tuple(W.shape))
 
 
-def _seen(
+def _scaled(
     scheme: str, name: str, value: Tensor | None, W: Tensor, shape: tuple[int, ...]
 ) -> Tensor:
     """A statistic in W's dtype and on its device, divided by its largest entry."""
@@ -194,7 +203,6 @@ def _warn_of_arbitrary(scheme: str, S: Tensor, shape: torch.Size) -> None:
     if arbitrary := int((noise(S, shape) >= S).sum()):
         warnings.warn(
             f"{scheme}: the gradient has only {len(S) - arbitrary} of the {len(S)} directions "
-            "asked for; the others "
-            "are an arbitrary orthonormal completion",
+            "asked for; the others are an arbitrary orthonormal completion",
             stacklevel=4,
         )

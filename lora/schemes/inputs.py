@@ -1,4 +1,4 @@
-"""Schemes that see the layer's inputs x, through `lora.Statistics`."""
+"""Schemes that need the layer's inputs x, as `lora.Statistics`."""
 
 import math
 import warnings
@@ -20,21 +20,23 @@ def eva(
     rng: Generator,
     scale: float,
     stats: Statistics,
-    rho: float = 1.0,
     center: bool = True,
     whiten: bool = False,
 ) -> Factors:
     """B = 0 and the rows of A the top r eigenvectors of the inputs' covariance C = E[x x^T] - E[x]
     E[x]^T (EVA, arXiv:2410.07170).
 
-    The field's code takes the centred C, the default here; the paper's theorem is about the second
-    moment E[x x^T], `center=False`. They differ much where the inputs' mean is large. With `whiten`
-    row j is divided by sqrt(lambda_j), so that every entry of A x has variance 1 (uncentred: mean
-    square 1). In each eigenvector the entry of largest magnitude is positive. Where the inputs vary
-    in fewer than r directions, random orthonormal ones complete the rows, of norm 1 also with
-    `whiten`, and a warning says so. `rho` is for `attach`, which shares out the ranks.
+    In each eigenvector the entry of largest magnitude is positive. Where the inputs vary in fewer
+    than r directions, random orthonormal ones complete the rows, of norm 1 also with `whiten`, and
+    a warning says so.
+
+    Args:
+        center: take the centred C, as the field's code does. False takes the second moment E[x
+            x^T], which the paper's theorem is about. They differ much where the inputs' mean is
+            large.
+        whiten: divide row j by sqrt(lambda_j), so that every entry of A x has variance 1
+            (uncentred: mean square 1).
     """
-    del scale, rho
     _check("eva", W, stats)
     values, vectors = stats.axes(rank, center)
     alive = int((values > NOISE * values[0].clamp(min=0)).sum())
@@ -47,8 +49,7 @@ def eva(
     if alive < rank:
         warnings.warn(
             f"the inputs vary in only {alive} of the {rank} directions asked for ({tokens} "
-            "tokens); the others "
-            "start at random",
+            "tokens); the others are initialized at random",
             stacklevel=3,
         )
         V = torch.cat([V, _complement(V, rank - alive, rng)], 1)
@@ -71,11 +72,15 @@ def corda(
     arXiv:2406.05223).
 
     P = C / (Tr C / in) + damping I, with C = E[x x^T] the second moment: the division makes the
-    factors independent of the unit of x, and leaves B A as it was. `damping` is fixed; the authors
-    double theirs until P inverts well, which an eigen-solve always does. mode "ipm" takes the r
-    largest triplets, so that s B A is the rank-r matrix nearest to W in |(W - s B A) P|; "kpm" the
-    r smallest, to keep what the inputs use most. "sqrt" is "ipm" with P^1/2, nearest in the error
-    of the output itself, E|(W - s B A) x|^2 (up to the damping; derived).
+    factors independent of the unit of x, and leaves B A as it was.
+
+    Args:
+        mode: "ipm" takes the r largest triplets, so that s B A is the rank-r matrix nearest to W in
+            |(W - s B A) P|; "kpm" the r smallest, to preserve what the inputs use most. "sqrt" is
+            "ipm" with P^1/2, nearest in the error of the output itself, E|(W - s B A) x|^2 (up to
+            the damping; derived).
+        damping: is fixed. The authors double theirs until P inverts well, which an eigen-solve
+            always does.
     """
     del rng
     if mode not in ("ipm", "kpm", "sqrt"):
@@ -84,7 +89,8 @@ def corda(
         raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
     if stats.covariance_sketch is not None:
         raise ValueError(
-            "corda needs the whole second moment, and only a sketch was kept; collect without axes"
+            "corda needs the whole second moment, and only a sketch was stored; collect without "
+            "axes"
         )
     _check("corda", W, stats)
     values, Q = stats.axes(center=False)

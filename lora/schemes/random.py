@@ -1,4 +1,4 @@
-"""Schemes that see nothing but the shape of the weight."""
+"""Schemes that need nothing but the shape of the weight."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,5 +1,4 @@
-"""What a scheme is: a rule for the starting factors, what the rule needs to see, and where it comes
-from."""
+"""What a scheme is: a rule for the initial factors, what the rule needs, and its source."""
 
 import math
 import warnings
@@ -20,18 +19,35 @@ class Factors(NamedTuple):
     B: Float[Tensor, "out r"]
     A: Float[Tensor, "r in"]
 
+    def frozen(self) -> "Factors | None":
+        """The pair (B0, A0) that a layer with these initial factors carries: they themselves, or
+        None where a factor is zero."""
+        return self if self.B.any() and self.A.any() else None
+
 
 @dataclass(frozen=True)
 class Scheme:
-    """A row of `SCHEMES`: the rule, what it needs to see, and where it comes from.
+    """A row of `SCHEMES`: the rule, what it needs, and where it comes from.
 
-    `needs` is "nothing" (only the shape of W), "weight", "inputs" or "gradient"; `source` an arXiv
-    id or "derived".
+    Args:
+        rule: rule(W, rank, rng, scale, **options), with `stats` among the options where it needs
+            inputs or gradients.
+        needs: "nothing" (only the shape of W), "weight", "inputs" or "gradient".
+        source: an arXiv id or "derived".
+        zero_product: whether one factor is zero, so that B A = 0 and no frozen pair is needed.
+        sharing: the options of rank sharing (`lora.ranks`), which the rule never gets.
     """
 
     rule: Callable[..., Factors]
     needs: Literal["nothing", "weight", "inputs", "gradient"]
     source: str
+    zero_product: bool = False
+    sharing: tuple[str, ...] = ()
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it needs the statistics of probe batches."""
+        return self.needs in ("inputs", "gradient")
 
     def __call__(
         self,
@@ -42,15 +58,20 @@ class Scheme:
         scale: float = 1.0,
         **options: Any,
     ) -> Factors:
-        """The factors for one weight W (out, in), in its dtype and on its device.
+        """The factors for one weight, in its dtype and on its device.
 
-        `scale` is s of the update s B A; `stats` is for the schemes that need inputs or gradients,
-        and ignored by the others; `rng` defaults to a generator seeded with 0, and its draws do not
-        depend on W's device. Half-precision weights are handled in float32 and the factors cast
-        once at the end.
+        Half-precision weights are handled in float32 and the factors cast once at the end.
 
-        Raises ValueError for a rank outside 1..min(out, in), a scale that is not positive, a
-        non-finite W or missing stats.
+        Args:
+            W: the frozen base weight, (out, in).
+            rank: r of the factors.
+            rng: seeded with 0 by default; its draws do not depend on W's device.
+            stats: for the schemes that need inputs or gradients, and ignored by the others.
+            scale: s of the update s B A.
+            options: those of the rule.
+
+        Raises: ValueError for a rank outside 1..min(out, in), a scale that is not positive, a
+            non-finite W or missing stats.
         """
         if W.ndim != 2:
             raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
@@ -65,13 +86,14 @@ class Scheme:
         if self.needs != "nothing" and not torch.stack(W.detach().aminmax()).isfinite().all():
             bad = int((~W.isfinite()).sum())
             raise ValueError(f"W must be finite, got {bad} entries that are NaN or infinite")
-        if self.needs in ("inputs", "gradient"):
+        if self.needs_data:
             if stats is None:
                 raise ValueError(
                     f"{self.rule.__name__} needs the statistics of the layer; pass stats, or "
                     "batches to attach"
                 )
             options["stats"] = stats
+        options = {key: value for key, value in options.items() if key not in self.sharing}
         rng = Generator().manual_seed(0) if rng is None else rng
         working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
         B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)
@@ -88,7 +110,7 @@ def uniform(W: Tensor, *shape: int, bound: float, rng: Generator) -> Tensor:
 
 
 def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
-    """The factors with every dead direction started at random in A, as `init_a` would.
+    """The factors, with every dead direction drawn at random in A as by `init_a`.
 
     Where a column of B and its row of A both vanish (a rank-deficient W) neither would ever receive
     a gradient.
@@ -98,8 +120,8 @@ def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
         return Factors(B, A)
     warnings.warn(
         f"{int(dead.sum())} of the {len(dead)} directions asked for vanish in this weight; they "
-        "start at random",
+        "are initialized at random",
         stacklevel=3,
     )
-    fresh = uniform(A, *A.shape, bound=A.shape[1] ** -0.5, rng=rng)
-    return Factors(B, torch.where(dead[:, None], fresh, A))
+    drawn = uniform(A, *A.shape, bound=A.shape[1] ** -0.5, rng=rng)
+    return Factors(B, torch.where(dead[:, None], drawn, A))

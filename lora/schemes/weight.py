@@ -1,5 +1,5 @@
-"""Schemes that see the weight W = U S V^T; subscript r: the first r singular triplets, -r: the last
-r."""
+"""Schemes that need the weight W = U S V^T; subscript r: the first r singular triplets, -r: the
+last r."""
 
 import math
 
@@ -14,8 +14,9 @@ def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = Fals
     """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T
     (arXiv:2404.02948).
 
-    Above 512 the triplets are found at random (see `lora.linalg` for when that is accurate);
-    `exact` forbids it.
+    Args:
+        exact: forbid the random sketch from which the triplets come above a width of 512 (see
+            `lora.linalg` for when that is accurate).
     """
     U, S, Vh = top_svd(W, rank, rng, exact)
     return balanced(U, S, Vh, noise(S, W.shape), scale)
@@ -32,9 +33,9 @@ def olora(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """B = Q_r and A = R_r = Q_r^T W of the QR decomposition W = Q R (arXiv:2406.01775).
 
     Without pivoting range(B) is that of the first r columns of W, so those are all that is
-    decomposed, and the start depends on the order of the inputs. As published, B A is not divided
-    by s: the start s B A is s times the projection of W. The frozen pair carries it whatever s is,
-    so the function at step 0 is exact.
+    decomposed, and the factors depend on the order of the inputs. As published, B A is not divided
+    by s: the initial s B A is s times the projection of W. The frozen pair carries it whatever s
+    is, so the function at step 0 is exact.
     """
     Q, R = torch.linalg.qr(W[:, :rank])
     # the decomposition with a positive diagonal is the unique one
@@ -57,9 +58,10 @@ def nystrom(
     """A sketch of W on one side, zero on the other (NoRA, arXiv:2410.18965, with the released
     code's scale xi/s).
 
-    side "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B = 0;
-    side "out" gives B = (xi/s) W N with N (in, r), the paper's X0 = W Omega, and A = 0. N is
-    standard normal.
+    Args:
+        xi: the size of the factor, where N is standard normal.
+        side: "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B
+            = 0; "out" gives B = (xi/s) W N with N (in, r), the paper's X0 = W Omega, and A = 0.
     """
     if not (math.isfinite(xi) and xi > 0):
         raise ValueError(f"nystrom: xi must be positive and finite, got {xi!r}")

@@ -1,4 +1,4 @@
-"""A battery for initialisation schemes, ours or yours: `check_scheme(name_or_scheme)`.
+"""A battery for initialization schemes, ours or yours: `check_scheme(name_or_scheme)`.
 
     from lora import Factors, Scheme
     from lora.testing import Laws, check_scheme
@@ -6,9 +6,10 @@
     def columns(W, rank, rng, scale):
         return Factors(W[:, :rank].clone(), W.new_zeros(rank, W.shape[1]))
 
-    check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(zero_product=True, weight=(1, 0)))
+    scheme = Scheme(columns, "weight", "derived", zero_product=True)
+    check_scheme(scheme, laws=Laws(weight=(1, 0)))
 
-Every scheme is held to the contract: a deterministic function of its arguments and its own
+Every scheme is checked against the contract: a deterministic function of its arguments and its own
 generator, which changes none of them, does not depend on the order of the data, gives finite
 factors of the right shape and type with no dead direction, and refuses bad input. What a scheme
 claims beyond that is a row of `LAWS`, or handed over. A broken law is an AssertionError of one
@@ -38,11 +39,17 @@ def check_scheme(
     rank: int = 4,
     **options: Any,
 ) -> None:
-    """Hold a row of `SCHEMES`, or any other scheme, to the contract and to its laws.
+    """Check a row of `SCHEMES`, or any other scheme, against the contract and its laws.
 
-    `laws` defaults to the scheme's row of `LAWS` where it is named and has its default options, and
-    to none otherwise. Weights are (out, in) = `shape`, and its transpose. Raises AssertionError
-    naming the law that fails.
+    Args:
+        scheme: a name, or a `Scheme` of your own.
+        laws: by default the scheme's row of `LAWS` where it is named and has its default options,
+            and none otherwise.
+        shape: (out, in) of the weight; its transpose is checked too.
+        rank: r of the factors.
+        options: those of the scheme.
+
+    Raises: AssertionError naming the law that fails.
     """
     if isinstance(scheme, str) and laws is None and not options:
         laws = LAWS.get(scheme)
@@ -56,12 +63,18 @@ def check_scheme(
 
 
 def check_round_trip(scheme: str | Scheme, *, rank: int = 4, **options: Any) -> None:
-    """Hold a scheme to what it owes a whole model, here of two linear layers of at most 16.
+    """Check a scheme on a whole model, here of two linear layers of at most 16.
 
     The function at step 0 is the base model's bit for bit in float64, float32, bfloat16 and
     float16; an adapter that was moved, saved and loaded has the same factors and outputs bit for
-    bit; and stock PEFT computes the same function from the folder, up to rounding. Raises
-    AssertionError naming what fails, and ImportError where PEFT is missing.
+    bit; and stock PEFT computes the same function from the folder, up to rounding.
+
+    Args:
+        scheme: a name, or a `Scheme` of your own.
+        rank: r of the factors.
+        options: those of the scheme.
+
+    Raises: AssertionError naming what fails, and ImportError where PEFT is missing.
     """
     round_trip.check(*_row(scheme), rank, options)
 

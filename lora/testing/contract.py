@@ -1,4 +1,4 @@
-"""What every initialisation scheme is held to, whatever it claims: see
+"""What every initialization scheme must fulfil, whatever it claims: see
 `lora.testing.check_scheme`."""
 
 import warnings
@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from lora.statistics import merged
-from lora.testing.trial import Trial, close, same, statistics_of, tensors
+from lora.testing.trial import TOLERANCE, Trial, close, same, statistics_of, tensors
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -17,7 +17,7 @@ def contract(trial: Trial) -> None:
     out, in_ = trial.W.shape
     for dtype in DTYPES:
         try:
-            B, A = trial.start(trial.W.to(dtype))
+            B, A = trial.factors(trial.W.to(dtype))
         except RuntimeError as error:
             raise AssertionError(f"{trial.name} fails on a weight in {dtype}: {error}") from error
         for factor, F, size in (("B", B, (out, trial.rank)), ("A", A, (trial.rank, in_))):
@@ -32,11 +32,14 @@ def contract(trial: Trial) -> None:
     _repeatable(trial)
     if trial.scheme.needs == "nothing":
         trial.law(
-            same(trial.start(), trial.start(trial.W + 1)),
+            same(trial.factors(), trial.factors(trial.W + 1)),
             "depends on W, but is declared to need nothing",
         )
+    if trial.scheme.zero_product:
+        B, A = trial.factors()
+        trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if trial.scheme.needs == "inputs":
-        trial.start(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
+        trial.factors(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
     _gathered(trial)
     _degenerate(trial)
     _refusals(trial)
@@ -45,8 +48,8 @@ def contract(trial: Trial) -> None:
 def _pure(trial: Trial) -> None:
     seen = [trial.W, *tensors(trial.stats).values()]
     before = [tensor.clone() for tensor in seen]
-    factors = trial.start()
-    trial.law(same(seen, before), "changes the weight or the statistics that it is shown")
+    factors = trial.factors()
+    trial.law(same(seen, before), "changes the weight or the statistics that it is given")
     shared = {tensor.untyped_storage().data_ptr() for tensor in seen}
     trial.law(
         not shared & {factor.untyped_storage().data_ptr() for factor in factors},
@@ -61,7 +64,7 @@ def _repeatable(trial: Trial) -> None:
         for seed in (1, 1, 2):
             torch.manual_seed(seed)
             before = torch.get_rng_state()
-            found.append(trial.start())
+            found.append(trial.factors())
             trial.law(torch.equal(before, torch.get_rng_state()), "draws from the global generator")
     trial.law(same(found[0], found[1]), "two calls with equal arguments differ")
     trial.law(same(found[0], found[2]), "depends on the global generator")
@@ -70,7 +73,7 @@ def _repeatable(trial: Trial) -> None:
 def _gathered(trial: Trial) -> None:
     """The spans and sizes of B and A are the same for the tokens in any order and for shards of
     them, merged in any order: only the rounding of the sums differs."""
-    B, A = trial.start()
+    B, A = trial.factors()
     order = torch.randperm(len(trial.x), generator=Generator().manual_seed(5))
     x, g = trial.x[order], trial.g[order]
     cuts = [len(x) // 4, len(x) - len(x) // 4 - 1, 1]
@@ -80,14 +83,14 @@ def _gathered(trial: Trial) -> None:
         ("shards of the tokens", merged(*shards)),
         ("shards merged in another order", merged(*reversed(shards))),
     ):
-        B2, A2 = trial.start(stats=stats)
+        B2, A2 = trial.factors(stats=stats)
         alike = close(B2 @ B2.mT, B @ B.mT) and close(A2.mT @ A2, A.mT @ A)
-        trial.law(alike, f"{what} give another start")
+        trial.law(alike, f"{what} give another initialization")
 
 
 def _degenerate(trial: Trial) -> None:
-    """Weights and statistics that vanish or have rank 1: refused by a ValueError, or a start that
-    can train."""
+    """Weights and statistics that vanish or have rank 1: refused by a ValueError, or given factors
+    that can train."""
     W, parts = trial.W, tensors(trial.stats)
     thin = lambda F: torch.outer(F[:, 0], F[0]) if F.ndim == 2 else F
     for what, change in (("zero", torch.zeros_like), ("of rank 1", thin)):
@@ -97,7 +100,7 @@ def _degenerate(trial: Trial) -> None:
                 # to say what is lacking is as it should be
                 warnings.simplefilter("ignore", UserWarning)
                 try:
-                    B, A = trial.start(weight, stats)
+                    B, A = trial.factors(weight, stats)
                 except ValueError:
                     continue
             alive = (B.norm(dim=0) + A.norm(dim=1) > 0) & (B.isfinite().all() & A.isfinite().all())
@@ -111,11 +114,13 @@ def _refusals(trial: Trial) -> None:
     for rank in (0, min(W.shape) + 1, True):
         trial.refuses(f"a rank of {rank}", lambda r=rank: scheme(W, r, stats=stats, **options))
     for scale in (0.0, -1.0, float("nan")):
-        trial.refuses(f"scale {scale}", lambda s=scale: trial.start(scale=s))
-    trial.refuses("a vector for W", lambda: trial.start(W[0]))
+        trial.refuses(f"scale {scale}", lambda s=scale: trial.factors(scale=s))
+    trial.refuses("a vector for W", lambda: trial.factors(W[0]))
     if scheme.needs != "nothing":
-        trial.refuses("a weight that is NaN", lambda: trial.start(W * torch.nan))
-    if scheme.needs in ("inputs", "gradient"):
+        trial.refuses("a weight that is NaN", lambda: trial.factors(W * torch.nan))
+    if scheme.needs_data:
         trial.refuses("missing statistics", lambda: scheme(W, trial.rank, **options))
         parts = {name: value * torch.nan for name, value in tensors(stats).items()}
-        trial.refuses("statistics that are NaN", lambda: trial.start(stats=replace(stats, **parts)))
+        trial.refuses(
+            "statistics that are NaN", lambda: trial.factors(stats=replace(stats, **parts))
+        )

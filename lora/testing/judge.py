@@ -15,7 +15,7 @@ RIVALS = 200
 
 
 def declared(trial: Trial, laws: Laws) -> None:
-    B, A = trial.start(scale=2.0)
+    B, A = trial.factors(scale=2.0)
     for name, F, gram in (("B", B, B.mT @ B), ("A", A, A @ A.mT)):
         if laws.full_rank and F.any():
             rank = int(torch.linalg.matrix_rank(F))
@@ -25,8 +25,6 @@ def declared(trial: Trial, laws: Laws) -> None:
             trial.law(
                 even.any() and close(gram, even), f"{name} is not orthonormal up to its length"
             )
-    if laws.zero_product:
-        trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if laws.balanced:
         trial.law(close(B.mT @ B, A @ A.mT), "B^T B and A A^T differ")
     if laws.least:
@@ -48,11 +46,11 @@ def _least(trial: Trial, objective: Objective, own: Factors, s: float) -> None:
 
 
 def _rivals(trial: Trial, own: Factors, s: float) -> Iterator[Factors]:
-    """Other starts of the same rank: the best approximation of W, random range finders of W with 0
-    to 3 power iterations, random orthonormal rows, and the start itself turned by angles of 1e-4 to
-    1 in random planes.
+    """Other factors of the same rank: the best approximation of W, random range finders of W with 0
+    to 3 power iterations, random orthonormal rows, and the factors themselves turned by angles of
+    1e-4 to 1 in random planes.
 
-    A start that is no stationary point of its objective loses against one turn in two.
+    Factors that are no stationary point of their objective lose against one turn in two.
     """
     W, rank, rng = trial.W, trial.rank, Generator().manual_seed(13)
     normal = lambda *size: torch.randn(*size, generator=rng, dtype=torch.float64)
@@ -73,16 +71,16 @@ def _rivals(trial: Trial, own: Factors, s: float) -> Iterator[Factors]:
 
 
 def _exponents(trial: Trial, laws: Laws) -> None:
-    c, S, F = 4.0, trial.stats, trial.start()
+    c, S, F = 4.0, trial.stats, trial.factors()
     assert S.gradient is not None
     assert S.weighted_second_moment is not None
     louder = replace(
         S, gradient=c * S.gradient, weighted_second_moment=c**2 * S.weighted_second_moment
     )
     for what, exponents, found in (
-        ("W", laws.weight, lambda: trial.start(c * trial.W)),
-        ("G", laws.gradient, lambda: trial.start(stats=louder)),
-        ("s", laws.scale, lambda: trial.start(scale=c)),
+        ("W", laws.weight, lambda: trial.factors(c * trial.W)),
+        ("G", laws.gradient, lambda: trial.factors(stats=louder)),
+        ("s", laws.scale, lambda: trial.factors(scale=c)),
     ):
         for name, before, after, p in zip("BA", F, found(), exponents or (), strict=False):
             trial.law(
@@ -119,7 +117,7 @@ def _broken_by_turning(trial: Trial, side: str) -> str:
         L @ S.gradient @ R.mT,
         R @ S.weighted_second_moment @ R.mT,
     )
-    (B, A), (B2, A2) = trial.start(), trial.start(L @ trial.W @ R.mT, turned)
+    (B, A), (B2, A2) = trial.factors(), trial.factors(L @ trial.W @ R.mT, turned)
     if not close(B2 @ B2.mT, L @ B @ B.mT @ L.mT):
         return "B"
     return "" if close(A2.mT @ A2, R @ A.mT @ A @ R.mT) else "A"
@@ -130,11 +128,11 @@ def _spans(trial: Trial, laws: Laws) -> None:
     their spans."""
     assert trial.stats.gradient is not None
     W, G = (_truncated(F, 2 * trial.rank) for F in (trial.W, trial.stats.gradient))
-    for what, F, letters, start in (
-        ("W", W, laws.in_weight, lambda: trial.start(W)),
-        ("G", G, laws.in_gradient, lambda: trial.start(stats=replace(trial.stats, gradient=G))),
+    for what, F, letters, factors in (
+        ("W", W, laws.in_weight, lambda: trial.factors(W)),
+        ("G", G, laws.in_gradient, lambda: trial.factors(stats=replace(trial.stats, gradient=G))),
     ):
-        for letter, X, span in zip("BA", start(), (F, F.mT), strict=True) if letters else ():
+        for letter, X, span in zip("BA", factors(), (F, F.mT), strict=True) if letters else ():
             X = X.mT if letter == "A" else X
             inside = letter not in letters or close(
                 span @ torch.linalg.pinv(span, rtol=TOLERANCE) @ X, X
@@ -154,7 +152,7 @@ def _sketch(trial: Trial, factor: str) -> None:
     if not factor:
         return
     side = trial.W.shape[0] if factor == "A" else trial.W.shape[1]
-    at_identity, at_weight = trial.start(torch.eye(side, dtype=torch.float64)), trial.start()
+    at_identity, at_weight = trial.factors(torch.eye(side, dtype=torch.float64)), trial.factors()
     if factor == "A":
         trial.law(
             close(at_weight.A, at_identity.A @ trial.W),

@@ -1,4 +1,4 @@
-"""What each initialisation scheme claims beyond the contract, as data for
+"""What each initialization scheme claims beyond the contract, as data for
 `lora.testing.check_scheme`."""
 
 from collections.abc import Callable
@@ -18,23 +18,27 @@ Objective = Callable[[Factors, Tensor, Statistics, float], Tensor]
 class Laws:
     """What a scheme claims beyond the contract, with s the scale; None and False claim nothing.
 
-    full_rank      a factor that is not zero has rank r zero_product   B A = 0 orthonormal    of
-    "A", "B" or "AB": the rows of A, the columns of B, up to one common length each balanced
-    B^T B = A A^T least          a quantity (factors, W, stats, s), of the size of 1, that no other
-    start of rank r makes smaller weight         (b, a): W -> c W takes (B, A) to (c^b B, c^a A)
-    gradient       the same for G -> c G with Q -> c^2 Q scale          the same for s -> c s
-    rotations      W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A
-    to R A^T A R^T: for
-                   "both", or for "left" (R = I) or "right" (L = I) and, below the largest rank, not
-                       for the other
-    in_weight      of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
-    its range in_gradient    the same for G sketch         of "A": A = N W with an N of the
-    generator alone, so that turning N with W turns nothing; of "B":
-                   B = W N
+    Args:
+        full_rank: a factor that is not zero has rank r.
+        orthonormal: of "A", "B" or "AB": the rows of A, the columns of B, up to one common length
+            each.
+        balanced: B^T B = A A^T.
+        least: a quantity (factors, W, stats, s), of the size of 1, that no other factors of rank r
+            make smaller.
+        weight: (b, a): W -> c W takes (B, A) to (c^b B, c^a A).
+        gradient: the same for G -> c G with Q -> c^2 Q.
+        scale: the same for s -> c s.
+        rotations: W -> L W R^T, the statistics turned alike, takes B B^T to L B B^T L^T and A^T A
+            to R A^T A R^T: for "both", or for "left" (R = I) or "right" (L = I) and, below the
+            largest rank, not for the other.
+        in_weight: of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
+            its range.
+        in_gradient: the same for G.
+        sketch: "A": A = N W with an N of the random generator alone, so that turning N with W turns
+            nothing; "B": B = W N.
     """
 
     full_rank: bool = True
-    zero_product: bool = False
     orthonormal: Literal["", "A", "B", "AB"] = ""
     balanced: bool = False
     least: Objective | None = None
@@ -82,32 +86,27 @@ SPECTRAL = Laws(
     balanced=True, weight=(0.5, 0.5), gradient=(0, 0), scale=(-0.5, -0.5), rotations="both"
 )
 LAWS = {
-    "init_a": replace(BLIND, zero_product=True),
-    "init_b": replace(BLIND, zero_product=True),
-    "gaussian": replace(BLIND, zero_product=True),
-    "orthogonal": replace(BLIND, zero_product=True, orthonormal="A"),
+    "init_a": BLIND,
+    "init_b": BLIND,
+    "gaussian": BLIND,
+    "orthogonal": replace(BLIND, orthonormal="A"),
     "pissa": replace(SPECTRAL, least=error, in_weight="AB"),
     "milora": SPECTRAL,
     "olora": replace(BLIND, orthonormal="B", weight=(0, 1), rotations="left", in_weight="AB"),
-    "mica": replace(BLIND, zero_product=True, orthonormal="B", rotations="both"),
+    "mica": replace(BLIND, orthonormal="B", rotations="both"),
     "nystrom": replace(
         BLIND,
-        zero_product=True,
         weight=(0, 1),
         scale=(0, -1),
         rotations="right",
         in_weight="A",
         sketch="A",
     ),
-    "eva": replace(
-        BLIND, zero_product=True, orthonormal="A", rotations="both", least=variance_missed
-    ),
+    "eva": replace(BLIND, orthonormal="A", rotations="both", least=variance_missed),
     "corda": replace(SPECTRAL, balanced=False, least=error_by_inputs, in_weight="AB"),
     "lora_ga": replace(BLIND, orthonormal="AB", rotations="both", in_gradient="AB"),
     "lora_one": replace(BLIND, balanced=True, rotations="both", in_gradient="AB"),
-    "nystrom_grad": replace(BLIND, zero_product=True, rotations="right", in_gradient="A"),
-    "gradient_signal": replace(
-        BLIND, zero_product=True, orthonormal="A", rotations="both", least=signal_missed
-    ),
+    "nystrom_grad": replace(BLIND, rotations="right", in_gradient="A"),
+    "gradient_signal": replace(BLIND, orthonormal="A", rotations="both", least=signal_missed),
     "tsd_init": replace(SPECTRAL, in_weight="AB"),
 }

@@ -9,8 +9,9 @@ from torch import Generator, Tensor, nn
 
 from lora.collect import collect
 from lora.config import Config
+from lora.initialization import initial_factors
 from lora.layer import LoRALinear, weight_of
-from lora.model import adapter, adapters, generator, install
+from lora.model import adapters, build_layer, install
 from lora.schemes import Scheme
 from lora.storage import load, save
 from lora.targets import targets
@@ -39,27 +40,18 @@ def inputs(dtype: torch.dtype) -> Tensor:
     )
 
 
-def start(scheme: Scheme, rank: int, dtype: torch.dtype, options: dict[str, Any]) -> nn.Module:
+def adapted_by(scheme: Scheme, rank: int, dtype: torch.dtype, options: dict[str, Any]) -> nn.Module:
     """The model with this scheme's adapters on it, as `lora.attach` puts those of a named
     scheme."""
-    base, config, x = model(dtype), Config(rank=rank), inputs(dtype)
+    base, config, x = model(dtype), Config(rank=rank, scheme_options=options), inputs(dtype)
     found, skipped = targets(base, config)
     stats = {}
-    if scheme.needs in ("inputs", "gradient"):
+    if scheme.needs_data:
         stats = collect(base, found, [x], scheme.needs, lambda base, x: base(x).square().mean())
 
     def build(name: str, module: nn.Module) -> LoRALinear:
-        W, s = weight_of(module).detach(), config.scale_of(name, rank)
-        W = W.to(torch.promote_types(W.dtype, torch.float32))
-        factors = scheme(W, rank, generator(0, name), stats.get(name), s, **options)
-        return adapter(
-            module,
-            factors,
-            factors if factors.B.any() and factors.A.any() else None,
-            s,
-            config,
-            name,
-        )
+        factors = initial_factors(scheme, config, name, module, stats.get(name))
+        return build_layer(config, name, module, factors, factors.frozen())
 
     install(base, config, found, skipped, build)
     return base
@@ -76,12 +68,12 @@ def check(name: str, scheme: Scheme, rank: int, options: dict[str, Any]) -> None
             raise AssertionError(f"{name}, rank {rank}: {sentence}")
 
     for dtype in DTYPES:
-        x, adapted = inputs(dtype), start(scheme, rank, dtype, options)
+        x, adapted = inputs(dtype), adapted_by(scheme, rank, dtype, options)
         law(
             torch.equal(adapted(x), model(dtype)(x)),
             f"the function at step 0 is another in {dtype}",
         )
-    x, adapted = inputs(torch.float32), start(scheme, rank, torch.float32, options)
+    x, adapted = inputs(torch.float32), adapted_by(scheme, rank, torch.float32, options)
     rng = Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in adapted.parameters():
@@ -99,8 +91,8 @@ def check(name: str, scheme: Scheme, rank: int, options: dict[str, Any]) -> None
             all(map(torch.equal, pair, layer.factors())),
             f"saved and loaded, {key} has other factors",
         )
-    # float32 sums in another order: eps for each of their terms, 2 r of them through the pair of a
-    # frozen start
+    # float32 sums in another order: eps for each of their terms, 2 r of them through the frozen
+    # pair
     terms = sum(WIDTHS) + 4 * rank
     bar = terms * torch.finfo(torch.float32).eps * _size(adapted, x)
     law(

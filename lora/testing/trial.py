@@ -29,11 +29,11 @@ class Trial:
     g: Tensor
     stats: Statistics
 
-    def start(
+    def factors(
         self, W: Tensor | None = None, stats: Statistics | None = None, scale: float = 1.0
     ) -> Factors:
-        """The factors by a fixed generator; for the trial's own weight and statistics where none
-        are given."""
+        """The factors by a fixed random generator; for the trial's own weight and statistics where
+        none are given."""
         rng = Generator().manual_seed(7)
         W = self.W if W is None else W
         return self.scheme(W, self.rank, rng, stats or self.stats, scale, **self.options)

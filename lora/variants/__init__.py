@@ -1,4 +1,4 @@
-"""Variants: where the numbers of a low-rank update live while it is trained.
+"""Variants: which parameters a low-rank update has while it is trained.
 
 Each is a class on the layer of `lora.layer`, begins at the pretrained function exactly, and is
 saved as an adapter that stock PEFT loads with equal outputs. Its `Options` are what

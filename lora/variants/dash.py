@@ -2,19 +2,18 @@
 (arXiv:2409.01035).
 
 With W = sum_i sigma_i u_i v_i^T, the update dW = s (B A - B0 A0) has changed direction i at the
-rate
+change rate
 
     delta_i = |u_i^T dW v_i| / (sigma_i + eps sigma_1),    eps = 1e-6 (the paper's is unknown),  (1)
 
-and from the launch on the layer is
+and from the launch on (the end of the paper's pre-launch) the layer is
 
-    y = W x + b + dW x + sum over the chosen k of d_k u_k v_k^T x,    d = 0 at the launch,
-        without the scale s.                                                                     (2)
+    y = W x + b + dW x + sum over the chosen k of d_k u_k v_k^T x,                               (2)
 
-The training loop launches, once; nothing counts steps or forwards. The choice is never made again.
-d is a parameter from the beginning, so optimisers built before the launch hold it, and the
-directions are buffers, so a checkpoint has them. Before the launch they are zero, which leaves d
-without effect and with a gradient of zero.
+without the scale s, and with d = 0 at the launch. Your training loop launches, once; nothing counts
+steps or forwards, and the choice is never made again. d is a parameter from the beginning, so
+optimisers built before the launch hold it, and the directions are buffers, so a checkpoint has
+them. Before the launch they are zero, which leaves d without effect and with a gradient of zero.
 """
 
 from collections.abc import Iterator
@@ -26,7 +25,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lora.bases import weight_of
-from lora.layer import FactoredLinear, Kind
+from lora.layer import Kind
+from lora.variants.factored import FactoredLinear
 
 EPS = 1e-6
 
@@ -77,8 +77,8 @@ class DashLinear(FactoredLinear):
 
     @torch.no_grad()
     def choice(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, Vt, indices) of the directions with the highest rates (1), highest first; the layer
-        is not changed.
+        """(U, Vt, indices) of the directions with the highest change rates (1), highest first; the
+        layer is not changed.
 
         Raises ValueError where there is nothing to choose by, or the choice was made.
         """
@@ -110,8 +110,8 @@ class Dash(DashLinear):
 
 @final
 class Tsd(DashLinear):
-    """LoRA-TSD: (2) with factors that start in task-specific directions themselves, by the scheme
-    `tsd_init`."""
+    """LoRA-TSD: (2) with factors that are initialized to task-specific directions themselves, by
+    the scheme `tsd_init`."""
 
     @classmethod
     def check(cls, options: DashOptions, scheme: str, train_a: bool, train_b: bool) -> None:
@@ -131,10 +131,16 @@ def launch(model: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Te
     """Choose the directions of every `dash` or `tsd` layer and begin to train their scales, in
     place.
 
-    Call it once, after the steps of plain training that the choice shall rest on (the paper's 100).
-    With `optimizer` what that has gathered of the scales, moments and a count of steps, begins
-    anew. Gives, by layer name, the chosen indices into the weight's singular values. Raises
-    ValueError naming the layer, before any change.
+    Call it once, after the steps of plain training by which the directions are chosen (100 in the
+    paper).
+
+    Args:
+        model: a model with `dash` or `tsd` layers.
+        optimizer: its state of the scales (moments and a count of steps) is reset where it is
+            given.
+
+    Returns: by layer name, the chosen indices into the weight's singular values.
+    Raises: ValueError naming the layer, before any change.
     """
     layers = {
         name: module for name, module in model.named_modules() if isinstance(module, DashLinear)

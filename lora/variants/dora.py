@@ -1,11 +1,11 @@
-"""DoRA: the low-rank update turns the rows of the weight, a trained vector gives their lengths
-(arXiv:2402.09353).
+"""DoRA: the low-rank update changes the directions of the weight's rows, and a trained vector holds
+their lengths (arXiv:2402.09353).
 
     y = diag(m / n) V x + b,    V = W + s (B A - B0 A0),    n = row norms of V.
 
-m starts at the row norms of W, so m = n and the function is unchanged, exactly and in every dtype.
-n is a constant in backward, as in the paper's section 4.3; it is computed from V in float32 at
-least, without a graph.
+m is initialized to the row norms of W, so m = n and the function is unchanged, exactly and in every
+dtype. n is a constant in backward, as in the paper's section 4.3; it is computed from V in float32
+at least, without a graph.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from lora.layer import FactoredLinear, Kind, row_norms
+from lora.layer import Kind, row_norms
+from lora.variants.factored import FactoredLinear
 
 
 @final

@@ -1,11 +1,10 @@
-"""OP-DoRA: one generator makes B, A and a change of the magnitudes (arXiv:2412.10362; the paper
-leaves its start open).
+"""OP-DoRA: one generator network makes B, A and a change of the magnitudes (arXiv:2412.10362; the
+paper leaves its initialization open).
 
-    y = diag((n0 + dm) / n) V x + b,    V = W + s (B A - B0 A0),    n = row norms of V,    n0 =
-                                        those of W
+    y = diag((n0 + dm) / n) V x + b,    V = W + s (B A - B0 A0),
 
-with dm = 0 at the start, by a head that is zero. Everything else is as in `lora.variants.dora`;
-saved as DoRA.
+with n the row norms of V, n0 those of W, and dm = 0 at first, by a head that is zero. Everything
+else is as in `lora.variants.dora`; saved as DoRA.
 """
 
 from typing import Any, final

@@ -1,17 +1,17 @@
-"""OP-LoRA: the factors of each layer come from a small generator of its own, and only it is trained
+"""OP-LoRA: the factors of each layer are made by a small generator network, which alone is trained
 (arXiv:2412.10362).
 
     [B, A] = W2 relu(W1 z + b1) + b2,    y = W x + b + s (B A - B0 A0) x
 
-What is saved is B and A. The start of the heads (the paper leaves it open) is an option:
+What is saved is B and A. The initialization of the heads, which the paper leaves open, is the
+option `start`:
 
     "bias"     W2 = 0 and b2 the scheme's factors: step 0 is plain LoRA's with the same seed and
-               scheme
-    "default"  A's head as torch draws a linear layer. Its entries have variance (1 + |h|^2) / (3
-        width) whatever the
-               width of the model: far larger than LoRA's 1 / (3 in), which is a confound of any
-                   comparison
-    "match"    the same, rescaled to LoRA's variance for the h that was drawn
+               scheme.
+    "default"  A's head as torch draws a linear layer. Its entries have variance
+               (1 + |h|^2) / (3 width) whatever the width of the model: far larger than LoRA's
+               1 / (3 in), which is a confound of any comparison.
+    "match"    the same, rescaled to LoRA's variance for the h that was drawn.
 """
 
 import math
@@ -25,15 +25,21 @@ from torch import Tensor, nn
 
 from lora.layer import Kind, LoRALinear
 from lora.schemes import Factors
-from lora.variants.generator import Generator
+from lora.variants.hypernetwork import HyperNetwork
 
 STARTS = ("bias", "match", "default")
 
 
 @dataclass(frozen=True)
-class GeneratorOptions:
-    """`width` is that of the hidden layer, `embedding` that of z (None: the same); `start` as told
-    above."""
+class HyperNetworkOptions:
+    """Options of the generator network.
+
+    Args:
+        width: of the hidden layer.
+        embedding: width of z; None means the same.
+        start: the initialization of the heads, "bias", "match" or "default" as above. Stored
+            adapters hold this name.
+    """
 
     width: int = 32
     embedding: int | None = None
@@ -51,12 +57,12 @@ class GeneratorOptions:
 
 
 class GeneratedLinear(LoRALinear):
-    """The common base of the variants whose B and A are generated."""
+    """The common base of the variants whose B and A a generator network makes."""
 
-    Options = GeneratorOptions
+    Options = HyperNetworkOptions
 
     @classmethod
-    def check(cls, options: GeneratorOptions, scheme: str, train_a: bool, train_b: bool) -> None:
+    def check(cls, options: HyperNetworkOptions, scheme: str, train_a: bool, train_b: bool) -> None:
         if not (train_a and train_b):
             raise ValueError(
                 "a generated factor cannot be frozen: train_a and train_b must be True"
@@ -72,25 +78,28 @@ class GeneratedLinear(LoRALinear):
         base_layer: nn.Module,
         factors: Factors,
         scale: float,
-        start: Factors | None = None,
+        frozen: Factors | None = None,
         dropout: float = 0.0,
         train_a: bool = True,
         train_b: bool = True,
         rng: torch.Generator | None = None,
-        options: GeneratorOptions = GeneratorOptions(),
+        options: HyperNetworkOptions = HyperNetworkOptions(),
     ) -> None:
+        """The layer whose network makes these factors at first; arguments as `FactoredLinear`."""
         self.check(options, "init_a", train_a, train_b)
-        super().__init__(base_layer, scale, start, dropout)
+        super().__init__(base_layer, scale, frozen, dropout)
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         values = factors._asdict() | self.more_values(factors.B)
-        self.generator = Generator(values, options.width, options.embedding or options.width, rng)
+        self.generator = HyperNetwork(
+            values, options.width, options.embedding or options.width, rng
+        )
         if options.start != "bias":
             _redraw(
                 self.generator, "A", factors.A.shape[1] if options.start == "match" else None, rng
             )
 
     def more_values(self, like: Tensor) -> dict[str, Tensor]:
-        """Values besides B and A that the generator makes, at their start."""
+        """Initial values of what the network makes besides B and A."""
         return {}
 
     @property
@@ -118,7 +127,7 @@ class Overparam(GeneratedLinear):
 
 
 @torch.no_grad()
-def _redraw(generator: Generator, name: str, fan_in: int | None, rng: torch.Generator) -> None:
+def _redraw(generator: HyperNetwork, name: str, fan_in: int | None, rng: torch.Generator) -> None:
     head = generator.head(name)
     width = head.weight.shape[1]
     size = 1 / math.sqrt(width)
@@ -132,17 +141,17 @@ def _redraw(generator: Generator, name: str, fan_in: int | None, rng: torch.Gene
 @contextmanager
 def accumulate(model: nn.Module) -> Iterator[None]:
     """Gather the gradients of several backward passes at B and A, and go through each generator
-    once, on leaving.
+    network once, on leaving.
 
         with lora.accumulate(model):
             for batch in micro_batches:
                 loss(model, batch).backward()
         optimizer.step()
 
-    The gradients are those of the same loop without it. Other variants are not touched; after an
-    exception nothing is propagated. Raises ValueError where the parameters changed within.
+    The gradients are those of the same loop without it. Other variants are not touched, and after
+    an exception nothing is propagated. Raises ValueError where the parameters changed within.
     """
-    generators = [module for module in model.modules() if isinstance(module, Generator)]
+    generators = [module for module in model.modules() if isinstance(module, HyperNetwork)]
     try:
         for generator in generators:
             generator.begin()

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from lora.layer import FactoredLinear
+from lora.variants.factored import FactoredLinear
 
 
 @final

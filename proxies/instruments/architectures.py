@@ -1,13 +1,12 @@
-"""Any transformers architecture at several widths, with activations that start at one size whatever
-the width.
+"""Any transformers architecture at several widths, with activations of one size at initialization.
 
 A width n is the model's hidden size. Everything proportional to it in the given configuration stays
 so: the inner size of the MLP and the number of heads, whose own size is fixed. Weights are drawn
 anew, W_ij ~ N(0, 1/fan_in) and embeddings ~ N(0, 1), so that the input of every linear layer has
-entries Theta(1) in n (muP, arXiv:2203.03466): a released initialisation of fixed standard deviation
-has not. Blocks and vocabulary are cut down; no width depends on them. The loss is linear in the
-last hidden state, a probe: what comes back to a layer neither vanishes nor turns because the task
-has been learned.
+entries Theta(1) in n (muP, arXiv:2203.03466): a released initialization of fixed standard deviation
+does not give that. Blocks and vocabulary are cut down; no width depends on them. The loss is linear
+in the last hidden state, a probe: the gradient of a layer neither vanishes nor turns because the
+task has been learned.
 """
 
 import importlib.util
@@ -49,8 +48,8 @@ SMALL_LLAMA: dict[str, Any] = {
 
 
 class Setting(NamedTuple):
-    """A model, one batch of token ids (sequences, tokens), and the direction (sequences, tokens, n)
-    of the probe."""
+    """A model, one probe batch of token ids (sequences, tokens), and the direction (sequences,
+    tokens, n) of the probe."""
 
     model: nn.Module
     ids: Tensor
@@ -70,8 +69,8 @@ def unit(config: dict[str, Any]) -> int:
     """The smallest width at which every proportional field is a whole number; all others are its
     multiples.
 
-    Raises ValueError for an architecture that has no width, or is not one stack of blocks that
-    reads words.
+    Raises: ValueError for an architecture that has no width, or is not one stack of blocks that
+    reads tokens.
     """
     base, fields = _parsed(config), _proportional(config)
     present = {**fields, "vocab_size": getattr(base, "vocab_size", None)}
@@ -92,7 +91,14 @@ def unit(config: dict[str, Any]) -> int:
 
 
 def check(config: dict[str, Any], blocks: int) -> None:
-    """Raises ValueError unless both sides of every linear layer double with the width."""
+    """Check that both sides of every linear layer double with the width.
+
+    Args:
+        config: a transformers configuration as a dict.
+        blocks: to which the model is cut down.
+
+    Raises: ValueError where they do not.
+    """
     small = unit(config)
     shapes = []
     for width in (small, 2 * small):
@@ -142,10 +148,15 @@ def check_width(config: dict[str, Any], width: int) -> None:
 
 
 def at_width(config: dict[str, Any], width: int, blocks: int, seed: int) -> Setting:
-    """The model of this configuration at a width, with its batch and probe, all drawn from the
-    seed.
+    """The model of a configuration at a width, with its batch and probe.
 
-    The batch is one for all widths. Raises ValueError for a width that is no multiple of `unit`.
+    Args:
+        config: a transformers configuration as a dict.
+        width: the hidden size, a multiple of `unit`.
+        blocks: to which the model is cut down.
+        seed: of the weights, the batch and the probe; the batch is the same at all widths.
+
+    Raises: ValueError for a width that is no multiple of `unit`.
     """
     rng = Generator().manual_seed(seed)
     words = _vocabulary(config)

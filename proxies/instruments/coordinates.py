@@ -2,15 +2,17 @@
 width.
 
 For a layer with input x, at step t,
+
     Z_A = A x,    Z_B = s (B A - B0 A0) x,                                                       (1)
     Z_A' - Z_A = (A' - A) x where x stays,  delta1 = s B (Z_A' - Z_A),                           (2)
     delta2 = s (B' - B) Z_A,  delta3 = s (B' - B)(Z_A' - Z_A),                                   (3)
+
 where a prime is the step's new value; delta1 + delta2 + delta3 is the change of s B Z_A
 (arXiv:2406.08447). Each is recorded as its root mean square over tokens and coordinates. The
 learning rates are k n^c_A and k n^c_B.
 
 The theory is of one adapted layer that is trained while all else is frozen. So each layer is
-trained alone, from the same start, one after the other; `together` trains all at once.
+trained alone, from the same initialization, one after the other; `together` trains all at once.
 """
 
 import math
@@ -29,7 +31,7 @@ from proxies.instruments.slopes import slopes
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 EPS = 1e-30  # of Adam: gradients shrink with width, and must be normalised all the same
 Features = dict[str, Tensor]
-Series = dict[str, list[float | None]]  # None for what is beyond all numbers
+Series = dict[str, list[float | None]]  # by quantity, a step each; None for what is not finite
 
 
 def coordinates(
@@ -44,8 +46,20 @@ def coordinates(
     blocks: int,
     together: bool,
 ) -> dict[str, Series]:
-    """Root mean squares of QUANTITIES after steps 1, ..., `steps` of Adam, by layer; `rate` is k,
-    `exponents` are c_A and c_B."""
+    """Root mean squares of `QUANTITIES` after each step of Adam, by layer.
+
+    Args:
+        config: a transformers configuration as a dict.
+        width: the hidden size.
+        seed: of the model, the batch and the adapters.
+        scheme: a row of `lora.SCHEMES`.
+        exponents: c_A and c_B.
+        steps: of Adam.
+        rank: of the adapters, with alpha = rank.
+        rate: k.
+        blocks: to which the model is cut down.
+        together: train all layers at once, in place of each alone.
+    """
     setting = at_width(config, width, blocks, seed)
     model = setting.model
     lora.attach(
@@ -68,16 +82,23 @@ def _reaches(setting: Setting, layer: LoRALinear) -> bool:
 def trajectory(
     setting: Setting, trained: Sequence[str], rates: Sequence[float], steps: int
 ) -> dict[str, Series]:
-    """Train these layers at the rates of A and B, record them, and put their factors back."""
+    """Train some layers, record their quantities, and put their factors back.
+
+    Args:
+        setting: the model with its adapters, batch and probe.
+        trained: names of the layers.
+        rates: the learning rates of A and of B.
+        steps: of Adam.
+    """
     model, layers = setting.model, lora.adapters(setting.model)
     for name, layer in layers.items():
         for _, parameter in layer.trained():
             parameter.requires_grad_(name in trained)
-    start = {
+    initial = {
         name: [factor.detach().clone() for factor in layers[name].factors()] for name in trained
     }
     groups = lora.param_groups(model, rates[0], rates[1] / rates[0])
-    optimiser = torch.optim.Adam(groups, eps=EPS)
+    optimizer = torch.optim.Adam(groups, eps=EPS)
     inputs: dict[str, Tensor] = {}
     hooks = [layers[name].register_forward_pre_hook(_keep(inputs, name)) for name in trained]
     found: dict[str, Series] = {name: {quantity: [] for quantity in QUANTITIES} for name in trained}
@@ -92,13 +113,13 @@ def trajectory(
                     found[name][quantity].append(size if math.isfinite(size) else None)
             before[name] = after
         if step < steps:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     for hook in hooks:
         hook.remove()
     with torch.no_grad():
-        for name, factors in start.items():
+        for name, factors in initial.items():
             for factor, value in zip(layers[name].factors(), factors, strict=True):
                 factor.copy_(value)
     return found
@@ -132,17 +153,17 @@ def _changes(before: Features, after: Features, scale: float) -> Features:
 
 def growth(widths: Sequence[int], sizes: np.ndarray) -> np.ndarray:
     """Exponents in the width of sizes (widths, ...): -inf for what is zero at every width, inf for
-    what is beyond all numbers at one, nan for what is zero at some widths only."""
+    what is not finite at one of them, nan for what is zero at some widths only."""
     zero, finite = sizes == 0, np.isfinite(sizes).all(0)
     fits = slopes(widths, np.log2(np.where(zero | ~finite, 1.0, sizes)))
     return np.select([~finite, zero.all(0), zero.any(0)], [np.inf, -np.inf, np.nan], fits)
 
 
-def fitted(widths: Sequence[int], cells: Sequence[Sequence[dict[str, Series]]]) -> np.ndarray:
+def fitted(widths: Sequence[int], trials: Sequence[Sequence[dict[str, Series]]]) -> np.ndarray:
     """Slopes (seeds, layers, quantities, steps) of what `coordinates` gave, by width and then
     seed."""
     sizes = [
-        [[[layer[q] for q in QUANTITIES] for layer in cell.values()] for cell in row]
-        for row in cells
+        [[[layer[q] for q in QUANTITIES] for layer in trial.values()] for trial in row]
+        for row in trials
     ]
     return growth(widths, np.array(sizes, float))

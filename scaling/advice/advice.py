@@ -1,8 +1,8 @@
-"""All that is looked at for advice, in the order in which it is cheapest."""
+"""All that is measured for advice, in the order in which it is cheapest."""
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from statistics import mean
 from typing import Any
@@ -15,23 +15,35 @@ from lora.targets import targets
 from scaling.advice import costs
 from scaling.advice.diagnostics import Diagnosis, diagnose
 from scaling.advice.rates import Bound, Line, bound_on, predicted
-from scaling.advice.recommendation import Choice, Facts, facts_of, recommend
-from scaling.advice.sample import Loss, look, sampled
+from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
+from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.batches import MOST
-from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.core.config import Config, training_whole
+from scaling.training.preparation import Job, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
-PASS = 2  # batches that a start is timed on
+PASS = 2  # batches that an initialization is timed on
 # micro-batches of the run that are measured, and not run: a larger one is padded to a longer text
 SIZED = 4
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Every number that is foretold, and the recommendation; by scheme what each start was seen to
-    do. `training` is the seconds that the run's steps will take, `width` the commonest width of a
-    layer's input."""
+    """Every number that is predicted, and the recommendation.
+
+    Args:
+        task: of the run.
+        scheme: the initialization that the run asks for.
+        width: the commonest width of a layer's input.
+        batches: how many probe batches there were.
+        layers: the diagnostics of each measured layer.
+        bounds: of the learning rate, by scheme.
+        memory: what training keeps.
+        starts: the time that an initialization takes, by scheme.
+        training: seconds that the run's steps will take.
+        facts: what the rules of the recommendation read.
+        recommendation: a choice each, with its reason.
+    """
 
     task: str
     scheme: str
@@ -40,43 +52,55 @@ class Advice:
     layers: list[Diagnosis]
     bounds: dict[str, Bound]
     memory: costs.Memory
-    starts: dict[str, costs.Start]
+    starts: dict[str, costs.InitializationTime]
     training: float
     facts: Facts
     recommendation: list[Choice]
 
 
-def advised(config: Config, job: Ready, count: int) -> Advice:
-    """Advice from the first `count` batches of the training stream, of at most EXAMPLES each."""
+def advised(job: Job, count: int) -> Advice:
+    """Advice from the first batches of the training stream, of at most EXAMPLES each.
+
+    Args:
+        job: the run, its model and its examples.
+        count: probe batches, at least 2.
+    """
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    sizes = shown(config, job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return shown(
-        config, few, lambda stream: advise(config, job, list(islice(stream, count)), sizes)
-    )
+    sizes = on_batches(job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
+    return on_batches(few, lambda stream: advise(job, list(islice(stream, count)), sizes))
 
 
 def size(batch: Mapping[str, Any]) -> int:
-    """How many numbers a batch holds, which is what it costs to run it, about."""
+    """How many numbers a batch holds, to which the time that it takes is about proportional."""
     return sum(value.numel() for value in batch.values() if isinstance(value, Tensor))
 
 
-def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> Advice:
-    """Advice on the run of this config from batches of its examples, which may be smaller than the
-    run's micro-batches, of which some have these sizes. The model is left as it was, on an error
-    too."""
+def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
+    """Advice from probe batches. The model is left as it was, on an error too.
+
+    Args:
+        job: the run, its model and its examples.
+        batches: of the run's examples; they may be smaller than its micro-batches.
+        sizes: of some of the run's micro-batches.
+
+    Raises: ValueError for fewer than two batches.
+    """
+    config = job.config
     if len(batches) < 2:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     loss = own or (lambda model, batch: model(**batch).loss)
-    adapter, in_run = config.adapter(job.loaded.fresh), min(len(job.inputs) // job.micro, MOST)
+    adapter = training_whole(config.adapter, job.loaded.fresh)
+    in_run = min(len(job.inputs) // job.micro, MOST)
     found, _ = targets(model, adapter)
-    layers = diagnose(look(model, sampled(found), batches, loss), adapter)
-    bounds, starts, memory = dict[str, Bound](), dict[str, costs.Start](), None
+    layers = diagnose(probe(model, sampled(found), batches, loss), adapter)
+    bounds, starts = dict[str, Bound](), dict[str, costs.InitializationTime]()
+    memory = None
     for scheme, config_of in candidates(config, found).items():
-        given = config_of.adapter(job.loaded.fresh)
+        given = training_whole(config_of.adapter, job.loaded.fresh)
         try:
-            starts[scheme] = costs.start(
+            starts[scheme] = costs.initialization_time(
                 model, given, batches[:PASS], own, in_run, mean(sizes) / passed
             )
             bounds[scheme] = _bound(config_of, model, batches[0], loss)
@@ -86,14 +110,20 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
                 lora.detach(model)
     assert memory is not None
     width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
-    rates = {scheme: predicted(config, scheme, width) for scheme in bounds}
-    micro_batches = config.steps * min(config.batch, len(job.inputs)) / job.micro
-    training = micro_batches * bounds[config.scheme].seconds * mean(sizes) / first
-    delay = {scheme: start.whole / training for scheme, start in starts.items()}
-    facts = facts_of(layers, bounds, rates, memory, delay, config.rank, bool(job.loaded.fresh))
+    micro_batches = config.training.steps * min(config.training.batch, len(job.inputs)) / job.micro
+    training = micro_batches * bounds[config.adapter.scheme].seconds * mean(sizes) / first
+    facts = Facts(
+        **over_layers(layers),
+        fresh=bool(job.loaded.fresh),
+        saved=1 - memory.kept_frozen_a / memory.kept,
+        rank=config.adapter.rank,
+        predicted={scheme: predicted(config, scheme, width) for scheme in bounds},
+        bound={scheme: bound.crossing for scheme, bound in bounds.items()},
+        delay={scheme: time.whole / training for scheme, time in starts.items()},
+    )
     return Advice(
-        config.task,
-        config.scheme,
+        config.data.task,
+        config.adapter.scheme,
         width,
         len(batches),
         layers,
@@ -107,16 +137,17 @@ def advise(config: Config, job: Ready, batches: list[Any], sizes: list[int]) -> 
 
 
 def candidates(config: Config, layers: Mapping[str, nn.Module]) -> dict[str, Config]:
-    """The start asked for, the default and EVA's, unless a layer reads indices."""
+    """The run with the initialization asked for, with the default one and with EVA, by scheme; not
+    with EVA where a layer reads indices."""
     others = (
         ["init_a"]
         if any(base_of(module).reads_ids for module in layers.values())
         else ["init_a", "eva"]
     )
-    found = {config.scheme: config}
+    found = {config.adapter.scheme: config}
     for scheme in others:
         found.setdefault(
-            scheme, replace(config, scheme=scheme, scheme_options={}, train_a=True, train_b=True)
+            scheme, config.replace(scheme=scheme, scheme_options={}, train_a=True, train_b=True)
         )
     return found
 

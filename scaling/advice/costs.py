@@ -1,10 +1,10 @@
-"""What training costs in memory, counted on one micro-batch, and what a start costs in time,
-measured.
+"""What training costs in memory, counted on one micro-batch, and what an initialization costs in
+time, measured.
 
-Bytes kept for the backward pass are those of the distinct storages that the graph of one forward
-saves, parameters not among them: with both factors trained, and with A frozen, which spares the
-inputs that nothing else keeps (claim A12). AdamW keeps two numbers of four bytes for each one
-trained, beside the gradient.
+Bytes saved for backward are those of the distinct storages that the graph of one forward pass
+saves, without the parameters: with both factors trained, and with A frozen, which saves the memory
+of the inputs that nothing else keeps (claim A12). AdamW keeps two numbers of four bytes for each
+trained one, beside the gradient.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from lora.learn import learned
-from lora.targets import targets
+from lora.initialization import statistics_for
 from scaling.advice.sample import Loss
 
 FLOAT = 4
@@ -27,8 +26,16 @@ STATE = 2  # numbers of AdamW's
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. `trained` counts numbers; `peak` is the base, what is trained with its gradient and
-    the optimiser's state, and what is kept for backward: an estimate, as workspaces come on top."""
+    """Bytes that training needs.
+
+    Args:
+        trained: how many numbers are trained; all else is in bytes.
+        parameters: of what is trained.
+        optimizer: its state in AdamW.
+        base: the parameters that are not trained.
+        kept: saved for backward, of one micro-batch.
+        kept_frozen_a: saved for backward with A frozen.
+    """
 
     trained: int
     parameters: int
@@ -39,17 +46,24 @@ class Memory:
 
     @property
     def peak(self) -> int:
+        """Base, gradients and state included: an estimate, as workspaces come on top."""
         return self.base + 2 * self.parameters + self.optimizer + self.kept
 
     @property
     def peak_frozen_a(self) -> int:
-        """The trained numbers counted as before: those of A are few."""
+        """The peak with A frozen; A still counts as trained, as it is small."""
         return self.peak - self.kept + self.kept_frozen_a
 
 
 def memory(model: nn.Module, batch: Any, loss: Loss, more: float = 1.0) -> Memory:
-    """Of a model with adapters, which it leaves as it is; a micro-batch of the run is `more` times
-    as large as the batch."""
+    """The memory of a model with adapters, which is left as it is.
+
+    Args:
+        model: with its adapters attached.
+        batch: one probe batch.
+        loss: of the model on the batch.
+        more: how many times as large a micro-batch of the run is.
+    """
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     every = sum(p.numel() * p.element_size() for p in model.parameters())
     kept = round(more * kept_bytes(model, batch, loss))
@@ -62,7 +76,7 @@ def memory(model: nn.Module, batch: Any, loss: Loss, more: float = 1.0) -> Memor
 
 @contextmanager
 def a_frozen(model: nn.Module) -> Iterator[None]:
-    """Every A without a gradient, as long as this lasts."""
+    """No A has a gradient inside the block."""
     factors = [
         p for layer in lora.adapters(model).values() for kind, p in layer.trained() if kind == "A"
     ]
@@ -77,28 +91,33 @@ def a_frozen(model: nn.Module) -> Iterator[None]:
 
 
 def kept_bytes(model: nn.Module, batch: Any, loss: Loss) -> int:
-    """What the graph of one forward keeps, in bytes, each storage once and the model's own not at
-    all."""
+    """Bytes that the graph of one forward pass saves for backward: each storage once, and the
+    model's own not at all."""
     own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
     seen: dict[int, int] = {}
     alive: list[Tensor] = []  # so that no address is used twice
 
-    def see(t: Tensor) -> Tensor:
+    def pack(t: Tensor) -> Tensor:
         storage = t.untyped_storage()
         if storage.data_ptr() not in own:
             seen[storage.data_ptr()] = storage.nbytes()
             alive.append(t)
         return t
 
-    with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(see, lambda t: t):
+    with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         loss(model, batch)
     return sum(seen.values())
 
 
 @dataclass(frozen=True)
-class Start:
-    """Seconds that a scheme takes in the run, which looks at `batches` micro-batches: `a_batch` for
-    one of them, and `solve` for all the rest."""
+class InitializationTime:
+    """Seconds that a scheme takes in the run.
+
+    Args:
+        a_batch: for the statistics of one micro-batch.
+        solve: for everything else.
+        batches: micro-batches whose statistics the scheme needs.
+    """
 
     a_batch: float
     solve: float
@@ -109,23 +128,29 @@ class Start:
         return self.a_batch * self.batches + self.solve
 
 
-def start(
+def initialization_time(
     model: nn.Module,
     config: lora.Config,
     batches: list[Any],
     loss: Loss | None,
     in_run: int,
     more: float = 1.0,
-) -> Start:
-    """`lora.attach` on these batches, timed. A run would look at `in_run` of its own, `more` times
-    as large."""
+) -> InitializationTime:
+    """`lora.attach` on probe batches, timed; it leaves the adapters on the model.
+
+    Args:
+        model: without adapters.
+        config: of the adapters.
+        batches: probe batches.
+        loss: of the model on a batch, None for the model's own.
+        in_run: micro-batches whose statistics the run would take.
+        more: how many times as large as a probe batch they are.
+    """
     begun = perf_counter()
-    _, seen = learned(model, targets(model, config)[0], config, batches, loss, None, {})
-    looked = perf_counter()
-    lora.attach(model, config, stats=seen or None)
-    solve = perf_counter() - looked
-    return (
-        Start(more * (looked - begun) / len(batches), solve, in_run)
-        if seen
-        else Start(0.0, solve, 0)
-    )
+    statistics = statistics_for(model, config, batches, loss)
+    collected = perf_counter()
+    lora.attach(model, config, stats=statistics)
+    solve = perf_counter() - collected
+    if not statistics:
+        return InitializationTime(0.0, solve, 0)
+    return InitializationTime(more * (collected - begun) / len(batches), solve, in_run)

@@ -1,20 +1,21 @@
-"""Numbers of a layer that foretell something, from moments of its inputs x and of its output
+"""Diagnostics of a layer that predict something, from moments of its inputs x and of its output
 gradients g.
 
-What is fitted to some batches and judged by the same ones flatters itself. So a start's rows are
-taken from the even batches and judged by the odd ones, then the other way round, and the mean of
-the two is given:
+Rows that are evaluated on the batches that they were fitted to look better than they are. So the
+rows of an initialization are fitted to the even batches and evaluated on the odd ones, then the
+other way round, and the mean of the two is given:
+
     explained    Tr(A C A^T) / Tr C, the share of the inputs' variance that EVA's r rows span
                  (theory.gradient_signal)
-    signal       Tr(A Q A^T) over that of the gradient optimum's rows, the top r eigenvectors of Q =
-                 E[|g|^2 x x^T]: the
-                 share of E|dL/dB|^2 at B = 0, whatever the rows' length, that EVA's rows get and
-                     random ones expect
-    outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: what of the
-                 inputs centring loses
-    tune_b, _a   the shares of the wanted change that tuning B, or A, explains beside a random
-                 frozen partner
-                 (theory.asymmetry.freezing); sign is the same at low rank, above 1 for freezing A
+    signal       Tr(A Q A^T) over that of the gradient optimum's rows, the top r eigenvectors of
+                 Q = E[|g|^2 x x^T]: the share of E|dL/dB|^2 at B = 0, whatever the rows' length,
+                 that EVA's rows get and random ones expect
+    outside      |(I - P) mu|^2 / Tr M, with P the projector on EVA's centred rows: the share of
+                 the inputs that centring loses
+    tune_b, _a   the shares of the wanted change that training B, or A, explains beside a random
+                 frozen factor (theory.asymmetry.freezing); `sign` says it at low rank, above 1
+                 for freezing A
+
 All are dimensionless; d and r are the width of the input and the rank.
 """
 
@@ -30,14 +31,14 @@ from lora.ranks import redistributed
 from scaling.advice.sample import Layer
 from theory.asymmetry.freezing import which_to_freeze
 
-RHO = 2.0  # what EVA's authors redistribute ranks with
+RHO = 2.0  # with which EVA's authors redistribute ranks
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """One layer. `signal` and `signal_uncentred` are of EVA's rows as the code takes them and as
-    the theorem does; `rank_shared` is the rank that EVA with rho = 2 would give it among the layers
-    looked at."""
+    the theorem does; `rank_shared` is the rank that EVA with rho = 2 would give it among the
+    measured layers."""
 
     layer: str
     shape: tuple[int, int]
@@ -59,7 +60,12 @@ class Diagnosis:
 
 
 def diagnose(layers: Sequence[Layer], config: lora.Config) -> list[Diagnosis]:
-    """One row a layer, at the ranks of this config."""
+    """One row a layer, at the ranks of this config.
+
+    Args:
+        layers: what the probe batches show of each.
+        config: of the adapters.
+    """
     ranks, shared = (
         {layer.name: config.rank_of(layer.name) for layer in layers},
         ranks_shared(layers, config),
@@ -100,7 +106,7 @@ def diagnose(layers: Sequence[Layer], config: lora.Config) -> list[Diagnosis]:
 
 
 def ranks_shared(layers: Sequence[Layer], config: lora.Config) -> dict[str, int]:
-    """The ranks of EVA with rho = 2, the budget that of these layers."""
+    """The ranks that EVA with rho = 2 gives, with the budget of these layers."""
     stats, shapes = (
         {layer.name: layer.inputs for layer in layers},
         {layer.name: layer.shape for layer in layers},
@@ -112,36 +118,37 @@ def ranks_shared(layers: Sequence[Layer], config: lora.Config) -> dict[str, int]
 
 
 def both_ways(layer: Layer) -> Iterator[tuple[lora.Statistics, lora.Statistics]]:
-    """What rows are fitted to, and what they are judged by."""
+    """What rows are fitted to, and what they are evaluated on."""
     first, second = layer.halves
     yield first, second
     yield second, first
 
 
 def explained(layer: Layer, rank: int) -> float:
-    """0 where the inputs do not vary."""
+    """The share of the inputs' variance in EVA's rows; 0 where the inputs do not vary."""
     shares = []
-    for fitted, judge in both_ways(layer):
-        variance = judge.variance().item()
-        shares.append(judge.captured(fitted.axes(rank)[1]) / variance if variance > 0 else 0.0)
+    for fitted, held_out in both_ways(layer):
+        variance = held_out.variance().item()
+        shares.append(held_out.captured(fitted.axes(rank)[1]) / variance if variance > 0 else 0.0)
     return sum(shares) / 2
 
 
 def outside(stats: lora.Statistics, rank: int) -> float:
+    """The share of the inputs' second moment that lies along their mean outside EVA's rows."""
     V, mu, total = stats.axes(rank)[1], stats.mean, stats.variance(center=False).item()
     return (mu - V @ (V.mT @ mu)).square().sum().item() / total if total > 0 else 0.0
 
 
 def signal(layer: Layer, rank: int) -> tuple[float, float, float]:
-    """The share of the optimum's signal that EVA's centred and uncentred rows get, and random
+    """The share of the optimum's signal that EVA's centred and uncentred rows get, and that random
     orthonormal ones expect.
 
-    Above 1 where what was fitted to Q does worse on other batches. All 0 where no gradient reaches
-    the layer.
+    It is above 1 where the rows fitted to Q do worse on other batches, and 0 where no gradient
+    reaches the layer.
     """
     shares = []
-    for fitted, judge in both_ways(layer):
-        Q = judge.weighted_second_moment
+    for fitted, held_out in both_ways(layer):
+        Q = held_out.weighted_second_moment
         assert Q is not None
         best = _along(fitted.signal_axes(rank)[1], Q)
         random = min(1.0, rank / len(Q)) * Q.trace().item()
@@ -157,7 +164,7 @@ def _along(V: Tensor, Q: Tensor) -> float:
 
 
 def spread(found: Sequence[Diagnosis], name: str) -> Mapping[str, float]:
-    """Least, median and greatest of one of the numbers over the layers."""
+    """Least, median, mean and greatest of one of the numbers over the layers."""
     values = [getattr(row, name) for row in found]
     return {
         "least": min(values),

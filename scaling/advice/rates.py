@@ -1,28 +1,31 @@
-"""Where the learning rate may lie: what the first update of the run does at other rates, and what
-width foretells.
+"""Where the learning rate may lie: what the first update of the run does at other learning rates,
+and what the width predicts.
 
-The bound. The run's own optimiser takes one step on one batch from the start of the adapter. With
-theta the trained parameters, d the step divided by the rate (of AdamW: minus the sign of the
-gradient, entry by entry), L the loss of that batch and c = d^T H d its curvature along d,
+The bound. The run's own optimizer takes one step on one batch from the adapter's initialization.
+With theta the trained parameters, d the step divided by the learning rate (of AdamW: minus the sign
+of the gradient, entry by entry), L the loss of that batch and c = d^T H d its curvature along d,
+
     L(theta + eta d) = L - eta slope + eta^2 c / 2 + ...,    slope = -grad L . d,                (1)
-    eta* = 2 slope / c:                                                                          (2)
-to second order one step at more than eta* raises the loss of the very batch that it was made of.
-That bounds what the beginning of a run bears without warm-up, as far as the quadratic does: the
-loss itself is looked at beside it. It is not the best rate, which is smaller as a rule, and says
-nothing of later steps. c is the central difference [L(e) + L(-e) - 2 L] / e^2, whose error is of
-the order e^2, with e so small that the first term of (1) is a REACH of L, and at most a quarter of
-eta*. Along some batches the loss bends downwards at first, and (2) says nothing. So the loss itself
-is looked at too: `crossing` is the largest rate found, to a factor sqrt(2), whose step lowers it.
-For a quadratic that is never below zero it is at most 4 L / slope, where the search begins. Cost:
-one forward and backward, and some eight forwards.
+    eta* = 2 slope / c.                                                                          (2)
 
-The prediction. The default rate is taken on to this model's width and rank by
-`scaling.advice.width_transfer`: powers, no constants, and a task has constants of its own.
+To second order, one step at more than eta* raises the loss of the very batch that it was made of.
+That bounds the learning rates at which a run without warm-up can begin, as far as the quadratic
+holds. It is not the best learning rate, which is smaller as a rule, and says nothing of later
+steps. c is the central difference [L(e) + L(-e) - 2 L] / e^2, whose error is of the order e^2, with
+e so small that the first term of (1) is a REACH of L, and at most a quarter of eta*.
+
+Along some batches the loss bends downwards at first, and (2) says nothing. So the loss itself is
+measured too: `crossing` is the largest learning rate found, to a factor sqrt(2), whose step lowers
+it. For a quadratic that is never below zero it is at most 4 L / slope, where the search begins.
+Cost: one forward and backward pass, and some eight forward passes.
+
+The prediction. The default learning rate is moved to this model's width and rank by
+`scaling.advice.width_transfer`: powers without constants, and a task has constants of its own.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -34,16 +37,22 @@ from scaling.advice.width_transfer import moved
 from scaling.core.config import Config
 from scaling.training.adapting import make_optimizer
 
-DEFAULT = Config()
 REACH = 0.03
 HALVINGS = 16
 
 
 @dataclass(frozen=True)
 class Bound:
-    """(1) and (2) at one batch: `bound` is None where the loss does not bend upwards along the
-    update, to rounding, and `crossing` where no rate was found that lowers it. `seconds` are of the
-    forward and backward alone."""
+    """(1) and (2) at one batch.
+
+    Args:
+        loss: before the step.
+        slope: of (1).
+        curvature: c of (1).
+        bound: eta* of (2), None where the loss does not bend upwards along the update, to rounding.
+        crossing: the largest learning rate found whose step lowers the loss, None for none.
+        seconds: of the forward and backward pass alone.
+    """
 
     loss: float
     slope: float
@@ -56,8 +65,16 @@ class Bound:
 class Line:
     """The loss along the first update of a model's trained parameters: callable as line(rate).
 
-    `leave` puts every parameter back and forgets the gradients. Random numbers that the loss draws
-    are the same at every rate. Raises ValueError where no gradient reaches what is trained.
+    `leave` puts every parameter back and removes the gradients. Random numbers that the loss draws
+    are the same at every learning rate.
+
+    Args:
+        config: of the run, whose optimizer takes the step.
+        model: with its adapters attached.
+        batch: what the step is made of.
+        loss: of the model on the batch.
+
+    Raises: ValueError where no gradient reaches what is trained.
     """
 
     def __init__(self, config: Config, model: nn.Module, batch: Any, loss: Loss) -> None:
@@ -72,17 +89,17 @@ class Line:
         gradients = [
             torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.parameters
         ]
-        torch.nn.utils.clip_grad_norm_(self.parameters, config.clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters, config.training.clip)
         self.start = [p.detach().clone() for p in self.parameters]
         optimizer.step()
         pairs = list(zip(self.parameters, self.start, strict=True))
-        self.update = [(p.detach() - before) / config.lr for p, before in pairs]
+        self.update = [(p.detach() - before) / config.training.lr for p, before in pairs]
         self.slope = -sum((g * d).sum().item() for g, d in zip(gradients, self.update, strict=True))
         self._put(0.0)
         if not (math.isfinite(self.slope) and self.slope > 0):
             self.leave()
             raise ValueError(
-                f"the first update of scheme {config.scheme!r} would not lower the loss of "
+                f"the first update of scheme {config.adapter.scheme!r} would not lower the loss of "
                 f"{self.at_start:g}: it must "
                 f"fall along it, and its slope is {self.slope:g}; is the one factor frozen that "
                 "has a gradient?"
@@ -110,23 +127,29 @@ class Line:
 
 
 def bound_on(line: Line) -> Bound:
-    """(2), and the loss itself beside it."""
+    """(2), and the largest learning rate at which the loss itself is lower."""
     e = REACH * abs(line.at_start) / line.slope
     c = curvature(line, line.at_start, e)
     if c > 0 and e > line.slope / (2 * c):  # beyond a quarter of eta*: the next term may matter
         e = line.slope / (4 * c)
         c = curvature(line, line.at_start, e)
-    # Three losses, each rounded to eps; a curvature below that is none.
-    seen = c * e**2 > 4 * torch.finfo(torch.float32).eps * abs(line.at_start)
-    bound = 2 * line.slope / c if seen else None
+    # Three losses, each rounded to eps: a curvature below that is noise.
+    significant = c * e**2 > 4 * torch.finfo(torch.float32).eps * abs(line.at_start)
+    bound = 2 * line.slope / c if significant else None
     return Bound(
         line.at_start, line.slope, c, bound, crossing(line, line.at_start, line.slope), line.seconds
     )
 
 
 def crossing(along: Callable[[float], float], at_start: float, slope: float) -> float | None:
-    """The largest rate, of those half as large again and again and one sqrt(2) above, at which the
-    function is lower than at 0."""
+    """The largest learning rate found at which the function is lower than at 0, None for none.
+
+    Args:
+        along: the loss along the update.
+        at_start: its value at 0.
+        slope: how fast it falls there; the search begins at 4 at_start / slope, halves the learning
+            rate until the function is lower, and tries sqrt(2) times it once.
+    """
     rate = 4 * abs(at_start) / slope
     for _ in range(HALVINGS):
         if along(rate) < at_start:
@@ -136,14 +159,27 @@ def crossing(along: Callable[[float], float], at_start: float, slope: float) -> 
 
 
 def curvature(along: Callable[[float], float], at_start: float, e: float) -> float:
-    """The central difference of a function whose value at 0 is known."""
+    """The central difference of a function.
+
+    Args:
+        along: the function.
+        at_start: its value at 0.
+        e: the step to both sides.
+    """
     return (along(e) + along(-e) - 2 * at_start) / e**2
 
 
 def predicted(config: Config, scheme: str, width: int) -> float | None:
-    """The default rate at this width and rank; None for an optimiser that it was not tuned with."""
+    """The default learning rate moved to this width and rank; None for an optimizer with which it
+    was not tuned.
+
+    Args:
+        config: the run.
+        scheme: the initialization.
+        width: the commonest width of a layer's input.
+    """
     return (
-        moved(replace(config, lr=DEFAULT.lr), scheme, width)
-        if config.optimizer == "adamw"
+        moved(config.replace(lr=Config().training.lr), scheme, width)
+        if config.training.optimizer == "adamw"
         else None
     )

@@ -1,9 +1,9 @@
 """From the numbers to what to do: for every choice the first rule whose condition is met, with its
 reason.
 
-The rules say what the ledger supports and no more. Most starts end within a few per cent of each
-other once each has a learning rate of its own, so the usual advice is the default start and a sweep
-of the rate.
+The rules say what the ledger supports and no more. Most initializations end within a few per cent
+of each other once each has a learning rate of its own, so the usual advice is the default one and a
+sweep of the learning rate.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,27 +11,34 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
-from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import Diagnosis, spread
-from scaling.advice.rates import Bound
 from scaling.advice.width_transfer import WIDTH
 from theory.asymmetry.freezing import TIE
 
 # of the best signal: EVA had more on digits, where it paid, and less on text, where it paid less
 # (E2e, E9)
 NEAR = 0.95
-TIMES = 2.0  # of a random start's signal, below which there is nothing to gain
-SCARCE = 0.1  # of what is kept for backward
-STEP = 2.0  # between the rates of the sweep
+TIMES = 2.0  # of random rows' signal, below which there is nothing to gain
+SCARCE = 0.1  # of what is saved for backward
+STEP = 2.0  # between the learning rates of the sweep
 RATES = (-2, -1, 0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Means over the layers looked at; `gain` is the median of tune_b - tune_a, which in a layer
-    whose halves hardly agree may be anything. `fresh` says that a head is trained from nothing,
-    `saved` is the part of what backward keeps that freezing A spares. By scheme: the rate foretold,
-    the bound on it, and the seconds that the start takes over those of training."""
+    """What the rules read.
+
+    Args:
+        signal, signal_uncentred, signal_random, outside: means over the measured layers.
+        gain: the median of tune_b - tune_a; in a layer whose two halves of the batches hardly agree
+            the difference may be anything.
+        fresh: whether a head is newly initialized.
+        saved: the part of what is saved for backward that freezing A saves.
+        rank: of the adapters.
+        predicted: the predicted learning rate, by scheme.
+        bound: the largest learning rate whose first step lowers the loss, by scheme.
+        delay: seconds of the initialization over those of training, by scheme.
+    """
 
     signal: float
     signal_uncentred: float
@@ -61,21 +68,29 @@ class Facts:
 
     @property
     def centre(self) -> float:
-        """The middle of the sweep: the rate foretold, but with the sweep's top within the bound,
-        where there is one."""
+        """The middle of the sweep: the predicted learning rate, or less, so that the sweep's top
+        stays within the bound."""
         rate, bound = self.predicted[self.scheme], self.bound[self.scheme]
         top = None if bound is None else bound / STEP ** RATES[-1]
         known = [value for value in (rate, top) if value is not None]
         if not known:
             raise ValueError(
-                "no rate can be advised: no first step lowered the loss, and none was tuned"
+                "no learning rate can be advised: no first step lowered the loss, and none was "
+                "tuned with this optimizer"
             )
         return min(known)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`claims` are ids of the ledger."""
+    """What to do.
+
+    Args:
+        choice: what is chosen.
+        value: the advice.
+        reason: why.
+        claims: ids in the ledger that the reason rests on.
+    """
 
     choice: str
     value: Any
@@ -97,9 +112,9 @@ RULES = (
         lambda f: f.scheme == "eva",
         lambda f: f.scheme,
         lambda f: (
-            f"its rows get {f.best_signal:.0%} of the best gradient signal, a random start's "
-            f"{f.signal_random:.0%}; where that was so, on digits, a tuned EVA ended at least 7 % "
-            "lower"
+            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
+            f"{f.signal_random:.0%}; where that was so, on digits, EVA at its best learning rate "
+            "ended with a loss at least 7 % lower"
         ),
         ("E2e", "E9", "S8b"),
     ),
@@ -108,10 +123,10 @@ RULES = (
         lambda f: True,
         lambda f: f.scheme,
         lambda f: (
-            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, a random start's "
-            f"{f.signal_random:.0%}; with less than {NEAR:.0%} a tuned EVA ended 3 % lower, on "
-            "text, and its pass "
-            f"would take {f.delay.get('eva', 0.0):.0%} of the time of training"
+            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
+            f"{f.signal_random:.0%}; with less than {NEAR:.0%}, on text, EVA at its best learning "
+            "rate ended with a loss 3 % lower, and its pass over the data would take "
+            f"{f.delay.get('eva', 0.0):.0%} of the time of training"
         ),
         ("E2e", "E9", "S8b"),
     ),
@@ -130,9 +145,8 @@ RULES = (
         lambda f: True,
         lambda f: f.rank,
         lambda f: (
-            "as asked for, and rho = 1: what more rank is worth is not foretold here, and ranks "
-            "shared out by "
-            "explained variance do not maximise the signal"
+            "as asked for, and rho = 1: the worth of more rank is not predicted here, and ranks "
+            "that are shared out by explained variance do not maximise the signal"
         ),
         ("E8c",),
     ),
@@ -141,9 +155,9 @@ RULES = (
         lambda f: f.fresh,
         lambda f: "A",
         lambda f: (
-            f"it spares {f.saved:.0%} of what backward keeps; the moments' own forecast "
-            f"({f.gain:+.2f} for tuning "
-            "B) is no better than a coin where a new head is trained"
+            f"it saves {f.saved:.0%} of the memory for backward; the prediction from the moments "
+            f"({f.gain:+.2f} for training B) is no better than chance where a newly initialized "
+            "head is trained"
         ),
         ("A12", "A15b", "A11"),
     ),
@@ -152,9 +166,8 @@ RULES = (
         lambda f: f.gain < -TIE and f.saved < SCARCE,
         lambda f: "B",
         lambda f: (
-            f"tuning A explains {-f.gain:.2f} more of the wanted change than tuning B, and "
-            "freezing A would spare "
-            f"only {f.saved:.0%} of what backward keeps"
+            f"training A explains {-f.gain:.2f} more of the wanted change than training B, and "
+            f"freezing A would save only {f.saved:.0%} of the memory for backward"
         ),
         ("A15", "A12"),
     ),
@@ -163,9 +176,9 @@ RULES = (
         lambda f: f.gain < -TIE,
         lambda f: "A",
         lambda f: (
-            f"only frozen A spares memory, {f.saved:.0%} of what backward keeps; but tuning B "
-            "explains "
-            f"{-f.gain:.2f} less of the wanted change than tuning A, so expect a loss"
+            f"only a frozen A saves memory, {f.saved:.0%} of that for backward; but training B "
+            f"explains {-f.gain:.2f} less of the wanted change than training A, so expect a worse "
+            "result"
         ),
         ("A12", "A15"),
     ),
@@ -174,9 +187,9 @@ RULES = (
         lambda f: True,
         lambda f: "A",
         lambda f: (
-            f"it spares {f.saved:.0%} of what backward keeps, and tuning B explains {f.gain:+.2f} "
-            "of the wanted "
-            "change more than tuning A; tuning both is better still"
+            f"it saves {f.saved:.0%} of the memory for backward, and training B explains "
+            f"{f.gain:+.2f} more of the wanted change than training A; training both is better "
+            "still"
         ),
         ("A12", "A15", "A11b", "S8d"),
     ),
@@ -184,7 +197,7 @@ RULES = (
         "rates",
         lambda f: f.predicted[f.scheme] is None,
         lambda f: sweep(f.centre),
-        lambda f: "up to the bound: no run with this optimiser was tuned to start from",
+        lambda f: "up to the bound: no learning rate was tuned with this optimizer to predict from",
         (),
     ),
     Rule(
@@ -192,9 +205,8 @@ RULES = (
         lambda f: f.centre < (f.predicted[f.scheme] or 0),
         lambda f: sweep(f.centre),
         lambda f: (
-            f"the rate foretold, {f.predicted[f.scheme]:.1e}, is moved down so that the sweep "
-            "ends at the bound, "
-            "beyond which the first step raised the loss"
+            f"the predicted learning rate, {f.predicted[f.scheme]:.1e}, is moved down so that the "
+            "sweep ends at the bound, beyond which the first step raised the loss"
         ),
         ("L8", "L11", "S8", "S8c"),
     ),
@@ -203,9 +215,9 @@ RULES = (
         lambda f: True,
         lambda f: sweep(f.centre),
         lambda f: (
-            f"about the rate foretold from the one tuned at width {WIDTH}, all within the bound; "
-            "extend the sweep "
-            "where its best rate is at an end, for each start a sweep of its own"
+            "around the learning rate predicted from the one tuned at width "
+            f"{WIDTH}, all within the bound; extend the sweep where its best is at an end, and "
+            "sweep each initialization by itself"
         ),
         ("L8", "L11", "S8", "S8c"),
     ),
@@ -213,7 +225,7 @@ RULES = (
 
 
 def sweep(centre: float) -> list[float]:
-    """Five rates to two digits."""
+    """Five learning rates to two digits."""
     return [float(f"{centre * STEP**k:.1e}") for k in RATES]
 
 
@@ -228,24 +240,8 @@ def recommend(facts: Facts) -> list[Choice]:
     return list(found.values())
 
 
-def facts_of(
-    rows: Sequence[Diagnosis],
-    bounds: dict[str, Bound],
-    predicted: dict[str, float | None],
-    memory: Memory,
-    delay: dict[str, float],
-    rank: int,
-    fresh: bool,
-) -> Facts:
-    """What the rules look at."""
+def over_layers(rows: Sequence[Diagnosis]) -> dict[str, float]:
+    """The facts that are of all measured layers together."""
     names = ("signal", "signal_uncentred", "signal_random", "outside")
-    return Facts(
-        **{name: spread(rows, name)["mean"] for name in names},
-        gain=median(row.tune_b - row.tune_a for row in rows),
-        fresh=fresh,
-        saved=1 - memory.kept_frozen_a / memory.kept,
-        rank=rank,
-        predicted=predicted,
-        bound={scheme: bound.crossing for scheme, bound in bounds.items()},
-        delay=delay,
-    )
+    gain = median(row.tune_b - row.tune_a for row in rows)
+    return {name: spread(rows, name)["mean"] for name in names} | {"gain": gain}

@@ -1,8 +1,8 @@
-"""The layers that are looked at, and what one forward and backward over a few batches shows of
-them.
+"""The layers that are measured, and what one forward and backward pass over the probe batches shows
+of them.
 
-Whole second moments cost memory and time by the cube of the width, so not every layer of a large
-model is looked at: of each kind of layer (the name without its numbers) DEPTHS of them, evenly
+The time for whole second moments grows as the cube of the width, so not every layer of a large
+model is measured: of each kind of layer (the name without its numbers) DEPTHS of them, evenly
 spaced through the model, and one in the middle where it is wider than WIDE.
 """
 
@@ -24,14 +24,16 @@ Loss = Callable[[nn.Module, Any], Tensor]
 
 
 def sampled(layers: Mapping[str, nn.Module]) -> list[str]:
-    """Names of the layers to look at. Raises ValueError where all read indices or are wider than
-    WIDEST."""
+    """The names of the layers to measure.
+
+    Raises: ValueError where all read indices or are wider than WIDEST.
+    """
     kinds: dict[str, list[str]] = {}
     for name, module in layers.items():
         if not base_of(module).reads_ids and max(shape_of(module)) <= WIDEST:
             kinds.setdefault(re.sub(r"\d+", "*", name), []).append(name)
     if not kinds:
-        raise ValueError(f"no layer can be looked at: all are embeddings, or wider than {WIDEST}")
+        raise ValueError(f"no layer can be measured: all are embeddings, or wider than {WIDEST}")
     wide = {
         kind: max(max(shape_of(layers[name])) for name in names) > WIDE
         for kind, names in kinds.items()
@@ -48,9 +50,15 @@ def spaced(names: Sequence[str], count: int) -> list[str]:
 
 
 class Layer(NamedTuple):
-    """What the batches show of one layer: G and Q of the even and of the odd ones, and H (out,
-    out), proportional to E[g g^T], of all. `inputs` are the statistics of what it reads in all of
-    them, one object for layers that read the same."""
+    """What the probe batches show of one layer.
+
+    Args:
+        name: in the model.
+        shape: of its weight, (out, in).
+        halves: the statistics of the even and of the odd batches, with G and Q.
+        inputs: the statistics of its inputs in all batches, one object for layers that share them.
+        errors: H (out, out), proportional to E[g g^T], of all batches.
+    """
 
     name: str
     shape: tuple[int, int]
@@ -63,8 +71,8 @@ class Errors:
     """Sums of n^2 g g^T, g the gradient of a batch's loss at a layer's output and n the batch's
     tokens.
 
-    Rows that a mask hides are not left out, as in `lora.collect`: no loss that heeds the mask sends
-    them a gradient.
+    Rows that a mask hides need not be left out, as `lora.collect` does: a loss that uses the mask
+    sends them no gradient.
     """
 
     def __init__(self, model: nn.Module, names: Sequence[str], loss: Loss) -> None:
@@ -72,14 +80,14 @@ class Errors:
         self.loss, self.sums = loss, dict[str, Tensor]()
 
     def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """The loss, its graph watched; the hooks are gone when it returns."""
+        """The loss, whose backward pass adds to the sums; the hooks are removed when it returns."""
         count = _tokens(batch)
 
         def watch(name: str) -> Callable[..., None]:
-            def see(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
                 output.register_hook(lambda g: self._add(name, g, count))
 
-            return see
+            return hook
 
         handles = [
             module.register_forward_hook(watch(name)) for name, module in self.modules.items()
@@ -104,9 +112,17 @@ def _tokens(batch: Any) -> int | None:
     return int((mask != 0).sum()) if isinstance(mask, Tensor) and mask.ndim == 2 else None
 
 
-def look(model: nn.Module, names: Sequence[str], batches: Sequence[Any], loss: Loss) -> list[Layer]:
-    """The layers on these batches, at least two of them; the model is untouched, as by
-    `lora.collect`."""
+def probe(
+    model: nn.Module, names: Sequence[str], batches: Sequence[Any], loss: Loss
+) -> list[Layer]:
+    """What the batches show of the layers; the model is untouched, as by `lora.collect`.
+
+    Args:
+        model: without adapters.
+        names: of the layers.
+        batches: at least two.
+        loss: of the model on a batch.
+    """
     errors = Errors(model, names, loss)
     first, second = (
         lora.collect(model, names, batches[k::2], ("inputs", "gradient"), errors, max_width=WIDEST)

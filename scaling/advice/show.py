@@ -1,44 +1,34 @@
-"""The tables of advice: what was measured beside what it foretells, then what to do and why."""
+"""The tables of advice: what was measured beside what it predicts, then what to do and why."""
 
 from typing import Any
 
-from loralab.ledger import records_table, show
+from loralab.ledger import records_table, text_of
 from scaling.advice.advice import Advice
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import spread
 
 MEANINGS = {
-    "explained": ("variance of the inputs in EVA's rows", "what EVA's frozen A can use (E3c)"),
-    "explained_random": ("the same of random rows, r / in", "what a random frozen A can"),
-    "outside": ("of the inputs, outside them by their mean", "what centring loses (E3b)"),
+    "explained": ("input variance in EVA's rows", "what EVA with A frozen can use (E3c)"),
+    "explained_random": ("input variance in random rows, r / in", "what a random frozen A can use"),
+    "outside": ("inputs' mean outside EVA's rows", "what centring loses (E3b)"),
     "signal": ("gradient signal of EVA's rows over the best", "EVA's lead at first (E2e, E9)"),
-    "signal_uncentred": ("the same without centring", "the same with center False"),
-    "signal_random": ("the same of a random start", "where the default begins"),
-    "rank_shared": ("rank by EVA with rho = 2", "how uneven the layers are (E8c)"),
-    "tune_b": ("of the wanted change, by B alone", "the cost of freezing A (A15; not A15b)"),
-    "tune_a": ("of the wanted change, by A alone", "the cost of freezing B (A15; not A15b)"),
+    "signal_uncentred": ("gradient signal of EVA's uncentred rows", "EVA's lead, center False"),
+    "signal_random": ("gradient signal of random rows", "where the default begins"),
+    "rank_shared": ("rank that EVA gives with rho = 2", "how uneven the layers are (E8c)"),
+    "tune_b": ("wanted change that B alone explains", "the cost of freezing A (A15; not A15b)"),
+    "tune_a": ("wanted change that A alone explains", "the cost of freezing B (A15; not A15b)"),
 }
 
 
-def tell(advice: Advice) -> None:
+def text(advice: Advice) -> str:
+    """The tables as text, the recommendation last."""
     rows = advice.layers
-    table = [
-        {"share": what, **spread(rows, name), "foretells": that}
+    diagnostics = [
+        {"diagnostic": what, **spread(rows, name), "predicts": that}
         for name, (what, that) in MEANINGS.items()
     ]
-    show(records_table(f"{len(rows)} layers looked at, on {advice.batches} batches", table))
     lines = [line_of(advice, scheme) for scheme in advice.bounds]
-    show(
-        records_table(
-            "learning rates that the first step bears, and the time that the start takes", lines
-        )
-    )
-    show(
-        records_table(
-            "memory",
-            [{"": text, "MiB": f"{size / 2**20:.1f}"} for text, size in sizes(advice.memory)],
-        )
-    )
+    memory = [{"": what, "MiB": f"{size / 2**20:.1f}"} for what, size in sizes(advice.memory)]
     chosen = [
         {
             "choice": c.choice,
@@ -48,34 +38,43 @@ def tell(advice: Advice) -> None:
         }
         for c in advice.recommendation
     ]
-    show(records_table("recommendation", chosen))
+    return text_of(
+        records_table(
+            f"{len(rows)} layers measured on {advice.batches} probe batches", diagnostics
+        ),
+        records_table(
+            "learning rates of the first step, and the time of the initialization", lines
+        ),
+        records_table("memory", memory),
+        records_table("recommendation", chosen),
+    )
 
 
 def line_of(advice: Advice, scheme: str) -> dict[str, Any]:
     bound = advice.bounds[scheme]
     return {
         "scheme": scheme,
-        "rate foretold": advice.facts.predicted[scheme],
-        "one step raises the loss beyond": bound.crossing,
-        "by its curvature beyond": bound.bound,
+        "predicted learning rate": advice.facts.predicted[scheme],
+        "first step lowers the loss up to": bound.crossing,
+        "up to, by the curvature": bound.bound,
         "loss": bound.loss,
-        "seconds to start": advice.starts[scheme].whole,
+        "seconds to initialize": advice.starts[scheme].whole,
     }
 
 
 def sizes(memory: Memory) -> list[tuple[str, int]]:
     return [
-        ("what is trained", memory.parameters),
-        ("its state in AdamW", memory.optimizer),
-        ("kept for backward, a micro-batch", memory.kept),
-        ("the same with A frozen", memory.kept_frozen_a),
+        ("trained parameters", memory.parameters),
+        ("their state in AdamW", memory.optimizer),
+        ("saved for backward, a micro-batch", memory.kept),
+        ("saved for backward with A frozen", memory.kept_frozen_a),
         ("peak, an estimate", memory.peak),
-        ("the same with A frozen", memory.peak_frozen_a),
+        ("peak with A frozen, an estimate", memory.peak_frozen_a),
     ]
 
 
 def value(given: Any) -> str:
-    """As the flags of loralab finetune are written."""
+    """A choice as the flags of loralab finetune are written."""
     if isinstance(given, list):
         return " ".join(f"{entry:g}" for entry in given)
     if isinstance(given, dict):

@@ -1,8 +1,8 @@
-"""Which cells of a grid to run, round by round: the grid, then what its first results ask for.
+"""Which trials of a grid to run, round by round: the grid, then what its first results ask for.
 
-First every method at each of its rates with every seed. Then, as often as `widen` says, one more
-rate for each method whose best is at the edge of its rates, so that in the end it lies inside.
-Last, with fresh seeds, each method at its best rate alone.
+First every method at each of its learning rates with every seed. Then, as often as `widen` says,
+one more learning rate for each method whose best is at the edge of those tried, so that in the end
+it lies inside. Last, with unseen seeds, each method at its best learning rate alone.
 """
 
 import inspect
@@ -12,44 +12,60 @@ from typing import Any
 
 from loralab.code import fingerprint
 from loralab.memo import Memo
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.comparison.grid import Grid, Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
 from scaling.core.config import Config
 
-Run = Callable[[Sequence[Config]], Sequence[dict[str, Any]]]
-Cell = tuple[str, float, int]  # method, learning rate, seed
+RunAll = Callable[[Sequence[Config]], Sequence[dict[str, Any]]]
+Trial = tuple[str, float, int]  # method, learning rate, seed
 
 
 def outcomes_of(methods: Mapping[str, Method], grid: Grid, memo: Memo) -> Outcomes:
-    """`swept` by cells that every sweep on the memo's store shares; the methods are all of one
-    task."""
-    with memo.store.lock(cells.FAMILY):
-        return swept(methods, grid, lambda some: beside(cells.fine_tuned, some, memo))
+    """`swept` by trials that every sweep on the memo's store shares; the methods are all of one
+    task.
+
+    Args:
+        methods: what is compared, by label.
+        grid: the seeds, and how far the learning rates may be extended.
+        memo: keeps the outcomes.
+    """
+    with memo.store.lock(trials.FAMILY):
+        return swept(methods, grid, lambda configs: mapped(trials.fine_tuned, configs, memo))
 
 
-def beside(cell: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> list[Any]:
-    """What a cell of these configs' arguments gives, kept with those of the sweeps; the configs are
-    all of one task."""
+def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> list[Any]:
+    """The result of a trial for each config, kept with those of the sweeps.
+
+    Args:
+        trial: a function of the arguments that `trials.arguments` makes of a config.
+        configs: all of one task.
+        memo: keeps the results.
+    """
     if not configs:
         return []
-    own = "" if cell is cells.fine_tuned else fingerprint(Path(inspect.getfile(cell)))
-    kept = Memo(
-        memo.store, cells.FAMILY, own + cells.code(configs[0].task), memo.force, memo.compute
-    )
-    return kept.map(cell, map(cells.arguments, configs))
+    own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
+    code = own + trials.code(configs[0].data.task)
+    kept = Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute)
+    return kept.map(trial, map(trials.arguments, configs))
 
 
-def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:
-    """The outcome of every cell, each run once; `run` gives those of several, in order."""
+def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcomes:
+    """The outcome of every trial, each run once.
+
+    Args:
+        methods: what is compared, by label.
+        grid: the seeds, and how far the learning rates may be extended.
+        run_all: gives the outcomes of several runs, in order.
+    """
     found: dict[str, dict[float, dict[int, Any]]] = {label: {} for label in methods}
 
-    def go(cells: Sequence[Cell]) -> None:
-        outcomes = run([methods[label].at(rate, seed) for label, rate, seed in cells])
-        for (label, rate, seed), outcome in zip(cells, outcomes, strict=True):
+    def add(batch: Sequence[Trial]) -> None:
+        outcomes = run_all([methods[label].at(rate, seed) for label, rate, seed in batch])
+        for (label, rate, seed), outcome in zip(batch, outcomes, strict=True):
             found[label].setdefault(rate, {})[seed] = outcome
 
-    go(
+    add(
         [
             (label, rate, seed)
             for seed in grid.seeds
@@ -63,10 +79,12 @@ def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:
         }
         if not more:
             break
-        go([(label, rate, seed) for seed in grid.seeds for label, rate in more.items()])
+        add([(label, rate, seed) for seed in grid.seeds for label, rate in more.items()])
     best = {label: chosen(rates, shared_seeds(rates)) for label, rates in found.items()}
-    fresh = range(max(grid.seeds) + 1, max(grid.seeds) + 1 + grid.confirm)
-    go([(label, rate, seed) for seed in fresh for label, rate in best.items() if rate is not None])
+    unseen = range(max(grid.seeds) + 1, max(grid.seeds) + 1 + grid.confirm)
+    add(
+        [(label, rate, seed) for seed in unseen for label, rate in best.items() if rate is not None]
+    )
     for runs in (runs for rates in found.values() for runs in rates.values()):
         tests = {outcome.pop("test_data") for outcome in runs.values() if "test_data" in outcome}
         for outcome in runs.values():
@@ -75,8 +93,8 @@ def swept(methods: Mapping[str, Method], grid: Grid, run: Run) -> Outcomes:
 
 
 def beyond(rates: Mapping[float, Any]) -> float | None:
-    """The next rate to try of a method: beyond its best where that is at an edge, below them all
-    where a run diverged at each; None where the best lies inside."""
+    """The next learning rate to try of a method: beyond its best where that is at an edge, below
+    them all where a run diverged at each, None where the best lies inside."""
     best = chosen(rates, shared_seeds(rates))
     if best is None:
         best = min(rates)

@@ -1,5 +1,4 @@
-"""A sweep as one YAML file: the names of the flags, and under `methods` those that flags cannot
-tell."""
+"""A sweep as one YAML file: the names of the flags, and under `methods` what flags cannot say."""
 
 import re
 from collections.abc import Mapping
@@ -24,10 +23,13 @@ _Loader.add_implicit_resolver(
 
 
 def read(file: Path, defaults: Mapping[str, Any]) -> tuple[list[str], Named]:
-    """The flags that say the same as the file, and its methods by label; `defaults` has all that
-    flags may set.
+    """The file's settings as flags, and its methods by label.
 
-    Raises ValueError for a file that is missing, no YAML, or holds what it may not.
+    Args:
+        file: the YAML file.
+        defaults: every setting that a flag may set, with its default.
+
+    Raises: ValueError for a file that is missing, is not YAML, or holds an unknown setting.
     """
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), _Loader)

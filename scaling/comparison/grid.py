@@ -1,45 +1,48 @@
 """The grid of a sweep: methods x learning rates x seeds.
 
 A method is a run's config in which all is decided but the learning rate and the seed. By default
-its five rates are half a decade apart around the run's own --lr, moved from the width and rank at
-which that was tuned to those at hand by `scaling.advice.width_transfer`.
+its five learning rates are half a decade apart around the run's own --lr, moved from the width and
+rank at which that was tuned to those at hand by `scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lora
-from lora.config import suggestion
+from proxies.instruments.learning_rates import side
 from scaling.advice.width_transfer import WIDTH, moved
-from scaling.comparison.cells import unlisted
-from scaling.core.config import Config
+from scaling.core.config import NOT_OF_PEFT, Config
 
-# a rate over the next lower one, and where the five lie around the centre
+# a learning rate over the next lower one, and where the five lie around the centre
 STEP, STEPS = 10**0.5, range(-2, 3)
-DEFAULT = Config()
 PEFT = "peft:"  # opens a scheme that is a PEFT configuration in a JSON file
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is compared; raises ValueError for a grid without a run."""
+    """The methods, learning rates and seeds that are compared.
+
+    Raises: ValueError for a grid without a run.
+    """
 
     schemes: tuple[str, ...] = ("init_a", "init_b", "eva", "pissa")
-    """Starts; peft:FILE.json stands for a PEFT configuration, which has its own variant and
-    rank."""
+    """Initializations; peft:FILE.json stands for a PEFT configuration, which has its own variant
+    and rank."""
     variants: tuple[str, ...] = ("plain",)
+    """How the factors become a change of the weight."""
     ranks: tuple[int, ...] | None = None
-    """By default the one --rank."""
+    """Ranks of the adapters; by default the one --rank."""
     rates: tuple[float, ...] | None = None
     """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to
     the model's width and each rank."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds that every method runs with at each of its learning rates."""
     widen: int = 3
-    """How many rates may be added to a method whose best one lies at the edge of its rates."""
+    """How many learning rates may be added to a method whose best one is the lowest or the highest
+    that it tried."""
     confirm: int = 0
-    """Fresh seeds that are run at each method's best rate alone."""
+    """Unseen seeds that are run at each method's best learning rate alone."""
     reference: str | None = None
     """The method that the others are compared with; by default the first."""
     margin: float = 0.02
@@ -60,24 +63,34 @@ class Grid:
 
 
 class Method(NamedTuple):
-    """`config` has every setting but the learning rate and the seed; `rates` ascend."""
+    """What is compared.
+
+    Args:
+        label: its name in tables and pictures.
+        config: every setting but the learning rate and the seed.
+        rates: the learning rates to try, in ascending order.
+    """
 
     label: str
     config: Config
     rates: tuple[float, ...]
 
     def at(self, rate: float, seed: int) -> Config:
-        return replace(self.config, lr=rate, seed=seed)
+        return self.config.replace(lr=rate, seed=seed)
 
 
 def methods(
     config: Config, grid: Grid, named: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Method]:
-    """The methods of a grid by label: schemes x variants x ranks, and those that are `named`, each
-    by what it has other than the config.
+    """The methods of a grid by label: schemes x variants x ranks, and those that are named.
 
-    Raises ValueError for a method that cannot be run, a label twice, or a reference that is not
-    among them.
+    Args:
+        config: the run that all methods share.
+        grid: what is compared.
+        named: by label, the settings in which a method differs from the config.
+
+    Raises: ValueError for a method that cannot be run, a label twice, or a reference that is not
+        among them.
     """
     found: dict[str, Method] = {}
     for label, own in [*_product(config, grid), *named.items()]:
@@ -85,7 +98,7 @@ def methods(
             raise ValueError(f"two methods of the grid are called {label!r}")
         try:
             whole = _with(config, own)
-            if whole.peft is not None:
+            if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
                 from scaling.training.peft_methods import starter
 
@@ -106,7 +119,7 @@ def methods(
 
 def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    ranks = grid.ranks or (config.rank,)
+    ranks = grid.ranks or (config.adapter.rank,)
     for scheme in grid.schemes:
         if scheme.startswith(PEFT):
             file = scheme.removeprefix(PEFT)
@@ -123,22 +136,19 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _with(config: Config, own: Mapping[str, Any]) -> Config:
-    known = tuple(f.name for f in fields(Config))
-    for name in own:
-        if name not in known:
-            raise ValueError(f"there is no setting {name!r}{suggestion(name, known)}")
-        if name in ("lr", "seed"):
+    for name in ("lr", "seed"):
+        if name in own:
             raise ValueError(f"{name} belongs to the grid, not to a method")
     if "peft" in own:  # what the others have of this library is none of PEFT's
-        ours = {f.name for f in fields(lora.Config)} - {"seed"} | {"ratio", "optimizer"}
-        config = replace(config, **{name: getattr(DEFAULT, name) for name in ours})
-    return replace(config, **unlisted(own))
+        ours = NOT_OF_PEFT - {"sharded"}
+        config = config.replace(**{n: v for n, v in Config().flat().items() if n in ours})
+    return config.replace(**own)
 
 
 def centred(config: Config) -> tuple[float, ...]:
-    """Five rates around --lr, which is one for a model of width 384 and adapters of rank 8, at the
-    model's own."""
-    centre = moved(config, config.scheme, width(config) or WIDTH)
+    """Five learning rates around --lr, which is meant for a model of width 384 and adapters of rank
+    8, moved to the width and rank at hand."""
+    centre = moved(config, config.adapter.scheme, width(config) or WIDTH)
     return tuple(rounded(centre * STEP**k) for k in STEPS)
 
 
@@ -147,19 +157,22 @@ def rounded(rate: float) -> float:
 
 
 def next_rate(rates: tuple[float, ...], best: float) -> float:
-    """The rate beyond the best one, which is the lowest or the highest of the rates."""
-    return rounded(best / STEP if best == min(rates) else best * STEP)
+    """The learning rate beyond the best one, which is the lowest or the highest of those tried;
+    below it where it is the only one."""
+    up = len(rates) > 1 and side(rates, best) == "high"
+    return rounded(best * STEP if up else best / STEP)
 
 
 def width(config: Config) -> int | None:
     """The width of a transformers model that the config names; None for a task's own, or where its
     files do not say."""
-    if config.model is None:
+    data = config.data
+    if data.model is None:
         return None
     from transformers import AutoConfig
 
     try:
-        found = AutoConfig.from_pretrained(config.model, trust_remote_code=config.trust_remote_code)
+        found = AutoConfig.from_pretrained(data.model, trust_remote_code=data.trust_remote_code)
     except (OSError, ValueError):
         return None  # the run itself tells what is wrong with a model
     return getattr(found.get_text_config(), "hidden_size", None)

@@ -1,10 +1,10 @@
 """The runs of a sweep in the schema of PEFT's method_comparison results, for the tools that read
 those.
 
-One file for each method and seed at the method's best rate. What is not known is null. PEFT's own
-table turns memory, sizes, times and tokens into integers, so it takes a file only when its outcome
-brought them all (`EXTRA`, and memory, which a run without an accelerator does not have); rows of
-runs that failed it leaves out.
+One file for each method and seed at the method's best learning rate. What is not known is null.
+PEFT's own table turns memory, sizes, times and tokens into integers, so it takes a file only when
+its outcome has them all (`EXTRA`, and memory, which a run without an accelerator does not have); it
+leaves out runs that failed.
 """
 
 import platform
@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from scaling.comparison.summary import Outcome, Outcomes, Row, diverged, finite
+from loralab.numbers import listed
+from scaling.comparison.summary import Outcome, Outcomes, Row, diverged
 from scaling.core.outputs import write_json
 
 # What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on,
@@ -36,11 +37,15 @@ LONGEST = 80  # characters of a method in a file name
 def export(
     folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
 ) -> list[Path]:
-    """Write a file <method>--<rate and seed>.json for each run, and give their paths.
+    """Write a file <method>--<learning rate and seed>.json for each run at a method's best learning
+    rate, and give their paths.
 
-    `settings` holds the fields of `scaling.core.config.Config` that all runs share and, in
-    "methods", those of each method by its label; there "peft_config" stands for an adapter of
-    PEFT's.
+    Args:
+        folder: where they go; it is made where it is not there.
+        rows: the summary of each method.
+        outcomes: by method, learning rate and seed.
+        settings: those of `scaling.core.config.Config` that all runs share and, in "methods", those
+            of each method by its label; there "peft_config" stands for an adapter of PEFT's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names(row.method for row in rows)
@@ -53,12 +58,12 @@ def export(
             name = f"lr_{row.rate:g}-seed_{seed}"
             files.append(folder / f"{names[row.method]}--{name}.json")
             written = record(f"{names[row.method]}/{name}", outcome, {**own, "seed": seed})
-            write_json(files[-1], finite(written))
+            write_json(files[-1], listed(written))
     return files
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """A name for each label that every file system takes, no two equal even where case does not
+    """A name for each label that every file system takes; no two are equal even where case does not
     count."""
     names: dict[str, str] = {}
     taken: set[str] = set()
@@ -138,8 +143,8 @@ def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Never null, which means full fine-tuning there. Of ours: its fields under PEFT's names, and
-    its scheme."""
+    """The adapter under PEFT's names, and what is ours besides. Never null, which means full
+    fine-tuning there."""
     get = settings.get
     if get("peft_config") or get("peft"):
         return dict(get("peft_config") or {"peft_type": None})
@@ -207,7 +212,7 @@ def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
 
 
 def _packages() -> dict[str, str | None]:
-    """Of the process that exports."""
+    """The versions of the process that exports."""
     found: dict[str, str | None] = {}
     for package in PACKAGES:
         try:

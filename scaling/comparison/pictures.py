@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from loralab.figures import STYLE
-from scaling.comparison.summary import VOID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
-from scaling.core.outputs import whole
+from loralab.files import whole
+from scaling.comparison.summary import INVALID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
 
 MARKERS = "osD^v<>Phd*X"
 LINES = ("-", "--", "-.", ":")
@@ -17,8 +17,8 @@ LINES = ("-", "--", "-.", ":")
 
 def draw_rates(file: Path, rows: Sequence[Row], outcomes: Outcomes) -> None:
     """Lowest validation loss and score against learning rate: a dot for each run, a line through
-    the means over seeds, a large filled marker at the chosen rate, a cross on top for a run that
-    diverged."""
+    the means over seeds, a large filled marker at the chosen learning rate, a cross on top for a
+    run that diverged."""
     metric = next((row.metric for row in rows if row.metric), "score")
     panels: dict[str, Callable[[Outcome], float]] = {
         "lowest validation loss": lowest_loss,
@@ -28,21 +28,21 @@ def draw_rates(file: Path, rows: Sequence[Row], outcomes: Outcomes) -> None:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(10, 4))
         for panel, (name, value) in zip(axes, panels.items(), strict=True):
-            found = {row.method: _found(outcomes[row.method], value) for row in rows}
+            found = {row.method: _finished(outcomes[row.method], value) for row in rows}
             for i, row in enumerate(rows):
-                _line(panel, row, found[row.method], _look(i))
+                _line(panel, row, found[row.method], _style(i))
             panel.set(xscale="log", xlabel="learning rate", ylabel=name)
             _mark(panel, rows, outcomes, found)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
         figure.suptitle(
-            "filled: the rate that validation chose; dots: runs; x: a run that diverged",
+            "filled: the learning rate that validation chose; dots: runs; x: a run that diverged",
             fontsize="medium",
         )
         _save(figure, file)
 
 
-def _found(rates: Rates, value: Callable[[Outcome], float]) -> dict[float, list[float]]:
-    """The value of every run that finished, by rate."""
+def _finished(rates: Rates, value: Callable[[Outcome], float]) -> dict[float, list[float]]:
+    """The value of every run that finished, by learning rate."""
     found = {
         rate: [value(run) for run in runs.values() if not diverged(run)]
         for rate, runs in sorted(rates.items())
@@ -50,13 +50,13 @@ def _found(rates: Rates, value: Callable[[Outcome], float]) -> dict[float, list[
     return {rate: values for rate, values in found.items() if values}
 
 
-def _line(panel: Any, row: Row, found: dict[float, list[float]], look: dict[str, Any]) -> None:
+def _line(panel: Any, row: Row, found: dict[float, list[float]], style: dict[str, Any]) -> None:
     means = {rate: float(np.mean(values)) for rate, values in found.items()}
-    panel.plot(means.keys(), means.values(), **look, lw=1.2, ms=5, mfc="white", label=row.method)
+    panel.plot(means.keys(), means.values(), **style, lw=1.2, ms=5, mfc="white", label=row.method)
     for rate, values in found.items():
-        panel.plot([rate] * len(values), values, ".", ms=4, alpha=0.4, color=look["color"])
+        panel.plot([rate] * len(values), values, ".", ms=4, alpha=0.4, color=style["color"])
     if row.rate is not None:
-        panel.plot(row.rate, means[row.rate], look["marker"], color=look["color"], ms=8, zorder=3)
+        panel.plot(row.rate, means[row.rate], style["marker"], color=style["color"], ms=8, zorder=3)
 
 
 def _mark(
@@ -74,15 +74,15 @@ def _mark(
                     rate,
                     shift,
                     "x",
-                    color=_look(i)["color"],
+                    color=_style(i)["color"],
                     clip_on=False,
                     transform=panel.get_xaxis_transform(),
                 )
 
 
 def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
-    """The difference of each method from the reference with its interval, the margin shaded, void
-    ones hollow."""
+    """The difference of each method from the reference with its interval, the margin shaded,
+    invalid ones hollow."""
     shown = [(row, row.difference) for row in rows if row.difference is not None]
     plt = _plt()
     with plt.rc_context(STYLE):
@@ -91,8 +91,8 @@ def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
         axes.axvline(0, color="0.4", lw=0.8)
         for y, (row, found) in enumerate(shown):
             ends = [[found.value - found.low], [found.high - found.value]]
-            void = row.verdict == VOID
-            colour = "0.6" if void else _colour(row.verdict or "")
+            invalid = row.verdict == INVALID
+            colour = "0.6" if invalid else _colour(row.verdict or "")
             axes.errorbar(
                 found.value,
                 y,
@@ -101,7 +101,7 @@ def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
                 ms=5,
                 capsize=3,
                 color=colour,
-                mfc="white" if void else colour,
+                mfc="white" if invalid else colour,
             )
             axes.text(
                 1.02,
@@ -119,8 +119,8 @@ def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
         _save(figure, file)
 
 
-def _look(i: int) -> dict[str, Any]:
-    """Colour, marker and line of method i, which tell 12 apart without colour and 11 without
+def _style(i: int) -> dict[str, Any]:
+    """Colour, marker and line of method i: 12 methods differ without colour, 11 without
     markers."""
     colour = "black" if i == 0 else f"C{(i - 1) % 10}"
     return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "ls": LINES[i % len(LINES)]}

@@ -9,10 +9,12 @@ from typing import Any
 from rich.table import Table
 
 from loralab.claims import Measured
+from loralab.files import write_text
 from loralab.ledger import records_table
+from loralab.numbers import listed
 from scaling.comparison.pictures import draw_differences, draw_rates
-from scaling.comparison.summary import Outcomes, Row, diverged, finite, lowest_loss
-from scaling.core.outputs import write_json, write_text
+from scaling.comparison.summary import Outcomes, Row, diverged, lowest_loss
+from scaling.core.outputs import write_json
 
 REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "differences.png"
 
@@ -20,8 +22,14 @@ REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "dif
 def write(
     folder: Path, rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
 ) -> None:
-    """Fill the folder, which is made where it is not there. Of the settings, all JSON, the `margin`
-    is used here."""
+    """Write the report and the pictures.
+
+    Args:
+        folder: where they go; it is made where it is not there.
+        rows: the summary, the reference first.
+        outcomes: by method, learning rate and seed.
+        settings: of the sweep, as JSON has them; the `margin` is used here.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / REPORT, numbers(rows, outcomes, settings))
     draw_rates(folder / RATES, rows, outcomes)
@@ -30,8 +38,7 @@ def write(
 
 
 def numbers(rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All of it as JSON: the settings, what was said, a record for each method and one for each
-    run."""
+    """All of it as JSON: the settings, the notes, a record for each method and one for each run."""
     runs = [
         {
             "method": method,
@@ -45,38 +52,46 @@ def numbers(rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
         for rate, of_rate in rates.items()
         for seed, run in of_rate.items()
     ]
-    said, methods = notes(rows, outcomes, settings["margin"]), [row.as_json() for row in rows]
-    return finite({"settings": settings, "notes": said, "methods": methods, "runs": runs})
+    return listed(
+        {
+            "settings": settings,
+            "notes": notes(rows, outcomes, settings["margin"]),
+            "methods": [row.as_json() for row in rows],
+            "runs": runs,
+        }
+    )
 
 
 def table(rows: Sequence[Row]) -> Table:
     """For the terminal."""
-    return records_table(f"Each method at its best rate, against {rows[0].method}", records(rows))
+    return records_table(
+        f"Each method at its best learning rate, against {rows[0].method}", records(rows)
+    )
 
 
-def page(rows: Sequence[Row], said: Sequence[str]) -> str:
-    """Markdown: the table, the pictures and the notes."""
+def page(rows: Sequence[Row], remarks: Sequence[str]) -> str:
+    """The report in Markdown: the table, the pictures and the remarks."""
     lines = [list(records(rows)[0]), ["---"] * len(records(rows)[0])]
     lines += [list(record.values()) for record in records(rows)]
     grid = "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+        "| " + " | ".join(entry.replace("|", "\\|") for entry in line) + " |\n" for line in lines
     )
     pictures = (
         f"![Differences from {rows[0].method}]({DIFFERENCES})\n\n"
         f"![Dependence on the learning rate]({RATES})\n"
     )
-    return f"# Each method at its best rate\n\n{grid}\n{pictures}\n" + "".join(
-        f"- {note}\n" for note in said
+    return f"# Each method at its best learning rate\n\n{grid}\n{pictures}\n" + "".join(
+        f"- {note}\n" for note in remarks
     )
 
 
 def records(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """The cells of the table, by column."""
+    """The entries of the table, by column."""
     metric = next((row.metric for row in rows if row.metric), "score")
     return [
         {
             "method": row.method,
-            "best rate": "-"
+            "learning rate": "-"
             if row.rate is None
             else f"{row.rate:g}" + (f" ({row.edge})" if row.edge else ""),
             "seeds": str(len(row.seeds)),
@@ -86,7 +101,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
             "steps": _steps(row),
             "decades": f"{row.width_of_good_rates:.2g}",
             "parameters": _parameters(row),
-            "min": "-" if row.seconds is None else f"{row.seconds / 60:.2g}",
+            "minutes": "-" if row.seconds is None else f"{row.seconds / 60:.2g}",
             "memory": "-" if row.memory is None else f"{row.memory / 2**20:,.0f} MiB",
         }
         for row in rows
@@ -108,7 +123,7 @@ def _steps(row: Row) -> str:
     if row.verdict is None or row.convergence is None:
         return "-"
     if row.convergence.ratio is None:
-        return f"never ({row.convergence.censored:.0%})"
+        return f"not reached ({row.convergence.censored:.0%})"
     return "x " + _interval(row.convergence.ratio, "")
 
 
@@ -124,68 +139,74 @@ def _parameters(row: Row) -> str:
 
 
 def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
-    """What a reader must know: first what is void and what to run next, then how to read the
-    numbers."""
+    """What a reader must know: first what is invalid and what to run next, then how to read the
+    numbers.
+
+    Args:
+        rows: the summary, the reference first.
+        outcomes: by method, learning rate and seed.
+        margin: the largest difference that does not matter.
+    """
     reference = rows[0]
-    said = [note for row in rows for note in _of_method(row, outcomes)]
+    found = [note for row in rows for note in _of_method(row, outcomes)]
     if reference.verdict is None and (reference.edge or reference.lost or reference.rate is None):
-        said.insert(
+        found.insert(
             0,
-            f"Every comparison is void, because the reference {reference.method} cannot be judged.",
+            f"Every comparison is invalid, because the reference {reference.method} has no valid "
+            "result.",
         )
     if any(len(row.seeds) == 1 for row in rows):
-        said.append(
+        found.append(
             "One seed alone: the interval is over test examples, and another seed may give "
             "another order."
         )
     compared = len(rows) - 1
     return [
-        *said,
-        "A difference is of the mean score of a test example, higher is better; within "
-        f"{margin:g} it is of no use.",
+        *found,
+        "A difference is that of the mean score of a test example, higher is better; within "
+        f"{margin:g} it does not matter.",
         f"Each interval covers 95 %, uncorrected for the {compared} comparisons: of {compared} "
         "equal methods about "
         f"{0.05 * compared:.2g} would be called better or worse by chance.",
-        f"Steps: to the training loss at which {reference.method} ends, over its own; never: the "
-        "share of seeds that "
-        "did not get there.",
+        f"Steps: to the training loss at which {reference.method} ends, over the steps of "
+        f"{reference.method} itself; not reached: the share of seeds that did not get there.",
         "Decades: of the learning rates tried, those whose score is within the margin of the "
         "method's best.",
-        "Min: of training alone; what a start looks at before it comes on top.",
-        "Parameters: trained, and behind the slash those that inference needs where they are "
-        "others.",
+        "Minutes: of training alone; the probe batches of an initialization come on top.",
+        "Parameters: trained, and behind the slash those that inference needs where their number "
+        "differs.",
     ]
 
 
 GROW = {
-    "lowest": "is the lowest tried, so its comparison is void: try lower rates too",
-    "highest": "is the highest tried, so its comparison is void: try higher rates too",
-    "only": "is the only one tried, so its comparison is void: try rates on both sides",
+    "lowest": "is the lowest tried, so its comparison is invalid: try lower ones too",
+    "highest": "is the highest tried, so its comparison is invalid: try higher ones too",
+    "only": "is the only one tried, so its comparison is invalid: try lower and higher ones",
 }
 
 
 def _of_method(row: Row, outcomes: Outcomes) -> list[str]:
-    said = []
+    found = []
     if row.edge:
-        said.append(f"{row.method}: its best rate {row.rate:g} {GROW[row.edge]}.")
+        found.append(f"{row.method}: its best learning rate {row.rate:g} {GROW[row.edge]}.")
     if row.rate is None:
-        said.append(
-            f"{row.method}: at each of its rates a run diverged, so it has no best one: try lower "
-            "rates."
+        found.append(
+            f"{row.method}: at each of its learning rates a run diverged, so it has no best one: "
+            "try lower ones."
         )
     if row.lost:
-        said.append(
-            f"{row.method}: {row.lost} of its runs at the best rate diverged, so its comparison "
-            "is void."
+        found.append(
+            f"{row.method}: {row.lost} of its runs at the best learning rate diverged, so its "
+            "comparison is invalid."
         )
-    cells = [
+    trials = [
         (rate, run) for rate, runs in sorted(outcomes[row.method].items()) for run in runs.values()
     ]
-    bad = Counter(rate for rate, run in cells if diverged(run))
+    bad = Counter(rate for rate, run in trials if diverged(run))
     if bad:
         where = ", ".join(f"{count} at {rate:g}" for rate, count in bad.items())
-        reason = next(run["diverged"] for _, run in cells if diverged(run)).rstrip(".")
-        said.append(
-            f"{row.method}: {sum(bad.values())} of {len(cells)} runs diverged ({where}; {reason})."
+        reason = next(run["diverged"] for _, run in trials if diverged(run)).rstrip(".")
+        found.append(
+            f"{row.method}: {sum(bad.values())} of {len(trials)} runs diverged ({where}; {reason})."
         )
-    return said
+    return found

@@ -3,7 +3,7 @@ of seed k is
 
     d_ki = mu + a_k + e_i + n_ki                                                                 (1)
 
-with the effect of the seed a_k, of the example e_i and a rest n_ki. Sought is mu, and there are two
+with the effect of the seed a_k, of the example e_i and a rest n_ki. mu is estimated, with two
 errors:
 
 - Seeds are few, and a bootstrap over three of them covers 75 %: so the interval of Student over the
@@ -37,10 +37,15 @@ Scores = Sequence[Sequence[float]]  # a row for each seed, in it a number for ea
 
 def paired(first: Scores, second: Scores, same_test: bool, rng: np.random.Generator) -> Measured:
     """The mean over seeds of first - second with its 95 % interval; of one seed, over test examples
-    alone, and where every seed has one score, because all examples are judged together, over seeds
-    alone.
+    alone, and where every seed has one score, of all examples together, over seeds alone.
 
-    Raises ValueError for rows that do not pair, and for one score alone.
+    Args:
+        first: the scores of one method, a row for each seed.
+        second: those of the other, of the same seeds and test examples.
+        same_test: whether all seeds share their test examples.
+        rng: draws the bootstrap over test examples.
+
+    Raises: ValueError for rows that do not pair, and for one score alone.
     """
     rows = _differences(first, second, same_test)
     means = [float(row.mean()) for row in rows]
@@ -105,8 +110,8 @@ def _means(row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def verdict(difference: Measured, margin: float) -> str:
-    """What the interval says of the first method, where a difference up to the margin is of no use
-    to anybody.
+    """What the interval says of the first method, where a difference up to the margin does not
+    matter.
 
     "better", "worse": the whole interval is on one side of zero; where it is within the margin too,
     the difference is sure and small, and the words say so. "no difference": it holds zero and is

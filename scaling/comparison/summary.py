@@ -1,9 +1,9 @@
-"""From the outcomes of a sweep to one row a method: each method at its own best rate, against the
-reference.
+"""From the outcomes of a sweep to one row a method: each method at its own best learning rate,
+against the reference.
 
-The rate is chosen by validation loss, so the test data stay fresh. A method whose best rate is at
-the edge of its grid might be better beyond it: what is compared with it is void until the grid has
-grown.
+The learning rate is chosen by validation loss, so the test data stay unseen. A method whose best
+learning rate is at the edge of its grid might be better beyond it: a comparison with it is invalid
+until the grid has grown.
 """
 
 import math
@@ -15,21 +15,23 @@ from typing import Any
 import numpy as np
 
 from loralab.claims import Measured
+from loralab.numbers import listed
 from loralab.statistics import mean
+from proxies.instruments.learning_rates import side
 from scaling.comparison.statistics import paired, ratio, verdict
 
 Outcome = dict[str, Any]
 Rates = Mapping[float, Mapping[int, Outcome]]
 Outcomes = Mapping[str, Rates]
 
-VOID = "void"
+INVALID = "invalid"
 SMOOTHED = 10  # a training loss is averaged over this part of the reference's steps
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """Steps to the loss at which the reference ends, over its own; no ratio when a seed never got
-    there."""
+    """Steps to the loss at which the reference ends, over the reference's own; no ratio when a seed
+    never got there."""
 
     ratio: Measured | None
     censored: float
@@ -38,16 +40,16 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Row:
-    """One method at its best rate; None for what there is not."""
+    """One method at its best learning rate; None for what there is not."""
 
     method: str
     rate: float | None
-    """None where at every rate a run diverged."""
+    """The best learning rate, None where a run diverged at each."""
     edge: str | None
-    """Where in its grid the best rate is when a better one could be beyond: "lowest", "highest" or
-    "only"."""
+    """Where in its grid the best learning rate is when a better one could be beyond: "lowest",
+    "highest" or "only"."""
     seeds: tuple[int, ...]
-    """Whose runs finished at the best rate."""
+    """Those whose runs finished at the best learning rate."""
     metric: str
     score: Measured | None
     """Mean of the metric over seeds with Student's interval, infinite for one seed; None where it
@@ -57,11 +59,12 @@ class Row:
     verdict: str | None
     convergence: Convergence | None
     diverged: float
-    """Share of all its runs."""
+    """Share of all its runs that diverged."""
     lost: int
-    """Runs that diverged at the best rate."""
+    """Runs that diverged at the best learning rate."""
     width_of_good_rates: float
-    """Decades of the rates tried whose score is within the margin of the method's best."""
+    """Decades of the learning rates tried whose score is within the margin of the method's
+    best."""
     trained_parameters: int | None
     inference_parameters: int | None
     memory: int | None
@@ -71,16 +74,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Null for an end that is infinite."""
-        return finite(asdict(self))
-
-
-def finite(value: Any) -> Any:
-    """The value, as deep as it is, with None for each number that JSON does not know."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return listed(asdict(self))
 
 
 def diverged(outcome: Outcome) -> bool:
@@ -99,13 +93,14 @@ def example_score(outcome: Outcome) -> float:
 
 
 def shared_seeds(rates: Rates) -> list[int]:
-    """The seeds that every rate has: those by which rates may be compared."""
+    """The seeds that every learning rate has: those by which they may be compared."""
     return sorted(set.intersection(*(set(runs) for runs in rates.values())))
 
 
 def chosen(rates: Rates, seeds: Sequence[int]) -> float | None:
-    """The rate of the lowest mean over these seeds of a run's lowest validation loss, the lowest
-    such rate at a tie; None where at each rate a run diverged."""
+    """The learning rate, of those tried, with the lowest mean over these seeds of a run's lowest
+    validation loss; the lower one at a tie, None where a run diverged at each. Where the optimum
+    lies between them is estimated by `optimum` of scaling.studies.evidence.quantities."""
     losses = {
         rate: float(np.mean([lowest_loss(rates[rate][seed]) for seed in seeds]))
         for rate in sorted(rates)
@@ -115,11 +110,11 @@ def chosen(rates: Rates, seeds: Sequence[int]) -> float | None:
 
 
 def at_edge(rates: Rates, rate: float) -> str | None:
-    """Where in the grid this rate is, when at an end: "lowest", "highest", or "only". A rate at
-    which a run diverged is an end beyond which nothing is looked for."""
+    """Where in the grid this learning rate is, when at an end: "lowest", "highest", or "only". One
+    at which a run diverged counts as tried: nothing is searched beyond it."""
     if len(rates) == 1:
         return "only"
-    return {min(rates): "lowest", max(rates): "highest"}.get(rate)
+    return {"low": "lowest", "high": "highest"}.get(side(tuple(rates), rate))
 
 
 def smoothed(losses: Sequence[Sequence[float]], window: int) -> list[tuple[float, float]]:
@@ -160,8 +155,8 @@ def convergence(pairs: Mapping[int, tuple[Outcome, Outcome]]) -> Convergence | N
 
 
 def width_of_good_rates(scores: Mapping[float, float], margin: float) -> float:
-    """Decades of learning rate at which the score, linear in the logarithm between the rates tried,
-    is within the margin of the best."""
+    """Decades of learning rate at which the score, linear in the logarithm between those tried, is
+    within the margin of the best."""
     points = sorted((math.log10(rate), score) for rate, score in scores.items())
     level = max(scores.values()) - margin
     width = 0.0
@@ -177,8 +172,17 @@ def width_of_good_rates(scores: Mapping[float, float], margin: float) -> float:
 def summarise(
     outcomes: Outcomes, reference: str, margin: float, rng: np.random.Generator
 ) -> list[Row]:
-    """A row for each method, the reference first; the margin is in units of a test example's
-    score."""
+    """A row for each method, the reference first.
+
+    Args:
+        outcomes: by method, learning rate and seed.
+        reference: the method that the others are compared with.
+        margin: the largest difference that does not matter, in units of a test example's score.
+        rng: draws the bootstrap over test examples.
+
+    Raises: ValueError for an unknown reference, or a method without a seed that all of its
+        learning rates have.
+    """
     if reference not in outcomes:
         raise ValueError(
             f"the reference must be one of the methods {', '.join(outcomes)}, got {reference!r}"
@@ -191,7 +195,7 @@ def summarise(
 
 
 def runs_of(outcomes: Outcomes, row: Row) -> dict[int, Outcome]:
-    """The runs of a row that finished at its best rate, by seed."""
+    """The runs of a row that finished at its best learning rate, by seed."""
     return (
         {}
         if row.rate is None
@@ -205,8 +209,10 @@ def _row(
     rates = outcomes[method]
     seeds = shared_seeds(rates)
     if not seeds:
-        raise ValueError(f"method {method!r} needs a seed that was run at each of its rates")
-    cells = [outcome for runs in rates.values() for outcome in runs.values()]
+        raise ValueError(
+            f"method {method!r} needs a seed that was run at each of its learning rates"
+        )
+    trials = [outcome for runs in rates.values() for outcome in runs.values()]
     rate = chosen(rates, seeds)
     at_best = {} if rate is None else rates[rate]
     runs = {seed: outcome for seed, outcome in sorted(at_best.items()) if not diverged(outcome)}
@@ -215,11 +221,11 @@ def _row(
     others = {} if reference is None else runs_of(outcomes, reference)
     pairs = {seed: (run, others[seed]) for seed, run in runs.items() if seed in others}
     difference = _difference(list(pairs.values()), rng)
-    void = (
+    invalid = (
         difference is None or edge or lost or reference is None or reference.edge or reference.lost
     )
     means = {r: float(np.mean([example_score(rates[r][seed]) for seed in seeds])) for r in rates}
-    metric = next((next(iter(cell["metrics"])) for cell in cells if not diverged(cell)), "")
+    metric = next((next(iter(trial["metrics"])) for trial in trials if not diverged(trial)), "")
     return Row(
         method=method,
         rate=rate,
@@ -230,11 +236,11 @@ def _row(
         difference=difference,
         verdict=None
         if reference is None
-        else VOID
-        if void or difference is None
+        else INVALID
+        if invalid or difference is None
         else verdict(difference, margin),
         convergence=convergence(pairs),
-        diverged=sum(map(diverged, cells)) / len(cells),
+        diverged=sum(map(diverged, trials)) / len(trials),
         lost=lost,
         width_of_good_rates=width_of_good_rates(means, margin) if runs else 0.0,
         trained_parameters=next((run["trained_parameters"] for run in runs.values()), None),

@@ -1,4 +1,4 @@
-"""Batches of examples outside the Trainer: for a data-driven start, and for predictions."""
+"""Batches of examples outside the Trainer: for data-driven initializations, and for predictions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from scaling.core.task import Loaded, Record
 
 Collate = Callable[[list[Record]], Any]
-MOST = 256  # micro-batches that a start learns from
+MOST = 256  # micro-batches that an initialization learns from
 
 
 def device_of(loaded: Loaded) -> torch.device:

@@ -1,48 +1,95 @@
-"""What the commands on a model have in common: flags that are a config and options, and one
-sentence for an error."""
+"""What the commands on a model have in common: the flags of a run, and one sentence for an
+error."""
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
 
-import tyro
-
+import lora
 from loralab import flags
+from loralab.flags import Group
 from scaling.core import processes
-from scaling.core.config import Config
+from scaling.core.config import GROUPS, OPTIMIZERS, Config, Option
+from scaling.tasks import TASKS
 
-Options = TypeVar("Options")
-DEFAULT = Config()
+# lora.Config describes its fields in its docstring: these say what a flag does.
+ADAPTER = {
+    "rank": "Rank r of the factors B (out, r) and A (r, in).",
+    "alpha": "Numerator of the adapter's scale, alpha / rank.",
+    "target_modules": "The layers to adapt: all-linear (every linear layer but the output head), "
+    "or names that must equal a module's name or its end after a dot, as in PEFT.",
+    "exclude_modules": "Names of layers to leave alone, in the same form.",
+    "modules_to_save": "Modules that are trained and saved whole; a head that the model does not "
+    "bring is among them by itself.",
+    "scheme": "The initialization of the adapter.",
+    "scheme_options": "Options of the initialization, for example: rho 2.0.",
+    "variant": "How the factors become a change of the weight.",
+    "variant_options": "Options of the variant.",
+    "rank_stabilized": "Scale by alpha / sqrt(rank) in place of alpha / rank.",
+    "train_a": "Freeze A: only B is trained.",
+    "train_b": "Freeze B: only A is trained.",
+    "dropout": "Probability of dropout on the adapter's input.",
+    "seed": "Of the initialization, the order of the data and whatever else is drawn.",
+    "rank_pattern": "Other ranks by layer: the end of a name, or a regular expression, and the "
+    "rank; 0 leaves the layer alone.",
+    "alpha_pattern": "Other values of alpha by layer, in the same form.",
+    "tie": "Adapt a layer whose weight another module shares: in that layer alone.",
+}
+ABOUT = {"adapter": "The low-rank adapter that is trained in place of the model's weights."}
+Names = tuple[str, ...]
+Options = dict[str, Option]
+TYPES = {
+    "target_modules": Names,
+    "exclude_modules": Names,
+    "scheme_options": Options,
+    "variant_options": Options,
+}
+CHOICES = {
+    "task": TASKS,
+    "optimizer": OPTIMIZERS,
+    "scheme": tuple(lora.SCHEMES),
+    "variant": tuple(lora.VARIANTS),
+}
 
 
-def form(kind: type[Options]) -> Callable[..., tuple[Config, Options]]:
-    """Flags that are those of a config and of a dataclass of options."""
-
-    def parsed(
-        *,
-        config: Annotated[Config, tyro.conf.arg(name="")] = DEFAULT,
-        options: Annotated[kind, tyro.conf.arg(name="")],  # type: ignore[valid-type]
-    ) -> tuple[Config, Any]:
-        return config, options
-
-    return parsed
+def groups(hidden: Collection[str] = ()) -> dict[str, Group]:
+    """The flags of a run in the groups of its config, but for those that a command has no use
+    for: it takes them, so that one command line serves all commands, and the help leaves them out.
+    """
+    defaults = Config().flat()
+    shown = defaults.keys() - set(hidden)
+    return {
+        name: Group(kind, defaults, ADAPTER, TYPES, CHOICES, shown, ABOUT.get(name, ""))
+        for name, kind in GROUPS.items()
+    }
 
 
 def answer(
-    form: Callable[..., tuple[Config, Options]],
-    act: Callable[[Config, Options], None],
+    act: Callable[..., object],
+    groups: Mapping[str, Group],
     program: str,
     description: str | None,
     arguments: Iterable[str],
 ) -> int:
-    """The exit code of `act` on what `form` makes of the flags: 0 when done, 2 for wrong input (a
-    ValueError), 1 for a failure (a RuntimeError)."""
+    """The exit code of a command: 0 when done, 2 for wrong input (a ValueError), 1 for a failure
+    (a RuntimeError).
+
+    Args:
+        act: the command; it takes the values of the flags by name, and the first process prints
+            what it returns.
+        groups: the flags.
+        program: the command as it is typed.
+        description: the beginning of the help.
+        arguments: the command line without the program.
+    """
     try:
-        config, options = flags.read(form, program, description, arguments)
-        stay_offline(config)
-        act(config, options)
+        found = flags.read(groups, program, description, arguments)
+        values = {name: value for group in found.values() for name, value in group.items()}
+        stay_offline(values["model"], values["train"])
+        result = act(**values)
+        if processes.is_first():
+            print(result)
     except ValueError as error:
         if processes.is_first():  # the others have found the same
             print(f"error: {error}", file=sys.stderr)
@@ -53,10 +100,13 @@ def answer(
     return 0
 
 
-def stay_offline(config: Config) -> None:
+def path_of(name: str | Path | None) -> Path | None:
+    return None if name is None else Path(name)
+
+
+def stay_offline(*sources: str | None) -> None:
     """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this
     machine; said before any library that would is imported."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    named = [source for source in (config.model, config.train) if source is not None]
-    if all(Path(source).exists() for source in named):
+    if all(source is None or Path(source).exists() for source in sources):
         os.environ["HF_HUB_OFFLINE"] = "1"

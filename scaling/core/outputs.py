@@ -1,11 +1,11 @@
 """What a finished run leaves in its folder, each file whole or not there."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loralab.files import whole, write_text
 from scaling.core.task import Record
 
 RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
@@ -18,19 +18,6 @@ def write_json(file: Path, value: Any) -> None:
 
 def write_rows(file: Path, rows: Sequence[Record]) -> None:
     write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_text(file: Path, text: str) -> None:
-    with whole(file) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """A path to write to, which becomes the file when the block has ended without an error."""
-    partial = file.with_name(f".{file.name}.partial")
-    yield partial
-    partial.replace(file)
 
 
 def draw_curves(

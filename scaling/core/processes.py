@@ -1,8 +1,8 @@
 """The processes of a run: one, or those that torchrun started, with one device each.
 
-The base is the same on all of them, or with `sharded` each holds a part of every block
+The base model is the same on all of them, or with `sharded` each holds a part of every block
 (fully_shard, FSDP2) and gathers a block when it runs. The adapters, which are small, are whole on
-every process either way: DistributedDataParallel averages their gradients, so optimisers,
+every process either way: DistributedDataParallel averages their gradients, so optimizers,
 checkpoints and saving are those of one process.
 """
 
@@ -89,8 +89,8 @@ def share(model: nn.Module) -> None:
 
 
 def replicated(model: nn.Module) -> nn.Module:
-    """The model with the gradients of what is trained averaged over the processes; the base is left
-    to itself."""
+    """The model with the gradients of what is trained averaged over the processes; the base
+    model is left to itself."""
     own = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     others = {name for name, _ in (*model.named_parameters(), *model.named_buffers())} - own
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, others)

@@ -10,7 +10,7 @@ from scaling.core.outputs import METRICS, RUN, write_json
 HOW = ("micro_batch", "sharded")  # is trained, not what: a run may go on with another
 
 
-def prepared(
+def check_folder(
     folder: Path, settings: dict[str, Any], resume: bool, force: bool
 ) -> dict[str, Any] | None:
     """Look whether a run of these settings may have the folder; gives its result where it has
@@ -46,7 +46,7 @@ def prepared(
     return None
 
 
-def claim(folder: Path, settings: dict[str, Any]) -> None:
+def mark(folder: Path, settings: dict[str, Any]) -> None:
     """Write down whose the folder is: when training begins, so that a mistake in the input leaves
     nothing behind."""
     folder.mkdir(parents=True, exist_ok=True)

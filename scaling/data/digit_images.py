@@ -83,16 +83,16 @@ def in_domains(config: Config) -> Parts:
         ]
         for part in parted()
     )
-    return apart(config, train, test)
+    return split_held_out(config, train, test)
 
 
-def apart(config: Config, train: list[Record], test: list[Record]) -> Parts:
+def split_held_out(config: Config, train: list[Record], test: list[Record]) -> Parts:
     """What the parts keep where the config holds values of a column out: the training digits
     without these values, the test digits with them. To hold out all records of a domain would train
     on the tested digits in the other ones."""
-    if not config.hold_out:
+    if not config.data.hold_out:
         return train, test
-    column, *values = config.hold_out
+    column, *values = config.data.hold_out
     return (
         [record for record in train if str(record.get(column)) not in values],
         [record for record in test if str(record.get(column)) in values],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scaling.core.config import Config
 from scaling.core.task import Record
 from scaling.data.data_files import Parts
-from scaling.data.digit_images import apart, digits, drawn, parted
+from scaling.data.digit_images import digits, drawn, parted, split_held_out
 
 
 class Question(NamedTuple):
@@ -49,4 +49,4 @@ def new(config: Config) -> Parts:
     """Those that the model does not know, about the digits for training and about those for the
     test."""
     train, test = parted()
-    return apart(config, asked(NEW, train), asked(NEW, test))
+    return split_held_out(config, asked(NEW, train), asked(NEW, test))

@@ -17,11 +17,11 @@ Episode = dict[str, np.ndarray]
 def read_episodes(config: Config, spaces: Spaces) -> list[Episode]:
     """Those of the config's training data; raises ValueError where one does not fit the
     environment."""
-    columns = config.columns or COLUMNS
+    columns = config.data.columns or COLUMNS
     if len(columns) != len(COLUMNS):
         raise ValueError(f"columns must be {' '.join(COLUMNS)}, got {len(columns)} of them")
-    assert config.train is not None
-    splits = read(config.train)
+    assert config.data.train is not None
+    splits = read(config.data.train)
     records = splits.get("train") or next(iter(splits.values()))
     check_columns(records, columns)
     return [

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.core.task import Record
+from scaling.core.task import IGNORED, Record
 from scaling.data.images import decoded
-from scaling.evaluation.token_loss import IGNORED
 
 
 def prompt_of(processor: Any, question: str) -> str:

@@ -1,4 +1,4 @@
-"""Images of records: found and looked at when the data are read, decoded only when a batch is made.
+"""Images of records: found and checked when the data are read, decoded only when a batch is made.
 
 An image is a path, a {"bytes", "path"} as the library datasets gives it, or a PIL image.
 """
@@ -18,8 +18,9 @@ from scaling.data.data_files import Parts, check_columns
 def located(config: Config, parts: Parts, column: str) -> Parts:
     """The records, with a path relative to the data's file or folder made whole; raises ValueError
     naming the first image that is missing or is none."""
-    own = config.test if config.test is not None and Path(config.test).exists() else config.train
-    return _located(parts[0], column, config.train), _located(parts[1], column, own)
+    train, test = config.data.train, config.data.test
+    own = test if test is not None and Path(test).exists() else train
+    return _located(parts[0], column, train), _located(parts[1], column, own)
 
 
 def _located(records: Sequence[Record], column: str, source: str | None) -> list[Record]:

@@ -58,5 +58,5 @@ def blocks(processor: Any, texts: Sequence[str], length: int) -> list[list[int]]
     be shorter."""
     ids = list(chain.from_iterable([*_read(processor, text), *_end(processor)] for text in texts))
     pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
-    # a token alone has none before it to be told from
+    # a token alone has none before it to be predicted from
     return [piece for piece in pieces if len(piece) > 1]

@@ -1,4 +1,4 @@
-"""What a coordinate check found: a table of slopes beside exponents, a picture, the numbers, and
+"""The result of a coordinate check: a table of slopes beside exponents, a picture, the numbers, and
 the verdict."""
 
 import json
@@ -10,7 +10,9 @@ import numpy as np
 from rich.table import Table
 
 from loralab.figures import STYLE
+from loralab.files import whole, write_text
 from loralab.ledger import show
+from loralab.numbers import listed
 from proxies.instruments.coordinates import QUANTITIES, Series
 
 TOLERANCE = 0.15  # as wide as the worst of 608 slopes of single layers, at ties of two terms
@@ -24,8 +26,14 @@ LABELS = {
 
 
 class Result(NamedTuple):
-    """`cells[width][seed]` maps a layer to its series; slopes (seeds, layers, quantities, steps);
-    the exponents by step and then quantity."""
+    """The measurements of a check.
+
+    Args:
+        settings: of the check.
+        cells: for each width and then seed the series of every layer.
+        slopes: (seeds, layers, quantities, steps).
+        predicted: the exponents by step and then quantity.
+    """
 
     settings: dict[str, Any]
     cells: list[list[dict[str, Series]]]
@@ -58,7 +66,7 @@ def report(result: Result, folder: Path) -> int:
     show(table(result))
     wrong = faults(result)
     text = json.dumps(numbers(result, wrong), indent=1, allow_nan=False)
-    (folder / "coord_check.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "coord_check.json", text + "\n")
     draw(result, folder / "coord_check.png")
     for line in wrong:
         print(line)
@@ -76,14 +84,12 @@ def table(result: Result) -> Table:
     s = result.settings
     steps = range(1, s["steps"] + 1)
     rates = " and ".join(f"n^{c:g}" for c in s["lr_exponents"])
-    title = (
-        f"Slopes in width (theory): {s['model_config']['model_type']}, {s['scheme']}, rates {rates}"
-    )
+    kind = f"{s['model_config']['model_type']}, {s['scheme']}, learning rates {rates}"
     made = Table(
         "",
         *(f"step {t}" for t in steps),
         "layers",
-        title=title,
+        title=f"Slopes in width (theory): {kind}",
         title_justify="left",
         pad_edge=False,
     )
@@ -105,16 +111,10 @@ def numbers(result: Result, wrong: list[str]) -> dict[str, Any]:
         "agrees": not wrong,
         "faults": wrong,
         "quantities": QUANTITIES,
-        "predicted": _finite(result.predicted),
-        "slopes": _finite(result.slopes.tolist()),
+        "predicted": listed(result.predicted),
+        "slopes": listed(result.slopes),
         "sizes": result.cells,
     }
-
-
-def _finite(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_finite(value) for value in values]
-    return values if math.isfinite(values) else None
 
 
 def draw(result: Result, path: Path) -> None:
@@ -169,7 +169,8 @@ def draw(result: Result, path: Path) -> None:
         ]
         lines += key.plot([], [], "k--", lw=1, label="theory's slope, last step")
         key.legend(handles=lines, loc="center")
-        figure.savefig(path, dpi=150)
+        with whole(path) as partial:
+            figure.savefig(partial, format="png", dpi=150)
         plt.close(figure)
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from proxies.instruments.digit_networks import Judge
 from proxies.instruments.image_distances import kernel, median_distance, mmd
 from scaling.core.config import Config
-from scaling.data.data_files import pretrained
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 from theory.overparam_generation import SCALE, SIGMA
 
@@ -71,7 +71,7 @@ def clip(config: Config, source: str) -> Embed:
 def distances(drawn: Tensor, real: Tensor) -> dict[str, float]:
     """CMMD, and the MMD whose bandwidth is the median distance of real images, which sees lost
     diversity too; in thousandths, and each beside what two sets of real images would have in the
-    mean (`theory.overparam_generation`, equation 6): below that no generator need come."""
+    mean (`theory.overparam_generation`, equation 6), below which no generator needs to come."""
     found, sigma = mmd(drawn, real), median_distance(real)
     scores = {
         "cmmd": found.biased,

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from scaling.core.task import Record
-
-IGNORED = -100  # the label that the loss skips
+from scaling.core.task import IGNORED, Record
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> list[Record]:
     """{"loss", "tokens"} of each text of a batch, the sum over its labels and their number: of
-    logits (batch, tokens, vocabulary) that foretell labels (batch, tokens) place by place."""
+    logits (batch, tokens, vocabulary) that predict labels (batch, tokens) place by place."""
     losses = F.cross_entropy(logits.float().mT, labels, ignore_index=IGNORED, reduction="none").sum(
         1
     )

@@ -1,14 +1,15 @@
-"""How a generator is trained and how it draws, by the scheduler of its pipeline.
+"""How an image generator is trained and how it draws, by the scheduler of its pipeline.
 
 With x an image (or its latents), n standard normal and a step t uniform over those of the
 scheduler, the network f is trained on the squared error, by one of two schedules:
 
-    x_t = sqrt(a_t) x + sqrt(1 - a_t) n,    f(x_t, t) ~ n, or x, or v = sqrt(a_t) n - sqrt(1 -
-        a_t) x                                                                                   (1)
-    x_t = (1 - s_t) x + s_t n,              f(x_t, t) ~ n - x                                    (2)
+    x_t = sqrt(a_t) x + sqrt(1 - a_t) n,   f(x_t, t) ~ n, or x, or v                             (1)
+    x_t = (1 - s_t) x + s_t n,             f(x_t, t) ~ n - x                                     (2)
+
+where v = sqrt(a_t) n - sqrt(1 - a_t) x.
 
 (1) is of DDPM (arXiv:2006.11239; v of arXiv:2202.00512) and of every sampler for it, (2) is flow
-matching (arXiv:2210.02747). A network that tells a variance too is trained on its mean alone.
+matching (arXiv:2210.02747). A network that predicts a variance too is trained on its mean alone.
 """
 
 import inspect
@@ -32,7 +33,7 @@ from scaling.models.diffusion_networks import (
 
 def loss(pipe: Any) -> Callable[[nn.Module, Batch], Tensor]:
     """The function from a network and a batch (pixel_values, and what was asked for) to the mean
-    squared error. Noise and steps come from the global generator."""
+    squared error. Noise and steps come from the global random generator."""
     corrupt = schedule(pipe.scheduler)
 
     def of(net: nn.Module, batch: Batch) -> Tensor:
@@ -81,9 +82,9 @@ def _mean(output: Tensor, x: Tensor) -> Tensor:
 def draw(
     pipe: Any, batch: Batch, rngs: Sequence[Generator], steps: int, guidance: float = 1.0
 ) -> Tensor:
-    """One image for each generator (on the CPU), in pixels (n, channels, side, side) in [-1, 1], in
-    so many steps of the pipeline's own scheduler. `guidance` above 1 leads away from what is drawn
-    unasked (arXiv:2207.12598)."""
+    """One image for each random generator (on the CPU), in pixels (n, channels, side, side) in
+    [-1, 1], in so many steps of the pipeline's own scheduler. `guidance` above 1 leads away from
+    what is drawn unasked (arXiv:2207.12598)."""
     net, device = network(pipe), network(pipe).device
     scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
     scheduler.set_timesteps(steps, device=device)

@@ -79,7 +79,7 @@ def resolution(pipe: Any) -> tuple[int, int]:
 
 def encode(pipe: Any, pixels: Tensor) -> Tensor:
     """Pixels in [-1, 1] to what the network works on; an autoencoder's latents are drawn, from the
-    global generator."""
+    global random generator."""
     if (vae := vae_of(pipe)) is None:
         return pixels
     return (vae.encode(pixels).latent_dist.sample() - _shift(vae)) * vae.config["scaling_factor"]

@@ -11,7 +11,7 @@ import torch
 
 from scaling.core.config import Config
 from scaling.core.task import Loaded
-from scaling.data.data_files import pretrained
+from scaling.models.loading import pretrained
 
 
 def classifier(
@@ -29,7 +29,7 @@ def classifier(
         ignore_mismatched_sizes=True,
     )
     settings: Any = loaded.model.config
-    head = _head(kind, settings, config.trust_remote_code)
+    head = _head(kind, settings, config.data.trust_remote_code)
     if classes is not None:
         if set(settings.id2label.values()) != set(classes):
             with torch.random.fork_rng():

@@ -31,9 +31,9 @@ def read(config: Config, source: str) -> Loaded:
     local = Path(source).exists()
     common: dict[str, Any] = {
         "local_files_only": local,
-        "trust_remote_code": config.trust_remote_code,
+        "trust_remote_code": config.data.trust_remote_code,
     }
-    if not config.allow_pickle:
+    if not config.data.allow_pickle:
         common["use_safetensors"] = True
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -74,7 +74,7 @@ def check(pipe: Any, source: str) -> None:
         if pipe.components.get("tokenizer") is None or pipe.components.get("text_encoder") is None:
             refuse("it has no tokenizer and text_encoder")
         if net.config["addition_embed_type"] or net.config["class_embed_type"]:
-            refuse("its network is told more than one text's embedding")
+            refuse("its network takes more than one text's embedding")
     if isinstance(net, UNet2DModel) and net.config["class_embed_type"]:
         refuse(f"its class_embed_type is {net.config['class_embed_type']!r}, not classes by number")
     if not isinstance(net.config["sample_size"], int):

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+from lora.config import suggestion
 from scaling.core.task import Task
 
 TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
@@ -11,5 +12,6 @@ TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 def find(name: str) -> Task:
     """The task of this name; raises ValueError for an unknown one."""
     if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+        hint = suggestion(name, TASKS) or f"; known: {', '.join(TASKS)}"
+        raise ValueError(f"unknown task {name!r}{hint}")
     return importlib.import_module(f"scaling.tasks.{name}").TASK

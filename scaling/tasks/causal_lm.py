@@ -5,18 +5,15 @@ else "text". Without files a small GPT-2 that has read Python's standard library
 (scaling/pretrained/gpt.py) goes on to the docstrings of scientific packages, and is examined on
 files that it has not seen.
 
-text            All texts are one row of tokens, each followed by the end token, which is cut into
-blocks of `length`:
-                nothing is thrown away. A file of plain text counts as one text a paragraph.
-prompt answer   Only the answer's tokens count in the loss. A tokenizer with a chat template makes
-them a user's and an
-                assistant's message. An example longer than `length` loses the beginning of its
-                    prompt, down to half of
-                `length`, and then the end of its answer; how many do is printed. Where every answer
-                    ends in "#### n",
-                as those of school arithmetic do, the model also writes answers, greedily, of at
-                    most `new_tokens`, and
-                n is compared.
+With the column text, all texts are one row of tokens, each followed by the end token, which is cut
+into blocks of `length`: nothing is thrown away. A file of plain text counts as one text a
+paragraph.
+
+With prompt and answer, only the answer's tokens count in the loss. A tokenizer with a chat template
+makes them a user's and an assistant's message. An example longer than `length` loses the beginning
+of its prompt, down to half of `length`, and then the end of its answer; how many do is printed.
+Where every answer ends in "#### n", as those of school arithmetic do, the model also writes
+answers, greedily, of at most `new_tokens`, and n is compared.
 """
 
 import re
@@ -28,12 +25,13 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.processes import is_first
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
 from scaling.data.prompts import blocks, fitted, tokens
 from scaling.evaluation.text_generation import context, written
-from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
+from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
@@ -54,7 +52,7 @@ class Options:
 
 def data(config: Config) -> Data:
     train, test = parts(config, lambda: documents(TRAIN, TEST, config.seed))
-    columns = config.columns or (
+    columns = config.data.columns or (
         ("prompt", "answer") if {"prompt", "answer"} <= train[0].keys() else ("text",)
     )
     if len(columns) > 2:
@@ -75,7 +73,7 @@ def final(answer: str) -> str | None:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForCausalLM
 
-    source = config.model or folder_of("gpt")
+    source = config.data.model or folder_of("gpt")
     loaded = pretrained(config, AutoModelForCausalLM, source)
     if loaded.processor.pad_token is None:
         if loaded.processor.eos_token is None:
@@ -86,29 +84,29 @@ def load(config: Config, data: Data) -> Loaded:
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     limit = context(loaded)
-    if config.length < 2 or (limit is not None and config.length > limit):
+    if config.data.length < 2 or (limit is not None and config.data.length > limit):
         most = "" if limit is None else f", and the model reads {limit} at most"
         raise ValueError(
             f"length must be at least 2 tokens to tell one from those before{most}; got "
-            f"{config.length}"
+            f"{config.data.length}"
         )
     if len(data.facts["columns"]) == 1:
         texts = [str(record[data.facts["columns"][0]]) for record in records]
-        cut = blocks(loaded.processor, texts, config.length)
+        cut = blocks(loaded.processor, texts, config.data.length)
         if not cut:
             raise ValueError(
                 f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}"
             )
         return [{"input_ids": ids, "labels": ids} for ids in cut]
     pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
-    longer = sum(len(prompt) + len(answer) > config.length for prompt, answer in pairs)
+    longer = sum(len(prompt) + len(answer) > config.data.length for prompt, answer in pairs)
     if longer and is_first():
         print(
-            f"{longer} of {len(pairs)} examples are longer than {config.length} tokens (length) "
-            "and are cut"
+            f"{longer} of {len(pairs)} examples are longer than {config.data.length} tokens "
+            "(length) and are cut"
         )
     found = []
-    for prompt, answer in (fitted(*pair, config.length) for pair in pairs):
+    for prompt, answer in (fitted(*pair, config.data.length) for pair in pairs):
         found.append(
             {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]}
         )

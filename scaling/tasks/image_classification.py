@@ -4,8 +4,8 @@ Columns: image label, which are the defaults; an image is whatever scaling.data.
 folder with a folder of images for each class included. Every different label of the training data
 is a class. The head is trained whole, as few ranks fit so few outputs: from where it stands in a
 model that knows exactly these classes, else anew. Where the records have a column "domain", the
-accuracy in each is told too: `--hold-out domain NAME` trains on the other domains and tests on this
-one.
+accuracy in each is reported too: `--hold-out domain NAME` trains on the other domains and tests on
+this one.
 
 Without files: a small transformer that knows plain digits learns to read them inverted, rotated,
 noisy, thick and on stripes. No digit is in both parts, in whatever domain, with --hold-out domain
@@ -33,7 +33,7 @@ DOMAIN = "domain"
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("image", "label")
+    columns = config.data.columns or ("image", "label")
     if len(columns) != 2:
         raise ValueError(f"columns must be image label, got {len(columns)} of them")
     image, label = columns
@@ -54,7 +54,7 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    source = config.model or folder_of("vit")
+    source = config.data.model or folder_of("vit")
     return classifier(
         config, AutoModelForImageClassification, source, data.facts["classes"], AutoImageProcessor
     )

@@ -55,7 +55,8 @@ class Options:
 
 
 class Frozen(NamedTuple):
-    """What is not trained: the pipeline besides its network, and what images are judged by."""
+    """What is not trained: the pipeline besides its network, and the embedding that compares
+    images."""
 
     pipe: Any
     embed: judges.Embed
@@ -64,7 +65,7 @@ class Frozen(NamedTuple):
 def data(config: Config) -> Data:
     pipelines.need_diffusers()
     train, test = parts(config, lambda: _digits(config.seed))
-    columns: tuple[str, ...] = config.columns or (
+    columns: tuple[str, ...] = config.data.columns or (
         "image",
         *[name for name in ("text", "label") if name in train[0]][:1],
     )
@@ -106,7 +107,7 @@ def _digits(seed: int) -> tuple[list[Record], list[Record]]:
 
 def load(config: Config, data: Data) -> Loaded:
     options: Options = TASK.options(config)
-    loaded = pipelines.read(config, config.model or folder_of("diffusion"))
+    loaded = pipelines.read(config, config.data.model or folder_of("diffusion"))
     model: Any
     model, pipe, fresh = loaded
     wanted = diffusion_networks.asked_by(pipe)
@@ -122,9 +123,9 @@ def load(config: Config, data: Data) -> Loaded:
         raise ValueError(
             f"guidance must be 1 for a {type(model).__name__}, which draws nothing unasked"
         )
-    if config.gradient_checkpointing:  # the Trainer knows it by transformers' name
+    if config.run.gradient_checkpointing:  # the Trainer knows it by transformers' name
         model.gradient_checkpointing_enable = lambda **_: model.enable_gradient_checkpointing()
-    if options.judge is None and config.train is None:
+    if options.judge is None and config.data.train is None:
         return Loaded(model, Frozen(pipe, judges.digits()), fresh)
     return Loaded(model, Frozen(pipe, judges.clip(config, options.judge or judges.STANDARD)), fresh)
 
@@ -210,9 +211,9 @@ def predict(
                     **dict(zip(FEATURES, features, strict=True)),
                 }
             )
-    if told := diffusion_networks.asked_by(pipe):
+    if asked := diffusion_networks.asked_by(pipe):
         for row, record in zip(rows, records, strict=True):
-            row[told] = str(record[data.facts["columns"][1]])
+            row[asked] = str(record[data.facts["columns"][1]])
     return rows
 
 

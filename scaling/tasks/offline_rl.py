@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data import environments, trajectories
-from scaling.data.data_files import pretrained
 from scaling.data.episodes import read_episodes
 from scaling.evaluation.rollouts import rollouts
+from scaling.models.loading import pretrained
 
 PHYSICS = ("gravity", "mass", "length", "force")
 NOISE = 0.3  # the largest part of random actions in an episode that is recorded
@@ -71,19 +71,20 @@ def _finite(value: object) -> bool:
 
 def data(config: Config) -> Data:
     options = TASK.options(config)
-    if config.test is not None or config.hold_out:
+    if config.data.test is not None or config.data.hold_out:
         raise ValueError(
             "offline_rl is evaluated by playing in the environment: it takes neither test nor "
             "hold_out"
         )
-    if (steps := config.length // trajectories.TOKENS) < 1:
+    if (steps := config.data.length // trajectories.TOKENS) < 1:
         raise ValueError(
-            f"length must be at least {trajectories.TOKENS} tokens, a timestep, got {config.length}"
+            f"length must be at least {trajectories.TOKENS} tokens, a timestep, got "
+            f"{config.data.length}"
         )
     name, change = options.environment, _change(config, options)
     environment = environments.make(name, change)
     spaces = environments.spaces(environment)
-    if config.train is None:
+    if config.data.train is None:
         seeds = environments.seeds(options.episodes, config.seed, RECORDED)
         episodes = list(environments.recorded(name, environment, seeds, NOISE))
     else:
@@ -94,7 +95,7 @@ def data(config: Config) -> Data:
         if options.target_return is None
         else float(options.target_return)
     )
-    seeds = environments.seeds(options.rollouts, 0, PLAYED)[: config.limit]
+    seeds = environments.seeds(options.rollouts, 0, PLAYED)[: config.data.limit]
     aimless = environments.random_policy(environment, seeds[0])
     policy = environments.scripted(name, environment)
     reference = np.mean(returns if policy is None else _played(environment, policy, seeds))
@@ -113,7 +114,7 @@ def _change(config: Config, options: Options) -> dict[str, float]:
     named = {
         name: float(value) for name in PHYSICS if (value := getattr(options, name)) is not None
     }
-    if named or config.train is not None or options.environment not in environments.SCRIPTS:
+    if named or config.data.train is not None or options.environment not in environments.SCRIPTS:
         return named
     return environments.SCRIPTS[options.environment].change
 
@@ -132,12 +133,12 @@ def load(config: Config, data: Data) -> Loaded:
     from scaling.pretrained import folder_of
 
     name = data.facts["environment"]
-    if config.model is None and name not in EMBEDDED:
+    if config.data.model is None and name not in EMBEDDED:
         raise ValueError(
             f"there is no model for {name!r} by default, only for {', '.join(EMBEDDED)}: pass "
             "--model"
         )
-    source = config.model or folder_of(EMBEDDED[name])
+    source = config.data.model or folder_of(EMBEDDED[name])
     loaded = pretrained(config, DecisionTransformerModel, source, trajectories.Scales)
     model: Any = loaded.model
     environment = environments.make(name, {})
@@ -204,7 +205,7 @@ def predict(
             made,
             seeds,
             target=data.facts["target_return"],
-            length=config.length // trajectories.TOKENS,
+            length=config.data.length // trajectories.TOKENS,
             longest=model.config.max_ep_len,
         )
     return [record | row for record, row in zip(records, rows, strict=True)]

@@ -19,14 +19,15 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import summarised
-from scaling.evaluation.token_loss import IGNORED, perplexity, token_losses
+from scaling.evaluation.rouge import ROUGE, rouge
+from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 TRAIN, TEST = 400, 50  # docstrings of each package
-ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Options:
 
 def data(config: Config) -> Data:
     train, test = parts(config, lambda: summarised(TRAIN, TEST, config.seed))
-    columns = config.columns or ("text", "summary")
+    columns = config.data.columns or ("text", "summary")
     if len(columns) != 2:
         raise ValueError(f"columns must be source target, got {len(columns)} of them")
     check_columns([*train, *test], columns)
@@ -57,18 +58,19 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForSeq2SeqLM
 
-    return pretrained(config, AutoModelForSeq2SeqLM, config.model or folder_of("bart"))
+    return pretrained(config, AutoModelForSeq2SeqLM, config.data.model or folder_of("bart"))
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     limit = _context(loaded)
-    if limit is not None and config.length > limit:
+    if limit is not None and config.data.length > limit:
         raise ValueError(
-            f"length must be at most the {limit} tokens that the model reads, got {config.length}"
+            f"length must be at most the {limit} tokens that the model reads, got "
+            f"{config.data.length}"
         )
     source, target = ([str(record[name]) for record in records] for name in data.facts["columns"])
     encoded = loaded.processor(
-        source, text_target=target, truncation=True, max_length=config.length
+        source, text_target=target, truncation=True, max_length=config.data.length
     )
     for number, (ids, labels) in enumerate(
         zip(encoded["input_ids"], encoded["labels"], strict=True), 1
@@ -103,7 +105,7 @@ def predict(
     source, target = data.facts["columns"]
     options, rows = TASK.options(config), []
     limit = _context(loaded)
-    # one place is the start's
+    # one place is the start token's
     most = options.new_tokens if limit is None else min(options.new_tokens, limit - 1)
     for batch in split(loaded, examples, batch_size, collate(loaded)):
         labels = batch.pop("labels")
@@ -119,23 +121,17 @@ def predict(
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    from rouge_score.rouge_scorer import RougeScorer
+    def mean(column: str) -> dict[str, float]:
+        scores = [rouge(row["target"], row[column]) for row in rows]
+        return {name: sum(score[name] for score in scores) / len(scores) for name in ROUGE}
 
-    scorer = RougeScorer(ROUGE, use_stemmer=False)
-
-    def rouge(column: str) -> dict[str, float]:
-        scores = [scorer.score(row["target"], row[column]) for row in rows]
-        return {name: sum(score[name].fmeasure for score in scores) / len(scores) for name in ROUGE}
-
-    lead = {f"lead_{name}": value for name, value in rouge("lead").items()}
-    return rouge("written") | {"perplexity": perplexity(rows)} | lead
+    lead = {f"lead_{name}": value for name, value in mean("lead").items()}
+    return mean("written") | {"perplexity": perplexity(rows)} | lead
 
 
 def score(row: Record) -> float:
     """The first ROUGE of what was written."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(ROUGE[:1]).score(row["target"], row["written"])[ROUGE[0]].fmeasure
+    return rouge(row["target"], row["written"])[ROUGE[0]]
 
 
 # Not by_tokens: these models take the number of tokens of a step and ignore it.

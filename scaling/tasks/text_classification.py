@@ -14,16 +14,17 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, embedded_model, limited, parts
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier
+from scaling.models.loading import embedded_model
 
 TRAIN, TEST = 300, 50  # docstrings of each package
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("text", "label")
+    columns = config.data.columns or ("text", "label")
     if not 2 <= len(columns) <= 3:
         raise ValueError(
             f"columns must be text label, or text text label, got {len(columns)} of them"
@@ -63,7 +64,7 @@ def _is_number(label: object) -> bool:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForSequenceClassification
 
-    source = config.model or embedded_model()
+    source = config.data.model or embedded_model()
     return classifier(config, AutoModelForSequenceClassification, source, data.facts["classes"])
 
 
@@ -72,7 +73,7 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
     settings: Any = loaded.model.config
     number = float if data.facts["classes"] is None else lambda label: settings.label2id[str(label)]
     columns = [[str(record[name]) for record in records] for name in texts]
-    encoded = loaded.processor(*columns, truncation=True, max_length=config.length)
+    encoded = loaded.processor(*columns, truncation=True, max_length=config.data.length)
     return [
         {name: encoded[name][i] for name in encoded} | {"labels": number(record[label])}
         for i, record in enumerate(records)

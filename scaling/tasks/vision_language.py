@@ -24,16 +24,18 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts, pretrained
+from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located
+from scaling.evaluation.rouge import rouge
 from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
 
 def data(config: Config) -> Data:
-    columns = config.columns or ("image", "question", "answer")
+    columns = config.data.columns or ("image", "question", "answer")
     if len(columns) != 3:
         raise ValueError(f"columns must be image question answer, got {len(columns)} of them")
     train, test = parts(config, lambda: new(config))
@@ -44,7 +46,7 @@ def data(config: Config) -> Data:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    source = config.model or folder_of("llava")
+    source = config.data.model or folder_of("llava")
     loaded = pretrained(config, AutoModelForImageTextToText, source, AutoProcessor)
     check(source, loaded.model.config, loaded.processor)
     return loaded
@@ -78,14 +80,13 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             tokenizer(prompt, add_special_tokens=special(loaded.processor, prompt))["input_ids"]
         )
         learnt = tokenizer(str(record[answer]), add_special_tokens=False)["input_ids"] + end
-        if taken >= config.length or not learnt:
+        if taken >= config.data.length or not learnt:
             raise ValueError(
                 f"record {number} has no token to learn: its question takes {taken} of "
-                f"{config.length}; raise --length"
+                f"{config.data.length}; raise --length"
             )
-        found.append(
-            {"prompt": prompt, "image": record[image], "answer": learnt[: config.length - taken]}
-        )
+        kept = learnt[: config.data.length - taken]
+        found.append({"prompt": prompt, "image": record[image], "answer": kept})
     return found
 
 
@@ -111,7 +112,7 @@ def predict(
     ):
         output = model.generate(  # type: ignore[operator]
             **batch,
-            max_new_tokens=config.length,
+            max_new_tokens=config.data.length,
             do_sample=False,
             pad_token_id=processor.tokenizer.pad_token_id,
         )
@@ -125,12 +126,8 @@ def predict(
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rouge1"])  # whose F measure is that of the words
-    pairs = [(row["answer"], row["prediction"]) for row in rows]
     exact = [score(row) for row in rows]
-    shared = [scorer.score(answer, text)["rouge1"].fmeasure for answer, text in pairs]
+    shared = [rouge(row["answer"], row["prediction"])["rouge1"] for row in rows]
     return {
         "exact_match": sum(exact) / len(exact),
         "token_f1": sum(shared) / len(shared),

@@ -1,5 +1,5 @@
-"""What training has to know of a model's adapters, whoever made them: this library's here, PEFT's
-in comparators."""
+"""What training must know about a model's adapters, whoever made them: this library's here, PEFT's
+in peft_methods."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,17 +14,21 @@ from transformers import TrainerCallback
 import lora
 from lora.variants.dash import DashLinear
 from scaling.core import processes
-from scaling.core.config import Config
-from scaling.training.preparation import Ready, shown
+from scaling.core.config import Config, training_whole
+from scaling.training.preparation import Job, on_batches
 
 
 class Adapted(NamedTuple):
     """The functions of a model with adapters on it; `scaling.core.state` knows its tensors.
 
-    optimizer()             a new one; raises ValueError where it does not fit the adapters
-    callbacks(optimizer)    what has to happen besides its steps
-    penalty()               what the method adds to the loss of every step, a scalar, if it does
-    save(folder)            the adapter in PEFT's format, whole or not at all
+    Args:
+        summary: one line about it, to be printed.
+        trainable: how many numbers are trained.
+        optimizer: makes a new one.
+        callbacks: from the optimizer, what has to happen besides its steps.
+        save: writes the adapter to a folder in PEFT's format, whole or not at all.
+        penalty: what the method adds to the loss of every step, a scalar, if it does.
+        resumable: whether its tensors are all that a checkpoint needs.
     """
 
     summary: str
@@ -34,25 +38,21 @@ class Adapted(NamedTuple):
     save: Callable[[Path], None]
     penalty: Callable[[], Tensor] | None = None
     resumable: bool = True
-    """Its tensors are all that a checkpoint needs."""
 
 
-def start(config: Config, ready: Ready) -> Adapted:
+def attach(job: Job) -> Adapted:
     """`lora.attach`, which may see the task's data."""
-    model, loss = ready.loaded.model, ready.task.loss and ready.task.loss(ready.loaded)
-    adapter = config.adapter(ready.loaded.fresh)
-    return own(
-        config,
-        model,
-        shown(config, ready, lambda batches: lora.attach(model, adapter, batches, loss)),
-    )
+    model, loss = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
+    adapter = training_whole(job.config.adapter, job.loaded.fresh)
+    report = on_batches(job, lambda batches: lora.attach(model, adapter, batches, loss))
+    return own(job.config, model, report)
 
 
 def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
     """Of a model that carries this library's adapters."""
 
     def callbacks(optimizer: Optimizer) -> list[TrainerCallback]:
-        return [Launch(model, optimizer, config.launch_step)] if _launches(model) else []
+        return [Launch(model, optimizer, config.training.launch_step)] if _launches(model) else []
 
     return Adapted(
         summary=str(report).splitlines()[0],
@@ -64,12 +64,12 @@ def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
 
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
-    """Raises ValueError for a variant that the optimiser does not fit."""
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(
-            lora.param_groups(model, config.lr, config.ratio, config.weight_decay)
-        )
-    return lora.OPTIMIZERS[config.optimizer](model, config.lr, config.ratio, config.weight_decay)
+    """Of the groups of `lora.param_groups`."""
+    settings = config.training
+    rates = (settings.lr, settings.ratio, settings.weight_decay)
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(lora.param_groups(model, *rates))
+    return lora.OPTIMIZERS[settings.optimizer](model, *rates)
 
 
 class Launch(TrainerCallback):

@@ -25,9 +25,9 @@ from lora.config import matches, suggestion
 from lora.targets import ALL_LINEAR, targets
 from scaling.core import processes, state
 from scaling.core.config import Config, peft_settings
-from scaling.data.data_files import quiet
+from scaling.core.quiet import quiet
 from scaling.training.adapting import Adapted
-from scaling.training.preparation import Ready
+from scaling.training.preparation import Job
 
 NAME = "default"  # PEFT's for an adapter that is given none
 # methods of certain layers: PEFT chooses them
@@ -43,13 +43,13 @@ REFUSALS = (
 )
 
 
-def starter(config: Config) -> Callable[[Config, Ready], Adapted]:
-    """The function that puts the adapter of `config.peft` on a model; raises ValueError for a file
-    that is no configuration of a PEFT method of layers."""
+def starter(config: Config) -> Callable[[Job], Adapted]:
+    """The function that puts the adapter of a config's PEFT file on a model; raises ValueError for
+    a file that is no configuration of a PEFT method of layers."""
     if processes.launched() > 1:
         raise ValueError("peft is trained in a single process: start it without torchrun")
     made = _configuration(config)
-    return lambda config, ready: _put_on(config, made, ready)
+    return lambda job: _put_on(job, made)
 
 
 def _configuration(config: Config) -> Any:
@@ -59,7 +59,7 @@ def _configuration(config: Config) -> Any:
     from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING as TUNERS
     from peft.tuners.tuners_utils import BaseTuner
 
-    values, file = peft_settings(config), config.peft
+    values, file = peft_settings(config), config.training.peft
     named, kinds = values.pop("peft_type", None), {kind.value: kind for kind in CONFIGS}
     if named not in kinds:
         hint = suggestion(str(named), tuple(kinds)) or f"; known: {', '.join(kinds)}"
@@ -76,8 +76,8 @@ def _configuration(config: Config) -> Any:
             raise ValueError(f"{file}: {named} has no setting {key!r}{suggestion(key, known)}")
     if values.get("alora_invocation_tokens") or values.get("init_lora_weights") == "eva":
         raise ValueError(
-            f"{file}: activated LoRA and EVA's start need passes of PEFT's own, which are not "
-            "made here"
+            f"{file}: activated LoRA and EVA's initialization need passes of PEFT's own, which "
+            "are not made here"
         )
     # What a file that PEFT wrote says of another model, and of use instead of training.
     values |= {"task_type": None, "base_model_name_or_path": None, "inference_mode": False}
@@ -85,7 +85,7 @@ def _configuration(config: Config) -> Any:
         name: None for name in ("auto_mapping", "revision", "peft_version") if name in values
     }
     if "total_step" in known and values.get("total_step") is None:
-        values["total_step"] = config.steps
+        values["total_step"] = config.training.steps
     with _sentence(file):
         return made(**values)
 
@@ -107,13 +107,13 @@ class _sentence:
             ) from error
 
 
-def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
+def _put_on(job: Job, made: Any) -> Adapted:
     from peft import get_peft_model
 
-    model, fresh = ready.loaded.model, ready.loaded.fresh
+    config, (model, _, fresh) = job.config, job.loaded
     _name_layers(config, made, model, fresh)
     before = {id(tensor) for _, tensor in _tensors(model)}
-    with _sentence(config.peft), quiet(), torch.random.fork_rng():
+    with _sentence(config.training.peft), quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         wrapped = get_peft_model(model, made)  # type: ignore[arg-type]
     named = tuple(
@@ -123,7 +123,7 @@ def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise ValueError(
-            f"{config.peft}: {made.peft_type.value} leaves nothing of the model to train"
+            f"{config.training.peft}: {made.peft_type.value} leaves nothing of the model to train"
         )
     count, total = (sum(p.numel() for p in some) for some in (trained, model.parameters()))
     tuner: Any = wrapped.base_model
@@ -144,13 +144,13 @@ def _put_on(config: Config, made: Any, ready: Ready) -> Adapted:
 
 def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, ...]) -> None:
     """Have it adapt the layers that this library would where the file does not say which, and train
-    the fresh ones whole."""
-    known = {f.name for f in fields(made)}
+    the newly initialized ones whole."""
+    known, file = {f.name for f in fields(made)}, config.training.peft
     if fresh:
         if "modules_to_save" not in known:
             raise ValueError(
-                f"{config.peft}: {made.peft_type.value} cannot train the fresh {fresh[0]} of the "
-                "model"
+                f"{file}: {made.peft_type.value} cannot train the newly initialized {fresh[0]} of "
+                "the model"
             )
         made.modules_to_save = list(dict.fromkeys((*(made.modules_to_save or ()), *fresh)))
     given = made.target_modules
@@ -161,7 +161,7 @@ def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, 
     elif given is not None:
         names = given if isinstance(given, str) else tuple(sorted(given))
         if not any(matches(names, name) for name, _ in model.named_modules()):
-            raise ValueError(f"{config.peft}: the model has no module of target_modules {names!r}")
+            raise ValueError(f"{file}: the model has no module of target_modules {names!r}")
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
@@ -170,11 +170,12 @@ def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _optimizer(config: Config, trained: list[nn.Parameter]) -> Optimizer:
     """As `lora.param_groups`, by shape: vectors have no weight decay."""
+    decay = config.training.weight_decay
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], config.lr)
+    return torch.optim.AdamW([group for group in groups if group["params"]], config.training.lr)
 
 
 class Allocate(TrainerCallback):

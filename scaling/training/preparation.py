@@ -1,5 +1,5 @@
-"""What comes before training: the records, the model, the examples, and what a start may see of
-them."""
+"""What comes before training: the records, the model, the examples, and what an initialization sees
+of them."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -18,51 +18,57 @@ from scaling.tasks import find
 Result = TypeVar("Result")
 
 
-class Ready(NamedTuple):
-    """A model on its device with what it would be trained on, `micro` examples at once on a
-    device."""
+class Job(NamedTuple):
+    """A model on its device, with what it is trained and validated on: `batch` examples a step,
+    `micro` of them at once on a device."""
 
+    config: Config
     task: Task
     loaded: Loaded
+    data: Data
     inputs: list[Record]
+    valid: list[Record]
+    batch: int
     micro: int
 
 
-def ready(config: Config) -> Ready:
+def prepare(config: Config) -> Job:
     """All that a run of this config has before its adapters; every process calls it. Raises
     ValueError for wrong input."""
-    job, task = processes.join(), find(config.task)
+    count, task = processes.join().num_processes, find(config.data.task)
     task.options(config)
     data = task.data(config)
-    records, _ = apart(config, data)
+    records, validated = split_validation(config, data)
     loaded = task.load(config, data)
     inputs = task.examples(config, loaded, data, records)
-    micro = sizes(config, len(inputs), job.num_processes)[1]
-    processes.place(loaded.model, config.sharded, (*loaded.fresh, *config.modules_to_save))
+    valid = task.examples(config, loaded, data, validated) if validated else []
+    batch, micro = sizes(config, len(inputs), count)
+    whole = (*loaded.fresh, *config.adapter.modules_to_save)
+    processes.place(loaded.model, config.run.sharded, whole)
     loaded.model.eval()
-    return Ready(task, loaded, inputs, micro)
+    return Job(config, task, loaded, data, inputs, valid, batch, micro)
 
 
-def shown(config: Config, ready: Ready, act: Callable[[Iterator[Any]], Result]) -> Result:
+def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:
     """What `act` makes of this process's part of the training stream: with fewer examples at once
     where memory is short."""
-    job, collate = processes.join(), ready.task.collate(ready.loaded)
+    here, collate, seed = processes.join(), job.task.collate(job.loaded), job.config.seed
 
     def at(size: int) -> Result:
-        set_seed(config.seed)  # of what the loss draws
-        given = (config.seed, job.process_index, job.num_processes)
-        return act(stream(ready.loaded, ready.inputs, size, collate, *given))
+        set_seed(seed)  # of what the loss draws
+        part = (seed, here.process_index, here.num_processes)
+        return act(stream(job.loaded, job.inputs, size, collate, *part))
 
-    return shrinking(at, ready.micro)
+    return shrinking(at, job.micro)
 
 
 def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
     """The batch of a step and the micro-batch of a device; raises ValueError where they do not fit
     each other."""
-    batch = min(config.batch, examples)
+    batch = min(config.training.batch, examples)
     if count > 1 and batch % count:
         raise ValueError(f"the batch of {batch} must be a multiple of the {count} processes")
-    micro = config.micro_batch or batch // count
+    micro = config.run.micro_batch or batch // count
     if batch % (micro * count):
         raise ValueError(
             f"micro_batch must divide the batch of {batch} on {count} processes, got {micro}"
@@ -70,9 +76,9 @@ def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
     return batch, micro
 
 
-def apart(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
+def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
     """What is trained on, and what is held out of it for validation."""
-    if config.validate_every is None:
+    if config.training.validate_every is None:
         return data.train, []
     if len(data.train) < 2:
         raise ValueError(

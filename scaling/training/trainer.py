@@ -73,8 +73,8 @@ class AdapterTrainer(Trainer):
     ) -> nn.Module:
         if not training or self.args.world_size == 1 or self._bare() is not model:
             return super()._wrap_model(model, training, dataloader)
-        # accelerate would hand the sharded base to DistributedDataParallel too; only its mixed
-        # precision is wanted
+        # accelerate would hand the sharded base model to DistributedDataParallel too; only its
+        # mixed precision is wanted
         return processes.replicated(
             self.accelerator.prepare_model(model, False, evaluation_mode=True)
         )

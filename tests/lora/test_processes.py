@@ -127,14 +127,14 @@ def test_factors_that_are_elsewhere_are_never_saved_empty(tmp_path):
 
 def test_all_start_from_the_factors_and_ranks_of_the_first(tmp_path):
     """Even where a process computes others, as another kind of machine may."""
-    start_of = lora.model.start_of
+    initial_factors = lora.model.initial_factors
 
     def act(rank: int):
         def other(*given):
-            B, A = start_of(*given)
+            B, A = initial_factors(*given)
             return lora.Factors(B + rank, A * (1 + rank))
 
-        lora.model.start_of = other
+        lora.model.initial_factors = other
         model = llama()
         lora.attach(
             model, lora.Config(rank=4, scheme="eva"), [{"input_ids": TOKENS[rank : rank + 1]}]

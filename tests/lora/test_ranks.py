@@ -3,7 +3,7 @@ was asked for."""
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import peft
 import pytest
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lora
-from lora import Config, Statistics
+from lora import SCHEMES, Config, Statistics
 from lora.layer import weight_of
-from lora.ranks import distribute, signal_scores, variance_scores, with_ranks
+from lora.ranks import SCORES, Sharing, distribute, signal_scores, variance_scores, with_ranks
 from tests.support.models import TOKENS, data_for, llama, photograph, shake, small, stats_for, twin
 
 EPS64 = torch.finfo(torch.float64).eps
@@ -256,6 +256,13 @@ def test_bad_options_are_refused_before_the_pass(scheme, options):
     ):
         lora.attach(model, Config(scheme=scheme, scheme_options=options), never())
     assert photograph(model) == before
+
+
+def test_the_schemes_that_share_ranks_are_those_with_options_for_it():
+    options = {field.name for field in fields(Sharing)}
+    sharing = {name: set(scheme.sharing) for name, scheme in SCHEMES.items() if scheme.sharing}
+    assert sharing.keys() == SCORES.keys()
+    assert all(names <= options for names in sharing.values())
 
 
 @pytest.mark.parametrize("scheme", ["eva", "gradient_signal"])

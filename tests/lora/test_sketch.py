@@ -207,9 +207,9 @@ def test_narrow_inputs_and_no_axes_stay_exact():
 
 def test_what_needs_the_whole_matrix_says_so():
     stats = gathered([rows(400, 1.0, 1000)], "gradient", **SKETCHED)
-    with pytest.raises(ValueError, match="160 wide, only a sketch was kept"):
+    with pytest.raises(ValueError, match="160 wide, only a sketch was stored"):
         _ = stats.second_moment
-    with pytest.raises(ValueError, match="160 wide, only a sketch was kept"):
+    with pytest.raises(ValueError, match="160 wide, only a sketch was stored"):
         _ = stats.covariance
     for count in (AXES + 1, None):
         with pytest.raises(ValueError, match="of a sketch that is good for 8"):
@@ -267,7 +267,7 @@ def test_attach_sketches_for_the_most_axes_that_a_layer_can_need(monkeypatch):
         seen.update(keywords)
         return collect(*args, **keywords)
 
-    monkeypatch.setattr("lora.learn.collect", spy)
+    monkeypatch.setattr("lora.initialization.collect", spy)
     config = Config(
         rank=1,
         scheme="eva",

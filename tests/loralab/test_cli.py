@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+import loralab
 
 
 def computed(checkout: Path) -> int:
@@ -42,7 +46,7 @@ def test_reproduce_quick_is_judged_by_itself(checkout, run):
     assert run("loralab", "reproduce", "--quick").returncode == 0
     assert computed(checkout) == 2, "a quick run counts for quick"
     assert run("loralab", "reproduce").returncode == 0
-    assert computed(checkout) == 4, "and for the default size only by the cells that they share"
+    assert computed(checkout) == 4, "and for the default size only by the trials that they share"
 
 
 def test_a_changed_verdict_is_an_error(checkout, run):
@@ -143,6 +147,33 @@ def test_runs_and_report_go_where_the_user_says(checkout, run, tmp_path_factory)
     assert run("loralab", "reproduce", "--quick", LORALAB_HOME=str(home)).returncode == 0
     assert {path.name for path in home.iterdir()} == {"runs", "report"}
     assert not (checkout / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_without_a_command_the_help_lists_them(run, arguments):
+    done = run("loralab", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    for command in ("claims", "reproduce", "report", "ledger", "finetune", "sweep", "init"):
+        assert f"\n  {command} " in done.stdout
+    assert "Print every claim with its prediction" in done.stdout
+
+
+def test_the_version_is_that_of_the_distribution(run):
+    done = run("loralab", "--version")
+    assert (done.returncode, done.stdout) == (0, f"loralab {loralab.__version__}\n")
+
+
+def test_the_package_is_a_program_too(checkout):
+    done = subprocess.run(
+        [sys.executable, "-m", "loralab", "reprodce"],
+        cwd=checkout,
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: unknown command reprodce; did you mean reproduce?\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster of this machine: nothing is lost with a node, a worker or the driver,
+"""Trials on a Ray cluster of this machine: nothing is lost with a node, a worker or the driver,
 nothing done twice."""
 
 import os
@@ -18,7 +18,7 @@ from loralab import cluster
 from loralab.memo import Memo
 from loralab.process import Lost
 from loralab.store import Store
-from tests.support.cluster_trials import cells, failing, fatal, large, slow, unspeakable
+from tests.support.cluster_trials import failing, fatal, large, slow, trials, unspeakable
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -64,7 +64,7 @@ def log(tmp_path: Path) -> Path:
 def begun(log: Path, i: int | None = None) -> list[tuple[int, int]]:
     """Cell and worker of each line of the log."""
     lines = [line.split() for line in log.read_text().splitlines()]
-    return [(int(cell), int(worker)) for cell, worker in lines if i in (None, int(cell))]
+    return [(int(trial), int(worker)) for trial, worker in lines if i in (None, int(trial))]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -90,31 +90,31 @@ def test_a_node_that_dies_takes_only_its_cell(memo, log, nodes, capfd):
         nodes.add_node(num_cpus=1, **NODE)
     thread = threading.Thread(target=kill)
     thread.start()
-    assert memo.map(slow, cells(log, 8)) == [i * i for i in range(8)]
+    assert memo.map(slow, trials(log, 8)) == [i * i for i in range(8)]
     thread.join()
     assert {i for i, _ in begun(log)} == set(range(8))
     again = len(begun(log)) - 8
     assert again <= 1, (
-        "a node of one core had one cell at work, and what was stored is not done again"
+        "a node of one core had one trial at work, and what was stored is not done again"
     )
     out, err = capfd.readouterr()
     assert out == ""
     assert [line for line in err.splitlines() if not line.startswith("family: slow:")] == [
-        "slow: a worker or its node died, a cell is done again"
+        "slow: a worker or its node died, a trial is done again"
     ] * again
     memo.compute = cluster.ray(UNREACHABLE)
-    assert memo.map(slow, cells(log, 8)) == [i * i for i in range(8)], (
+    assert memo.map(slow, trials(log, 8)) == [i * i for i in range(8)], (
         "a second map needs no cluster"
     )
     assert not ray.is_initialized()
 
 
 def test_a_result_that_dies_with_its_node_is_computed_again(nodes, log):
-    """Both cells have run on the one node, and the driver has fetched the first result alone when
+    """Both trials have run on the one node, and the driver has fetched the first result alone when
     the node dies."""
     while len(nodes.worker_nodes) > 1:
         nodes.remove_node(next(iter(nodes.worker_nodes)))
-    results = cluster.ray(nodes.address)(large, dict(enumerate(cells(log, 2))))
+    results = cluster.ray(nodes.address)(large, dict(enumerate(trials(log, 2))))
     first = next(results)
     wait_for(lambda: len(begun(log)) == 2)
     time.sleep(1.5)  # the second takes half a second
@@ -134,16 +134,16 @@ def test_a_result_that_dies_with_its_node_is_computed_again(nodes, log):
 def test_a_cell_that_kills_its_worker_is_begun_a_bounded_number_of_times(memo, log, monkeypatch):
     monkeypatch.setattr(cluster, "TRIES", 2)
     with pytest.raises(Lost, match=r"the workers of fatal with \{'i': 1, .* died 2 times"):
-        memo.map(fatal, cells(log, 2))
+        memo.map(fatal, trials(log, 2))
     assert len(begun(log, 1)) == 2
     before = begun(log)
-    assert memo.map(fatal, cells(log, 1)) == [0]
+    assert memo.map(fatal, trials(log, 1)) == [0]
     assert begun(log) == before, "what had finished was kept"
 
 
 def test_a_cells_own_failure_is_the_drivers_and_is_not_tried_again(memo, log):
-    with pytest.raises(KeyError, match="cell 1 is broken") as caught:
-        memo.map(failing, cells(log, 2))
+    with pytest.raises(KeyError, match="trial 1 is broken") as caught:
+        memo.map(failing, trials(log, 2))
     assert type(caught.value) is KeyError
     assert len(begun(log, 1)) == 1
     assert not ray.is_initialized()
@@ -156,7 +156,7 @@ def test_a_failure_that_cannot_be_sent_is_told_in_words(memo, log):
 
 
 def test_no_more_is_sent_than_there_is_room_for(nodes, log, monkeypatch):
-    """Every core has a cell, and BACKLOG of them wait: the rest is with the driver, which may end
+    """Every core has a trial, and BACKLOG of them wait: the rest is with the driver, which may end
     at any time."""
     sent: list[int] = []
     room: list[int] = []  # at every look, since a node that died before may be counted for a while
@@ -168,13 +168,13 @@ def test_no_more_is_sent_than_there_is_room_for(nodes, log, monkeypatch):
 
     monkeypatch.setattr(cluster, "_room", looked)
     with cluster._joined(ray, nodes.address):
-        task = ray.remote(cluster._cell).options(max_retries=0)
+        task = ray.remote(cluster._trial).options(max_retries=0)
 
         def start(*arguments: Any) -> Any:
             sent.append(arguments[3])
             return task.remote(*arguments)
 
-        todo = dict(enumerate(cells(log, 8)))
+        todo = dict(enumerate(trials(log, 8)))
         for received, _ in enumerate(cluster._received(ray, start, slow, todo, NEEDS)):
             assert len(sent) - received <= max(room) + cluster.BACKLOG
     assert sorted(sent) == list(range(8))
@@ -188,21 +188,21 @@ def test_a_node_with_other_code_is_refused(memo, log, monkeypatch):
         ValueError,
         match=r"the code of tests/support/cluster_trials.py on the node .* is not the driver's",
     ):
-        memo.map(slow, cells(log, 1))
+        memo.map(slow, trials(log, 1))
     assert begun(log) == []
 
 
 def test_a_node_without_the_code_is_refused(memo, tmp_path, monkeypatch):
-    (tmp_path / "elsewhere.py").write_text("def cell(*sent): return 1\n")
+    (tmp_path / "elsewhere.py").write_text("def trial(*sent): return 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    from elsewhere import cell  # type: ignore[import-not-found]
+    from elsewhere import trial  # type: ignore[import-not-found]
 
     with pytest.raises(
         ValueError, match=r"the node .* cannot import .* No module named 'elsewhere'"
     ):
-        memo(cell)
+        memo(trial)
     # as on a node where this project is not installed at all
-    monkeypatch.setattr(cluster, "_cell", cell)
+    monkeypatch.setattr(cluster, "_trial", trial)
     with pytest.raises(
         ValueError, match=r"^loralab is not installed on a node .*: .*No module named 'elsewhere'$"
     ):
@@ -213,9 +213,9 @@ def test_what_no_node_can_run_is_refused(memo, nodes, log):
     for cpus, gpus in ((1, 1.0), (2, 0.0)):
         memo.compute = cluster.ray(nodes.address, cpus, gpus)
         with pytest.raises(
-            ValueError, match=r"no node of the Ray cluster at .* has the room that a cell needs"
+            ValueError, match=r"no node of the Ray cluster at .* has the room that a trial needs"
         ):
-            memo.map(slow, cells(log, 1))
+            memo.map(slow, trials(log, 1))
 
 
 DRIVER = """
@@ -225,10 +225,10 @@ from loralab import cluster
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store
-from tests.support.cluster_trials import cells, slow
+from tests.support.cluster_trials import trials, slow
 address, store, log = sys.argv[1:]
 memo = Memo(Store(Path(store)), "family", "code", compute=cluster.ray(address))
-finish(lambda: len(memo.map(slow, cells(Path(log), 40))))
+finish(lambda: len(memo.map(slow, trials(Path(log), 40))))
 """
 
 
@@ -257,7 +257,7 @@ def test_a_driver_that_ends_keeps_what_had_finished_and_its_cells_end(memo, log,
     assert len(before) < 40
     # of five that had begun, a core is at work on each of two, and one may be on its way
     ended = 5 - 2 - 1
-    assert memo.map(slow, cells(log, ended)) == [0, 1]
+    assert memo.map(slow, trials(log, ended)) == [0, 1]
     assert begun(log) == before, "they were in the store"
 
 
@@ -274,7 +274,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path, log, capfd, mo
             ValueError,
             match=f"^no Ray cluster answers at {address}; start one by `ray start --head`",
         ):
-            memo.map(slow, cells(log, 1))
+            memo.map(slow, trials(log, 1))
     assert capfd.readouterr() == ("", "")
 
 
@@ -284,13 +284,13 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path, log, capfd, mo
         ({"address": "host"}, "host:port, got 'host'"),
         ({"address": "ray://host:10001"}, "host:port, got 'ray://host:10001'"),
         ({"address": ":6379"}, "host:port, got ':6379'"),
-        ({"cpus_per_cell": 0}, "at least one core, got cpus_per_cell 0"),
-        ({"gpus_per_cell": -1.0}, "got gpus_per_cell -1.0"),
+        ({"cpus_per_trial": 0}, "at least one core, got cpus_per_trial 0"),
+        ({"gpus_per_trial": -1.0}, "got gpus_per_trial -1.0"),
         (
-            {"gpus_per_cell": 1.5},
-            "a share of one GPU or a whole number of them, got gpus_per_cell 1.5",
+            {"gpus_per_trial": 1.5},
+            "a share of one GPU or a whole number of them, got gpus_per_trial 1.5",
         ),
-        ({"gpus_per_cell": float("nan")}, "got gpus_per_cell nan"),
+        ({"gpus_per_trial": float("nan")}, "got gpus_per_trial nan"),
     ],
     ids=str,
 )

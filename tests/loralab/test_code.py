@@ -15,13 +15,17 @@ FILES = {
     "lora/layer.py": "from . import product\n",
     "lora/product.py": "from .deep.kernel import fuse\n",
     "lora/deep/kernel.py": "from ..last import stop\n",
-    "lora/last.py": "import numpy\n",
+    "lora/last.py": "import numpy\nfrom numpy import linalg\n",
     "lora/lonely.py": "",
     "theory/law.py": "def far():\n    import theory.late\n",
     "theory/late.py": "",
     "loralab/statistics.py": "from loralab import table\n",
     "loralab/table.py": "",
     "README.md": "",
+    # as in site-packages, where the project lies beside all that it depends on
+    "numpy/__init__.py": "from numpy import core\n",
+    "numpy/core.py": "",
+    "numpy/linalg/__init__.py": "",
 }
 NEEDED = {
     "proxies/one.py",

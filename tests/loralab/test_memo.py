@@ -1,4 +1,4 @@
-"""Cells: computed once, in order, on one thread, and never lost."""
+"""Trials: computed once, in order, on one thread, and never lost."""
 
 import os
 import signal
@@ -29,13 +29,13 @@ def undefined(i: int) -> float:
 
 def failing(i: int, log: str) -> int:
     if i == 2:
-        raise RuntimeError("cell 2 is broken")
+        raise RuntimeError("trial 2 is broken")
     return square(i, log)
 
 
 def killed(i: int, log: str) -> int:
     if i == 2:
-        time.sleep(1.0)  # the cells before it are done, and their results with the driver
+        time.sleep(1.0)  # the trials before it are done, and their results with the driver
         os.kill(os.getpid(), signal.SIGKILL)
     return square(i, log)
 
@@ -69,7 +69,7 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     return int(request.param)
 
 
-def cells(log: Path, *numbers: int) -> list[dict]:
+def trials(log: Path, *numbers: int) -> list[dict]:
     return [{"i": i, "log": str(log)} for i in numbers]
 
 
@@ -78,16 +78,16 @@ def computed(log: Path) -> list[int]:
 
 
 def test_results_are_in_order_and_computed_once(memo, log, jobs):
-    assert memo.map(square, cells(log, 3, 1, 2)) == [9, 1, 4]
-    assert memo.map(square, cells(log, 2, 5, 3)) == [4, 25, 9]
+    assert memo.map(square, trials(log, 3, 1, 2)) == [9, 1, 4]
+    assert memo.map(square, trials(log, 2, 5, 3)) == [4, 25, 9]
     assert memo(square, i=5, log=str(log)) == 25
     assert computed(log) == [1, 2, 3, 5]
 
 
 def test_force_computes_again(memo, log, jobs):
-    memo.map(square, cells(log, 1, 2))
+    memo.map(square, trials(log, 1, 2))
     again = Memo(memo.store, memo.family, memo.code, force=True)
-    assert again.map(square, cells(log, 1, 2)) == [1, 4]
+    assert again.map(square, trials(log, 1, 2)) == [1, 4]
     assert computed(log) == [1, 1, 2, 2]
 
 
@@ -99,11 +99,11 @@ def test_other_code_or_another_family_computes_anew(memo, log):
 
 def test_what_finished_before_a_failure_is_kept(memo, log, monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "1")
-    with pytest.raises(RuntimeError, match="cell 2 is broken"):
-        memo.map(failing, cells(log, 0, 1, 2, 3))
-    with pytest.raises(RuntimeError, match="cell 2 is broken"):
-        memo.map(failing, cells(log, 0, 1, 2, 3))
-    assert computed(log) == [0, 1], "the second time begins at the cell that had not finished"
+    with pytest.raises(RuntimeError, match="trial 2 is broken"):
+        memo.map(failing, trials(log, 0, 1, 2, 3))
+    with pytest.raises(RuntimeError, match="trial 2 is broken"):
+        memo.map(failing, trials(log, 0, 1, 2, 3))
+    assert computed(log) == [0, 1], "the second time begins at the trial that had not finished"
 
 
 def test_a_result_that_is_no_number_is_refused_by_name(memo, jobs):
@@ -153,22 +153,22 @@ def test_the_user_says_how_many_run_at_once(monkeypatch):
 def test_the_caller_says_it_too(memo):
     """The number of workers is the argument, not the cores: one means this process."""
     alone, two = (Memo(memo.store, f"{jobs}", "code", compute=local(jobs)) for jobs in (1, 2))
-    cells = [{"i": i} for i in range(6)]
-    assert set(alone.map(pid, cells)) == {os.getpid()}
-    assert len(set(two.map(pid, cells)) - {os.getpid()}) == 2
+    trials = [{"i": i} for i in range(6)]
+    assert set(alone.map(pid, trials)) == {os.getpid()}
+    assert len(set(two.map(pid, trials)) - {os.getpid()}) == 2
     with pytest.raises(ValueError, match="at once must be at least 1, got 0"):
         local(0)
 
 
 def test_a_killed_worker_is_told_of_and_what_finished_is_kept(memo, log):
     memo = Memo(memo.store, memo.family, memo.code, compute=local(2))
-    with pytest.raises(Lost, match="a worker was killed while cells of killed ran, 2 at once"):
-        memo.map(killed, cells(log, 0, 1, 2))
+    with pytest.raises(Lost, match="a worker was killed while trials of killed ran, 2 at once"):
+        memo.map(killed, trials(log, 0, 1, 2))
     done = computed(log)
     assert done == [0, 1]
-    assert memo.map(killed, cells(log, 0, 1)) == [0, 1]
+    assert memo.map(killed, trials(log, 0, 1)) == [0, 1]
     assert computed(log) == done, "they were kept"
-    assert memo.map(square, cells(log, 2, 3)) == [4, 9], "and the next map has workers again"
+    assert memo.map(square, trials(log, 2, 3)) == [4, 9], "and the next map has workers again"
 
 
 def test_a_lost_worker_is_one_line_for_people(run, checkout):
@@ -178,7 +178,7 @@ def test_a_lost_worker_is_one_line_for_people(run, checkout):
     done = run("fake", LORALAB_JOBS="2")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
-        "error: a worker was killed while cells of number ran"
+        "error: a worker was killed while trials of number ran"
     )
     assert "Traceback" not in done.stderr
 
@@ -220,7 +220,7 @@ def test_a_killed_run_goes_on_where_it_was_and_its_workers_end(checkout, start, 
             pass
         wait_for(lambda: not any(map(alive, workers(checkout))), seconds=20)
     assert run(*arguments, **variables).returncode == 0
-    # a kill interrupts as many cells as run at once, and one result may be on its way
+    # a kill interrupts as many trials as run at once, and one result may be on its way
     at_work = 2 * int(jobs)
     assert set(logged(checkout)) == set(range(8))
     assert len(logged(checkout)) <= 8 + 2 * at_work
@@ -233,6 +233,6 @@ def test_two_processes_share_one_store(checkout, start):
     (out, err), (other_out, other_err) = (child.communicate(timeout=60) for child in children)
     assert [child.returncode for child in children] == [0, 0]
     assert out == other_out
-    assert logged(checkout) == list(range(6)), "each cell is computed once"
+    assert logged(checkout) == list(range(6)), "each trial is computed once"
     assert sorted([bool(err), bool(other_err)]) == [False, True]
     assert "waiting: another process is running fake on" in err + other_err

@@ -14,7 +14,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def lines(clock, capsys, pause: float, count: int) -> list[str]:
-    for i, item in enumerate(progress.track(range(count), "fake: cells", count)):
+    for i, item in enumerate(progress.track(range(count), "fake: trials", count)):
         assert i == item, "handed on as they come"
         clock[0] += pause
     out, err = capsys.readouterr()
@@ -28,7 +28,7 @@ def test_a_short_run_says_nothing(clock, capsys):
 
 def test_a_long_run_says_a_line_every_ten_seconds_and_its_end(clock, capsys):
     assert lines(clock, capsys, pause=4, count=8) == [
-        "fake: cells: 3 of 8 after 12 s",
-        "fake: cells: 6 of 8 after 24 s",
-        "fake: cells: 8 of 8 after 32 s",
+        "fake: trials: 3 of 8 after 12 s",
+        "fake: trials: 6 of 8 after 24 s",
+        "fake: trials: 8 of 8 after 32 s",
     ]

@@ -148,7 +148,7 @@ def test_a_store_that_cannot_be_used_is_one_line(checkout, run):
 
 def test_missing_evidence_is_refused(checkout, run):
     family = checkout / "proxies/fake.py"
-    family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": []'))
+    family.write_text(family.read_text().replace('"F2": {"size": spread(x)}', '"F2": {}'))
     done = run("fake")
     assert done.returncode == 1
     assert (

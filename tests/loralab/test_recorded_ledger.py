@@ -1,12 +1,14 @@
 """The recorded ledger is what the claims declare, and the page that people read shows it."""
 
+from typing import Any
+
 import pytest
 
 from loralab import recorded
 from loralab.families import proxies
 
 FAMILIES = list(proxies())
-RECORDS = {proxy.stem: recorded.read(proxy.stem) for proxy in FAMILIES}
+RECORDS: dict[str, Any] = {proxy.stem: recorded.read(proxy.stem) for proxy in FAMILIES}
 
 
 def test_the_page_shows_the_records():

@@ -27,7 +27,7 @@ from loralab.store import Store
 store, round = Store(Path(sys.argv[1])), int(sys.argv[2])
 print("open", flush=True)
 for i in range(10_000):
-    run = store.put("family", "cell", {"round": round, "i": i}, "code", 0.5, {"x": [i] * 5_000})
+    run = store.put("family", "trial", {"round": round, "i": i}, "code", 0.5, {"x": [i] * 5_000})
     print(run.key, flush=True)
 """
 
@@ -76,7 +76,7 @@ def test_a_writer_killed_at_any_moment_leaves_every_finished_run_and_no_part_of_
 
 @pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
 def test_a_writer_killed_inside_a_write_leaves_nothing_of_it(path, statement):
-    kept = Store(path).put("family", "cell", {}, "code", 0.0, {"x": [0] * 5_000})
+    kept = Store(path).put("family", "trial", {}, "code", 0.0, {"x": [0] * 5_000})
     killer = f"""
 import os, sqlite3
 connect = sqlite3.connect
@@ -147,10 +147,10 @@ def test_a_second_run_under_one_key_replaces_the_first(path):
 @pytest.mark.parametrize("result", [float("nan"), {"x": [1.0, float("inf")]}, {"x": object()}])
 def test_what_json_cannot_hold_is_refused_by_name(path, result):
     with pytest.raises(
-        ValueError, match=r"^f: cell with \{'seed': 3\} gave a result that cannot be recorded"
+        ValueError, match=r"^f: trial with \{'seed': 3\} gave a result that cannot be recorded"
     ):
-        Store(path).put("f", "cell", {"seed": 3}, "c", 0.0, result)
-    assert Store(path).get(run_key("f", "cell", {"seed": 3}, "c")) is None
+        Store(path).put("f", "trial", {"seed": 3}, "c", 0.0, result)
+    assert Store(path).get(run_key("f", "trial", {"seed": 3}, "c")) is None
 
 
 def test_a_locked_store_is_waited_for_and_then_named(path, monkeypatch):

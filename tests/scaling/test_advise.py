@@ -111,9 +111,9 @@ NEAR: Any = {"rel": 1e-10, "abs": 1e-12}
 
 @pytest.fixture(scope="module", params=["up", "down"])
 def looked(request) -> tuple[sample.Layer, Tokens, Tokens, Tokens]:
-    """A layer as `look` shows it, and its tokens on the even batches, the odd ones and all."""
+    """A layer as `probe` shows it, and its tokens on the even batches, the odd ones and all."""
     model, batches, name = net(), data(), request.param
-    [layer] = sample.look(model, [name], batches, squares)
+    [layer] = sample.probe(model, [name], batches, squares)
     return layer, *(Tokens(model, name, part) for part in (batches[::2], batches[1::2], batches))  # type: ignore[return-value]
 
 
@@ -145,7 +145,7 @@ def test_the_signal_is_a_share_of_the_gradient_optimum(looked):
 
 
 def test_a_random_start_expects_its_share():
-    [layer] = sample.look(net(), ["up"], data(), squares)
+    [layer] = sample.probe(net(), ["up"], data(), squares)
     draws = torch.linalg.qr(
         torch.randn(4000, 6, RANK, generator=torch.Generator().manual_seed(0), dtype=DEEP)
     ).Q
@@ -189,7 +189,7 @@ def test_layers_are_of_every_kind_and_depth():
         "pooler": module(8),
     }
     assert sample.sampled(layers) == ["block.1.q", "block.3.up", "block.4.q", "pooler"]
-    with pytest.raises(ValueError, match="no layer can be looked at"):
+    with pytest.raises(ValueError, match="no layer can be measured"):
         sample.sampled({"vast": layers["vast"], "table": layers["block.0.table"]})
 
 
@@ -210,18 +210,18 @@ def plain(model: Net, scale: float) -> Any:
 
 def adapted(bend: bool, config: Config) -> Net:
     model = net(bend)
-    lora.attach(model, config.adapter())
+    lora.attach(model, config.adapter)
     return model
 
 
 @pytest.mark.parametrize("ratio", [1.0, 4.0])
 def test_the_bound_is_that_of_the_dense_hessian(ratio):
-    config, [batch] = Config(rank=RANK, ratio=ratio), data(1)
+    config, [batch] = Config.of(rank=RANK, ratio=ratio), data(1)
     model = adapted(True, config)
     line = rates.Line(config, model, batch, squares)
     found = rates.bound_on(line)
     line.leave()
-    loss = plain(net(), config.alpha / RANK)
+    loss = plain(net(), config.adapter.alpha / RANK)
     layers = lora.adapters(model).values()
     theta = torch.cat(
         [factor.detach().flatten() for layer in layers for factor in (layer.B, layer.A)]
@@ -235,7 +235,7 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
             for f, r in ((layer.B, ratio), (layer.A, 1))
         ]
     )
-    clipped = g / max(1, g.norm().item() / config.clip)
+    clipped = g / max(1, g.norm().item() / config.training.clip)
     d = -rate * clipped / (clipped.abs() + 1e-8)  # the first step of Adam with its epsilon
     slope, c = -(g @ d).item(), (d @ H @ d).item()
     # torch adds 1e-6 to the norm that it clips by
@@ -260,7 +260,7 @@ def test_the_bound_is_that_of_the_dense_hessian(ratio):
 def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
     """Without tanh, in B alone (the first step leaves A), the squared error of one adapted layer is
     a quadratic."""
-    config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
+    config, [batch] = Config.of(rank=RANK, target_modules=("down",)), data(1)
     line = rates.Line(config, adapted(False, config), batch, squares)
     found = rates.bound_on(line)
     bound, crossing = found.bound, found.crossing
@@ -283,7 +283,7 @@ def test_beyond_the_bound_a_step_raises_a_quadratic_loss():
 
 
 def test_a_line_that_no_gradient_begins_is_refused_and_leaves_no_trace():
-    config, [batch] = Config(rank=RANK, train_b=False), data(1)
+    config, [batch] = Config.of(rank=RANK, train_b=False), data(1)
     model = adapted(True, config)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(ValueError, match="would not lower the loss"):
@@ -293,7 +293,7 @@ def test_a_line_that_no_gradient_begins_is_refused_and_leaves_no_trace():
 
 
 def test_a_straight_loss_has_no_bound():
-    config, [batch] = Config(rank=RANK, target_modules=("down",)), data(1)
+    config, [batch] = Config.of(rank=RANK, target_modules=("down",)), data(1)
     line = rates.Line(
         config, adapted(False, config), batch, lambda model, batch: 9 + model(batch["x"]).mean()
     )
@@ -302,26 +302,25 @@ def test_a_straight_loss_has_no_bound():
 
 def test_the_rate_foretold_is_the_theorys_power_of_the_reference():
     config = Config()
-    assert rates.predicted(config, "init_a", 384) == config.lr, "the reference is the default run"
+    lr = config.training.lr
+    assert rates.predicted(config, "init_a", 384) == lr, "the reference is the default run"
     # n^-1/2
-    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(config.lr / 2, rel=1e-12)
+    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(lr / 2, rel=1e-12)
     # n^-1
-    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(config.lr / 4, rel=1e-12)
-    assert rates.predicted(replace(config, rank=32), "init_a", 384) == pytest.approx(
-        config.lr, rel=1e-12
-    )
-    stable = replace(config, rank=32, rank_stabilized=True)
+    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(lr / 4, rel=1e-12)
+    assert rates.predicted(config.replace(rank=32), "init_a", 384) == pytest.approx(lr, rel=1e-12)
+    stable = config.replace(rank=32, rank_stabilized=True)
     # (s r)^-1/2
-    assert rates.predicted(stable, "init_a", 384) == pytest.approx(config.lr / 2**0.5, rel=1e-12)
-    assert rates.predicted(stable, "eva", 384) == config.lr, "no power of the rank is known for eva"
-    assert rates.predicted(replace(config, optimizer="scaled_sgd"), "init_a", 384) is None
+    assert rates.predicted(stable, "init_a", 384) == pytest.approx(lr / 2**0.5, rel=1e-12)
+    assert rates.predicted(stable, "eva", 384) == lr, "no power of the rank is known for eva"
+    assert rates.predicted(config.replace(optimizer="scaled_sgd"), "init_a", 384) is None
 
 
 def test_a_frozen_a_spares_the_inputs_of_the_layers():
     """Without tanh nothing else keeps them; float32: 4 bytes."""
     model, [batch] = net(False, torch.float32), data(1, dtype=torch.float32)
     base = sum(p.numel() for p in model.parameters())
-    lora.attach(model, Config(rank=RANK).adapter())
+    lora.attach(model, Config.of(rank=RANK).adapter)
     found = costs.memory(model, batch, squares)
     assert found.kept - found.kept_frozen_a == 4 * 40 * (6 + 8)
     assert found.kept_frozen_a >= 4 * 40 * 2 * RANK  # A x of both layers
@@ -335,27 +334,24 @@ def test_a_frozen_a_spares_the_inputs_of_the_layers():
 
 
 def test_a_start_is_timed_by_the_batches_of_the_run():
-    assert costs.Start(a_batch=2.0, solve=3.0, batches=50).whole == 103
-    assert costs.start(net(), Config(rank=RANK).adapter(), data(), squares, 50).batches == 0, (
-        "init_a looks at none"
-    )
-    assert (
-        costs.start(net(), Config(rank=RANK, scheme="eva").adapter(), data(), squares, 50).batches
-        == 50
-    )
+    assert costs.InitializationTime(a_batch=2.0, solve=3.0, batches=50).whole == 103
+    for scheme, batches in {"init_a": 0, "eva": 50}.items():
+        adapter = Config.of(rank=RANK, scheme=scheme).adapter
+        found = costs.initialization_time(net(), adapter, data(), squares, 50)
+        assert found.batches == batches, f"{scheme} needs {batches}"
 
 
 def test_what_a_run_costs_is_told_by_the_size_of_its_batches(monkeypatch):
-    """Its own are longer than those that are looked at, by more than the number of examples where
+    """Its own are longer than the probe batches, by more than the number of examples where
     texts are padded."""
     few, own = [{"x": torch.zeros(2, 3)}] * 2, [{"x": torch.zeros(8, n)} for n in (3, 9)]
     ticks = iter(range(100))
     monkeypatch.setattr(costs, "perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr(costs, "learned", lambda *_: (None, {"layer": None}))
+    monkeypatch.setattr(costs, "statistics_for", lambda *_: {"layer": None})
     monkeypatch.setattr(costs.lora, "attach", lambda *_, **__: None)
     more = mean(map(advice.size, own)) / advice.size(few[0])
     assert more == 8
-    found = costs.start(net(), Config(rank=RANK).adapter(), few, squares, 10, more)
+    found = costs.initialization_time(net(), Config.of(rank=RANK).adapter, few, squares, 10, more)
     assert (found.a_batch, found.solve, found.whole) == (4.0, 1.0, 41.0)
 
 
@@ -398,17 +394,14 @@ def test_the_rules(changed, choice, value, claim):
 def test_no_rate_is_made_up():
     unknown = {"init_a": None}
     assert recommend(replace(FACTS, predicted=unknown))[-1].value[-1] == 0.1
-    with pytest.raises(ValueError, match="no rate can be advised"):
+    with pytest.raises(ValueError, match="no learning rate can be advised"):
         recommend(replace(FACTS, predicted=unknown, bound=unknown))
 
 
 def test_every_rule_rests_on_claims_of_the_ledger():
-    rows = [
-        row
-        for family in proxies()
-        for row in recorded.recorded_rows(family, recorded.read(family.stem))
-    ]
-    verdicts = {row.claim.id: row.verdict for row in rows}
+    records: Any = [(family, recorded.read(family.stem)) for family in proxies()]
+    found = [row for pair in records for row in recorded.recorded_rows(*pair)]
+    verdicts = {row.claim.id: row.verdict for row in found}
     named = {claim for rule in RULES for claim in rule.claims}
     assert named <= verdicts.keys()
     # What the reasons say of them; a changed verdict changes the advice.
@@ -442,12 +435,12 @@ def trace(model: nn.Module) -> list[Any]:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     """Its weights, modes, hooks and gradients, on an error too."""
-    from scaling.training.preparation import ready
+    from scaling.training.preparation import prepare
 
     arguments(model, tmp_path)
     train, test = (str(tmp_path / f"{name}.jsonl") for name in ("train", "test"))
-    config = Config(model=str(model), train=train, test=test, batch=8, rank=RANK)
-    job = ready(config)
+    config = Config.of(model=str(model), train=train, test=test, batch=8, rank=RANK)
+    job = prepare(config)
     before, state = (
         trace(job.loaded.model),
         {k: v.clone() for k, v in job.loaded.model.state_dict().items()},
@@ -455,9 +448,9 @@ def test_the_model_is_left_as_it_was(model, tmp_path, monkeypatch, fails):
     if fails:
         monkeypatch.setattr(rates, "curvature", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            advice.advised(config, job, 8)
+            advice.advised(job, 8)
     else:
-        advice.advised(config, job, 8)
+        advice.advised(job, 8)
     after = job.loaded.model.state_dict()
     assert after.keys() == state.keys()
     assert all(torch.equal(after[key], value) for key, value in state.items())
@@ -473,7 +466,7 @@ def test_a_classifier_gets_advice_that_can_be_scored(model, tmp_path, capsys):
     assert len(found["layers"]) == 13, "six kinds at two depths, and the pooler"
     assert all(0 < row["explained"] <= 1 for row in found["layers"])
     assert [c["choice"] for c in found["recommendation"] if c["choice"] == "rates"]
-    assert found["starts"]["eva"]["batches"] == 8, "a run would look at all 64 examples"
+    assert found["starts"]["eva"]["batches"] == 8, "a run would take all 64 examples"
     assert command.run(given(model, tmp_path, "--batch", "64")) == 0
     assert json.loads((tmp_path / "advice.json").read_text())["starts"]["eva"]["batches"] == 1, (
         "all at once"
@@ -500,8 +493,8 @@ def test_a_language_model_gets_advice_too(tmp_path, capsys):
         == 0
     )
     said = capsys.readouterr().out
-    assert "14 layers looked at, on 2 batches" in said  # seven kinds at two depths
-    assert "coin" not in said, "no head is new here"
+    assert "14 layers measured on 2 probe batches" in said  # seven kinds at two depths
+    assert "chance" not in said, "no head is new here"
 
 
 @pytest.mark.parametrize(

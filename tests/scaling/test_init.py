@@ -12,7 +12,7 @@ import torch
 pytest.importorskip("transformers")
 
 import lora
-from lora.testing import LAWS, sample
+from lora.testing import sample
 from scaling import init
 from scaling.init import explained
 from scaling.training import adapting
@@ -133,7 +133,9 @@ def test_training_goes_on_in_peft_as_it_would_here(model, tmp_path, variant):
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
 
 
-@pytest.mark.parametrize("scheme", [name for name, laws in LAWS.items() if not laws.zero_product])
+@pytest.mark.parametrize(
+    "scheme", [name for name, row in lora.SCHEMES.items() if not row.zero_product]
+)
 def test_a_start_whose_product_is_not_zero_is_refused_before_anything_is_read(
     tmp_path, capsys, scheme
 ):

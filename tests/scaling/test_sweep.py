@@ -26,7 +26,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def given(model, tmp_path, monkeypatch):
-    """Arguments of a sweep of 4 steps a cell, whose files all lie in tmp_path."""
+    """Arguments of a sweep of 4 steps a trial, whose files all lie in tmp_path."""
     monkeypatch.setenv("LORALAB_HOME", str(tmp_path / "home"))
     own = arguments(model, tmp_path, steps=4)
     for flag in ("--lr", "--out"):
@@ -36,7 +36,7 @@ def given(model, tmp_path, monkeypatch):
 
 
 def stored(tmp_path: Path) -> dict[str, tuple[str, str]]:
-    """When each cell was finished and what it came to, by its key."""
+    """When each trial was finished and its outcome, by its key."""
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
         return {
             key: (when, what)
@@ -48,7 +48,7 @@ def stored(tmp_path: Path) -> dict[str, tuple[str, str]]:
 def no_training(monkeypatch):
     def forbid():
         def train(*_, **__):
-            raise AssertionError("a cell was run again")
+            raise AssertionError("a trial was run again")
 
         monkeypatch.setattr("scaling.training.running.train", train)
 
@@ -65,7 +65,7 @@ def test_a_sweep_leaves_its_report_and_is_never_repeated(given, tmp_path, capsys
     told = capsys.readouterr().out
     assert all(
         name in told
-        for name in ("init_a", "eva", "vera", "void", "try lower rates", "One seed alone")
+        for name in ("init_a", "eva", "vera", "invalid", "try lower ones", "One seed alone")
     )
     names = [
         "differences.png",
@@ -81,16 +81,16 @@ def test_a_sweep_leaves_its_report_and_is_never_repeated(given, tmp_path, capsys
         json.loads(file.read_text())["run_info"]["peft_config"]["peft_type"] for file in exported
     ]
     assert methods == ["LORA", "LORA", "VERA"], "eva, init_a, vera"
-    report, cells = json.loads((tmp_path / "out" / "report.json").read_text()), stored(tmp_path)
-    assert len(report["runs"]) == len(cells) == 3 * 2
-    for _, result in cells.values():
+    report, trials = json.loads((tmp_path / "out" / "report.json").read_text()), stored(tmp_path)
+    assert len(report["runs"]) == len(trials) == 3 * 2
+    for _, result in trials.values():
         outcome = json.loads(result)
         assert len(outcome["scores"]) == 12
         assert sum(outcome["scores"]) / 12 == pytest.approx(outcome["metrics"]["accuracy"])
         assert outcome["inference_parameters"] > 0
         assert [step for step, _ in outcome["validation"]] == [1, 2, 3, 4]
     for folder in (tmp_path / "home" / "runs" / "sweep").iterdir():
-        assert folder.name in cells, "a cell's folder is found by its key in the store"
+        assert folder.name in trials, "a trial's folder is found by its key in the store"
         assert (folder / "adapter" / "adapter_config.json").is_file()
         assert not list(folder.glob("checkpoint-*"))
     no_training()

@@ -45,9 +45,9 @@ def unspeakable(log: str) -> None:
 def failing(i: int, log: str) -> int:
     slow(i, log)
     if i == 1:
-        raise KeyError("cell 1 is broken")
+        raise KeyError("trial 1 is broken")
     return i
 
 
-def cells(log: Path, count: int, **more: Any) -> list[dict[str, Any]]:
+def trials(log: Path, count: int, **more: Any) -> list[dict[str, Any]]:
     return [{"i": i, "log": str(log), **more} for i in range(count)]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 EXAMPLES, STEPS = 200, 60
+EXACT = 4096  # test examples of a run without noise
 
 
 def outcome(
@@ -29,12 +30,27 @@ def outcome(
     }
 
 
+def exact(right: int, away: float, tau: float) -> dict[str, Any]:
+    """A run without noise: so many right answers, the validation loss that lies `away` decades from
+    the best learning rate, and a training loss that falls by 1/e in tau steps."""
+    return {
+        "metrics": {"accuracy": right / EXACT},
+        "scores": [1.0] * right + [0.0] * (EXACT - right),
+        "losses": [[t + 1, float(np.exp(-t / tau))] for t in range(STEPS)],
+        "validation": [[STEPS, 0.5 + away**2]],
+        "trained_parameters": 100,
+        "inference_parameters": 100,
+        "memory": None,
+        "seconds": 1.0,
+    }
+
+
 def sweep(
-    methods: dict[str, float], rates=(1e-4, 1e-3, 1e-2), seeds=3, fresh=2, best: int = 1
+    methods: dict[str, float], rates=(1e-4, 1e-3, 1e-2), seeds=3, unseen=2, best: int = 1
 ) -> dict[str, Any]:
     """Methods by the accuracy that each has at its best rate, which is number `best`; away from it
-    the loss grows and the accuracy falls by 0.1 for each rate. `fresh` seeds confirm the best
-    rate."""
+    the loss grows and the accuracy falls by 0.1 for each learning rate. `unseen` seeds confirm the
+    best one."""
     rng = np.random.default_rng(0)
     return {
         method: {
@@ -42,7 +58,7 @@ def sweep(
                 seed: outcome(
                     rng, accuracy - 0.1 * abs(i - best), 0.5 + abs(i - best) + 0.05 * rng.normal()
                 )
-                for seed in range(seeds + (fresh if i == best else 0))
+                for seed in range(seeds + (unseen if i == best else 0))
             }
             for i, rate in enumerate(rates)
         }
@@ -51,6 +67,5 @@ def sweep(
 
 
 def here(function, todo):
-    """Cells computed in this process, so that what stands in for them need not be sent to
-    workers."""
-    yield from ((i, 0.0, function(**cell)) for i, cell in todo.items())
+    """Trials run in this process, so that what stands in for them need not be sent to workers."""
+    yield from ((i, 0.0, function(**trial)) for i, trial in todo.items())

@@ -1,21 +1,31 @@
-"""Gradients with one factor frozen, and how fast plain descent tunes the other.
+"""Gradients with one factor frozen, and how fast plain descent trains the other.
 
 W + s B A with G = dL/dW the dense gradient, the sum over tokens of g x^T (g: dL/d output, x:
 input). Then
+
     dL/dB = s G A^T = s sum g (A x)^T,    dL/dA = s B^T G = s sum (B^T g) x^T:                   (1)
-a frozen A lets r numbers of the input through and all of the error, a frozen B the opposite. From B
-A = 0 one step of size eta changes the weight by
-    -eta s^2 G A^T A  (B tuned),    -eta s^2 B B^T G  (A tuned).                                 (2)
+
+a frozen A lets r numbers of the input through and all of the error, a frozen B the opposite. From
+B A = 0 one step of size eta changes the weight by
+
+    -eta s^2 G A^T A  (B trained),    -eta s^2 B B^T G  (A trained).                             (2)
+
 For a frozen factor with orthonormal rows Q or columns U of uniform direction, at any G,
+
     E |G Q^T|^2 = (r / in) |G|^2,    E |U^T G|^2 = (r / out) |G|^2:                              (3)
+
 at first order the two are equal on a square layer. What tells them apart is the second order. For
-squared error with inputs of second moment S (theory.asymmetry at H = 1) descent on B has the
-Hessian Q S Q^T, on A it has S, and
-    nu_1 >= .. >= nu_r of Q S Q^T interlace with lambda_i of S, so cond(Q S Q^T) <= cond(S) at
-        orthonormal rows. (4)
+squared error with inputs of second moment S (theory.asymmetry.frozen_factor at H = 1) descent on B
+has the Hessian Q S Q^T, on A it has S, and at orthonormal rows
+
+    nu_1 >= .. >= nu_r of Q S Q^T interlace with lambda_i of S, so cond(Q S Q^T) <= cond(S).     (4)
+
 From zero with step 1/L, L the largest eigenvalue, t steps explain, of the optimum's III_B or III_A,
+
     sum_k b_k (1 - (1 - nu_k / L)^(2 t)),                                                        (5)
+
 b_k the part of the optimum along the k-th eigenvector of that Hessian.
+
 Source: (1) and the reading of it arXiv:2402.16842, section 4; the rest is derived here.
 """
 

@@ -4,31 +4,47 @@ freeze.
 A change C = B A of a linear layer approximates a wanted change D (out x in). Inputs have second
 moment S (in x in), and the loss is quadratic in the layer's output with curvature H (out x out, the
 identity for squared error there):
+
     L(C) = Tr[H (D - C) S (D - C)^T] + const,    T = L(0) - const = Tr[H D S D^T].               (1)
+
 S is E[x x^T], uncentred, as an adapter has no bias of its own; it is the covariance where inputs
-have mean zero. With A = Q frozen, B tuned (r x in, full rank is enough: only its row space counts):
+have mean zero. With A = Q frozen and B trained (Q is r x in; full rank is enough, only its row
+space counts):
+
     B* = D S Q^T (Q S Q^T)^+,    L(B* Q) = const + T - III_B,    III_B = |H^1/2 D S^1/2 P|^2,    (2)
-P the orthogonal projector on the row space of Q S^1/2. With B = U frozen (out x r) and A tuned, the
-same, transposed:
+
+P the orthogonal projector on the row space of Q S^1/2. With B = U frozen (out x r) and A trained,
+all of it is transposed:
+
     A* = (U^T H U)^+ U^T H D = U^+ D at H = 1, free of S,    III_A = |P' H^1/2 D S^1/2|^2,       (3)
-P' the projector on the column space of H^1/2 U. With both tuned: the top r squared singular values
-of
-    H^1/2 D S^1/2, which the frozen Q = V_r^T S^-1/2, or U = H^-1/2 U_r, attains as well.        (4)
-For a random frozen factor (Haar or Gaussian), (lambda_i, v_i) the eigenpairs of S, c_i = lambda_i
-v_i^T D^T H D v_i,
+
+P' the projector on the column space of H^1/2 U. With both trained, the explained part is the sum of
+the top r squared singular values
+
+    of H^1/2 D S^1/2, which the frozen Q = V_r^T S^-1/2, or U = H^-1/2 U_r, attains as well.     (4)
+
+For a random frozen factor (Haar or Gaussian), (lambda_i, v_i) the eigenpairs of S and c_i =
+lambda_i v_i^T D^T H D v_i,
+
     E III_B ~ sum_i c_i p_i,   p_i = lambda_i / (lambda_i + gamma),   gamma from sum_i p_i = r,  (5)
-a deterministic equivalent (exact at in = 2, r = 1; always at most T); likewise III_A with the
-spectrum of H, so that
+
+a deterministic equivalent (exact at in = 2, r = 1; always at most T). III_A has the same form with
+the spectrum of H, so that
+
     E III_A = (r / out) T exactly at H = 1, for every D and S.                                   (6)
-Where r is far below the participation ratio (Tr S)^2 / Tr S^2, p_i = r lambda_i / Tr S: then
+
+Where r is far below the participation ratio (Tr S)^2 / Tr S^2, p_i = r lambda_i / Tr S. Then
 freezing A is better iff
-    (Tr[H D S^2 D^T] / T) / Tr S  >=  (Tr[H^2 D S D^T] / T) / Tr H,   at H = 1  kappa out / Tr
-        S >= 1.                                                                                  (7)
+
+    (Tr[H D S^2 D^T] / T) / Tr S  >=  (Tr[H^2 D S D^T] / T) / Tr H,
+        at H = 1  kappa out / Tr S >= 1.                                                         (7)
+
 At any rank and H = 1 it is no worse where in <= out and c_i is ordered as lambda_i (Chebyshev's sum
-inequality). (8)
+inequality).                                                                                     (8)
 Where rank S <= r, III_B = T; where rank H <= r (few outputs), III_A = T: nothing is lost.       (9)
+
 Source: the setting and (2), (3) at H = 1 and centred inputs, arXiv:2402.16842, section 4; the rest
-is derived here. Its Theorem 4.3, "tuning B alone loses no more", needs a condition such as (7) or
+is derived here. Its Theorem 4.3, "training B alone loses no more", needs a condition such as (7) or
 (8): it is false without.
 """
 
@@ -103,14 +119,14 @@ def best_A(problem: Problem, U: Array) -> Array:
 
 
 def explained_B(problem: Problem, Q: Array) -> float:
-    """(2): III_B, what tuning B removes from the loss while A = Q (r, in) is frozen."""
+    """(2): III_B, what training B removes from the loss while A = Q (r, in) is frozen."""
     _, s, Vt = np.linalg.svd(Q @ root(problem.S), full_matrices=False)
     basis = Vt[s > max(Q.shape) * EPS * s[0]]
     return float(np.sum((weighted(problem) @ basis.T) ** 2))
 
 
 def explained_A(problem: Problem, U: Array) -> float:
-    """(3): III_A, what tuning A removes while B = U (out, r) is frozen."""
+    """(3): III_A, what training A removes while B = U (out, r) is frozen."""
     return explained_B(problem.mirrored, U.T)
 
 
@@ -120,14 +136,14 @@ def explained_both(problem: Problem, rank: int) -> float:
 
 
 def best_Q(problem: Problem, rank: int) -> Array:
-    """(4): the frozen A (r, in) with which tuning B alone is as good as tuning both."""
+    """(4): the frozen A (r, in) with which training B alone is as good as training both."""
     values, V = spectrum(problem.S)
     inverse = np.divide(1, np.sqrt(values), out=np.zeros_like(values), where=values > 0)
     return np.linalg.svd(weighted(problem))[2][:rank] @ (V * inverse) @ V.T
 
 
 def best_U(problem: Problem, rank: int) -> Array:
-    """(4): the frozen B (out, r) with which tuning A alone is as good as tuning both."""
+    """(4): the frozen B (out, r) with which training A alone is as good as training both."""
     return best_Q(problem.mirrored, rank).T
 
 
@@ -202,8 +218,7 @@ def ordered(problem: Problem) -> bool:
     return flat and len(values) <= out and bool(np.all(np.diff(c) <= 0))
 
 
-# --- (5) is exact for one row in the plane
-# --------------------------------------------------------------------
+# --- (5) is exact for one row in the plane -------------------------------------------------------
 
 angle, first, second = sp.symbols("theta lambda_1 lambda_2", positive=True)
 

@@ -3,19 +3,29 @@
 y = W x + e, x ~ N(0, S) in R^in, e ~ N(0, sigma^2 1) in R^out, and n samples. Ordinary least
 squares of an output with residual variance v on k Gaussian features z has, whatever their
 covariance, the expected errors
+
     train  v (1 - k / n),    test  v (1 + k / (n - k - 1)),                                      (1)
+
 the trace of an inverse Wishart matrix giving k / (n - k - 1). The gap is expected test minus
-training error:
-    A = Q frozen, B tuned: z = Q x, and what Q x leaves of y is Gaussian and independent of it, so
-        gap_B = R_B (r / n + r / (n - r - 1)),   R_B = T - III_B + out sigma^2;                  (2)
-    B = U frozen with orthonormal columns, A tuned: U^T y on x, and the rest of y is not fitted, so
-        gap_A = r sigma^2 (in / n + in / (n - in - 1)),                                          (3)
-with T, III_A, III_B of theory.asymmetry at H = 1. Test errors:
-    risk_B = R_B (1 + r / (n - r - 1)),   risk_A = T - III_A + out sigma^2 + r sigma^2 in / (n - in
-                                          - 1). (4)
+training error. With A = Q frozen and B trained z = Q x, and what Q x leaves of y is Gaussian and
+independent of it, so
+
+    gap_B = R_B (r / n + r / (n - r - 1)),   R_B = T - III_B + out sigma^2.                      (2)
+
+With B = U frozen with orthonormal columns and A trained, U^T y is regressed on x, and the rest of y
+is not fitted, so
+
+    gap_A = r sigma^2 (in / n + in / (n - in - 1)),                                              (3)
+
+with T, III_A, III_B of theory.asymmetry.frozen_factor at H = 1. Test errors:
+
+    risk_B = R_B (1 + r / (n - r - 1)),
+    risk_A = T - III_A + out sigma^2 + r sigma^2 in / (n - in - 1).                              (4)
+
 As n grows gap_B / gap_A -> R_B / (in sigma^2), at least out / in: what stays unexplained acts as
 further label noise on B alone. The mutual-information bounds of arXiv:2402.16842, Lemma 4.5, are
-equal for both on a square layer. (5)
+equal for both on a square layer.                                                                (5)
+
 Source: derived here; (1) is classical.
 """
 

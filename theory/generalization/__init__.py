@@ -1,4 +1,4 @@
-"""How far an adapter's training error may lie below its error on new data: bounds and
+"""How far an adapter's training error may lie below its error on unseen data: bounds and
 certificates."""
 
 from theory.generalization.bounds import (

@@ -2,32 +2,45 @@
 samples.
 
 S = (Z_1..Z_n) are independent training samples, F is what was learnt from S, and
+
     gap = E[population risk of F - training error of F on S].
+
 Where the loss of each fixed F is sigma-sub-Gaussian (sigma = (b - a)/2 for a loss in [a, b]), |gap|
 is at most
+
     sqrt(2 sigma^2 I(F; S) / n),   and I(F; S) <= H(F) <= ln|class| <= ln 2 * bits stored,       (1)
     (1/n) sum_i sqrt(2 sigma^2 I(F; Z_i)), never above (1).                                      (2)
+
 An adapter of rank r that stores q bits a number has, summed over its layers,
+
     bits = q r sum(d_out) training B, q r sum(d_in) training A, q r sum(d_in + d_out) training
         both,                                                                                    (3)
+
 provided that what is frozen does not depend on S. A frozen factor made from S carries information
-about S: it is counted as if it had been trained, or made from samples that are not among the n. For
-a loss in [0, 1], n pairs Z~ of which a fair coin U_i chooses the one to train on, and the two
+about S: it is counted as if it had been trained, or made from samples that are not among the n.
+
+For a loss in [0, 1], n pairs Z~ of which a fair coin U_i chooses the one to train on, and the two
 losses (L_i0, L_i1) of pair i with difference D_i = L_i1 - L_i0, |gap| is at most
+
     E_z~ sqrt(2 I(F; U | Z~ = z~) / n),                                                          (4)
     (1/n) sum_i E_z~ sqrt(2 I(L_i0, L_i1; U_i | Z~ = z~)), never above (4),                      (5)
     (1/n) sum_i sqrt(2 I(L_i0, L_i1; U_i | Z~)), never below (5) or (7),                         (6)
     (1/n) sum_i sqrt(2 I(D_i; U_i)).                                                             (7)
+
 (7) may lie above (5): forgetting Z~ lowers the information, but the mean over z~ is then inside the
-root. With 0-1 loss and no training error D_i is 0 or tells U_i, which makes the risk known and not
-only bounded:
+root. With 0-1 loss and no training error D_i is 0 or determines U_i, so that the risk is known and
+not only bounded:
+
     risk = (1/n) sum_i I(D_i; U_i) / ln 2.                                                       (8)
+
 (4) has no ceiling but n ln 2 and H(F); as its constant is 2 where (1) has 2 sigma^2 = 1/2, it is
-the smaller one only where the conditional information is below a quarter of the other. All
-information is in nats. A squared loss or a cross-entropy is not sub-Gaussian in general: clip it,
-or use 0-1 loss. None of these bounds speaks of one run; `theory.generalization.certificate` does.
-And a smaller bound on the gap is not a smaller risk: training both factors has the larger gap and,
-often, the smaller risk.
+the smaller one only where the conditional information is below a quarter of the other.
+
+All information is in nats. A squared loss or a cross-entropy is not sub-Gaussian in general: clip
+it, or use 0-1 loss. None of these bounds speaks of one run; `theory.generalization.certificate`
+does. And a smaller bound on the gap is not a smaller risk: training both factors has the larger gap
+and, often, the smaller risk.
+
 Source: (1) arXiv:1705.07809, (2) arXiv:1901.04609, (3) arXiv:2402.16842 Lemma 4.5, (4)
 arXiv:2001.09122, (5) arXiv:2206.14800, (7) and the interpolating rate arXiv:2302.02432; (6) and the
 exact (8) derived here.
@@ -48,22 +61,27 @@ Split = Literal["disjoint", "same"]
 
 @dataclass(frozen=True)
 class Adapter:
-    """What a trained adapter stores, and what its start was made from.
+    """What a trained adapter stores, and what its initialization was made from.
 
-    layers      (d_out, d_in, rank) of each adapted layer precision   q, the bits of one stored
-    number start       what the initialisation needs: "nothing", "weight" (of the frozen model),
-    "inputs" or "gradient" split       for a start made from inputs or gradients, whether the
-    samples that made it are "disjoint" from the n
-                that the bound counts or the "same"
-    pair        whether the start (B0, A0) is carried along as a frozen pair, because B0 A0 is not
-    zero
+    Args:
+        layers: (d_out, d_in, rank) of each adapted layer.
+        precision: q, the bits of one stored number.
+        train_a: whether A is trained.
+        train_b: whether B is trained.
+        initialization: what it needs: "nothing", "weight" (of the frozen model), "inputs" or
+            "gradient".
+        split: for an initialization made from inputs or gradients, whether the samples that made it
+            are "disjoint" from the n that the bound counts or the "same".
+        pair: whether (B0, A0) is carried along as a frozen pair, because B0 A0 is not zero.
+
+    Raises: ValueError for no layer, no trained factor, or data of an unknown split.
     """
 
     layers: tuple[tuple[int, int, int], ...]
     precision: int
     train_a: bool = True
     train_b: bool = True
-    start: Needs = "nothing"
+    initialization: Needs = "nothing"
     split: Split | None = None
     pair: bool = False
 
@@ -79,24 +97,24 @@ class Adapter:
             raise ValueError("train_a and train_b are both False: nothing was trained")
         if self.from_data and self.split is None:
             raise ValueError(
-                f"a start made from {self.start} depends on data: say split='disjoint' when none "
-                "of the training "
-                "samples made it, or split='same', which counts what is frozen of it as stored"
+                f"an initialization made from {self.initialization} depends on data: say "
+                "split='disjoint' when none of the training samples made it, or split='same', "
+                "which counts what is frozen of it as stored"
             )
 
     @property
     def from_data(self) -> bool:
-        return self.start in ("inputs", "gradient")
+        return self.initialization in ("inputs", "gradient")
 
     @property
     def saw_sample(self) -> bool:
-        """Whether the start depends on the samples that the bound counts."""
+        """Whether the initialization depends on the samples that the bound counts."""
         return self.from_data and self.split == "same"
 
     @property
     def numbers(self) -> int:
         """How many numbers may depend on the training sample: the trained ones, and what is frozen
-        of a start that was made from the same sample."""
+        of an initialization that was made from the same sample."""
         in_b = sum(d_out * rank for d_out, _, rank in self.layers)
         in_a = sum(d_in * rank for _, d_in, rank in self.layers)
         count_a, count_b = (trained or self.saw_sample for trained in (self.train_a, self.train_b))
@@ -114,8 +132,13 @@ class Adapter:
 
 
 def information_bound(nats: float, n: int, sigma: float = 0.5) -> float:
-    """(1): the bound on |gap|, in units of the loss, from I(F; S) or anything above it. sigma =
-    1/2: loss in [0, 1]."""
+    """(1): the bound on |gap|, in units of the loss.
+
+    Args:
+        nats: I(F; S), or anything above it.
+        n: training samples.
+        sigma: of the loss; 1/2 for a loss in [0, 1].
+    """
     _checked(nats, sigma)
     if n < 1:
         raise ValueError(f"n must be at least one training sample, got {n}")

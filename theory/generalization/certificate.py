@@ -1,20 +1,31 @@
 """What may be promised of one trained adapter's error on new data, from its training sample alone.
 
-Loss in [0, 1], n independent training samples, r the error on them and R the error on new ones. In
-nats, each with probability at least 1 - delta over the sample, with kl(a, b) = a ln(a/b) + (1 - a)
-ln((1 - a)/(1 - b)) and
+Loss in [0, 1], n independent training samples, r the error on them and R the error on unseen
+samples. In nats, each with probability at least 1 - delta over the sample, with kl(a, b) = a
+ln(a/b) + (1 - a) ln((1 - a)/(1 - b)) and
+
     kl_inverse(r, c) = the largest b with kl(r, b) <= c:                                         (1)
-    Occam, for what is stored in a fixed number of bits:  R <= kl_inverse(r, (bits ln 2 +
-        ln(1/delta))/n),
+
+    Occam, for what is stored in a fixed number of bits:
+        R <= kl_inverse(r, (bits ln 2 + ln(1/delta))/n),
         never above r + sqrt((bits ln 2 + ln(1/delta))/(2n)), its form by Pinsker;               (2)
+
     PAC-Bayes-kl, for a draw from a posterior Q, on average over draws, against a prior that is
-        fixed before the
-        sample is seen:  R_Q <= kl_inverse(r_Q, (KL(Q, prior) + ln(2 sqrt(n)/delta))/n).         (3)
-(3) rests on E exp(n kl(r, R)) <= xi(n) = sum_j C(n, j) (j/n)^j (1 - j/n)^(n - j) <= 2 sqrt(n).  (4)
-r_Q is itself estimated, from d draws of the posterior, and one more kl_inverse with ln(1/delta)/d
-accounts for it. (5) The best of k such bounds holds where each has delta/k, the k being named
+    fixed before the sample is seen:
+        R_Q <= kl_inverse(r_Q, (KL(Q, prior) + ln(2 sqrt(n)/delta))/n).                          (3)
+
+(3) rests on
+
+    E exp(n kl(r, R)) <= xi(n) = sum_j C(n, j) (j/n)^j (1 - j/n)^(n - j) <= 2 sqrt(n).           (4)
+
+r_Q is itself estimated, from d draws of the posterior, and one more
+
+    kl_inverse(estimate of r_Q, ln(1/delta)/d)                                                   (5)
+
+accounts for it. The best of k such bounds holds where each has delta/k, the k being named
 beforehand. A bound by kl_inverse is below 1 however little was learnt, so that below 1 says
 nothing: it is called vacuous where a guess that saw no data ("chance") errs no more.
+
 Source: (2) Blumer et al. 1987 with the Chernoff bound in kl form, (3) Seeger 2002 with the constant
 of arXiv:cs/0411099, (5) Langford and Caruana 2001.
 """
@@ -54,20 +65,33 @@ def kl_inverse(error: ArrayLike, nats: ArrayLike) -> Array:
 
 
 def occam(error: ArrayLike, nats: ArrayLike, n: int, delta: float) -> Array:
-    """(2): the bound on the error of what is stored in nats / ln 2 bits."""
+    """(2): the bound on the error of an adapter that is stored in nats / ln 2 bits.
+
+    Args:
+        error: on the training sample.
+        nats: bits ln 2.
+        n: training samples.
+        delta: the probability with which the bound may fail.
+    """
     _check(n, delta)
     return kl_inverse(error, (np.asarray(nats) + np.log(1 / delta)) / n)
 
 
 def pac_bayes_kl(error: ArrayLike, divergence: ArrayLike, n: int, delta: float) -> Array:
-    """(3): the bound on the mean error over the posterior, from its mean training error and
-    KL(posterior, prior)."""
+    """(3): the bound on the mean error over a posterior.
+
+    Args:
+        error: the mean training error over the posterior.
+        divergence: KL(posterior, prior) in nats.
+        n: training samples.
+        delta: the probability with which the bound may fail.
+    """
     _check(n, delta)
     return kl_inverse(error, (np.asarray(divergence) + np.log(2 * np.sqrt(n) / delta)) / n)
 
 
 def gaussian_divergence(distance: ArrayLike, deviation: ArrayLike, prior_deviation: float) -> float:
-    """KL(N(start + distance, deviation^2), N(start, prior_deviation^2)) in nats, summed over
+    """KL(N(m + distance, deviation^2), N(m, prior_deviation^2)) in nats, summed over
     coordinates."""
     if not (np.min(deviation) > 0 and prior_deviation > 0):
         raise ValueError(
@@ -92,8 +116,8 @@ class Coded:
 @dataclass(frozen=True)
 class Posterior:
     """Adapters spread around a trained one: their mean error on the training sample over `draws`
-    draws, and the divergence in nats from a prior around the start. The prior must not have seen
-    the sample, so neither the start."""
+    draws, and the divergence in nats from a prior around the initialization. Neither the prior nor
+    the initialization may have seen the sample."""
 
     error: float
     draws: int
@@ -107,9 +131,9 @@ class Posterior:
             raise ValueError(f"a divergence must be at least 0 nats, got {self.divergence:g}")
         if self.adapter.saw_sample:
             raise ValueError(
-                f"the prior is centred at a start made from {self.adapter.start} of the training "
-                "sample itself, and "
-                "PAC-Bayes needs a prior that has not seen it: make the start from a disjoint split"
+                "the prior is centred at an initialization made from "
+                f"{self.adapter.initialization} of the training sample itself, and PAC-Bayes needs "
+                "a prior that has not seen it: make the initialization from a disjoint split"
             )
 
     def bound(self, n: int, delta: float) -> float:
@@ -122,8 +146,9 @@ class Certificate:
     """`bound` holds with probability 1 - delta for the candidate named `by`; `bounds` are all of
     them, likewise.
 
-    `mean_gap` is (1) of `theory.generalization` for the coded candidate of the fewest bits: a bound
-    on its mean gap over samples, which promises nothing of this run. None where nothing is coded.
+    `mean_gap` is theory.generalization.bounds (1) for the coded candidate of the fewest bits: a
+    bound on its mean gap over samples, which promises nothing of this run. None where nothing is
+    coded.
     """
 
     bound: float
@@ -138,9 +163,14 @@ def certify(
 ) -> Certificate:
     """The tightest bound on an adapter's error that is valid for `n` training samples.
 
-    The names of the candidates, and with them the precisions and the priors, are chosen before the
-    sample is seen. `chance` is the error of a guess that saw no data, 0.9 for ten equally likely
-    classes.
+    Args:
+        n: training samples.
+        candidates: by name; the names, and with them the precisions and the priors, are chosen
+            before the sample is seen.
+        delta: the probability with which the bound may fail.
+        chance: the error of a guess that saw no data, 0.9 for ten equally likely classes.
+
+    Raises: ValueError for no candidate, or a value out of its range.
     """
     _check(n, delta)
     if not candidates:

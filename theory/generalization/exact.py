@@ -4,13 +4,21 @@ many examples.
 A world has k examples z with probabilities p_z and m functions f with 0-1 losses; learning takes
 the function of least training error, the first of those that tie. It sees a sample only through its
 counts, so all samples are
+
     C(n + k - 1, n) multisets, of probability n! prod_z p_z^c_z / c_z!,                          (1)
-and, the places of a sample being alike, all but (4) to (6) there follows from the one table
+
+and, the places of a sample being alike, all but theory.generalization.bounds (4) to (6) follows
+from the one table
+
     T_fz = P(F = f, Z_1 = z) = sum over multisets with F = f of P(multiset) c_z / n.             (2)
+
 The other half of a pair is independent of F, so with the risk R_f, and t_f = P(F = f, the loss on
 Z_1 is 1),
+
     P(D = 1 | U = 0) = sum_f (T_f - t_f) R_f,  P(D = -1 | U = 0) = sum_f t_f (1 - R_f),          (3)
+
 T_f being P(F = f), and U = 1 turns the sign of D.
+
 Source: derived here.
 """
 

@@ -2,8 +2,8 @@
 result.
 
 Sizes are 2 and entries free symbols: every law is a polynomial identity in them, of which a proof
-at this size shows every kind of term. "(1)" is of theory.gradient_signal, "batch (1)" of
-theory.gradient_signal.batch, and so on.
+at this size shows every kind of term. Each function names the equation that it derives, such as
+"batch (1)" for theory.gradient_signal.batch (1).
 """
 
 import itertools
@@ -19,8 +19,8 @@ def _matrix(name: str, rows: int = 2, columns: int = 2) -> Matrix:
 
 
 def gradients() -> tuple[Matrix, Matrix, dict[str, Matrix]]:
-    """(1): dL/dB and dL/dA at B = 0 by differentiating L = g . (s B A x), and the symbols in
-    them."""
+    """optimum (1): dL/dB and dL/dA at B = 0 by differentiating L = g . (s B A x), and the symbols
+    in them."""
     B, A, g, x = _matrix("B"), _matrix("A"), _matrix("g", 2, 1), _matrix("x", 2, 1)
     s = sp.Symbol("s", positive=True)
     loss = (g.T * (s * B * A * x))[0]
@@ -93,7 +93,7 @@ def tail_moments() -> tuple[Any, Any, sp.Symbol]:
 
 
 def default_moments() -> tuple[sp.Expr, sp.Expr]:
-    """(6): variance and excess kurtosis of U(-1/sqrt(d), 1/sqrt(d))."""
+    """optimum (6): variance and excess kurtosis of U(-1/sqrt(d), 1/sqrt(d))."""
     a, d = sp.symbols("a d", positive=True)
     bound = 1 / sp.sqrt(d)
     moment = lambda power: sp.integrate(a**power / (2 * bound), (a, -bound, bound))
@@ -101,8 +101,8 @@ def default_moments() -> tuple[sp.Expr, sp.Expr]:
 
 
 def default_variance() -> tuple[sp.Expr, Matrix, sp.Symbol]:
-    """(6): Var(a^T S a) for one row a of independent entries with variance v and excess kurtosis
-    -6/5."""
+    """optimum (6): Var(a^T S a) for one row a of independent entries with variance v and excess
+    kurtosis -6/5."""
     a0, a1, v = sp.symbols("a0 a1 v", positive=True)
     S = sp.Matrix(2, 2, lambda i, j: sp.Symbol(f"S{min(i, j)}{max(i, j)}", real=True))
     a = sp.Matrix([a0, a1])

@@ -1,7 +1,7 @@
-"""What EVA's rows are the best for: the risk of a frozen A, the kernel at the start; and how well a
+"""What EVA's rows are the best for: the risk of a frozen A and the kernel at B = 0; and how well a
 sample finds them.
 
-Frozen A (r, d), squared error, target change D (k, d) of the weight, M = E[x x^T] of full rank.
+A frozen A (r, d), squared error, target change D (k, d) of the weight, M = E[x x^T] of full rank.
 Over all B
     min_B E|D x - B A x|^2 = Tr(D R D^T),  R = M - M A^T (A M A^T)^-1 A M,                       (1)
 which depends on A through its row space alone. For a random D with E[D^T D] = kappa I the mean is
@@ -9,17 +9,23 @@ kappa Tr R, and
     min_A kappa Tr R = kappa sum_{i>r} lambda_i(M), at the top eigenspace of M:                  (2)
 R = M^(1/2) (I - P) M^(1/2) with P the projector on the rows of A M^(1/2), so Tr R = Tr M - Tr(P M),
 and Ky Fan. EVA without centring is Bayes optimal, whatever its lengths. For a known D the best rows
-are V_r^T M^(-1/2) with D M^(1/2) = U S V^T, and the risk sum_{i>r} S_i^2 (Eckart and Young): no
-start blind to D attains it in general. (3) At B = 0 the tangent kernel of the layer is s^2 x^T A^T
-A x' I_k. On inputs X (n, d) = U S V^T, A = V_r^T gives
+are
+    V_r^T M^(-1/2) with D M^(1/2) = U S V^T, and the risk sum_{i>r} S_i^2 (Eckart and Young):    (3)
+no initialization blind to D attains it in general.
+
+The kernel. At B = 0 the tangent kernel of the layer is s^2 x^T A^T A x' I_k. On inputs X (n, d) = U
+S V^T, A = V_r^T gives
     X A^T A X^T = U_r S_r^2 U_r^T, the best rank-r approximation of X X^T in every unitarily
         invariant norm,                                                                          (4)
 at a distance of S_{r+1}^2 in the spectral norm; rows divided by S_i give U_r U_r^T, where all kept
-directions learn at one rate. Two independent halves of a sample, with top subspaces V_1 and V_2 and
-a the mean cos^2 of their angles:
+directions learn at one rate.
+
+A sample. Two independent halves, with top subspaces V_1 and V_2 and a the mean cos^2 of their
+angles:
     mean sin^2 of the whole sample's subspace against the population's = (1 - a)/4 to first
         order,                                                                                   (5)
 because the halves err independently, each by twice the square error of the whole.
+
 Source: derived here; (4) corrects the kernel argument of arXiv:2410.07170, (5) replaces its
 stopping rule.
 """

@@ -2,7 +2,7 @@
 max-plus algebra.
 
 Every quantity is one positive monomial n^e with a symbolic exponent, which keeps all powers of n
-and drops constants. "(1)" is an equation there, "orders (2)" of theory.lr_stability.orders.
+and drops constants. A bare number such as (1) is an equation of theory.lr_stability.stability.
 """
 
 import itertools
@@ -30,8 +30,8 @@ def powers(polynomial: Expr) -> set[Expr]:
 
 
 def sum_square(terms: int) -> tuple[Expr, Expr, Expr]:
-    """orders (2): E of the square of a sum of iid products, by enumeration; their mean, and mean
-    square.
+    """theory.lr_stability.orders (2): E of the square of a sum of iid products, by enumeration;
+    their mean, and mean square.
 
     The products take the value u with probability p and v otherwise.
     """

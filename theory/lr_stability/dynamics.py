@@ -1,12 +1,12 @@
-"""Orders of what theory.lr_stability speaks of, from running its recursions some steps; "(1)" is an
-equation there."""
+"""Orders of the features of theory.lr_stability.stability, from running its recursions some
+steps."""
 
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from theory.lr_stability.cycles import Matrix
-from theory.lr_stability.initializations import Start, start_of
+from theory.lr_stability.initializations import Initialization, initialization_of
 from theory.lr_stability.orders import (
     ALIGNED,
     HALF,
@@ -32,13 +32,14 @@ SCALES: dict[Scale, Fraction] = {
     "alpha/r": Fraction(-1),
 }  # powers of r
 READOUTS: dict[Readout, Fraction] = {"mup": Fraction(-1), "standard": -HALF}  # q
-# the orders of Adam change no more after this step, nor do those of SGD where (5) holds
+# the orders of Adam change no more after this step, nor do those of SGD where
+# theory.lr_stability.stability (5) holds
 SETTLED = 3
 
 
 class Exponents(NamedTuple):
-    """Orders after some steps, each callable as order(c_A, c_B); f is the change of the network's
-    scalar output."""
+    """Orders after some steps, each callable as order(c_A, c_B), where n^c_A and n^c_B are the
+    learning rates of A and B; f is the change of the network's scalar output."""
 
     Z_A: Order
     Z_B: Order
@@ -49,7 +50,7 @@ class Exponents(NamedTuple):
 
 
 def exponents(
-    scheme: str | Start,
+    scheme: str | Initialization,
     optimizer: Optimizer = "adam",
     scale: Scale = "constant",
     readout: Readout = "mup",
@@ -57,23 +58,30 @@ def exponents(
     steps: int = SETTLED,
     sigma: Rate = 0,
 ) -> Exponents:
-    """The quantities of (1) and f after `steps` steps from a scheme's start; sigma: a further s =
-    n^sigma.
+    """The quantities of theory.lr_stability.stability (1), and f, after some steps of training.
 
-    `scheme` is a name of `lr_stability_starts` or a `Start`. The deltas are those of the last step.
-    ValueError for what is unknown and for steps < 1.
+    Args:
+        scheme: the initialization, as a name of theory.lr_stability.initializations or as its
+            exponents.
+        optimizer: "adam" (or the sign of the gradient) or "sgd".
+        scale: how s depends on the rank r, a key of `SCALES`.
+        readout: the size of the frozen read-out's entries, a key of `READOUTS`.
+        steps: at least 1; the deltas are those of the last step.
+        sigma: s grows by a further n^sigma.
+
+    Raises: ValueError for an unknown name and for steps < 1.
     """
-    start = start_of(scheme)
+    initial = initialization_of(scheme)
     check("optimizer", optimizer, ("adam", "sgd"))
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     s, dZ = _scale(scale, sigma), _readout(readout)
 
-    Z_A0 = over_width(start.A, power(0), start.A_tag)
+    Z_A0 = over_width(initial.A, power(0), initial.A_tag)
     D_Ax, D_B, dAx, dB, Z_A, B_trained = (ZERO,) * 6
     for _ in range(steps):
         Z_A, B_trained = Z_A0 + D_Ax, D_B  # before this step
-        back = over_width(start.B, dZ, start.B_tag) + over_width(D_B, dZ, ALIGNED)  # B^T dZ
+        back = over_width(initial.B, dZ, initial.B_tag) + over_width(D_B, dZ, ALIGNED)  # B^T dZ
         if optimizer == "adam":
             dAx = over_width(RATE_A, power(0), ALIGNED) if back else ZERO
             dB = RATE_B if Z_A else ZERO
@@ -82,17 +90,17 @@ def exponents(
             dB = RATE_B * s * dZ * Z_A
         D_Ax, D_B = D_Ax + dAx, D_B + dB
 
-    Z_B = (over_rank(D_B, Z_A0 + D_Ax, ALIGNED), over_rank(start.B, D_Ax, INDEPENDENT))
+    Z_B = (over_rank(D_B, Z_A0 + D_Ax, ALIGNED), over_rank(initial.B, D_Ax, INDEPENDENT))
     # the read-out w, of entries n^q, sums over the n outputs first: w^T B_0 then has the direction
     # of B_0^T dZ
     f = (
         over_rank(over_width(D_B, dZ, ALIGNED), Z_A0 + D_Ax, ALIGNED),
-        over_rank(over_width(start.B, dZ, start.B_tag), D_Ax, ALIGNED),
+        over_rank(over_width(initial.B, dZ, initial.B_tag), D_Ax, ALIGNED),
     )
     return Exponents(
         Z_A=Z_A0 + D_Ax,
         Z_B=s * (Z_B[0] + Z_B[1]),
-        delta1=s * (over_rank(start.B, dAx, INDEPENDENT) + over_rank(B_trained, dAx, ALIGNED)),
+        delta1=s * (over_rank(initial.B, dAx, INDEPENDENT) + over_rank(B_trained, dAx, ALIGNED)),
         delta2=s * over_rank(dB, Z_A, ALIGNED),
         delta3=s * over_rank(dB, dAx, ALIGNED),
         f=s * (f[0] + f[1]),
@@ -100,8 +108,8 @@ def exponents(
 
 
 def sgd_cycle(scale: Scale = "constant", readout: Readout = "mup", *, sigma: Rate = 0) -> Order:
-    """(5): the gain of one turn of SGD's recursion, D_B -> D_A x -> D_B; its exponent is twice the
-    cycle's mean."""
+    """theory.lr_stability.stability (5): the gain of one turn of SGD's recursion, D_B -> D_A x ->
+    D_B; its exponent is twice the cycle's mean."""
     s, dZ = _scale(scale, sigma), _readout(readout)
     to_A = over_width(RATE_A * s * over_width(power(0), dZ, ALIGNED), power(0), ALIGNED)
     return to_A * RATE_B * s * dZ

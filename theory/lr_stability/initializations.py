@@ -1,10 +1,10 @@
-"""The start of every initialisation scheme as exponents of the width n and the rank r.
+"""Every initialization scheme as exponents of the width n and the rank r.
 
-A start is read off the scheme's definition in the model of theory.lr_stability: a square layer, W
-with independent entries of variance 1/n, inputs x with entries Theta(1), a fixed number of tokens,
-at least 2 r in general position. Singular values of such a W are Theta(1), the smallest r of them
-Theta(1/n); the inputs' second moment has a fixed number of eigenvalues of order n, along the
-tokens. Unit vectors have entries n^(-1/2). For B the question is whether it is aligned with the
+They are read off the scheme's definition in the model of theory.lr_stability.stability: a square
+layer, W with independent entries of variance 1/n, inputs x with entries Theta(1), a fixed number of
+tokens, at least 2 r in general position. Singular values of such a W are Theta(1), the smallest r
+of them Theta(1/n); the inputs' second moment has a fixed number of eigenvalues of order n, along
+the tokens. Unit vectors have entries n^(-1/2). For B the question is whether it is aligned with the
 gradient dZ that reaches the layer's output, for A whether with x.
 """
 
@@ -15,11 +15,12 @@ from theory.lr_stability.orders import ALIGNED, HALF, INDEPENDENT, ZERO, Order, 
 
 
 @dataclass(frozen=True)
-class Start:
+class Initialization:
     """Orders of the entries of A_0 (r, n) and B_0 (n, r), and how they contract with x and dZ.
 
     `rank_known` is False where the powers of r follow the spectrum of W or of the data, or where
-    both factors start with signs of their own, so that the sum over r is aligned only later.
+    both factors start with signs of their own, so that the sum over r is aligned only later. `why`
+    says in words where the exponents come from.
     """
 
     A: Order
@@ -37,28 +38,28 @@ class Start:
             )
 
 
-def random_A(a: Fraction | int, rank: int = 0, why: str = "") -> Start:
+def random_A(a: Fraction | int, rank: int = 0, why: str = "") -> Initialization:
     """B_0 = 0 and A_0 with independent entries n^a r^rank."""
-    return Start(power(a, rank), ZERO, rank_known=True, why=why)
+    return Initialization(power(a, rank), ZERO, rank_known=True, why=why)
 
 
-def data_A(a: Fraction | int, why: str) -> Start:
+def data_A(a: Fraction | int, why: str) -> Initialization:
     """B_0 = 0 and the rows of A_0 along the data, with entries n^a."""
-    return Start(power(a), ZERO, ALIGNED, why=why)
+    return Initialization(power(a), ZERO, ALIGNED, why=why)
 
 
-def both(a: Fraction | int, b: Fraction | int, why: str) -> Start:
-    """Both factors started, neither along the data."""
-    return Start(power(a), power(b), why=why)
+def both(a: Fraction | int, b: Fraction | int, why: str) -> Initialization:
+    """Neither factor zero, and neither along the data."""
+    return Initialization(power(a), power(b), why=why)
 
 
 _UNIT = "orthonormal rows along the data"
 _SMALL = "singular vectors of entries n^(-1/2) times the roots of singular values of order 1/n"
 
 # One row for every scheme of the adapter library, at its default options.
-STARTS = {
+INITIALIZATIONS = {
     "init_a": random_A(-HALF, why="variance 1/(3 n)"),
-    "init_b": Start(ZERO, power(0, -HALF), rank_known=True, why="variance 1/(3 r)"),
+    "init_b": Initialization(ZERO, power(0, -HALF), rank_known=True, why="variance 1/(3 r)"),
     "gaussian": random_A(0, -1, "variance 1/r^2, whatever the width"),
     "orthogonal": random_A(-HALF, why="orthonormal rows of uniform direction"),
     "pissa": both(
@@ -68,26 +69,26 @@ STARTS = {
     ),
     "milora": both(-1, -1, _SMALL),
     "olora": both(-HALF, -HALF, "orthonormal B, and A = B^T W"),
-    "mica": Start(ZERO, power(-HALF), why="orthonormal columns"),
-    "nystrom": Start(
+    "mica": Initialization(ZERO, power(-HALF), why="orthonormal columns"),
+    "nystrom": Initialization(
         power(0), ZERO, why="a standard normal sketch of W: sums of n terms of order n^(-1/2)"
     ),
     "eva": data_A(-HALF, _UNIT),
-    "corda": Start(
+    "corda": Initialization(
         power(-1),
         power(0),
         ALIGNED,
         why="W P has singular values of order n along the data: B takes their root, A = root V^T "
         "P^-1 the rest",
     ),
-    "lora_ga": Start(
+    "lora_ga": Initialization(
         power(-HALF / 2),
         power(-HALF / 2),
         ALIGNED,
         ALIGNED,
         why="singular vectors of the gradient times out^(1/4)",
     ),
-    "lora_one": Start(
+    "lora_one": Initialization(
         power(-HALF), power(-HALF), ALIGNED, ALIGNED, why="singular vectors of the gradient"
     ),
     "nystrom_grad": data_A(
@@ -99,26 +100,35 @@ STARTS = {
     ),
 }
 
-# Starts by other options, or of the literature, that are not rows of the library's table.
+# Initializations by other options, or of the literature, that are not rows of the library's table.
 OTHERS = {
-    "nystrom_out": Start(
+    "nystrom_out": Initialization(
         ZERO, power(0), why="nystrom with side = out: a standard normal sketch of W"
     ),
     "eva_whitened": data_A(
         -1, "eva with whiten: rows along the data over the roots of eigenvalues of order n"
     ),
-    "pissa_aligned": Start(
+    "pissa_aligned": Initialization(
         power(-HALF), power(-HALF), ALIGNED, why="pissa of a W whose row space is the data's"
     ),
     "init_ab": both(-HALF, -HALF, "both factors of variance 1/n"),
 }
 
 
-def start_of(scheme: str | Start) -> Start:
-    """The start of that name; ValueError for an unknown one."""
-    if isinstance(scheme, Start):
+def initialization_of(scheme: str | Initialization) -> Initialization:
+    """The exponents of a scheme by its name; ValueError for an unknown one."""
+    if isinstance(scheme, Initialization):
         return scheme
-    known = STARTS | OTHERS
+    known = INITIALIZATIONS | OTHERS
     if scheme not in known:
         raise ValueError(f"no exponents for the scheme {scheme!r}; known are {', '.join(known)}")
     return known[scheme]
+
+
+def check_rank(scheme: str | Initialization) -> None:
+    """Raises ValueError for an initialization whose dependence on the rank is not a power."""
+    if not initialization_of(scheme).rank_known:
+        raise ValueError(
+            f"the orders from {scheme!r} are no powers of the rank: they follow W, the data or "
+            "the signs of two factors"
+        )

@@ -1,14 +1,17 @@
 """Orders of magnitude at large width n and rank r, as exact max-plus (tropical) polynomials in the
 learning rates.
 
-With rates eta_A = n^c_A r^k_A and eta_B = n^c_B r^k_B a sum of products of powers is of the order
-of its largest term:
+With learning rates eta_A = n^c_A r^k_A and eta_B = n^c_B r^k_B a sum of products of powers is of
+the order of its largest term:
+
     q = Theta(max over forms of n^(A c_A + B c_B + width) r^(A k_A + B k_B + rank)),             (1)
+
 n first and r second, for r is fixed while n grows and is then taken large. A product of orders adds
 every form of one to every form of the other, a sum is the union, zero has no forms. Sums are taken
 as generic: no exact cancellation. A contraction over m coordinates of entries u_i, v_i gives
-Theta(m^(1/2) u v) where the two are independent and centred (central limit), and Theta(m u v) where
-they are aligned, of nonzero mean product (law of large numbers). (2)
+
+    Theta(m^(1/2) u v) where the two are independent and centred (central limit),
+    Theta(m u v) where they are aligned, of nonzero mean product (law of large numbers).         (2)
 """
 
 import math
@@ -31,8 +34,8 @@ class Form(NamedTuple):
     rank: Fraction = Fraction(0)
 
     def at(self, c_A: Rate, c_B: Rate) -> Fraction | float:
-        """The exponent of n at rates n^c_A and n^c_B; -inf where a factor that it needs is not
-        trained."""
+        """The exponent of n at learning rates n^c_A, n^c_B; -inf where a factor that it needs is
+        not trained."""
         total = self.width
         for coefficient, c in ((self.A, c_A), (self.B, c_B)):
             if coefficient and c == -math.inf:
@@ -63,7 +66,7 @@ class Order:
         return bool(self.forms)
 
     def __call__(self, c_A: Rate, c_B: Rate) -> Fraction | float:
-        """The exponent of n at rates n^c_A and n^c_B, exactly; -inf for zero."""
+        """The exponent of n at learning rates n^c_A, n^c_B, exactly; -inf for zero."""
         return max((form.at(c_A, c_B) for form in self.forms), default=-math.inf)
 
     def leading(self, c_A: Rate, c_B: Rate) -> "Order":

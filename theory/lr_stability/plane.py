@@ -1,5 +1,6 @@
-"""Where max-plus polynomials of the two rates are at most 0, and where they are exactly 0: plane
-geometry in rationals.
+"""Where max-plus polynomials of the two learning rates are at most 0, and where exactly 0.
+
+Plane geometry in rationals.
 
 "q = O(1)" is a polyhedron, one half-plane a form. "q = Theta(1)" is the part of its boundary on
 which some form is 0, a union of points, segments and rays.
@@ -123,8 +124,8 @@ def _crossing(p: HalfPlane, q: HalfPlane) -> Point | None:
     if determinant == 0:
         return None
     return (
-        Fraction(p.B * q.constant - q.B * p.constant, 1) / determinant,
-        Fraction(q.A * p.constant - p.A * q.constant, 1) / determinant,
+        (p.B * q.constant - q.B * p.constant) / Fraction(determinant),
+        (q.A * p.constant - p.A * q.constant) / Fraction(determinant),
     )
 
 

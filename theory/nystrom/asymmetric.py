@@ -1,5 +1,5 @@
-"""Scaled gradient descent on an asymmetric target: the scalar law of the Nyström start, and what
-stops other starts.
+"""Scaled gradient descent on an asymmetric target: the scalar law of the Nyström initialization,
+and what stops others.
 
 min ||X Y^T - A||_F^2 / 2 with A = U S V^T of rank k, X of size m x r, Y of size n x r, and residual
 D = X Y^T - A:
@@ -7,23 +7,27 @@ D = X Y^T - A:
                                    ("simultaneous").
 For X in range(A), Y in range(A^T) and r = k, the block M = S^-1 U^T X Y^T V obeys
     M+ = (1 - eta)^2 M + 2 eta (1 - eta) + eta^2 M^-1 = M^-1 ((1 - eta) M + eta)^2,              (1)
-    M+ = 1 + (1 - eta)^2 (M - 1)  when Y+ already sees X+ ("alternating"): linear, and one sweep at
-        eta = 1. (2)
+    M+ = 1 + (1 - eta)^2 (M - 1)  when Y+ already sees X+ ("alternating"): linear, and one sweep
+        at eta = 1.                                                                              (2)
+
 Nyström: X_0 = A Omega, Y_0 = 0, and the first step moves Y alone (Y^T Y has no inverse yet). Then
 for every A, every Omega and every r >= k the iterates stay X_t = a_t X_0, Y_t = b_t A^T X_0 (X_0^T
 X_0)^+, so X_t Y_t^T = d_t A with
     d_0 = 0,  d_1 = eta,  then (1) for a scalar:  d+ - 1 = (d - 1) ((1 - eta)^2 - eta^2 / d).    (3)
-By (1) an eigenvalue mu of M moves to ((1 - eta) mu + eta)^2 / mu: a negative one stays negative for
-every eta in (0, 1), so sign(det M) never changes. At eta = 1/2 its root makes Newton's step for the
-sign function,
-    sqrt(mu+) = (sqrt(mu) + 1/sqrt(mu)) / 2,  hence convergence if and only if no eigenvalue of M_0
-        is <= 0. (4)
-A start with random X_0 and Y_0 has det M_0 < 0 half of the time, so it fails at least half of the
-time. A start with Y_0 = 0 and any X_0 is safe: its first step gives M_1 the eigenvalues
+
+Random X_0 and Y_0. By (1) an eigenvalue mu of M moves to ((1 - eta) mu + eta)^2 / mu: a negative
+one stays negative for every eta in (0, 1), so sign(det M) never changes. At eta = 1/2 its root
+makes Newton's step for the sign function,
+    sqrt(mu+) = (sqrt(mu) + 1/sqrt(mu)) / 2,  hence convergence if and only if no eigenvalue of
+        M_0 is <= 0.                                                                             (4)
+Random X_0 and Y_0 have det M_0 < 0 half of the time, so they fail at least half of the time.
+
+Y_0 = 0 and any X_0 is safe: the first step gives M_1 the eigenvalues
     eta cos^2(theta_i), theta_i the principal angles between col(X_0) and range(A), and the
         error                                                                                    (5)
     ||X_0 Y_1^T - A||^2 = ||A||^2 - eta (2 - eta) ||P A||^2 with P the projector on col(X_0).    (6)
-Source: problem and start arXiv:2410.18965; (1)-(6) are derived here.
+
+Source: problem and initialization arXiv:2410.18965; (1)-(6) are derived here.
 """
 
 from typing import Any
@@ -89,7 +93,8 @@ def scalar_law(step_size: float, steps: int) -> Array:
 
 
 def scalar_steps(step_size: float, accuracy: float) -> int:
-    """The first t with |d_t - 1| < accuracy: the exact number of steps from the Nyström start."""
+    """The first t with |d_t - 1| < accuracy: the exact number of steps from the Nyström
+    initialization."""
     following = sp.lambdify(d, next_scalar().subs(eta, step_size))
     value, steps = step_size, 1
     while abs(value - 1) >= accuracy:
@@ -98,7 +103,17 @@ def scalar_steps(step_size: float, accuracy: float) -> int:
 
 
 def block(U: Array, S: Array, V: Array, X: Array, Y: Array) -> Array:
-    """M = S^-1 U^T X Y^T V (k x k) for A = U diag(S) V^T; works on stacks of matrices."""
+    """M = S^-1 U^T X Y^T V; works on stacks of matrices.
+
+    Args:
+        U: left singular vectors of A, (m, k).
+        S: its singular values, (k,).
+        V: right singular vectors, (n, k).
+        X: (m, r).
+        Y: (n, r).
+
+    Returns: M (k, k).
+    """
     return (np.swapaxes(U, -1, -2) @ X @ (np.swapaxes(Y, -1, -2) @ V)) / S[..., :, None]
 
 

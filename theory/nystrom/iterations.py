@@ -132,20 +132,25 @@ def _frobenius(matrix: mpmath.matrix) -> mpmath.mpf:
 
 
 def symmetric_order(
-    start: Array, spectrum: Array, eta: str, accuracy: int, digits: int
+    F_0: Array, spectrum: Array, eta: str, accuracy: int, digits: int
 ) -> tuple[float, list[float]]:
-    """The order of convergence in multi-precision, and the log10 of all errors down to
-    10^-accuracy.
+    """The order of convergence in multi-precision; double precision ends before a quadratic
+    iteration has shown two clean ratios.
 
-    `start` is F_0 (k x k) in the coordinates of range(A) and `eta` a decimal string, so that 0.4 is
-    meant exactly. Double precision ends before a quadratic iteration has shown two clean ratios;
-    `digits` must exceed `accuracy`.
+    Args:
+        F_0: the first iterate (k, k) in the coordinates of range(A).
+        spectrum: eigenvalues of A, (k,).
+        eta: a decimal string, so that 0.4 is meant exactly.
+        accuracy: the iteration ends at an error of 10^-accuracy.
+        digits: of the arithmetic, more than `accuracy`.
+
+    Returns: the order, and the log10 of all errors.
     """
     with mpmath.workdps(digits):
         step_size, L, F = (
             mpmath.mpf(eta),
             mpmath.diag(spectrum.tolist()),
-            mpmath.matrix(start.tolist()),
+            mpmath.matrix(F_0.tolist()),
         )
         logs = []
         while not logs or logs[-1] > -accuracy:

@@ -1,17 +1,18 @@
-"""Sketching a weight: the first change of the weight from a Nyström start, and the randomised
-decomposition.
+"""Sketching a weight: the first change of the weight from a Nyström initialization, and the
+randomised decomposition.
 
-NoRA (arXiv:2410.18965) starts a layer W + s B A at A = (xi/s) N W, B = 0, with N standard normal.
-With G = dL/dW the gradient of B is s G A^T and that of A is zero, so one step of size 1 changes the
-weight (over -s^2 or -s) by
+NoRA (arXiv:2410.18965) initializes a layer W + s B A at A = (xi/s) N W, B = 0, with N standard
+normal. With G = dL/dW the gradient of B is s G A^T and that of A is zero, so one step of size 1
+changes the weight (over -s^2 or -s) by
     gradient descent:                        G A^T A,                     proportional to xi^2,  (1)
     scaled gradient descent:                 G A^T (A A^T)^-1 A,          free of xi,            (2)
     released NoRA+ within Adam, whose first step is the sign of its input:  sign(G A^T K) A with
     K = (A A^T + 1e-6)^-1 over its Frobenius norm,                        proportional to xi.    (3)
-Source: (1)-(3) derived here, (3) for the released code's rule.
 
 Randomised decomposition (arXiv:0909.4061): a Gaussian sketch, power iterations with
 re-orthonormalisation, a small SVD.
+
+Source: (1)-(3) derived here, (3) for the released code's rule.
 """
 
 import numpy as np
@@ -57,7 +58,17 @@ def spiked_weight(size: int, rng: np.random.Generator) -> Array:
 def randomized_svd(
     W: Array, rank: int, oversample: int, powers: int, rng: np.random.Generator
 ) -> tuple[Array, ...]:
-    """Approximate top-`rank` U (out, rank), s (rank,), Vt (rank, in) of W, in W's dtype."""
+    """An approximate singular value decomposition.
+
+    Args:
+        W: a weight (out, in).
+        rank: singular values asked for.
+        oversample: columns of the sketch beyond the rank.
+        powers: power iterations.
+        rng: draws the sketch.
+
+    Returns: the top U (out, rank), s (rank,) and Vt (rank, in), in W's dtype.
+    """
     Omega = rng.standard_normal((W.shape[1], rank + oversample)).astype(W.dtype)
     Q = np.linalg.qr(W @ Omega).Q
     for _ in range(powers):

@@ -1,5 +1,5 @@
-"""Scaled gradient descent from the Nyström start, symmetric target, rank at least that of the
-target.
+"""Scaled gradient descent from the Nyström initialization, symmetric target, rank at least that of
+the target.
 
 min_X ||X X^T - A||_F^2 / 4, A = Q L Q^T positive semidefinite of rank k (L diagonal, k x k), X of
 size m x r, r >= k:
@@ -10,22 +10,26 @@ Then X_t = Q F_t for all t. Write P = F F^T, E = P - L, and W = R^-1 F for a roo
     E+ = E P^-1 E / 4 at eta = 1/2: quadratic, and P_t >= L from t = 1 on,                       (3)
     W+ = ((1 - eta) + eta (W W^T)^-1) W: singular vectors rest, sigma+ = (1 - eta) sigma +
         eta/sigma.                                                                               (4)
+
 At eta = 1/2 this is Newton's iteration for the polar factor, so with q = (sigma_0 - 1)/(sigma_0 +
 1)
     sigma_t = (1 + q^(2^t)) / (1 - q^(2^t)),   sigma_t^2 - 1 = 4 p / (1 - p)^2 with p =
         q^(2^t),                                                                                 (5)
     X_t -> Q L^(1/2) polar(W_0),                                                                 (6)
-    steps to relative error eps <= ceil(log_4 max_i max(y_i, 1/y_i) + log_2(arcosh(1 + 2/eps)/2)), y
-        = sigma_0^2, (7)
-so that the condition number and xi enter through log_4 alone. At any other eta in (0, 1) the rate
-is linear,
+    steps to relative error eps <= ceil(log_4 max_i max(y_i, 1/y_i) + log_2(arcosh(1 + 2/eps)/2)),
+        y = sigma_0^2,                                                                           (7)
+so that the condition number and xi enter through log_4 alone.
+
+At any other eta in (0, 1) the rate is linear,
     sigma+ - 1 = (1 - 2 eta) (sigma - 1) + O((sigma - 1)^2),                                     (8)
-and at eta = 1 sigma+ = 1/sigma: a cycle of period two, which never converges. Outside range(A),
-with projector O,
+and at eta = 1 sigma+ = 1/sigma: a cycle of period two, which never converges.
+
+Outside range(A), with projector O,
     O X+ = (1 - eta) O X,  hence  ||X_t X_t^T - A||_F >= (1 - eta)^t ||O X_0 X_t^T Q||_F:        (9)
-no start that leaks out of range(A) beats the linear rate 1 - eta.
-Source: problem, start and the quadratic rate arXiv:2410.18965; the exact forms (1)-(9) are derived
-here.
+no initialization that leaks out of range(A) beats the linear rate 1 - eta.
+
+Source: problem, initialization and the quadratic rate arXiv:2410.18965; the exact forms (1)-(9) are
+derived here.
 """
 
 from typing import Any
@@ -93,8 +97,8 @@ def outside_factor() -> sp.Expr:
 def sigma_after(sigma_0: ArrayLike, steps: int) -> Array:
     """(5): singular values of the whitened iterate after `steps` steps with eta = 1/2, in the order
     of sigma_0 > 0."""
-    start = np.asarray(sigma_0, float)
-    p = ((start - 1) / (start + 1)) ** (2.0**steps)
+    sigma = np.asarray(sigma_0, float)
+    p = ((sigma - 1) / (sigma + 1)) ** (2.0**steps)
     return (1 + p) / (1 - p)
 
 
@@ -111,8 +115,14 @@ def limit(Q: Array, spectrum: Array, X_0: Array) -> Array:
 
 
 def error_after(Q: Array, spectrum: Array, X_0: Array, steps: int) -> float:
-    """(5): ||X_t X_t^T - A||_F / ||A||_F after `steps` steps with eta = 1/2 from X_0 inside
-    range(A)."""
+    """(5): ||X_t X_t^T - A||_F / ||A||_F at eta = 1/2.
+
+    Args:
+        Q: eigenvectors of A, (m, k).
+        spectrum: its eigenvalues, (k,).
+        X_0: the first iterate inside range(A), (m, r).
+        steps: t.
+    """
     W = whitened(Q, spectrum, X_0)
     directions, sigma_0, _ = np.linalg.svd(W, full_matrices=False)
     p = ((sigma_0 - 1) / (sigma_0 + 1)) ** (2.0**steps)
@@ -123,8 +133,8 @@ def error_after(Q: Array, spectrum: Array, X_0: Array, steps: int) -> float:
 
 
 def distance(Q: Array, spectrum: Array, X_0: Array) -> float:
-    """max_i max(y_i, 1/y_i) of (7): how far, as a ratio, the start is from the solution in its
-    worst direction."""
+    """max_i max(y_i, 1/y_i) of (7): how far, as a ratio, X_0 is from the solution in its worst
+    direction."""
     y = np.linalg.svd(whitened(Q, spectrum, X_0), compute_uv=False) ** 2
     return float(max(y.max(), 1 / y.min()))
 
@@ -145,7 +155,14 @@ def steps_bound(distance: float, accuracy: float) -> int:
 
 
 def outside_bound(Q: Array, X_0: Array, X_t: Array, step_size: float, steps: int) -> float:
-    """(9): the lower bound on ||X_t X_t^T - A||_F, with Q (m x k) an orthonormal basis of
-    range(A)."""
+    """(9): the lower bound on ||X_t X_t^T - A||_F.
+
+    Args:
+        Q: an orthonormal basis of range(A), (m, k).
+        X_0: the first iterate, (m, r).
+        X_t: the iterate after `steps` steps.
+        step_size: eta.
+        steps: t.
+    """
     outside = X_0 - Q @ (Q.T @ X_0)
     return float((1 - step_size) ** steps * np.linalg.norm(outside @ (X_t.T @ Q)))

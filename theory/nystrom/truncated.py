@@ -1,18 +1,20 @@
-"""Scaled gradient descent with fewer columns than the target's rank: what a start cannot remove.
+"""Scaled gradient descent with fewer columns than the target's rank: what an initialization cannot
+remove.
 
-Setting of theory.nystrom and theory.nystrom.asymmetric with r below the rank of A. Around the best
-rank-r approximation the linearised update has, with rho = lambda_{r+1} / lambda_r the gap (a ratio
-of singular values if A is asymmetric), the slowest factor
+Setting of theory.nystrom.symmetric and theory.nystrom.asymmetric with r below the rank of A. Around
+the best rank-r approximation the linearised update has, with rho = lambda_{r+1} / lambda_r the gap
+(a ratio of singular values if A is asymmetric), the slowest factor
     symmetric and asymmetric:  max( (1 - eta) + eta rho, |1 - 2 eta| ),                          (1)
     alternating at eta = 1:    rho^2 a sweep (block power iteration),                            (2)
     simultaneous at eta = 1:   rho a step.                                                       (3)
-So the rate is linear and set by the gap, whatever the start. From X_0 = A Omega, Y_0 = 0, one step
-at eta = 1 gives
+So the rate is linear and set by the gap, whatever the initialization.
+
+From X_0 = A Omega, Y_0 = 0, one step at eta = 1 gives
     X_0 Y_1^T = Q Q^T A with Q = orth(A Omega), the randomised range finder, and                 (4)
-    Y_1^T A^+ X_0 = 1 at once, the "weak optimality" of arXiv:2410.18965, which is therefore weaker
-        than
-optimality: in the symmetric case it holds at X = A^(1/2) U for any U with orthonormal columns in
-range(A). (5)
+    Y_1^T A^+ X_0 = 1 at once, the "weak optimality" of arXiv:2410.18965,                        (5)
+which is therefore weaker than optimality: in the symmetric case it holds at X = A^(1/2) U for any U
+with orthonormal columns in range(A).
+
 Source: the notion (5) arXiv:2410.18965; the rates and (4) are derived here.
 """
 

@@ -2,29 +2,41 @@
 alone makes of them.
 
 W (out, in) with thin SVD W = sum_i sigma_i u_i v_i^T, i = 1..n, n = min(out, in), is changed by D
-(out, in). The core bases are the u_i v_i^T, and D has in them the coordinates and the rates of
-change
+(out, in). The core bases are the u_i v_i^T, and D has in them the coordinates and the change rates
+
     a_i = u_i^T D v_i,      delta_i = |a_i| / (sigma_i + eps sigma_1).                           (1)
-The directions of the s largest rates are the task's. (1) keeps of D the share
+
+The directions of the s largest change rates are the task's. (1) keeps of D the share
+
     phi = sum_i a_i^2 / |D|^2,     1 / max(out, in) on average for a Haar-rotated D.             (2)
-How well x foretells y is measured by the overlap of the s largest of x with the m largest of y,
+
+How well x predicts y is measured by the overlap of the s largest of x with the m largest of y,
+
     P(s, m) = |top_s(x) and top_m(y)| / s.                                                       (3)
+
 Suppose D knows nothing of W: |a_i| = g_i of one law, whatever i, and independently for two tasks.
-With the thresholds t_s that s rates exceed on average, sum_i P(g > sigma_i t_s) = s, and up to the
-fluctuation of the counts
+With the thresholds t_s that s change rates exceed on average, sum_i P(g > sigma_i t_s) = s, and up
+to the fluctuation of the counts
+
     P0(s, m) = sum_i P(g > sigma_i t_s) P(g > sigma_i t_m) / s.                                  (4)
+
 A square weight has a hard edge, sigma_(k) = c k for the k-th smallest. There sums over k are
 integrals, so that
-    sum_k P(g > c k t) = E g / (c t):  the k-th largest rate falls like 1/k,                     (5)
+
+    sum_k P(g > c k t) = E g / (c t):  the k-th largest change rate falls like 1/k,              (5)
     P0(s, m) = E min(X, q Y),  q = m/s, X and Y independent draws of g / E g,                    (6)
              = 1 + q - sqrt(1 + q^2)  for Gaussian a_i,   = q / (1 + q)  for exponential g,      (7)
-    mean rank from the bottom of the s task directions  s E g^2 / (2 (E g)^2) = pi s / 4
-        (Gaussian),                                                                              (8)
-    P(the smallest sigma is not among them) = P(g < E g / s) = erf(1 / (s sqrt(pi)))
-        (Gaussian).                                                                              (9)
+
+and for Gaussian a_i
+
+    mean rank from the bottom of the s task directions  s E g^2 / (2 (E g)^2) = pi s / 4,        (8)
+    P(the smallest sigma is not among them) = P(g < E g / s) = erf(1 / (s sqrt(pi))).            (9)
+
 On a flat spectrum, or with |a_i| in place of delta_i, P0 = m / n.                              (10)
-So few large rates, at small singular values but not the smallest, overlapping at 3 - sqrt(5) =
-0.764 for 8 in 16, are what two unrelated changes of a square weight show.
+
+So few large change rates, at small singular values but not the smallest, overlapping at 3 - sqrt(5)
+= 0.764 for 8 in 16, are what two unrelated changes of a square weight show.
+
 Source: (1) and (3), s = 8 and m = 16, arXiv:2409.01035; eps is not given there. The rest is derived
 here.
 """
@@ -96,8 +108,7 @@ def overlap(x: Array, y: Array, s: int, m: int) -> float:
     return len(np.intersect1d(top(x, s), top(y, m))) / s
 
 
-# --- what chance makes of it: (4) to (10)
-# ---------------------------------------------------------------------
+# --- what chance makes of it: (4) to (10) ---------------------------------------------------------
 
 
 def half_normal(x: Array) -> Array:
@@ -156,8 +167,7 @@ def smallest_left_out(s: int) -> float:
     return float(1 - half_normal(np.sqrt(2 / np.pi) / s))
 
 
-# --- (7) and (8), derived
-# ---------------------------------------------------------------------------------------
+# --- (7) and (8), derived -------------------------------------------------------------------------
 
 ratio = sp.Symbol("q", positive=True)
 

@@ -3,13 +3,18 @@ place.
 
 Q_1 D Q_2 with Haar-distributed Q_1 and Q_2 has D's singular values s_k and knows nothing of W. In
 W's core bases its coordinates are those of D in random ones,
+
     a_i = sum_k s_k (Q_1)_ik (Q_2)_ik,                                                           (1)
+
 so neither D nor W needs to be at hand: singular values do. With P0 the mean overlap over such
 draws,
+
     lift = (P - P0) / (1 - P0):  0 where P is chance, 1 where it is complete,                    (2)
     z = (P - P0) / (standard deviation of one draw).                                             (3)
-No function gives an overlap without its null. Derived here; the published overlaps
-(arXiv:2409.01035) come without one.
+
+No function gives an overlap without its null.
+
+Source: derived here; the published overlaps (arXiv:2409.01035) come without a null.
 """
 
 from typing import Literal, NamedTuple
@@ -22,7 +27,7 @@ from theory.task_directions.directions import Array, Core, coordinates, overlap,
 Score = Literal["rate", "abs"]
 SIZES = {"8 in 16": (8, 16), "4 in 8": (4, 8), "8 in 8": (8, 8)}
 """(s, m) of the overlaps that are reported: the published accuracy, the published recall (of 4 true
-ones, how many are among 8 foretold: the roles are exchanged, which the null does not notice), and
+ones, how many are among 8 predicted: the roles are exchanged, which the null does not notice), and
 one of equal sizes."""
 
 
@@ -35,7 +40,7 @@ class Overlap(NamedTuple):
 
     @property
     def lift(self) -> float:
-        """(2); 0 where chance is complete, and nothing is left to be foretold."""
+        """(2); 0 where chance is complete, and nothing is left to be predicted."""
         return (self.value - self.null) / (1 - self.null) if self.null < 1 else 0.0
 
     @property
@@ -75,13 +80,18 @@ def rotated(D: Array, draws: int, rng: Generator) -> Array:
 
 
 def overlaps(
-    basis: Core, foretold: Array, true: Array, null: Array, kind: Score
+    basis: Core, predicted: Array, true: Array, null: Array, kind: Score
 ) -> dict[str, Overlap]:
-    """By the names of `SIZES`: what the change `foretold` (out, in) says about the change `true`
-    (out, in).
+    """What one change says about another, by the names of `SIZES`.
 
-    `null` is `rotated(true, ...)`, with which the forecast is compared as it is with the true
-    change. Raises ValueError for a weight with fewer than 16 directions.
+    Args:
+        basis: of the weight.
+        predicted: the change (out, in) that predicts.
+        true: the change (out, in) that is predicted.
+        null: `rotated(true, ...)`, with which the prediction is compared as with the true change.
+        kind: what directions are ranked by.
+
+    Raises: ValueError for a weight with fewer than 16 directions.
     """
     least = max(max(pair) for pair in SIZES.values())
     if len(basis.sigma) < least:
@@ -90,7 +100,7 @@ def overlaps(
         )
     x, y, *others = (
         scores(basis, a, kind)
-        for a in (coordinates(basis, foretold), coordinates(basis, true), *null)
+        for a in (coordinates(basis, predicted), coordinates(basis, true), *null)
     )
     found = {}
     for name in SIZES:
@@ -101,6 +111,6 @@ def overlaps(
     return found
 
 
-def _sized(name: str, foretold: Array, true: Array) -> float:
+def _sized(name: str, predicted: Array, true: Array) -> float:
     s, m = SIZES[name]
-    return overlap(true, foretold, s, m) if name == "4 in 8" else overlap(foretold, true, s, m)
+    return overlap(true, predicted, s, m) if name == "4 in 8" else overlap(predicted, true, s, m)

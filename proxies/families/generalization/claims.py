@@ -4,124 +4,157 @@ gives them."""
 from loralab.claims import Check, Claim, Verdict, Within
 
 REFUTED = Verdict.REFUTED
-AT_MOST_ONE = Within(high=1)
+AT_MOST_ONE, AT_LEAST_ONE = Within(high=1), Within(low=1)
 VACUOUS = Within(high=0.9)  # what a guess among ten classes gets wrong
 # A sum of 6435 probabilities is rounded by 6435 eps = 1.4e-12 of itself at most, each by some 10
 # eps of its own.
 EXACT = Within(high=1e-11)
-SMALL = (
-    "adapters of rank 1 at 2 bits on a 3 x 4 layer, 8 inputs, three classes, a tenth of "
-    "the labels changed"
-)
-INTERPOLATING = "as A8 with labels that the class can fit"
+
+PROBLEM = "adapters of rank 1 with 2 bits a number on a 3 x 4 layer, 8 inputs, three classes"
+NOISY = f"{PROBLEM}, a tenth of the labels changed"
+CLEAN = f"{PROBLEM}, labels that an adapter of the class gives"
 DIGITS = (
     "a linear classifier of 400 digits adapted at rank 4 to 1000 mirrored ones, tested "
     "on 397; 0-1 loss, delta 0.05"
 )
+SEEN_BEFORE = "the direction was declared after the first results on these problems"
+
+TRAINED = {"B": "B alone", "A": "A alone", "BA": "both factors"}
+
+BOUNDS, CERTIFICATE = "theory.generalization.bounds", "theory.generalization.certificate"
+TESTS = "tests/theory/generalization"
+TRIALS = "proxies.families.generalization.trials"
 
 CLAIMS = (
     Claim(
         "A8",
         "Bounds on the generalisation gap by stored bits, size of the class, entropy, single "
-        "samples (ISMI) and "
-        "supersamples (CMI, e-CMI, ld-MI) all lie above the gap, each finer one below the coarser.",
+        "samples (ISMI) and supersamples (CMI, e-CMI, ld-MI) all lie above the gap, each finer one "
+        "below the coarser.",
         "2402.16842",
         (
             Check(
-                "",
+                "gap",
                 AT_MOST_ONE,
-                "gap over the least of the bounds, every problem, variant and n",
+                "generalisation gap over the least of its bounds, every problem, variant and n",
                 predicted="<= 1",
             ),
             Check(
-                "",
+                "order",
                 AT_MOST_ONE,
-                "bound over the coarser one: bits, size of the class, entropy, ISMI",
+                "each bound over the next coarser one: ISMI, entropy, size of the class, stored "
+                "bits",
                 predicted="<= 1",
             ),
             Check(
-                "",
+                "order of supersamples",
                 AT_MOST_ONE,
-                "bound over the coarser one: CMI, e-CMI; e-CMI averaged before the root, ld-MI",
+                "each supersample bound over the next coarser one: e-CMI over CMI; ld-MI and e-CMI "
+                "over e-CMI averaged before the root",
                 predicted="<= 1",
             ),
             Check(
-                "",
+                "bits",
                 Within(1 - 1e-12, 1 + 1e-12),
-                "bits bound, both over B only, over sqrt((d_in + d_out)/d_out)",
+                "stored-bits bound, both factors trained over B alone, in units of "
+                "sqrt((d_in + d_out)/d_out)",
+                claimed="1",
                 predicted="1",
             ),
             Check(
-                "",
+                "tightness",
                 Within(high=2),
-                "tightest bound over the gap, mean over problems",
+                "least bound over the generalisation gap, mean over problems",
                 predicted="<= 2",
             ),
             Check(
-                "",
+                "two gaps",
                 Within(high=4),
-                "gap by supersamples against gap by samples, in standard errors",
+                "gap over supersamples minus gap over samples, in standard errors",
                 predicted="< 4",
             ),
             Check(
-                "",
+                "ld-MI",
                 AT_MOST_ONE,
-                "ld-MI over e-CMI, labels that the class can fit (the mean is inside the root of "
-                "ld-MI alone)",
+                "ld-MI bound over e-CMI bound, labels that the class can fit (only ld-MI has the "
+                "mean inside the root)",
                 predicted="> 1",
                 expected=REFUTED,
             ),
         ),
-        f"{SMALL}; exact over all samples, or over all selectors of drawn supersamples. No "
-        "constant bounds the "
-        "tightness of every problem: without training error ld-MI is sqrt(2 ln 2 / risk) times "
-        "the gap",
+        f"{NOISY}; exact over all samples, or over all selectors of drawn supersamples. No "
+        "constant bounds the tightness of every problem: without training error ld-MI is "
+        "sqrt(2 ln 2 / risk) times the gap",
+        equation=f"{BOUNDS} (1)",
+        test=f"{TESTS}/test_bounds.py::test_chain_of_bounds",
+        trial=f"{TRIALS}.chain.chain",
     ),
     Claim(
         "A8b",
-        "The bits bound of B-only training needs an A that was made without the training sample.",
+        "The stored-bits bound of training B alone needs an A that was made without the training "
+        "sample.",
         "derived",
         (
             Check(
-                "",
-                Within(low=1),
-                "gap over the bound, A from the labels of the training sample",
+                "A not counted",
+                AT_LEAST_ONE,
+                "gap over the stored-bits bound of B alone, A made from the labels of the training "
+                "sample",
                 predicted="> 1",
             ),
-            Check("", AT_MOST_ONE, "the same, with the bits of A counted", predicted="<= 1"),
+            Check(
+                "A counted",
+                AT_MOST_ONE,
+                "gap over the stored-bits bound of B and A, A made from the labels of the training "
+                "sample",
+                predicted="<= 1",
+            ),
         ),
         "6 and 8 one-hot inputs with fair coins for labels, one stored bit, n = 4 to 6",
+        equation=f"{BOUNDS} (3)",
+        test=f"{TESTS}/test_bounds.py::test_a_frozen_factor_chosen_from_the_sample_breaks_the_"
+        "bound_of_what_is_trained",
+        trial=f"{TRIALS}.chain.memory",
     ),
     Claim(
         "A8c",
         "Training one factor instead of both generalises better, as its smaller bound says.",
         "2402.16842",
         (
-            Check("", Within(low=1), "gap, both over B only", predicted="> 1"),
-            Check("", Within(low=1), "gap, both over A only", predicted="> 1"),
-            Check(
-                "",
-                Within(low=1),
-                "population risk, both over B only",
-                predicted="< 1",
-                expected=REFUTED,
+            *(
+                Check(
+                    f"gap over {factor} alone",
+                    AT_LEAST_ONE,
+                    f"generalisation gap, both factors trained over {factor} alone",
+                    claimed="> 1",
+                    predicted="> 1",
+                )
+                for factor in "BA"
+            ),
+            *(
+                Check(
+                    f"risk over {factor} alone",
+                    AT_LEAST_ONE,
+                    f"population risk, both factors trained over {factor} alone",
+                    claimed="> 1",
+                    predicted="< 1",
+                    expected=REFUTED,
+                )
+                for factor in "BA"
             ),
             Check(
-                "",
-                Within(low=1),
-                "population risk, both over A only",
-                predicted="< 1",
-                expected=REFUTED,
-            ),
-            Check(
-                "",
-                Within(low=1),
-                "test error on digits, both over B only",
+                "digits over B alone",
+                AT_LEAST_ONE,
+                "test error on digits, both factors trained over B alone",
+                claimed="> 1",
                 predicted="< 1",
                 expected=REFUTED,
             ),
         ),
-        f"{SMALL}; for digits as A9; direction declared after a first look at these problems",
+        f"gap and risk: {NOISY}; test error: {DIGITS}; {SEEN_BEFORE}",
+        equation=f"{BOUNDS} (3)",
+        test=f"{TESTS}/test_bounds.py::test_bits_of_the_three_variants",
+        trial=f"{TRIALS}.chain.chain",
     ),
     Claim(
         "A8d",
@@ -130,40 +163,49 @@ CLAIMS = (
         "derived",
         (
             Check(
-                "",
-                Within(low=1),
+                "CMI over entropy",
+                AT_LEAST_ONE,
                 "bound by CMI over bound by entropy, mean over problems",
                 predicted="> 1",
             ),
         ),
-        f"{SMALL}; CMI has the constant 2 where the other has 1/2, so it needs less than a "
-        "quarter of the information; "
-        "declared after a first look at these problems",
+        f"{NOISY}; CMI has the constant 2 where the other has 1/2, so it needs less than a "
+        f"quarter of the information; {SEEN_BEFORE}",
+        equation=f"{BOUNDS} (4)",
+        test=f"{TESTS}/test_bounds.py::test_supersample_against_its_definition",
+        trial=f"{TRIALS}.chain.chain",
     ),
     Claim(
         "A8e",
-        "The bits bound of B-only training is below 1 for 0-1 loss, so that it says something.",
+        "The stored-bits bound of training B alone is below 1 for the 0-1 loss, so that it says "
+        "something.",
         "derived",
         (
             Check(
-                "", AT_MOST_ONE, "one 10 x 64 layer, rank 4, 8 bits, n = 1000", predicted="0.333"
+                "digits",
+                AT_MOST_ONE,
+                "stored-bits bound of B alone, one 10 x 64 layer, rank 4, 8 bits, n = 1000",
+                predicted="0.333",
             ),
             Check(
-                "",
+                "MNLI",
                 AT_MOST_ONE,
-                "RoBERTa-large on MNLI, rank 8, 16 bits",
+                "stored-bits bound of B alone, RoBERTa-large on MNLI, rank 8, 16 bits, n = 392 702",
                 predicted="2.89",
                 expected=REFUTED,
             ),
             Check(
-                "",
+                "RTE",
                 AT_MOST_ONE,
-                "RoBERTa-large on RTE, rank 8, 16 bits",
+                "stored-bits bound of B alone, RoBERTa-large on RTE, rank 8, 16 bits, n = 2490",
                 predicted="36.2",
                 expected=REFUTED,
             ),
         ),
-        "query, key and value of 24 layers; n = 392 702 and 2490",
+        "of RoBERTa-large query, key and value of 24 layers are adapted",
+        equation=f"{BOUNDS} (3)",
+        test=f"{TESTS}/test_bounds.py::test_worked_numbers",
+        trial=f"{TRIALS}.chain.at_scale",
     ),
     Claim(
         "A9",
@@ -171,35 +213,45 @@ CLAIMS = (
         "derived",
         (
             Check(
-                "",
+                "validity",
                 AT_MOST_ONE,
-                "test error over its bound, every candidate and variant",
+                "test error over its bound, every candidate, variant and split",
                 predicted="<= 1",
             ),
-            Check("", VACUOUS, "PAC-Bayes-kl bound, B only", predicted="< 0.9"),
-            Check("", VACUOUS, "PAC-Bayes-kl bound, A only", predicted="< 0.9"),
-            Check("", VACUOUS, "PAC-Bayes-kl bound, both", predicted="< 0.9"),
+            *(
+                Check(
+                    f"PAC-Bayes, {words}",
+                    VACUOUS,
+                    f"PAC-Bayes-kl bound on the test error, {words}",
+                    predicted="< 0.9",
+                )
+                for words in TRAINED.values()
+            ),
             Check(
-                "",
+                "Occam",
                 VACUOUS,
-                "Occam bound of what is trained, 32 bits, B only",
+                "Occam bound on the test error of the trained factors in 32 bits, B alone",
                 predicted="> 0.9",
                 expected=REFUTED,
             ),
             Check(
-                "",
+                "divergence",
                 Within(high=0.6),
-                "divergence from the prior, B only over A only",
+                "KL divergence from the prior, training B alone over training A alone",
                 predicted="<= 0.6",
             ),
             Check(
-                "",
+                "EVA",
                 AT_MOST_ONE,
-                "bound with A of EVA from a disjoint split, over that with a random A, B only",
+                "certified bound of training B alone, A of EVA from a disjoint split over a "
+                "random A",
                 predicted="< 1",
             ),
         ),
         DIGITS,
+        equation=f"{CERTIFICATE} (3)",
+        test=f"{TESTS}/test_certificate.py::test_pac_bayes_of_a_posterior_made_from_the_sample",
+        trial=f"{TRIALS}.posterior.certified",
     ),
     Claim(
         "A14",
@@ -207,9 +259,22 @@ CLAIMS = (
         "U_i) / ln 2.",
         "derived",
         (
-            Check("", EXACT, "difference, n = 8, all samples", predicted="0"),
-            Check("", EXACT, "difference, n = 2, all supersamples and selectors", predicted="0"),
+            Check(
+                "samples",
+                EXACT,
+                "risk minus its formula, absolute, n = 8, over all samples",
+                predicted="0",
+            ),
+            Check(
+                "supersamples",
+                EXACT,
+                "risk minus its formula, absolute, n = 2, over all supersamples and selectors",
+                predicted="0",
+            ),
         ),
-        INTERPOLATING,
+        CLEAN,
+        equation=f"{BOUNDS} (8)",
+        test=f"{TESTS}/test_bounds.py::test_interpolating_risk_is_the_information",
+        trial=f"{TRIALS}.chain.chain",
     ),
 )

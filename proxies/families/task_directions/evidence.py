@@ -1,247 +1,276 @@
-"""From finished cells to the evidence of every check."""
+"""From finished trials to the evidence of every check."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from loralab.claims import Measured
 from loralab.statistics import geometric_mean, mean, spread
-from proxies.families.task_directions.claims.directions import EDGES, FORETOLD
+from proxies.families.task_directions.claims.chance import EDGES
+from proxies.families.task_directions.claims.directions import PLANTED, SIZES
+from proxies.families.task_directions.claims.library import KEPT, LOOPS
+from proxies.families.task_directions.claims.methods import REACHED
 from proxies.families.task_directions.trials.predictions import TASK
+from proxies.instruments.trial_grid import Records, pick
 from theory.task_directions import exponential_overlap, gaussian_overlap
 
-Records = list[dict[str, Any]]
-Measurements = dict[str, Sequence[Measured | None]]
 FORMULA = {"Gaussian": gaussian_overlap, "exponential": exponential_overlap}
+Trials = Mapping[str, Records]
+"""The records of each kind of trial, by the names that proxies/task_directions.py gives them."""
+Measurements = dict[str, dict[str, Measured | None]]
+"""By the id of the claim and the key of the check."""
 
 
-def pick(records: Records, name: str, **where: Any) -> list[Any]:
-    """One column of the records that match."""
-    return [
-        record[name]
-        for record in records
-        if all(record[key] == value for key, value in where.items())
-    ]
+def over(values: np.ndarray | list[float]) -> Measured | None:
+    """The mean, where anything was measured."""
+    return mean(np.asarray(values).tolist()) if len(values) else None
 
 
-def chance(cells: dict[str, Records]) -> Measurements:
+def beyond(result: dict[str, Any]) -> float:
+    """The overlap of unrelated changes that the spectrum does not predict."""
+    return result["accuracy"] - result["predicted"]
+
+
+def chance(trials: Trials) -> Measurements:
     """T1 to T4."""
-    drawn, large = cells["drawn"], cells["large"]
-
-    def of_trained(square: bool, value: Callable[[dict[str, Any]], float]) -> Measured | None:
-        found = [value(r) for r in cells["transformer"] if r["square"] == square]
-        return mean(found) if found else None
-
-    accuracy = lambda r: r["accuracy"]
-    beyond = lambda r: r["accuracy"] - r["predicted"]
-    edges = [
-        mean(
-            [
-                x - FORMULA[law](m / s)
-                for x in pick(cells["edges"], "overlaps", law=law, s=s, m=m)[0]
-            ]
-        )
-        for law, s, m in EDGES
-    ]
+    matrices = [matrix for r in trials["transformer"] for matrix in r["result"]]
     square, rectangular, flat, edge = (
-        [r for r in drawn if r["kind"] == kind]
+        [r["result"] for r in trials["drawn"] if r["kind"] == kind]
         for kind in ("square", "rectangular", "flat", "edge")
     )
-    of_large = lambda name: mean(pick(large, name)) if large else None
+    large = [r["result"] for r in trials["large"]]
+
+    def of(results: list[dict[str, Any]], name: str) -> Measured | None:
+        return over([x[name] for x in results])
+
+    def of_minilm(square: bool, value: Callable[[dict[str, Any]], float]) -> Measured | None:
+        return over([value(x) for x in matrices if x["square"] == square])
+
+    minilm = of_minilm(True, lambda x: x["accuracy"])
     return {
-        "T1": edges,
-        "T2": [of_trained(True, accuracy), of_large("accuracy")],
-        "T2b": [
-            of_trained(True, accuracy),
-            of_large("accuracy"),
-            *(mean(pick(square, name)) for name in ("accuracy", "recall")),
-            of_trained(True, beyond),
-        ],
-        "T3": [
-            *(mean(pick(records, "accuracy")) for records in (rectangular, flat)),
-            of_trained(False, accuracy),
-            mean([beyond(r) for r in rectangular]),
-        ],
-        "T4": [
-            of_large("bottom_rank"),
-            of_trained(True, lambda r: r["bottom_rank"]),
-            of_large("slope"),
-            mean(pick(edge, "left_out")),
-        ],
+        "T1": {
+            f"{law}, {s} in {m}": over(
+                [
+                    x - FORMULA[law](m / s)
+                    for x in pick(trials["edges"], "overlaps", law=law, s=s, m=m)[0]
+                ]
+            )
+            for law, s, m in EDGES
+        },
+        "T2": {"MiniLM": minilm, "Gaussian": of(large, "accuracy")},
+        "T2b": {
+            "MiniLM": minilm,
+            "large Gaussian": of(large, "accuracy"),
+            "Gaussian": of(square, "accuracy"),
+            "Gaussian, recall": of(square, "recall"),
+            "MiniLM, beyond its spectrum": of_minilm(True, beyond),
+        },
+        "T3": {
+            "rectangular": of(rectangular, "accuracy"),
+            "flat": of(flat, "accuracy"),
+            "MiniLM": of_minilm(False, lambda x: x["accuracy"]),
+            "rectangular, beyond its spectrum": over([beyond(x) for x in rectangular]),
+        },
+        "T4": {
+            "place": of(large, "bottom_rank"),
+            "place, MiniLM": of_minilm(True, lambda x: x["bottom_rank"]),
+            "slope": of(large, "slope"),
+            "smallest left out": of(edge, "left_out"),
+        },
     }
 
 
-def by_net(
-    cells: dict[str, Records], source: str, score: str, sizes: str
-) -> list[tuple[float, float]]:
-    """Of each net the mean overlap over tasks, and the mean null."""
+def by_network(trials: Trials, source: str, score: str, sizes: str) -> list[tuple[float, float]]:
+    """Of each network the mean overlap over tasks, and the mean null."""
     found = []
-    for net in cells["foretold"]:
+    for network in pick(trials["predicted"], "overlaps"):
         records = [
             (r["value"], r["null"])
-            for r in net["overlaps"]
+            for r in network
             if (r["source"], r["score"], r["sizes"]) == (source, score, sizes)
         ]
         found.append(tuple(np.mean(records, 0)))
     return found
 
 
-def lift(cells: dict[str, Records], source: str, score: str, sizes: str) -> Measured:
+def lift(trials: Trials, source: str, score: str, sizes: str) -> Measured:
     return mean(
-        [(value - null) / (1 - null) for value, null in by_net(cells, source, score, sizes)]
+        [(value - null) / (1 - null) for value, null in by_network(trials, source, score, sizes)]
     )
 
 
-def foretold(cells: dict[str, Records]) -> Measurements:
-    """T5: an interval is over nets."""
-    phi = mean([float(np.mean(pick(net["profiles"], "phi"))) for net in cells["foretold"]])
-    copies = (by_net(cells, source, "rate", "8 in 16") for source in ("LoRA 100", "rotated"))
+def predicted(trials: Trials) -> Measurements:
+    """T5: an interval is over networks."""
+    profiles = pick(trials["predicted"], "profiles")
+    phi = mean([float(np.mean([profile["phi"] for profile in found])) for found in profiles])
+    copies = (by_network(trials, source, "rate", "8 in 16") for source in ("LoRA 100", "rotated"))
     return {
-        "T5": [
-            *(lift(cells, "LoRA 100", "rate", sizes) for sizes, _ in FORETOLD),
-            mean([one - other for (one, _), (other, _) in zip(*copies, strict=True)]),
-        ],
-        "T5b": [
-            lift(cells, "LoRA 100", "abs", "8 in 16"),
-            *(lift(cells, "gradient", "abs", sizes) for sizes in ("8 in 16", "4 in 8")),
-        ],
-        "T5c": [
-            lift(cells, TASK, "abs", "8 in 16"),
-            mean([value - null for value, null in by_net(cells, TASK, "rate", "8 in 16")]),
-        ],
-        "T5d": [phi, phi],
+        "T5": {
+            **{name: lift(trials, "LoRA 100", "rate", sizes) for name, sizes in SIZES.items()},
+            "beyond a rotated copy": mean(
+                [one - other for (one, _), (other, _) in zip(*copies, strict=True)]
+            ),
+        },
+        "T5b": {
+            "LoRA": lift(trials, "LoRA 100", "abs", "8 in 16"),
+            "gradient, accuracy": lift(trials, "gradient", "abs", "8 in 16"),
+            "gradient, recall": lift(trials, "gradient", "abs", "4 in 8"),
+        },
+        "T5c": {
+            "by size": lift(trials, TASK, "abs", "8 in 16"),
+            "by rate": mean(
+                [value - null for value, null in by_network(trials, TASK, "rate", "8 in 16")]
+            ),
+        },
+        "T5d": {"share": phi, "beyond chance": phi},
     }
 
 
-def first_step(cells: dict[str, Records]) -> Measurements:
+def first_step(trials: Trials) -> Measurements:
     """T6 and T15."""
-    records, speed = cells["identified"], cells["speed"]
+    records = trials["identified"]
     slopes = []
-    for seed in sorted(set(pick(records, "seed"))):
-        ranks, ratios = (np.log(pick(records, name, seed=seed)) for name in ("rank", "snr"))
-        slopes.append(float(np.polyfit(ranks, ratios, 1)[0]))
+    for seed in sorted({r["seed"] for r in records}):
+        ranks = np.log([r["rank"] for r in records if r["seed"] == seed])
+        slopes.append(float(np.polyfit(ranks, np.log(pick(records, "snr", seed=seed)), 1)[0]))
     return {
-        "T6": [
-            spread([r["snr"] / r["predicted"] for r in records]),
-            spread(pick(records, "mean")),
-            spread(slopes),
-        ],
-        "T15": [
-            geometric_mean([r["ratio"] / r["predicted"] for r in speed if r["rank"] == rank])
+        "T6": {
+            "ratio": spread([r["result"]["snr"] / r["result"]["predicted"] for r in records]),
+            "mean": spread(pick(records, "mean")),
+            "slope": spread(slopes),
+        },
+        "T15": {
+            f"rank {rank}": geometric_mean(
+                [
+                    r["result"]["ratio"] / r["result"]["predicted"]
+                    for r in trials["speed"]
+                    if r["rank"] == rank
+                ]
+            )
             for rank in (4, 16)
-        ],
+        },
     }
 
 
-def recalled(cells: dict[str, Records]) -> Measurements:
+def recalled(trials: Trials) -> Measurements:
     """T7 to T9, paired over problems where two are compared."""
 
     def found(name: str, rank: int = 8, case: str = "random") -> np.ndarray:
-        return np.array(pick(cells["recall"], name, rank=rank, case=case))
+        return np.array(pick(trials["recall"], name, rank=rank, case=case))
 
-    def null(case: str) -> Measured:
-        return mean([r["rate"] for r in found("null", case=case)])
+    def null(case: str) -> Measured | None:
+        return over([x["rate"] for x in found("null", case=case)])
 
-    over = lambda values: mean(values.tolist()) if len(values) else None
     after = "LoRA 100, rate"
     return {
-        "T7": [
-            over(found(after)),
-            over(found(after) - found("LoRA 1, rate")),
-            over(found(after) - found(after, 2)),
-            over(found(after, 32) - found(after)),
-            null("random"),
-        ],
-        "T8": [over(found("gradient, abs")), over(found("gradient, rate") - found(after))],
-        "T9": [
-            *(
-                over(found("LoRA 10, abs", case=case) - found("LoRA 10, rate", case=case))
-                for case in ("random", "top", "middle", "bottom")
-            ),
-            null("bottom"),
-        ],
+        "T7": {
+            "recall": over(found(after)),
+            "gain of steps": over(found(after) - found("LoRA 1, rate")),
+            "gain over rank 2": over(found(after) - found(after, 2)),
+            "gain of rank 32": over(found(after, 32) - found(after)),
+            "null": null("random"),
+        },
+        "T8": {
+            "gradient": over(found("gradient, abs")),
+            "against LoRA": over(found("gradient, rate") - found(after)),
+        },
+        "T9": {
+            **{
+                case: over(found("LoRA 10, abs", case=case) - found("LoRA 10, rate", case=case))
+                for case in PLANTED
+            },
+            "null": null("bottom"),
+        },
     }
 
 
-def run_of(cells: dict[str, Records], case: str, method: str) -> dict[str, Any] | None:
-    """The runs of a method, where it was run and its best rate is inside the grid."""
-    found = [r for r in cells["tuned"] if (r["case"], r["method"]) == (case, method)]
+def run_of(trials: Trials, case: str, method: str) -> dict[str, Any] | None:
+    """The runs of a method, where it was run and its best learning rate is inside the grid."""
+    found = [r["result"] for r in trials["tuned"] if (r["case"], r["method"]) == (case, method)]
     return found[0] if found and not found[0]["edge"] else None
 
 
-def over(cells: dict[str, Records], case: str, above: str, below: str) -> Measured | None:
-    """The ratio of two methods' final errors, paired over problems; each at its own best rate."""
-    one, other = (run_of(cells, case, method) for method in (above, below))
+def ratio(trials: Trials, case: str, above: str, below: str) -> Measured | None:
+    """The ratio of two methods' final errors, paired over problems; each at its own best learning
+    rate."""
+    one, other = (run_of(trials, case, method) for method in (above, below))
     return (
         geometric_mean(np.divide(one["error"], other["error"]).tolist()) if one and other else None
     )
 
 
-def methods(cells: dict[str, Records]) -> Measurements:
-    """T10 to T12."""
-    ratio = lambda case, above, below: over(cells, case, above, below)
+def methods(trials: Trials) -> Measurements:
+    """T10 to T12c."""
     dash, init, tsd, plain = "Dash, pre-launch", "Init, pre-launch", "TSD, pre-launch", "LoRA, r"
-    starts = [r for r in cells["tuned"] if r["method"].startswith("Init") and r["case"] != "digits"]
+    against = lambda case, above, below: ratio(trials, case, above, below)
+    initialized = [
+        r["result"]
+        for r in trials["tuned"]
+        if r["method"].startswith("Init") and r["case"] != "digits"
+    ]
 
     def reached(method: str) -> Measured | None:
-        run = run_of(cells, "random", method)
+        run = run_of(trials, "random", method)
         return geometric_mean(np.divide(run["error"], run["bound"]).tolist()) if run else None
 
     return {
-        "T10": [ratio(case, dash, plain) for case in ("random", "bottom", "none", "digits")],
-        "T10b": [
-            ratio("random", dash, "Dash, oracle"),
-            ratio("random", "Dash, gradient", "Dash, oracle"),
-            ratio("bottom", dash, "Dash, oracle"),
-        ],
-        "T11": [
-            *(ratio(case, dash, "Dash, random") for case in ("random", "digits")),
-            *(ratio(case, dash, "LoRA, r + s") for case in ("random", "bottom")),
-        ],
-        "T12": [
-            spread(
+        "T10": {
+            case: against(case, dash, plain) for case in ("random", "bottom", "none", "digits")
+        },
+        "T10b": {
+            "pre-launch": against("random", dash, "Dash, oracle"),
+            "gradient": against("random", "Dash, gradient", "Dash, oracle"),
+            "pre-launch, bottom": against("bottom", dash, "Dash, oracle"),
+        },
+        "T11": {
+            "any directions": against("random", dash, "Dash, random"),
+            "any directions, digits": against("digits", dash, "Dash, random"),
+            "more rank": against("random", dash, "LoRA, r + s"),
+            "more rank, bottom": against("bottom", dash, "LoRA, r + s"),
+        },
+        "T12": {
+            "rank": spread(
                 [
-                    rank / (2 * start)
-                    for r in starts
-                    for rank, start in zip(r["ranks"], r["start_rank"], strict=True)
+                    changed / (2 * rank)
+                    for x in initialized
+                    for changed, rank in zip(x["ranks"], x["rank"], strict=True)
                 ]
             ),
-            *(reached(method) for method in (init, "Init, oracle", "Init, random", "MiLoRA")),
-        ],
-        "T12b": [
-            *(ratio(case, init, plain) for case in ("random", "none")),
-            *(ratio(case, init, "LoRA, 2r") for case in ("random", "bottom")),
-        ],
-        "T12c": [
-            ratio("random", tsd, init),
-            *(ratio(case, tsd, dash) for case in ("random", "bottom")),
-        ],
+            **{key: reached(method) for key, (method, _) in REACHED.items()},
+        },
+        "T12b": {
+            "rank r": against("random", init, plain),
+            "rank r, no core structure": against("none", init, plain),
+            "rank 2 r": against("random", init, "LoRA, 2r"),
+            "rank 2 r, bottom": against("bottom", init, "LoRA, 2r"),
+        },
+        "T12c": {
+            "Init": against("random", tsd, init),
+            "Dash": against("random", tsd, dash),
+            "Dash, bottom": against("bottom", tsd, dash),
+        },
     }
 
 
-def library(cells: dict[str, Records]) -> Measurements:
+def library(trials: Trials) -> Measurements:
     """T13 and T14: on every draw, so with the range over draws."""
-    drawn, launched = cells["invariants"], cells["launched"]
-    plain = {r["seed"]: r["chosen"] for r in launched if r["loop"] == "plain"}
-    names = ("start", "launch", "gradient", "merged", "exported", "rotated", "finite")
-    by_forwards = lambda loop: spread(pick(launched, "by_forwards", loop=loop))
+    launched = trials["launched"]
+    plain = {r["seed"]: r["result"]["chosen"] for r in launched if r["loop"] == "plain"}
     return {
-        "T13": [spread(pick(drawn, name)) for name in names],
-        "T14": [
-            spread(pick(launched, "before")),
-            spread([float(r["chosen"] == plain[r["seed"]]) for r in launched]),
-            spread(pick(cells["resumed"], "distance")),
-        ],
-        "T14b": [by_forwards(loop) for loop in ("plain", "checkpointing", "accumulation")],
+        "T13": {key: spread(pick(trials["invariants"], key)) for key in KEPT},
+        "T14": {
+            "updates": spread(pick(launched, "before")),
+            "directions": spread(
+                [float(r["result"]["chosen"] == plain[r["seed"]]) for r in launched]
+            ),
+            "resumed": spread(pick(trials["resumed"], "distance")),
+        },
+        "T14b": {loop: spread(pick(launched, "by_forwards", loop=loop)) for loop in LOOPS},
     }
 
 
-PARTS: tuple[Callable[[dict[str, Records]], Measurements], ...] = (
-    chance,
-    foretold,
-    first_step,
-    recalled,
-    methods,
-    library,
-)
+def evidence(trials: Trials) -> Measurements:
+    """Every claim's checks."""
+    parts = (chance, predicted, first_step, recalled, methods, library)
+    return {id: checks for part in parts for id, checks in part(trials).items()}

@@ -1,17 +1,19 @@
-"""From finished cells to the tables that people read, and to the data that the figures are drawn
+"""From finished trials to the tables that people read, and to the data that the figures are drawn
 from."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from loralab.statistics import mean
-from proxies.families.task_directions.evidence import Records, by_net, pick
+from proxies.families.task_directions.claims.directions import SIZES
+from proxies.families.task_directions.evidence import Trials, by_network
 from proxies.families.task_directions.trials.recall import TIMES
 from proxies.families.task_directions.trials.training import METHODS
+from proxies.instruments.trial_grid import Records, pick
 from theory.task_directions import HARD_EDGE_MEAN, gaussian_overlap
 
-SIZES = ("8 in 16", "4 in 8", "8 in 8")
 PUBLISHED = (
     ("LLaMA-7B, LoRA of rank 8, 16, 32: mean over layers", "8 in 16", 0.75, 0.82, HARD_EDGE_MEAN),
     ("LLaMA-7B, LoRA of rank 32: by layer", "8 in 16", 0.62, 0.97, HARD_EDGE_MEAN),
@@ -21,10 +23,15 @@ PUBLISHED = (
 square weight."""
 
 
-def _published(cells: dict[str, Records]) -> Records:
+def _matrices(trials: Trials) -> Records:
+    """What was measured on each matrix of MiniLM."""
+    return [matrix for r in trials["transformer"] for matrix in r["result"]]
+
+
+def _published(trials: Trials) -> Records:
     names = {"8 in 16": "accuracy", "8 in 8": "equal"}
-    middle = lambda records, name: float(np.mean(pick(records, name))) if records else None
-    trained = cells["transformer"]
+    middle = lambda found, name: float(np.mean([x[name] for x in found])) if found else None
+    trained = _matrices(trials)
     return [
         {
             "published": what,
@@ -32,7 +39,7 @@ def _published(cells: dict[str, Records]) -> Records:
             "from": low,
             "to": high,
             "null, square (formula)": float(null),
-            "null, Gaussian 4096": middle(cells["large"], names[sizes]),
+            "null, Gaussian 4096": middle([r["result"] for r in trials["large"]], names[sizes]),
             "null, MiniLM square": middle([r for r in trained if r["square"]], names[sizes]),
             "null, MiniLM rectangular": middle(
                 [r for r in trained if not r["square"]], names[sizes]
@@ -42,48 +49,47 @@ def _published(cells: dict[str, Records]) -> Records:
     ]
 
 
-def _foretold(cells: dict[str, Records]) -> Records:
+def _predicted(trials: Trials) -> Records:
     rows = []
-    for score in ("rate", "abs"):
-        for source in dict.fromkeys(r["source"] for r in cells["foretold"][0]["overlaps"]):
-            for sizes in SIZES:
-                found = by_net(cells, source, score, sizes)
-                value, null = np.mean(found, 0)
-                lift = mean([(v - n) / (1 - n) for v, n in found])
-                rows.append(
-                    {
-                        "score": score,
-                        "source": source,
-                        "overlap": sizes,
-                        "value": float(value),
-                        "null": float(null),
-                        "lift": lift.value,
-                        "low": lift.low,
-                        "high": lift.high,
-                    }
-                )
+    sources = dict.fromkeys(r["source"] for r in trials["predicted"][0]["result"]["overlaps"])
+    for score, source, sizes in itertools.product(("rate", "abs"), sources, SIZES.values()):
+        found = by_network(trials, source, score, sizes)
+        value, null = np.mean(found, 0)
+        lift = mean([(v - n) / (1 - n) for v, n in found])
+        rows.append(
+            {
+                "score": score,
+                "source": source,
+                "overlap": sizes,
+                "value": float(value),
+                "null": float(null),
+                "lift": lift.value,
+                "low": lift.low,
+                "high": lift.high,
+            }
+        )
     return rows
 
 
-def _recalled(cells: dict[str, Records]) -> Records:
+def _recalled(trials: Trials) -> Records:
     rows = []
-    kinds = sorted({(r["case"], r["rank"]) for r in cells["recall"]})
-    for case, rank in kinds:
-        records = [r for r in cells["recall"] if (r["case"], r["rank"]) == (case, rank)]
+    for case, rank in sorted({(r["case"], r["rank"]) for r in trials["recall"]}):
+        found = lambda name, at=(case, rank): pick(trials["recall"], name, case=at[0], rank=at[1])
         for score in ("rate", "abs"):
             row = {"planted": case, "rank": rank, "score": score}
             for source in ("oracle", "gradient", *(f"LoRA {t}" for t in TIMES)):
-                row[source] = float(np.mean(pick(records, f"{source}, {score}")))
-            row["inputs"] = float(np.mean(pick(records, "inputs")))
-            row["null"] = float(np.mean([r["null"][score] for r in records]))
+                row[source] = float(np.mean(found(f"{source}, {score}")))
+            row["inputs"] = float(np.mean(found("inputs")))
+            row["null"] = float(np.mean([x[score] for x in found("null")]))
             rows.append(row)
     return rows
 
 
-def _errors(cells: dict[str, Records]) -> Records:
+def _errors(trials: Trials) -> Records:
     rows = []
-    for r in cells["tuned"]:
-        error = mean(r["error"])
+    for r in trials["tuned"]:
+        result = r["result"]
+        error, bound = mean(result["error"]), result["bound"]
         rows.append(
             {
                 "problem": r["case"],
@@ -91,23 +97,23 @@ def _errors(cells: dict[str, Records]) -> Records:
                 "error": error.value,
                 "low": error.low,
                 "high": error.high,
-                "least for its start": None if None in r["bound"] else float(np.mean(r["bound"])),
-                "rank of the change": max(r["ranks"]),
-                "numbers": r["numbers"][0],
-                "rate": r["rate"],
-                "rate inside the grid": not r["edge"],
+                "least for its initialization": None if None in bound else float(np.mean(bound)),
+                "rank of the change": max(result["ranks"]),
+                "trained numbers": result["numbers"][0],
+                "learning rate": result["rate"],
+                "inside the grid": not result["edge"],
             }
         )
     return rows
 
 
-def _profiles(cells: dict[str, Records]) -> Records:
-    profiles = [p for net in cells["foretold"] for p in net["profiles"]]
+def _profiles(trials: Trials) -> Records:
+    profiles = [p for found in pick(trials["predicted"], "profiles") for p in found]
     return [
         {
             "tasks": what,
             "phi": float(np.mean([p["phi"] for p in chosen])),
-            "share of the rates in the top 8": float(np.mean([p["held"] for p in chosen])),
+            "share of the change rates in the top 8": float(np.mean([p["held"] for p in chosen])),
             "mean rank from the bottom": float(np.mean([p["bottom_rank"] for p in chosen])),
         }
         for what in ("labels", "turn")
@@ -115,42 +121,36 @@ def _profiles(cells: dict[str, Records]) -> Records:
     ]
 
 
-def tables(cells: dict[str, Records]) -> dict[str, Records]:
+def tables(trials: Trials) -> dict[str, Records]:
     return {
-        "Published overlaps beside the null that explains them": _published(cells),
-        "Digits: overlap with full fine-tuning's directions, beside the Haar null": _foretold(
-            cells
+        "Published overlaps beside the null that explains them": _published(trials),
+        "Digits: overlap with full fine-tuning's directions, beside the Haar null": _predicted(
+            trials
         ),
-        "Digits: profile of full fine-tuning's change": _profiles(cells),
-        "Planted directions: recall of 8 in 64": _recalled(cells),
-        "Final errors at the rate that other seeds chose": _errors(cells),
+        "Digits: profile of full fine-tuning's change": _profiles(trials),
+        "Planted directions: recall of 8 in 64": _recalled(trials),
+        "Final errors at the learning rate that other seeds chose": _errors(trials),
     }
 
 
-def figure_data(cells: dict[str, Records]) -> dict[str, Any]:
-    unrelated = [
-        *(
-            {"kind": r["kind"], "accuracy": r["accuracy"]}
-            for r in (*cells["drawn"], *cells["large"])
-        ),
-        *(
-            {
-                "kind": "MiniLM" + (", square" if r["square"] else ", rectangular"),
-                "accuracy": r["accuracy"],
-            }
-            for r in cells["transformer"]
-        ),
+def figure_data(trials: Trials) -> dict[str, Any]:
+    unrelated = [(r["kind"], r["result"]) for r in (*trials["drawn"], *trials["large"])]
+    unrelated += [
+        ("MiniLM, square" if x["square"] else "MiniLM, rectangular", x) for x in _matrices(trials)
     ]
     return {
         "edges": [
-            {**{k: r[k] for k in ("law", "s", "m")}, "value": float(np.mean(r["overlaps"]))}
-            for r in cells["edges"]
+            {
+                **{k: r[k] for k in ("law", "s", "m")},
+                "value": float(np.mean(r["result"]["overlaps"])),
+            }
+            for r in trials["edges"]
         ],
-        "unrelated": unrelated,
+        "unrelated": [{"kind": kind, "accuracy": x["accuracy"]} for kind, x in unrelated],
         "published": [list(row) for row in PUBLISHED],
-        "foretold": _foretold(cells),
-        "recall": _recalled(cells),
+        "predicted": _predicted(trials),
+        "recall": _recalled(trials),
         "times": list(TIMES),
         "order": list(METHODS),
-        "errors": _errors(cells),
+        "errors": _errors(trials),
     }

@@ -1,1 +1,1 @@
-"""The claims of every study."""
+"""What each study claims, and the criteria of its checks."""

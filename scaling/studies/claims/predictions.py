@@ -1,69 +1,103 @@
-"""The claims of `scaling.studies.predictions`. Their criteria were set before the GPT was swept; of
-MiniLM the best rates and the accuracies of three seeds were known. Half a decade is a step of the
-grid. S8d was asked of MiniLM too until it was seen that nothing is foretold there: two seeds of
-three have a gain of 0.
+"""The claims of `scaling.studies.predictions`.
+
+Their criteria were set before the GPT was swept; of MiniLM the best learning rates and the
+accuracies of three seeds were known. Half a decade is a step of the grid. S8d was asked of MiniLM
+too until it was seen that nothing is predicted there: two seeds of three have a gain of 0.
 """
 
 from loralab.claims import Check, Claim, Verdict, Within
 
 MARGIN = 0.02  # of accuracy, and of the loss of a token in nats
-MODELS = ("MiniLM", "GPT")
-STARTS = {"init_a": "LoRA", "eva": "EVA"}
-BOTH = [f"{model}, {method}" for model in MODELS for method in STARTS.values()]
+SCORES = {"MiniLM": "accuracy", "GPT": "minus the loss of a token"}
+METHOD_OF = {"init_a": "LoRA", "eva": "EVA"}  # by scheme
 NOT_WORSE = Within(low=-MARGIN)
+EQUAL = "a difference below .02 counts as equal"
+TRIAL = "scaling.studies.trials.advice.predicted"
+ADVISE = "tests/scaling/test_advise.py"
+
+
+def case(model: str, method: str) -> str:
+    """The key of what is checked for each model and each of the two initializations."""
+    return f"{model}, {method}"
+
+
+CASES = [case(model, method) for model in SCORES for method in METHOD_OF.values()]
+
 CLAIMS = (
     Claim(
         "S8",
-        "The learning rate that advice foretells from the width is the best one to half a decade.",
+        "The learning rate that advice predicts from the width is within half a decade of the best "
+        "one.",
         "derived",
         tuple(
             Check(
-                "",
+                key,
                 Within(-0.5, 0.5),
-                f"{one}: decades from the best rate to the one foretold",
+                f"{key}: decades from the best learning rate to the predicted one",
                 predicted="0",
-                expected=verdict,
+                expected=Verdict.HOLDS if key == CASES[0] else Verdict.INCONCLUSIVE,
             )
-            for one, verdict in zip(BOTH, (Verdict.HOLDS, *[Verdict.INCONCLUSIVE] * 3), strict=True)
+            for key in CASES
         ),
+        equation="theory.lr_stability.lr_rule",
+        test=f"{ADVISE}::test_the_rate_foretold_is_the_theorys_power_of_the_reference",
+        trial=TRIAL,
     ),
     Claim(
         "S8c",
-        "The largest rate whose first step lowers the loss bounds the best one from above.",
+        "The largest learning rate whose first step lowers the loss bounds the best learning rate "
+        "from above.",
         "derived",
         tuple(
-            Check("", Within(low=1), f"{one}: the bound over the best rate", predicted=">= 1")
-            for one in BOTH
+            Check(
+                key,
+                Within(low=1),
+                f"{key}: largest learning rate whose first step lowers the loss, over the best "
+                "learning rate",
+                predicted=">= 1",
+            )
+            for key in CASES
         ),
+        equation="scaling.advice.rates (2)",
+        test=f"{ADVISE}::test_beyond_the_bound_a_step_raises_a_quadratic_loss",
+        trial=TRIAL,
     ),
     Claim(
         "S8b",
-        "Of the default and EVA the start that it advises ends no worse.",
+        "Of the default initialization and EVA, the one that advice recommends ends no worse.",
         "derived",
         tuple(
             Check(
-                "",
+                model,
                 NOT_WORSE,
-                f"{model}: score minus the other's, .02 counted as equal",
+                f"{model}: {score} with the recommended initialization, less that with the other; "
+                f"{EQUAL}",
                 predicted=">= 0",
             )
-            for model in MODELS
+            for model, score in SCORES.items()
         ),
-        "accuracy of MiniLM, minus the loss of a token of the GPT",
+        equation="theory.gradient_signal.optimum (3)",
+        test=f"{ADVISE}::test_the_signal_is_a_share_of_the_gradient_optimum",
+        trial=TRIAL,
     ),
     Claim(
         "S8d",
-        "Where no head is new, of the two adapters with one factor frozen the one that it prefers "
-        "ends no worse.",
+        "Of the two adapters with one factor frozen, the one that advice prefers ends no worse, "
+        "where no head is newly initialized.",
         "derived",
         (
             Check(
-                "",
+                "GPT",
                 NOT_WORSE,
-                "GPT: minus the loss of a token, less the other's, .02 counted as equal",
+                f"GPT: {SCORES['GPT']} with the preferred factor trained, less that with the other "
+                f"one trained; {EQUAL}",
                 predicted=">= 0",
             ),
         ),
-        "of a model with a new head advice says itself that its forecast is a coin's (A15b)",
+        "for a model with a newly initialized head, advice says itself that its prediction is no "
+        "better than chance (A15b)",
+        equation="theory.asymmetry.freezing (2)",
+        test=f"{ADVISE}::test_which_factor_to_freeze_is_the_theorys_from_dense_moments",
+        trial=TRIAL,
     ),
 )

@@ -1,1 +1,1 @@
-"""What a study runs besides the trials of a sweep."""
+"""What a study runs: the methods of its sweep, and trials besides those of the sweep."""

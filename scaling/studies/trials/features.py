@@ -6,30 +6,35 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from scaling.comparison import cells
+from scaling.comparison import trials
 from scaling.core import outputs
 from scaling.core.config import Config
 
 
 def inner_features(settings: dict[str, Any], peft: None) -> float:
-    """The root mean square of A x, over the tokens of the first batch and the rank, its geometric
-    mean over the layers: of the adapter that `cells.fine_tuned` of these settings trains."""
-    from scaling.training.preparation import ready, shown
+    """The root mean square of A x over the tokens of the first batch and the rank, its geometric
+    mean over the layers.
 
-    folder = cells.folder_of(settings, peft)
+    Args:
+        settings: those of the run whose adapter is measured; it is trained by
+            `scaling.comparison.trials.fine_tuned`, if that is not done yet.
+        peft: nothing; every trial of a sweep has this argument.
+    """
+    from scaling.training.preparation import on_batches, prepare
+
+    folder = trials.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
-        cells.fine_tuned(settings, peft)
-    config = Config(**cells.unlisted(settings))
-    job = ready(config)
+        trials.fine_tuned(settings, peft)
+    job = prepare(Config.of(**settings))
     lora.load(job.loaded.model, folder / outputs.ADAPTER)
     sizes: list[Tensor] = []
 
-    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, lora.LoRALinear)
         sizes.append((inputs[0] @ layer.A.mT).square().mean().sqrt())
 
     for layer in lora.adapters(job.loaded.model).values():
-        layer.register_forward_pre_hook(look)
+        layer.register_forward_pre_hook(measure)
     with torch.no_grad():
-        shown(config, job, lambda batches: job.loaded.model(**next(iter(batches))))
+        on_batches(job, lambda batches: job.loaded.model(**next(iter(batches))))
     return torch.stack(sizes).log().mean().exp().item()

@@ -216,7 +216,11 @@ def trusts_the_statistics(W, rank, rng, scale, stats):
         (has_transposed_factors, "weight", r"B must have shape \(24, 4\), got \(16, 4\)"),
         (overflows_in_half_precision, "weight", "A is not finite in torch.float16"),
         (depends_on_the_weight, "nothing", "depends on W, but is declared to need nothing"),
-        (depends_on_the_order_of_the_data, "inputs", "tokens in another order give another start"),
+        (
+            depends_on_the_order_of_the_data,
+            "inputs",
+            "tokens in another order give another initialization",
+        ),
         (trusts_the_statistics, "inputs", "must refuse statistics that are NaN"),
     ],
 )
@@ -278,7 +282,6 @@ def test_a_wrong_exponent_is_caught(name, law):
 @pytest.mark.parametrize(
     ("name", "claim", "message"),
     [
-        ("pissa", Laws(zero_product=True), "B A is not zero"),
         ("olora", Laws(balanced=True), r"B\^T B and A A\^T differ"),
         ("milora", Laws(least=error), "has error .* where a rival has"),
         ("nystrom", Laws(orthonormal="A"), "A is not orthonormal"),
@@ -312,6 +315,17 @@ def test_a_wrong_exponent_is_caught(name, law):
 def test_a_false_claim_is_caught(name, claim, message):
     with pytest.raises(AssertionError, match=message):
         check_scheme(name, laws=claim)
+
+
+def test_a_false_claim_of_a_zero_product_is_caught():
+    with pytest.raises(AssertionError, match="B A is not zero"):
+        check_scheme(replace(SCHEMES["pissa"], zero_product=True))
+
+
+@every_scheme
+def test_a_row_says_whether_the_product_is_zero(name):
+    W, stats = sample((16, 8))
+    assert SCHEMES[name].zero_product == (SCHEMES[name](W, 2, stats=stats).frozen() is None)
 
 
 def nearly_the_best(W, rank, rng, scale, stats):
@@ -351,8 +365,8 @@ def columns(W, rank, rng, scale):
 
 def test_a_scheme_from_elsewhere_can_declare_its_laws():
     check_scheme(
-        Scheme(columns, "weight", "derived"),
-        laws=Laws(zero_product=True, weight=(1, 0), rotations="left"),
+        Scheme(columns, "weight", "derived", zero_product=True),
+        laws=Laws(weight=(1, 0), rotations="left"),
     )
     with pytest.raises(AssertionError, match="columns at W"):
         check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(rotations="both"))

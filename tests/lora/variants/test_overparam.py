@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 import lora
 from lora import Config
-from lora.variants.generator import Generator
+from lora.variants.hypernetwork import HyperNetwork
 from tests.support.models import IDS, small
 
 EPS = torch.finfo(torch.float64).eps
@@ -24,14 +24,16 @@ def adapted(variant: str = "overparam", dtype: torch.dtype = torch.float64, **op
     return model
 
 
-def made(seed: int = 0, width: int = 5, embedding: int = 4, **shapes: tuple[int, ...]) -> Generator:
+def made(
+    seed: int = 0, width: int = 5, embedding: int = 4, **shapes: tuple[int, ...]
+) -> HyperNetwork:
     """A generator whose every parameter is random."""
     rng = torch.Generator().manual_seed(seed)
     values = {
         name: torch.zeros(shape, dtype=torch.float64)
         for name, shape in (shapes or {"B": (6, 2)}).items()
     }
-    generator = Generator(values, width, embedding, rng)
+    generator = HyperNetwork(values, width, embedding, rng)
     with torch.no_grad():
         for p in generator.parameters():
             p.copy_(torch.randn(p.shape, generator=rng, dtype=p.dtype))
@@ -129,8 +131,10 @@ def test_the_backward_agrees_with_finite_differences():
 @pytest.fixture
 def evaluations(monkeypatch):
     counted = []
-    original = Generator._evaluate
-    monkeypatch.setattr(Generator, "_evaluate", lambda self: counted.append(self) or original(self))
+    original = HyperNetwork._evaluate
+    monkeypatch.setattr(
+        HyperNetwork, "_evaluate", lambda self: counted.append(self) or original(self)
+    )
     return counted
 
 

@@ -1,5 +1,7 @@
 """The digits: as scikit-learn has them, in the range that is asked for, split by the seed alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from proxies.instruments.digits import CLASSES, COUNT, SIDE, digits, order, part
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-0.3, 0.7)])
 def test_pixels_lie_in_the_range_and_are_scikit_learns(low, high):
     images, labels = digits(low, high)
-    theirs = load_digits()
+    theirs: Any = load_digits()
     assert images.shape == (COUNT, SIDE, SIDE)
     # two roundings of numbers of size one at most
     eps = torch.finfo(torch.float32).eps

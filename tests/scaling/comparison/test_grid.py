@@ -1,22 +1,23 @@
-"""The grid of a sweep: its methods, its rates, and which cells are run."""
+"""The grid of a sweep: its methods, its learning rates, and which trials are run."""
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from loralab import flags
-from scaling.comparison.cells import arguments, settings_of, unlisted
 from scaling.comparison.driver import swept
 from scaling.comparison.file import read
 from scaling.comparison.grid import Grid, Method, methods, next_rate
+from scaling.comparison.trials import arguments
+from scaling.core.command import groups
 from scaling.core.config import Config
 from theory.lr_stability import lr_rule
 
-CONFIG = Config(steps=20)
-DEFAULTS = {f.name: getattr(part, f.name) for part in (Config(), Grid()) for f in fields(part)}
+CONFIG = Config.of(steps=20)
+DEFAULTS = Config().flat() | vars(Grid())
 
 
 def labels(**given) -> list[str]:
@@ -29,7 +30,12 @@ def test_methods_are_schemes_by_variants_by_ranks():
     found = methods(CONFIG, Grid(("init_a", "eva"), ("plain", "dora"), (4, 8)), {})
     assert len(found) == 8
     config = found["eva, dora, rank 4"].config
-    assert (config.scheme, config.variant, config.rank, config.steps) == ("eva", "dora", 4, 20)
+    assert (config.adapter.scheme, config.adapter.variant, config.adapter.rank) == (
+        "eva",
+        "dora",
+        4,
+    )
+    assert config.training.steps == 20
 
 
 def test_a_named_method_is_the_config_but_for_what_it_says():
@@ -38,19 +44,19 @@ def test_a_named_method_is_the_config_but_for_what_it_says():
         "some layers": {"target_modules": ["query", "key"]},
     }
     found = methods(CONFIG, Grid(()), named)
-    assert found["B alone"].config == replace(CONFIG, train_a=False, rank=16)
-    assert found["some layers"].config.target_modules == ("query", "key")
+    assert found["B alone"].config == CONFIG.replace(train_a=False, rank=16)
+    assert found["some layers"].config.adapter.target_modules == ("query", "key")
 
 
 def test_a_configuration_of_peft_is_a_method(tmp_path):
     (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 8}')
     grid = Grid(("init_a", f"peft:{tmp_path / 'vera.json'}"), ranks=(4, 8))
-    found = methods(replace(CONFIG, dropout=0.1, ratio=4.0), grid, {})
+    found = methods(CONFIG.replace(dropout=0.1, ratio=4.0), grid, {})
     assert list(found) == ["init_a, rank 4", "init_a, rank 8", "vera"]
-    assert found["vera"].config == replace(CONFIG, peft=str(tmp_path / "vera.json"))
+    assert found["vera"].config == CONFIG.replace(peft=str(tmp_path / "vera.json"))
     before = arguments(found["vera"].at(1e-3, 0))
     (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 16}')
-    assert arguments(found["vera"].at(1e-3, 0)) != before, "another content is another cell"
+    assert arguments(found["vera"].at(1e-3, 0)) != before, "another content is another trial"
 
 
 WRONG = {
@@ -124,7 +130,7 @@ def test_numbers_of_the_grid_are_checked(name, value):
 
 def test_five_rates_half_a_decade_apart_centred_by_theory(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 1536}))
-    config = replace(CONFIG, model=str(tmp_path), lr=2e-3)
+    config = CONFIG.replace(model=str(tmp_path), lr=2e-3)
     found = methods(config, Grid(("init_a", "init_b", "pissa"), ranks=(8, 32)), {})
     for label, scheme, rank in (("init_a, rank 8", "init_a", 8), ("init_b, rank 32", "init_b", 32)):
         factor, _ = lr_rule(scheme, "adam", "alpha/r", 384, 1536, 8, rank, rates="single")
@@ -137,20 +143,19 @@ def test_five_rates_half_a_decade_apart_centred_by_theory(tmp_path):
         "where theory has no power of the rank"
     )
     assert (
-        methods(replace(CONFIG, model=None, lr=2e-3), Grid(("init_b",)), {})["init_b"].rates[2]
+        methods(CONFIG.replace(model=None, lr=2e-3), Grid(("init_b",)), {})["init_b"].rates[2]
         == 2e-3
     )
 
 
 def test_settings_survive_json():
-    config = replace(
-        CONFIG,
+    config = CONFIG.replace(
         target_modules=("query",),
         rank_pattern={"key": 2},
         scheme="eva",
         scheme_options={"rho": 2.0},
     )
-    assert Config(**unlisted(json.loads(json.dumps(settings_of(config))))) == config
+    assert Config.of(**config.as_json()) == config
 
 
 FILE = """
@@ -173,9 +178,9 @@ def test_a_file_says_what_flags_say(tmp_path):
     (tmp_path / "sweep.yaml").write_text(FILE)
     arguments, named = read(tmp_path / "sweep.yaml", DEFAULTS)
     assert named == {"B alone": {"train_a": False}, "LoRA": {}}
-    config = flags.read(
-        Config, "", None, [part for part in arguments if part not in ("--seeds", "3", "4")][:-3]
-    )
+    own = [part for part in arguments if part not in ("--seeds", "3", "4")][:-3]
+    values = flags.read(groups(), "", None, own)
+    config = Config.of(**{name: v for group in values.values() for name, v in group.items()})
     expected = {
         "steps": 20,
         "dropout": 0.1,
@@ -183,7 +188,7 @@ def test_a_file_says_what_flags_say(tmp_path):
         "gradient_checkpointing": True,
         "train_a": False,
     }
-    assert config == Config(**expected, scheme_options={"rho": 2.0})
+    assert config == Config.of(**expected, scheme_options={"rho": 2.0})
     assert arguments[-6:] == ["--seeds", "3", "4", "--rates", "0.001", "2"]
 
 
@@ -210,16 +215,19 @@ class Fake:
     says for a rank."""
 
     def __init__(self, best: dict[int, float], diverge_above: float = np.inf) -> None:
-        self.best, self.diverge_above, self.cells = best, diverge_above, []
+        self.best, self.diverge_above, self.trials = best, diverge_above, []
 
     def __call__(self, configs):
-        self.cells += [(config.rank, config.lr, config.seed) for config in configs]
+        self.trials += [
+            (config.adapter.rank, config.training.lr, config.seed) for config in configs
+        ]
         return [self.outcome(config) for config in configs]
 
     def outcome(self, config):
-        if config.lr > self.diverge_above:
+        rank, lr = config.adapter.rank, config.training.lr
+        if lr > self.diverge_above:
             return {"diverged": "the loss is nan"}
-        loss = 1 + (np.log10(config.lr) - np.log10(self.best[config.rank])) ** 2
+        loss = 1 + (np.log10(lr) - np.log10(self.best[rank])) ** 2
         return {
             "validation": [[1, loss + 1], [2, loss]],
             "scores": [0.0, 1.0],
@@ -232,14 +240,14 @@ RATES = (1e-3, 3.2e-3, 1e-2)
 
 def two(rates: tuple[float, ...] = RATES) -> dict[str, Method]:
     return {
-        f"rank {rank}": Method(f"rank {rank}", replace(CONFIG, rank=rank), rates) for rank in (4, 8)
+        f"rank {rank}": Method(f"rank {rank}", CONFIG.replace(rank=rank), rates) for rank in (4, 8)
     }
 
 
 def test_every_cell_is_run_once_and_none_is_added_when_the_best_lies_inside():
     fake = Fake({4: 3e-3, 8: 3e-3})
     found = swept(two(), Grid(seeds=(5, 6)), fake)
-    assert sorted(fake.cells) == sorted(
+    assert sorted(fake.trials) == sorted(
         (rank, rate, seed) for rank in (4, 8) for rate in RATES for seed in (5, 6)
     )
     assert {label: sorted(rates) for label, rates in found.items()} == {
@@ -253,7 +261,7 @@ def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
     found = swept(two(), Grid(seeds=(0, 1), widen=3), fake)
     assert sorted(found["rank 4"]) == [*RATES, 3.2e-2, 1e-1]
     assert sorted(found["rank 8"]) == [3.2e-5, 1e-4, 3.2e-4, *RATES]
-    assert len(fake.cells) == len(set(fake.cells)) == (5 + 6) * 2
+    assert len(fake.trials) == len(set(fake.trials)) == (5 + 6) * 2
     assert sorted(swept(two(), Grid(widen=1), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [
         *RATES,
         3.2e-2,

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from loralab.claims import Measured
 from scaling.comparison import pictures
-from scaling.comparison.summary import VOID, Row, lowest_loss, summarise
+from scaling.comparison.summary import INVALID, Row, lowest_loss, summarise
 from tests.support.sweeps import sweep
 
 MARGIN = 0.02
@@ -75,7 +75,7 @@ def test_every_run_is_a_dot_and_one_that_diverged_a_cross(drawn):
             if line.get_marker() == "x" and line.get_transform() != panel.transData
         ]
         assert [points(cross)[0][0] for cross in crosses] == [1e-2]
-        assert crosses[0].get_color() == pictures._look(1)["color"], "of eva"
+        assert crosses[0].get_color() == pictures._style(1)["color"], "of eva"
 
 
 @pytest.mark.parametrize(("largest", "scale"), [(9.0, "linear"), (90.0, "log")])
@@ -106,16 +106,16 @@ def test_a_difference_stands_with_its_interval_beside_the_margin(drawn):
 
 def test_better_is_green_worse_is_red_and_void_is_hollow(drawn):
     rows = made()[1]
-    rows.append(replace(rows[1], verdict=VOID))
+    rows.append(replace(rows[1], verdict=INVALID))
     axes = drawn(pictures.draw_differences, rows, MARGIN).axes[0]
     markers = [line for line in axes.lines if line.get_marker() == "o"]
     looks = {text.get_text(): dot for text, dot in zip(axes.texts, markers, strict=True)}
-    assert looks.keys() == {"better", "worse", VOID}
+    assert looks.keys() == {"better", "worse", INVALID}
     assert (looks["better"].get_color(), looks["worse"].get_color()) == ("C2", "C3")
     assert [looks[verdict].get_markerfacecolor() for verdict in looks] == ["C2", "C3", "white"]
 
 
 def test_methods_are_told_apart_without_colour():
-    looks = [pictures._look(i) for i in range(12)]
+    looks = [pictures._style(i) for i in range(12)]
     assert len({look["marker"] for look in looks}) == 12
     assert len({look["color"] for look in looks[:11]}) == 11

@@ -49,15 +49,15 @@ def test_the_numbers_hold_every_run():
     outcomes, rows = made()
     found = json.loads(json.dumps(report.numbers(rows, outcomes, SETTINGS), allow_nan=False))
     assert found["settings"] == SETTINGS
-    cells = {
+    trials = {
         (m, rate, seed): runs[seed]
         for m in outcomes
         for rate, runs in outcomes[m].items()
         for seed in runs
     }
-    assert {(r["method"], r["rate"], r["seed"]) for r in found["runs"]} == set(cells)
+    assert {(r["method"], r["rate"], r["seed"]) for r in found["runs"]} == set(trials)
     for r in found["runs"]:
-        run = cells[r["method"], r["rate"], r["seed"]]
+        run = trials[r["method"], r["rate"], r["seed"]]
         assert r["diverged"] == run.get("diverged")
         assert r["metrics"] == run.get("metrics")
         assert r["lowest_validation_loss"] == (
@@ -95,7 +95,7 @@ def test_the_notes_say_what_diverged_and_where():
         "eva: 3 of 11 runs diverged (3 at 0.01; training stopped: the loss of step 12 is nan)."
         in said(outcomes, rows)
     )
-    assert "void" not in said(outcomes, rows)
+    assert "invalid" not in said(outcomes, rows)
     assert "One seed" not in said(outcomes, rows)
 
 
@@ -103,15 +103,15 @@ def test_the_notes_say_what_diverged_and_where():
 def test_the_notes_say_which_way_a_grid_must_grow(best, way):
     outcomes = sweep({"init_a": 0.7}) | sweep({"eva": 0.9}, best=best)
     rows = summarise(outcomes, "init_a", MARGIN, np.random.default_rng(0))
-    assert f"so its comparison is void: try {way} rates too" in said(outcomes, rows)
+    assert f"so its comparison is invalid: try {way} ones too" in said(outcomes, rows)
     assert "Every comparison" not in said(outcomes, rows)
     outcomes = sweep({"init_a": 0.7}, best=best) | sweep({"eva": 0.9})
     rows = summarise(outcomes, "init_a", MARGIN, np.random.default_rng(0))
-    assert "Every comparison is void" in said(outcomes, rows)
+    assert "Every comparison is invalid" in said(outcomes, rows)
 
 
 def test_one_rate_and_one_seed_are_warned_of(tmp_path):
-    outcomes = sweep({"init_a": 0.7, "eva": 0.9}, rates=(1e-3,), best=0, seeds=1, fresh=0)
+    outcomes = sweep({"init_a": 0.7, "eva": 0.9}, rates=(1e-3,), best=0, seeds=1, unseen=0)
     rows = summarise(outcomes, "init_a", MARGIN, np.random.default_rng(0))
     assert "is the only one tried" in said(outcomes, rows)
     assert "One seed alone" in said(outcomes, rows)
@@ -130,8 +130,12 @@ def test_a_method_that_always_diverged_is_reported(tmp_path):
     pictures.draw_rates(tmp_path / report.RATES, rows, outcomes)
     pictures.draw_differences(tmp_path / report.DIFFERENCES, rows, MARGIN)
     record = next(record for record in report.records(rows) if record["method"] == "pissa")
-    assert (record["best rate"], record["verdict"], record["difference"]) == ("-", "void", "-")
-    assert "pissa: at each of its rates a run diverged" in said(outcomes, rows)
+    assert (record["learning rate"], record["verdict"], record["difference"]) == (
+        "-",
+        "invalid",
+        "-",
+    )
+    assert "pissa: at each of its learning rates a run diverged" in said(outcomes, rows)
     assert len(export(tmp_path / "exported", rows, outcomes, SETTINGS)) == 5 + 5 + 5
 
 

@@ -199,7 +199,7 @@ def test_a_ratio_is_paired_by_seed():
         (lambda rng: summarise(sweep({"a": 0.5}), "b", 0.1, rng), "the reference must be one of"),
         (
             lambda rng: summarise({"a": {0.1: {0: {}}, 0.2: {1: {}}}}, "a", 0.1, rng),
-            "each of its rates",
+            "each of its learning rates",
         ),
     ],
 )
@@ -296,12 +296,12 @@ def test_a_best_rate_at_the_edge_makes_void(best, edge):
     outcomes = sweep({"init_a": 0.7, "pissa": 0.95}) | sweep({"eva": 0.95}, best=best)
     rows = summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))
     assert [row.edge for row in rows] == [None, None, edge]
-    assert [row.verdict for row in rows] == [None, "better", "void"]
+    assert [row.verdict for row in rows] == [None, "better", "invalid"]
 
 
 def test_a_reference_at_the_edge_makes_all_void():
     outcomes = sweep({"init_a": 0.7}, best=2) | sweep({"eva": 0.95})
-    assert summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))[1].verdict == "void"
+    assert summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))[1].verdict == "invalid"
 
 
 def test_diverged_runs_are_counted_and_never_averaged():
@@ -313,12 +313,12 @@ def test_diverged_runs_are_counted_and_never_averaged():
     assert row.lost == 0
     outcomes["eva"][1e-3][4] = DIVERGED
     row = summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))[1]
-    assert row.verdict == "void"
+    assert row.verdict == "invalid"
     assert row.lost == 1
     assert row.seeds == (0, 1, 2, 3)
     outcomes["eva"] = {rate: dict.fromkeys(range(3), DIVERGED) for rate in outcomes["eva"]}
     row = summarise(outcomes, "init_a", 0.02, np.random.default_rng(0))[1]
-    assert row.verdict == "void"
+    assert row.verdict == "invalid"
     assert row.diverged == 1
     assert row.rate is row.difference is row.score is None
 

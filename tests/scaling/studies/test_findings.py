@@ -1,5 +1,4 @@
-"""The findings on real models: each quantity, and the whole family, on outcomes of which all is
-known."""
+"""The findings on a real model, from outcomes of which all is known."""
 
 from typing import Any
 
@@ -9,134 +8,116 @@ import pytest
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import findings as figures
-from scaling.comparison import cells
-from scaling.core.config import Config as Run
-from scaling.studies import evidence, findings
-from scaling.studies.evidence import optimum, rate_ratio, steps_ratio, width_difference
-from tests.support.sweeps import here, outcome
+from scaling.comparison import statistics, trials
+from scaling.core.config import Config as FineTuneConfig
+from scaling.studies import findings
+from scaling.studies.evidence.quantities import steps_ratio
+from scaling.studies.trials.plan import METHODS, Config
+from tests.support.sweeps import EXACT, exact, here
 
-RATES = (1e-4, 1e-3, 1e-2)
-
-
-def runs(losses: dict[float, list[float]]) -> dict:
-    """Outcomes by rate and seed of these lowest validation losses."""
-    return {
-        rate: {s: {"validation": [[1, v]]} for s, v in enumerate(values)}
-        for rate, values in losses.items()
-    }
-
-
-@pytest.mark.parametrize("best", [-3.4, -3.0, -2.7])
-def test_the_best_rate_is_the_vertex_of_a_parabola(best):
-    losses = runs({rate: [0.3 + 0.1 * (np.log10(rate) - best) ** 2] for rate in RATES})
-    # 2e5 eps of the loss over its curvature
-    assert np.log10(optimum(losses, 0)) == pytest.approx(best, abs=1e-9)
+NAMES = list(METHODS)
+# Every method has its own number of right answers, and every two of them another difference.
+RIGHT = {name: 2**k for k, name in enumerate(reversed(NAMES))}
+BEST = dict.fromkeys(NAMES, 1e-3) | {"Init[B]": 10**-3.5}
+TAU = dict.fromkeys(NAMES, 9.0) | {"LoRA": 24.0, "EVA": 12.0, "orthogonal": 18.0}
+TRAINED = {"A alone": 100, "B alone": 130}
+SETTINGS = {name: FineTuneConfig.of(**own) for name, own in METHODS.items()}
+GRID_OF = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
+NEAREST = {name: min(GRID_OF, key=lambda lr: abs(np.log(lr / best))) for name, best in BEST.items()}
 
 
-def test_beside_a_run_that_diverged_and_at_an_edge_it_is_the_best_one_tried():
-    losses = runs({1e-4: [0.5], 1e-3: [0.4], 1e-2: [0.9]})
-    losses[1e-2][0] = {"diverged": "the loss is nan"}
-    assert optimum(losses, 0) == 1e-3
-    assert optimum(runs({1e-4: [0.3], 1e-3: [0.4], 1e-2: [0.9]}), 0) == 1e-4
-    assert optimum(runs({1e-4: [0.5], 1e-3: [0.5], 1e-2: [0.5]}), 0) == 1e-4, "of equals the first"
+def run_of(name: str, lr: float) -> dict[str, Any]:
+    away = abs(np.log10(lr / BEST[name]))
+    right = RIGHT[name] if lr == NEAREST[name] else 0
+    return exact(right, away, TAU[name] + 20 * away) | {"trained_parameters": TRAINED.get(name, 7)}
 
 
-def test_rates_are_compared_seed_by_seed():
-    def parabola(best):
-        return {rate: [(np.log10(rate) - b) ** 2 for b in best] for rate in RATES}
-
-    found = rate_ratio(runs(parabola((-2.9, -3.1))), runs(parabola((-3.2, -3.4))), (0, 1))
-    assert found.value == pytest.approx(10**0.3)
-    assert found.high - found.low < 1e-6, "a ratio that no seed changes"
+def fine_tuned(settings: dict[str, Any], peft: None = None) -> dict[str, Any]:
+    config = FineTuneConfig.of(**settings)
+    [name] = [name for name, own in SETTINGS.items() if own.adapter == same_seed(config)]
+    return run_of(name, config.training.lr) | {"test_data": f"of {config.seed}"}
 
 
-def falling(tau: float, steps: int = 40) -> dict:
-    return {"losses": [[t + 1, float(np.exp(-t / tau))] for t in range(steps)]}
+def same_seed(config: FineTuneConfig) -> Any:
+    return config.replace(seed=0).adapter
 
 
-def test_steps_are_to_the_loss_that_the_other_ends_at():
-    slow, fast = ({seed: falling(tau) for seed in (0, 1)} for tau in (20.0, 10.0))
-    # Smoothed exponentials are shifted by the same window: to the same loss the fast one takes half
-    # the steps.
-    assert 0.45 < steps_ratio(fast, slow).value < 0.65
-    assert steps_ratio(slow, slow).value == 1
-    never = steps_ratio(slow, fast)
-    assert never.value == 40 / evidence.steps_needed(fast[0], fast[0])[1], (
-        "one that never gets there needs all, at least"
-    )
-
-
-def test_widths_are_compared_seed_by_seed():
-    def scores(tops):
-        return {
-            rate: {
-                s: {"scores": [top if rate in good else 0.0]} for s, (top, good) in enumerate(tops)
-            }
-            for rate in RATES
-        }
-
-    narrow, wide = (
-        scores([(1.0, (1e-3,)), (0.5, (1e-3,))]),
-        scores([(1.0, (1e-4, 1e-3)), (0.5, (1e-4, 1e-3))]),
-    )
-    found = width_difference(wide, narrow, (0, 1), 0.1)
-    assert found.value == pytest.approx(0.9 + 0.05 - 0.05, abs=0.2)
-    assert width_difference(narrow, narrow, (0, 1), 0.1).value == 0
-
-
-ACCURACY = {"overparam": 0.75, "A alone": 0.4}
-
-
-class Known:
-    """Cells of made-up outcomes: every method as good as LoRA but OP-LoRA, which is better, and A
-    alone, worse."""
-
-    def __call__(self, settings, peft=None):
-        config = Run(**cells.unlisted(settings))
-        name = "A alone" if not config.train_b else config.variant
-        rng = np.random.default_rng([config.seed, int(1e7 * config.lr)])
-        away = abs(np.log10(config.lr / 1e-3)) + 0.1 * rng.normal() * 0.1
-        made = outcome(rng, ACCURACY.get(name, 0.6) - 0.1 * away, 0.5 + away**2)
-        made["trained_parameters"] = 100 * config.rank * (1 + (config.train_a and config.train_b))
-        return made | {"test_data": f"of {config.seed}"}
+def inner_features(settings: dict[str, Any], peft: None) -> float:
+    return settings["lr"] * {"init_a": 3.0, "init_b": 1.5}[settings["scheme"]]
 
 
 @pytest.fixture
-def known(monkeypatch):
-    made: Any = Known()
-    made.__name__ = "fine_tuned"
-    monkeypatch.setattr(cells, "fine_tuned", made)
-    sizes = lambda settings, peft: 3.0 if settings["scheme"] == "init_a" else 1.5
-    sizes.__name__ = "inner_features"
-    monkeypatch.setattr(findings, "inner_features", sizes)
+def known(monkeypatch, tmp_path) -> Memo:
+    monkeypatch.setattr(trials, "fine_tuned", fine_tuned)
+    monkeypatch.setattr(findings, "inner_features", inner_features)
+    monkeypatch.setattr(statistics, "DRAWS", 50)  # of the ends of intervals, which are not read
+    return Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
 
 
-def test_every_claim_is_measured_from_the_sweep(known, tmp_path):
-    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
-    found: Any = findings.measure(findings.Config(confirm=6), memo)
-    assert {id: len(values) for id, values in found.measured.items()} == {
-        claim.id: len(claim.checks) for claim in findings.CLAIMS
+def accuracy(first: str, second: str = "LoRA") -> float:
+    return (RIGHT[first] - RIGHT[second]) / EXACT
+
+
+def steps(first: tuple[str, float], second: tuple[str, float]) -> float:
+    return steps_ratio(*({seed: run_of(*one) for seed in (0, 1)} for one in (first, second))).value
+
+
+def decades(name: str) -> float:
+    """On half a decade at both sides the score falls to 0; a method whose best is below .02 is
+    within .02 of it everywhere."""
+    part = 0.02 * EXACT / RIGHT[name]
+    return 2.0 if part >= 1 else float(np.log10(3.2e-3 / 3.2e-4)) * part
+
+
+def expected() -> dict[str, dict[str, float]]:
+    lora, eva = ("LoRA", 1e-3), ("EVA", 1e-3)
+    return {
+        "S1": {"learning rate": 10**0.5},
+        "S1c": {"accuracy": accuracy("LoRA", "Init[B]")},
+        "S1b": {"inner features": 2 * 1e-3 / 3.2e-4},
+        "S2": {"LoRA": steps(eva, lora), "orthogonal": steps(eva, ("orthogonal", 1e-3))},
+        "S2c": {"steps": steps(("EVA", 3.2e-4), ("LoRA", 3.2e-4))},
+        "S2b": {name: accuracy("EVA", name) for name in ("LoRA", "orthogonal")},
+        "S3": {"budget": 1.3, "accuracy": accuracy("B alone", "A alone")},
+        "S4": {"accuracy": accuracy("B alone, rank 16")},
+        "S4b": {"accuracy": accuracy("B alone")},
+        "S5": {"decades": decades("OP-LoRA") - decades("LoRA")},
+        "S5b": {"accuracy": accuracy("OP-LoRA")},
+        "S6": {"equal rank": accuracy("Dash"), "rank r + s": accuracy("Dash", "LoRA, rank 16")},
+        "S6b": {"accuracy": accuracy("Dash")},
+        "S7": {"accuracy": accuracy("Nyström")},
+        "S7b": {
+            "weight": accuracy("gradient Nyström", "Nyström"),
+            "LoRA": accuracy("gradient Nyström"),
+        },
     }
-    assert all(value is not None for values in found.measured.values() for value in values)
-    assert found.measured["S3"][0].value == 1
-    assert found.measured["S1b"][0].value == pytest.approx(2.0)
-    assert found.measured["S3"][1].low > 0, "B alone is better than A alone here"
-    assert found.measured["S5b"][0].low > 0
-    assert found.measured["S2b"][0].low < 0 < found.measured["S2b"][0].high
+
+
+def test_every_claim_is_measured_from_the_sweep(known):
+    found = findings.measure(Config(seeds=2, confirm=1), known)
+    assert {claim.id: claim.keys for claim in findings.CLAIMS} == {
+        id: tuple(checks) for id, checks in found.measured.items()
+    }
+    wanted = expected()
+    distinct = {round(value, 9) for checks in wanted.values() for value in checks.values()}
+    assert len(distinct) == sum(map(len, wanted.values())) - 1, "S6b is a check of S6 once more"
+    for id, checks in wanted.items():
+        values = {key: measured.value for key, measured in found.measured[id].items()}
+        # A parabola through three points of one is exact to 2e5 eps, as in test_evidence.
+        assert values == pytest.approx(checks, rel=1e-9), id
     assert list(figures.figures(found.data)) == ["rates", "differences"]
 
 
-def test_the_reduced_size_compares_the_budgets(known, tmp_path):
-    memo = Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
-    found: Any = findings.measure(findings.PROXY.quick, memo)
-    measured = {id: values for id, values in found.measured.items() if any(values)}
+def test_the_reduced_size_compares_the_budgets(known):
+    found = findings.measure(findings.PROXY.quick, known)
+    measured = {id: checks for id, checks in found.measured.items() if any(checks.values())}
     assert list(measured) == ["S3"]
-    assert measured["S3"][0].value == 1
-    assert measured["S3"][1] is None
+    assert measured["S3"]["budget"].value == 1.3
+    assert measured["S3"]["accuracy"] is None
     assert figures.figures(found.data) == {}
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", 0), ("seeds", 0), ("confirm", -1)])
 def test_impossible_sizes_are_refused(field, value):
     with pytest.raises(ValueError, match=f"--{field} must be at least"):
-        findings.Config(**{field: value})
+        Config(**{field: value})

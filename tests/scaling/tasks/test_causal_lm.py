@@ -66,7 +66,7 @@ def test_only_the_answer_is_learnt(tokenizer):
     data = Data([], [], {"columns": ("prompt", "answer"), "numbered": True})
     loaded = Loaded(llama(), tokenizer, ())
     record = {"prompt": "what is one", "answer": "#### 1"}
-    [example] = causal_lm.examples(Config(), loaded, data, [record])
+    [example] = causal_lm.examples(Config.of(), loaded, data, [record])
     assert tokenizer.decode(example["input_ids"]).split() == [
         "what",
         "is",
@@ -86,7 +86,7 @@ def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tok
         {"prompt": "what is one plus two", "answer": "one two one two #### 3"},
         {"prompt": "one", "answer": "#### 1"},
     ]
-    found = causal_lm.examples(Config(length=6), loaded, data, records)
+    found = causal_lm.examples(Config.of(length=6), loaded, data, records)
     read = [tokenizer.decode(example["input_ids"]).split() for example in found]
     assert read[0] == ["one", "plus", "two", "####", "3", "<end>"]
     assert read[1] == ["one", "plus", "two", "one", "two", "one"]
@@ -98,7 +98,7 @@ def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tok
 def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):
     data = Data([], [], {"columns": ("text",), "numbered": False})
     records = [{"text": "one plus two what is one"}, {"text": "two"}, {"text": "is one two"}]
-    found = causal_lm.examples(Config(length=4), Loaded(llama(), tokenizer, ()), data, records)
+    found = causal_lm.examples(Config.of(length=4), Loaded(llama(), tokenizer, ()), data, records)
     whole = [
         "one",
         "plus",

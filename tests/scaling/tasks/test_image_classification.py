@@ -134,7 +134,7 @@ def loaded_for(model: Path, data: Path, **renamed: str) -> tuple:
     for old, new in renamed.items():
         text = text.replace(f'"{old}"', f'"{new}"')
     (data / "renamed.jsonl").write_text(text)
-    config = Config(
+    config = Config.of(
         task="image_classification", model=str(model), train=str(data / "renamed.jsonl")
     )
     read = task.data(config)
@@ -168,7 +168,7 @@ def test_a_folder_of_folders_of_images_is_read(model, data):
         place = data / "pictures" / ("left" if i % 2 else "right")
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(data / "train" / f"{i}.png", place / f"{i}.png")
-    config = Config(task="image_classification", model=str(model), train=str(data / "pictures"))
+    config = Config.of(task="image_classification", model=str(model), train=str(data / "pictures"))
     read = task.data(config)
     assert read.facts["classes"] == ["left", "right"]
     assert not read.facts["domains"]
@@ -220,7 +220,7 @@ def test_a_damaged_image_is_named_when_it_is_decoded(data):
 @pytest.mark.parametrize("hold_out", [(), ("domain", "inverted", "thick")])
 def test_no_digit_is_in_both_parts_in_whatever_domain(monkeypatch, hold_out):
     monkeypatch.setattr(digit_images, "drawn", lambda number, domain: number)
-    config = Config(task="image_classification", hold_out=hold_out)
+    config = Config.of(task="image_classification", hold_out=hold_out)
     train, test = parts(config, lambda: digit_images.in_domains(config))
     seen, held = ({record["image"] for record in part} for part in (train, test))
     assert (len(seen), len(held)) == (1437, 360)
@@ -243,6 +243,6 @@ def test_the_small_transformer_is_made_and_knows_its_classes(monkeypatch, tmp_pa
 
     monkeypatch.setattr(vit, "STEPS", 2)
     vit.make(tmp_path)
-    config = Config(task="image_classification", model=str(tmp_path))
+    config = Config.of(task="image_classification", model=str(tmp_path))
     settings: Any = task.load(config, task.data(config)).model.config
     assert set(settings.id2label.values()) == {str(digit) for digit in range(10)}

@@ -148,7 +148,7 @@ def test_parquet_reads_as_jsonl_does(tmp_path):
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     spaces = environments.spaces(environments.make("Pendulum-v1", {}))
     one, other = (
-        read_episodes(Config(task="offline_rl", train=str(tmp_path / f"a.{kind}")), spaces)
+        read_episodes(Config.of(task="offline_rl", train=str(tmp_path / f"a.{kind}")), spaces)
         for kind in ("parquet", "jsonl")
     )
     for a, b, row in zip(one, other, rows, strict=True):

@@ -81,7 +81,9 @@ def test_rouge_is_of_what_was_written():
 
 
 def test_a_batch_writes_what_each_text_alone_would(steady):
-    config = Config(task="seq2seq_lm", model=str(steady), length=8, task_options={"new_tokens": 5})
+    config = Config.of(
+        task="seq2seq_lm", model=str(steady), length=8, task_options={"new_tokens": 5}
+    )
     data = Data([], [], {"columns": ("text", "summary"), "words": 1})
     loaded = seq2seq_lm.load(config, data)
     texts = ["red", "the one of a two", "of three"]
@@ -99,7 +101,7 @@ def test_a_batch_writes_what_each_text_alone_would(steady):
 
 
 def test_source_and_target_are_cut_and_padding_is_not_learnt(steady):
-    config = Config(task="seq2seq_lm", model=str(steady), length=4)
+    config = Config.of(task="seq2seq_lm", model=str(steady), length=4)
     data = Data([], [], {"columns": ("text", "summary"), "words": 1})
     loaded = seq2seq_lm.load(config, data)
     records = [
@@ -239,7 +241,7 @@ def test_the_model_that_is_made_here_reads_and_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(bart, "standard_library", lambda: [text])
     with torch.random.fork_rng(devices=[]):
         bart.make(tmp_path, ((16, 3, 3e-3), (24, 3, 3e-3)))
-    config = Config(task="seq2seq_lm", model=str(tmp_path))
+    config = Config.of(task="seq2seq_lm", model=str(tmp_path))
     data = Data([], [], {"columns": ("text", "summary"), "words": 1})
     loaded = seq2seq_lm.load(config, data)
     assert loaded.fresh == ()

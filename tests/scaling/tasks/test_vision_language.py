@@ -12,10 +12,11 @@ import torch
 pytest.importorskip("transformers")
 
 from scaling.core.config import Config
+from scaling.core.task import IGNORED
 from scaling.data import digit_images, digit_questions
 from scaling.data.data_files import parts
 from scaling.data.image_prompts import batch_of, prompt_of
-from scaling.evaluation.token_loss import IGNORED, token_losses
+from scaling.evaluation.token_loss import token_losses
 from scaling.tasks import vision_language as task
 from tests.support.finetuning import call
 from tests.support.killing import ending, kill_at
@@ -69,7 +70,7 @@ def data(tmp_path) -> Path:
 
 def ready(model: Path, data: Path, **more) -> tuple:
     given = {"train": str(data / "train.jsonl"), "test": str(data / "test.jsonl")}
-    config = Config(task="vision_language", model=str(model), **given, **more)
+    config = Config.of(task="vision_language", model=str(model), **given, **more)
     read = task.data(config)
     loaded = task.load(config, read)
     return config, loaded, read, task.examples(config, loaded, read, read.test)
@@ -227,7 +228,7 @@ def test_the_end_pads_where_nothing_else_does():
 
 def test_no_digit_is_in_both_parts_and_no_new_question_is_a_known_one(monkeypatch):
     monkeypatch.setattr(digit_questions, "drawn", lambda number, domain: number)
-    config = Config(task="vision_language")
+    config = Config.of(task="vision_language")
     train, test = parts(config, lambda: digit_questions.new(config))
     assert not {record["image"] for record in train} & {record["image"] for record in test}
     known = {question.text for question in digit_questions.KNOWN.values()}
@@ -245,7 +246,7 @@ def test_the_small_llava_is_made_and_answers(monkeypatch, tmp_path):
 
     monkeypatch.setattr(llava, "STEPS", 2)
     llava.make(tmp_path)
-    config = Config(task="vision_language", model=str(tmp_path), limit=2)
+    config = Config.of(task="vision_language", model=str(tmp_path), limit=2)
     read = task.data(config)
     loaded = task.load(config, read)
     assert loaded.fresh == ()

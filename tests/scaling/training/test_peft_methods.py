@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 import lora
 from lora.targets import targets
 from scaling.core.config import Config
+from scaling.core.task import Loaded
 from scaling.training import adapting, peft_methods, running
 from scaling.training.peft_methods import NAME
 from tests.support.finetuning import arguments, call, tiny_bert
@@ -103,10 +104,10 @@ def test_lora_of_peft_has_our_losses_step_by_step(model, tmp_path, monkeypatch):
         )
         return ours(config, on)
 
-    def copy_in(config: Config, made: Any, ready: Any) -> Any:
-        adapted = theirs(config, made, ready)
+    def copy_in(job: Any, made: Any) -> Any:
+        adapted = theirs(job, made)
         layers: dict[str, Any] = {
-            n: m for n, m in ready.loaded.model.named_modules() if isinstance(m, LoraLayer)
+            n: m for n, m in job.loaded.model.named_modules() if isinstance(m, LoraLayer)
         }
         assert layers.keys() == begun.keys()
         for name, layer in layers.items():
@@ -164,12 +165,13 @@ def started(
 ) -> tuple[torch.nn.Module, adapting.Adapted]:
     """A classifier with the adapter of a config on it."""
     (folder / "peft.json").write_text(json.dumps(settings))
-    config = Config(peft=str(folder / "peft.json"), steps=12, **more)
+    config = Config.of(peft=str(folder / "peft.json"), steps=12, **more)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
-    ready: Any = adapting.Ready(None, running.Loaded(base, None, ("classifier",)), [], 1)  # type: ignore[arg-type]
-    return base, peft_methods.starter(config)(config, ready)
+    loaded: Any = Loaded(base, None, ("classifier",))
+    job: Any = adapting.Job(config, None, loaded, None, [], [], 1, 1)  # type: ignore[arg-type]
+    return base, peft_methods.starter(config)(job)
 
 
 def test_the_layers_are_those_that_ours_would_be(model, tmp_path):
@@ -337,7 +339,7 @@ WRONG = {
     ),
     "no head": (
         {"peft_type": "TRAINABLE_TOKENS"},
-        "TRAINABLE_TOKENS cannot train the fresh classifier",
+        "TRAINABLE_TOKENS cannot train the newly initialized classifier",
     ),
 }
 
@@ -380,11 +382,11 @@ def test_settings_of_our_adapters_are_refused(setting):
         ValueError,
         match=f"{name} does not apply to an adapter of PEFT; its settings are those of x",
     ):
-        Config(peft="x.json", **setting)
+        Config.of(peft="x.json", **setting)
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):
     (tmp_path / "peft.json").write_text(json.dumps(LORA))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="peft is trained in a single process"):
-        peft_methods.starter(Config(peft=str(tmp_path / "peft.json")))
+        peft_methods.starter(Config.of(peft=str(tmp_path / "peft.json")))

@@ -55,16 +55,16 @@ def test_training_is_reported_where_it_is_asked_for(model, tmp_path):
 
 
 def test_a_batch_is_shared_out():
-    config = Config(batch=12)
+    config = Config.of(batch=12)
     assert sizes(config, 100, 1) == (12, 12)
     assert sizes(config, 100, 3) == (12, 4)
     assert sizes(config, 9, 3) == (9, 3)
-    assert sizes(Config(batch=12, micro_batch=2), 100, 3) == (12, 2)
+    assert sizes(Config.of(batch=12, micro_batch=2), 100, 3) == (12, 2)
     with pytest.raises(ValueError, match="must be a multiple of the 5 processes"):
         sizes(config, 100, 5)
     with pytest.raises(
         ValueError, match="micro_batch must divide the batch of 12 on 2 processes, got 4"
     ):
-        sizes(Config(batch=12, micro_batch=4), 100, 2)
+        sizes(Config.of(batch=12, micro_batch=4), 100, 2)
     with pytest.raises(ValueError, match="must be a multiple of the 3 processes"):
         sizes(config, 10, 3)

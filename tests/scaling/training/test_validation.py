@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import lora
-import scaling.training.running as running
+from scaling.training import preparation
 from tests.support.finetuning import arguments, call, sentences, tiny_bert
 from tests.support.killing import kill_at
 
@@ -46,8 +46,10 @@ def run(model: Path, folder: Path, *more: str) -> dict:
 def test_the_adapter_of_the_lowest_validation_loss_is_kept(model, tmp_path, monkeypatch):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    apart, seen = running.apart, []
-    monkeypatch.setattr(running, "apart", lambda *given: seen.append(apart(*given)) or seen[-1])
+    split, seen = preparation.split_validation, []
+    monkeypatch.setattr(
+        preparation, "split_validation", lambda *given: seen.append(split(*given)) or seen[-1]
+    )
     validation = run(model, tmp_path, *OFTEN)["validation"]
     losses = dict(validation)
     assert sorted(losses) == [2, 4, 6, 8, 10, 12]

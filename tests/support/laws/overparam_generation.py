@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lora.variants.generator import Generator
+from lora.variants.hypernetwork import HyperNetwork
 from proxies.instruments import image_distances
 from theory.overparam_generation import distances as theory
 
@@ -94,7 +94,7 @@ def check_counts(shapes: list[tuple[int, int]], rank: int, m: int, k: int) -> No
             values = {"B": torch.zeros(out, rank), "A": torch.zeros(rank, in_)}
             values |= {"magnitude": torch.zeros(out)} if magnitude else {}
             counted += sum(
-                p.numel() for p in Generator(values, m, k, torch.Generator()).parameters()
+                p.numel() for p in HyperNetwork(values, m, k, torch.Generator()).parameters()
             )
         assert counted == theory.generator_parameters(shapes, rank, m, k, magnitude)
 
@@ -103,7 +103,9 @@ def check_shift() -> None:
     """(7) against the drawn generators of 300 layers."""
     h = [
         torch.linalg.vector_norm(
-            Generator({"B": torch.zeros(1, 1)}, 32, 32, torch.Generator().manual_seed(i)).hidden(),
+            HyperNetwork(
+                {"B": torch.zeros(1, 1)}, 32, 32, torch.Generator().manual_seed(i)
+            ).hidden(),
             1,
         ).item()
         for i in range(300)

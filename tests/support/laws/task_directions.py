@@ -132,8 +132,8 @@ def check_haar(seed: int) -> None:
 
 
 def check_overlaps(seed: int) -> None:
-    """A forecast that is the change itself has lift 1 and z > 0; one that knows nothing has lift 0
-    on average."""
+    """A prediction that is the change itself has lift 1 and z > 0; one that knows nothing has on
+    average lift 0."""
     W, D, rng = drawn(24, 24, seed)
     basis = theory.core(W)
     for kind in ("rate", "abs"):
@@ -183,16 +183,16 @@ def check_reach(out: int, in_: int, rank: int, seed: int) -> None:
     W, D, rng = drawn(out, in_, seed)
     basis, n = theory.core(W), min(out, in_)
     chosen = rng.permutation(n)[: min(rank, n)]
-    start = (basis.U[:, chosen] * basis.sigma[chosen]) @ basis.Vt[chosen]
-    least, total = learning.reach(D, rank, start), np.sum(D**2)
-    U, S, Vt = np.linalg.svd(D + start, full_matrices=False)
+    carried = (basis.U[:, chosen] * basis.sigma[chosen]) @ basis.Vt[chosen]
+    least, total = learning.reach(D, rank, carried), np.sum(D**2)
+    U, S, Vt = np.linalg.svd(D + carried, full_matrices=False)
     best = (U[:, :rank] * S[:rank]) @ Vt[:rank]
-    assert np.sum((best - start - D) ** 2) / total == pytest.approx(least, abs=100 * n * EPS)
+    assert np.sum((best - carried - D) ** 2) / total == pytest.approx(least, abs=100 * n * EPS)
     for _ in range(5):
         product = best + 0.3 * U[:, :rank] @ rng.standard_normal((rank, in_))
         product = np.linalg.svd(product, full_matrices=False)
         other = (product[0][:, :rank] * product[1][:rank]) @ product[2][:rank]
-        assert np.sum((other - start - D) ** 2) / total >= least - 100 * n * EPS
+        assert np.sum((other - carried - D) ** 2) / total >= least - 100 * n * EPS
     scaled = (basis.U[:, chosen] * theory.coordinates(basis, D)[chosen]) @ basis.Vt[chosen]
     tail = np.linalg.svd(D - scaled, compute_uv=False)[rank:]
     assert learning.reach_with_scales(D, basis, chosen, rank) == pytest.approx(

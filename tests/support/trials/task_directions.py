@@ -149,10 +149,10 @@ def check_finished(seed: int) -> None:
             assert 1 - 1e-3 <= run["error"] / run["bound"] <= 1.05
 
 
-def check_foretold(seed: int) -> None:
+def check_predicted(seed: int) -> None:
     """Each task with each source, score and size once; the rotated change is at chance, the true
     one is not."""
-    found = predictions.foretold(seed, 10, 10)
+    found = predictions.predicted(seed, 10, 10)
     keys = [(r["task"], r["source"], r["score"], r["sizes"]) for r in found["overlaps"]]
     others = len(digits.KINDS) * (len(digits.KINDS) - 1)
     assert len(keys) == 6 * (others + len(digits.KINDS) * 3)
@@ -185,9 +185,9 @@ def check_smallest(seed: int, size: int = 60, draws: int = 150) -> None:
 
 def check_invariants(variant: str, seed: int) -> None:
     found = invariants.invariants(variant, seed)
-    assert found["start"] == found["launch"] == 0
+    assert found["initialization"] == found["launch"] == 0
     assert found["finite"] == 1
-    # worst of 300 fresh draws: 3e-14
+    # worst of 300 unseen draws: 3e-14
     assert max(found[name] for name in ("gradient", "merged", "exported", "rotated")) <= 1e-11
 
 

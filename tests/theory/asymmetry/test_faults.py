@@ -1,4 +1,4 @@
-"""Faults that were planted in theory.asymmetry*, and the checks that catch them."""
+"""Faults that were planted in theory.asymmetry, and the checks that catch them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.laws.asymmetry import (
+from tests.support.laws.asymmetry.quadratic import (
     check_advice,
-    check_descent,
-    check_gaps,
-    check_layer,
     check_lossless,
     check_means,
     check_noise,
@@ -19,6 +16,7 @@ from tests.support.laws.asymmetry import (
     check_sign,
     check_span,
 )
+from tests.support.laws.asymmetry.training import check_descent, check_gaps, check_layer
 from theory.asymmetry import descent, freezing, gaps
 from theory.asymmetry import frozen_factor as theory
 

@@ -1,4 +1,4 @@
-"""The laws of theory.asymmetry*: on random problems, on `lora`'s own layers, and by Monte Carlo
+"""The laws of theory.asymmetry: on random problems, on `lora`'s own layers, and by Monte Carlo
 with standard errors.
 
 Tolerances of identities are in units of rounding, eps times the condition number of what is
@@ -13,12 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import lora
-from tests.support.laws.asymmetry import (
-    FROZEN,
+from tests.support.laws.asymmetry.quadratic import (
     check_advice,
-    check_descent,
-    check_gaps,
-    check_layer,
     check_lossless,
     check_means,
     check_noise,
@@ -33,6 +29,7 @@ from tests.support.laws.asymmetry import (
     semidefinite,
     within,
 )
+from tests.support.laws.asymmetry.training import TRAINED, check_descent, check_gaps, check_layer
 from theory.asymmetry import descent, freezing, gaps
 from theory.asymmetry import frozen_factor as theory
 
@@ -41,8 +38,7 @@ sizes = st.integers(2, 12)
 conditions = st.floats(0, 4).map(lambda exponent: 10**exponent)
 
 
-# --- closed forms: (1) to (4) and (9)
-# ---------------------------------------------------------------------------
+# --- closed forms: (1) to (4) and (9) -------------------------------------------------------------
 
 
 @given(out=sizes, in_=sizes, condition=conditions, seed=seeds, data=st.data())
@@ -53,8 +49,7 @@ def test_closed_forms(out, in_, condition, seed, data):
     check_lossless(out, in_, rank, seed)
 
 
-# --- the deterministic equivalent and the sign: (5) to (8)
-# ------------------------------------------------------
+# --- the deterministic equivalent and the sign: (5) to (8) ----------------------------------------
 
 
 @given(size=st.integers(1, 60), exponent=st.floats(0, 4), data=st.data())
@@ -114,8 +109,8 @@ def test_sign_condition(out, in_, exponent, weight, seed):
 
 
 def test_the_theorem_without_a_condition_is_false():
-    """Where D avoids what the inputs do, or in is larger than out, tuning A explains more at any d
-    / r."""
+    """Where D avoids what the inputs do, or in is larger than out, training A explains more at any
+    d / r."""
     rng = np.random.default_rng(1004)
     for size, rank in ((64, 1), (64, 4), (16, 4)):
         # on the 8 least eigenvectors
@@ -128,14 +123,13 @@ def test_the_theorem_without_a_condition_is_false():
             assert theory.sign_statistic(problem) < 1
 
 
-# --- descent and gradients, on the library's own layer
-# ----------------------------------------------------------
+# --- descent and gradients, on the library's own layer --------------------------------------------
 
 
-@pytest.mark.parametrize("tuned", FROZEN)
+@pytest.mark.parametrize("trained", TRAINED)
 @given(out=st.integers(3, 12), in_=st.integers(3, 12), seed=seeds)
-def test_a_layer_with_one_factor_frozen(tuned, out, in_, seed):
-    check_layer(tuned, out, in_, seed)
+def test_a_layer_with_one_factor_frozen(trained, out, in_, seed):
+    check_layer(trained, out, in_, seed)
 
 
 @given(out=st.integers(2, 10), in_=st.integers(2, 10), seed=seeds, data=st.data())
@@ -156,8 +150,7 @@ def test_at_first_order_the_two_are_equal():
     assert within(np.array([descent.captured(G.T, Q) for Q in rows[1000:]]), 4 / 24)
 
 
-# --- exact generalisation gaps
-# ----------------------------------------------------------------------------------
+# --- exact generalisation gaps --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("samples", [16, 64])
@@ -182,8 +175,7 @@ def test_too_few_samples_are_refused():
         gaps.gap_A(problem, orthonormal(3, 1, rng), 0.5, 5)
 
 
-# --- which factor to freeze
-# -------------------------------------------------------------------------------------
+# --- which factor to freeze -----------------------------------------------------------------------
 
 
 @given(out=sizes, in_=sizes, condition=conditions, seed=seeds, data=st.data())

@@ -221,9 +221,9 @@ def test_forgetting_the_supersample_can_loosen_the_bound(k):
 # -------------------------------------------------------------------------------------
 
 
-def adapter(d_out: int, d_in: int, rank: int, precision: int, variant: str, **start) -> Adapter:
+def adapter(d_out: int, d_in: int, rank: int, precision: int, variant: str, **options) -> Adapter:
     return Adapter(
-        ((d_out, d_in, rank),), precision, train_a="A" in variant, train_b="B" in variant, **start
+        ((d_out, d_in, rank),), precision, train_a="A" in variant, train_b="B" in variant, **options
     )
 
 
@@ -275,17 +275,27 @@ def test_worked_numbers(d_out, d_in, rank, precision, n, both, only_b, only_a):
     st.sampled_from(["inputs", "gradient"]),
     st.sampled_from(["B", "A", "BA"]),
 )
-def test_a_frozen_factor_made_from_data_needs_its_split(d_out, d_in, rank, start, variant):
+def test_a_frozen_factor_made_from_data_needs_its_split(d_out, d_in, rank, initialization, variant):
     plain = adapter(d_out, d_in, rank, 8, variant)
-    with pytest.raises(ValueError, match=f"a start made from {start} depends on data"):
-        adapter(d_out, d_in, rank, 8, variant, start=start)
-    assert adapter(d_out, d_in, rank, 8, variant, start=start, split="disjoint").bits == plain.bits
-    same = adapter(d_out, d_in, rank, 8, variant, start=start, split="same")
+    with pytest.raises(
+        ValueError, match=f"an initialization made from {initialization} depends on data"
+    ):
+        adapter(d_out, d_in, rank, 8, variant, initialization=initialization)
+    assert (
+        adapter(d_out, d_in, rank, 8, variant, initialization=initialization, split="disjoint").bits
+        == plain.bits
+    )
+    same = adapter(d_out, d_in, rank, 8, variant, initialization=initialization, split="same")
     assert same.bits == adapter(d_out, d_in, rank, 8, "BA").bits, "back to training both"
-    carried = adapter(d_out, d_in, rank, 8, variant, start=start, split="same", pair=True)
+    carried = adapter(
+        d_out, d_in, rank, 8, variant, initialization=initialization, split="same", pair=True
+    )
     assert carried.bits == 2 * same.bits, "the frozen pair is stored beside the factors"
     for harmless in ("nothing", "weight"):
-        assert adapter(d_out, d_in, rank, 8, variant, start=harmless, pair=True).bits == plain.bits
+        assert (
+            adapter(d_out, d_in, rank, 8, variant, initialization=harmless, pair=True).bits
+            == plain.bits
+        )
 
 
 def test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_trained():
@@ -293,11 +303,11 @@ def test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_trai
     labels are fair coins, so the risk is 1/2, the training error is small, and one bit does not
     account for the gap."""
     found = exact.summary(exact.memory(8), 6)
-    untold = adapter(1, 8, 1, 1, "B")
-    told = adapter(1, 8, 1, 1, "B", start="inputs", split="same")
+    not_counted = adapter(1, 8, 1, 1, "B")
+    counted = adapter(1, 8, 1, 1, "B", initialization="inputs", split="same")
     assert abs(found.risk - 0.5) < TINY
-    assert found.gap > 1.5 * bounds.information_bound(untold.nats, 6)
-    assert found.gap < bounds.information_bound(told.nats, 6)
+    assert found.gap > 1.5 * bounds.information_bound(not_counted.nats, 6)
+    assert found.gap < bounds.information_bound(counted.nats, 6)
 
 
 def test_one_stored_bit_obeys_its_bound():

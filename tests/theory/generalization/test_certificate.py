@@ -207,8 +207,10 @@ def test_more_samples_never_loosen_a_bound(error, n, times, divergence, draws):
 
 
 def test_a_prior_at_a_start_made_from_the_sample_is_refused():
-    seen = replace(ADAPTER, start="inputs", split="same")
-    with pytest.raises(ValueError, match="a start made from inputs of the training sample itself"):
+    seen = replace(ADAPTER, initialization="inputs", split="same")
+    with pytest.raises(
+        ValueError, match="an initialization made from inputs of the training sample itself"
+    ):
         Posterior(0.1, 1000, 10.0, seen)
     assert Coded(0.1, replace(seen, train_a=False)).bound(1000, 0.05) == Coded(0.1, ADAPTER).bound(
         1000, 0.05

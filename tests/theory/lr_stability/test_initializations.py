@@ -14,8 +14,15 @@ import torch
 from torch import Generator, nn
 
 import lora
-from theory.lr_stability import stability as theory
-from theory.lr_stability.initializations import OTHERS, STARTS, Start, data_A, random_A, start_of
+from theory import lr_stability as theory
+from theory.lr_stability.initializations import (
+    INITIALIZATIONS,
+    OTHERS,
+    Initialization,
+    data_A,
+    initialization_of,
+    random_A,
+)
 from theory.lr_stability.orders import ALIGNED, HALF, INDEPENDENT, ZERO, power
 
 NEAREST = 1 / 8
@@ -24,10 +31,13 @@ OPTIONS = {"nystrom_out": ("nystrom", {"side": "out"}), "eva_whitened": ("eva", 
 
 
 def test_every_scheme_of_the_library_has_a_start():
-    assert STARTS.keys() == lora.SCHEMES.keys()
+    assert INITIALIZATIONS.keys() == lora.SCHEMES.keys(), (
+        "a scheme needs its row in INITIALIZATIONS of theory/lr_stability/initializations.py; "
+        f"without it: {sorted(INITIALIZATIONS.keys() ^ lora.SCHEMES.keys())}"
+    )
     assert not OTHERS.keys() & lora.SCHEMES.keys()
     assert OPTIONS.keys() < OTHERS.keys()
-    assert all(start.why for start in (STARTS | OTHERS).values())
+    assert all(initial.why for initial in (INITIALIZATIONS | OTHERS).values())
 
 
 def sizes(n: int, seed: int) -> dict[str, list[float]]:
@@ -42,7 +52,7 @@ def sizes(n: int, seed: int) -> dict[str, list[float]]:
     loss = lambda model, batch: (model(batch[0]) * batch[1]).sum()
     stats = lora.collect(nn.Sequential(layer), ["0"], [(x, g)], "gradient", loss)["0"]
     found = {}
-    for name in [*STARTS, *OPTIONS]:
+    for name in [*INITIALIZATIONS, *OPTIONS]:
         scheme, options = OPTIONS.get(name, (name, {}))
         B, A = lora.SCHEMES[scheme](
             layer.weight, RANK, Generator().manual_seed(seed), stats, **options
@@ -63,12 +73,12 @@ def slopes() -> dict[str, np.ndarray]:
         return {name: (mean(large, name) - mean(small, name)) / 3 for name in small[0]}
 
 
-@pytest.mark.parametrize("name", [*STARTS, *OPTIONS])
+@pytest.mark.parametrize("name", [*INITIALIZATIONS, *OPTIONS])
 def test_a_start_has_the_exponents_of_its_scheme(name, slopes):
-    start = start_of(name)
+    initial = initialization_of(name)
     for order, tag, entry, contracted in (
-        (start.A, start.A_tag, 0, 2),
-        (start.B, start.B_tag, 1, 3),
+        (initial.A, initial.A_tag, 0, 2),
+        (initial.B, initial.B_tag, 1, 3),
     ):
         if order:
             assert abs(slopes[name][entry] - float(order(0, 0))) < NEAREST
@@ -77,11 +87,16 @@ def test_a_start_has_the_exponents_of_its_scheme(name, slopes):
             assert np.isnan(slopes[name][[entry, contracted]]).all()
 
 
-@pytest.mark.parametrize("name", [name for name, start in STARTS.items() if start.rank_known])
+@pytest.mark.parametrize(
+    "name", [name for name, initial in INITIALIZATIONS.items() if initial.rank_known]
+)
 def test_a_start_without_data_has_the_powers_of_the_rank_of_its_scheme(name):
     W = torch.randn(512, 512, generator=Generator().manual_seed(2000), dtype=torch.float64)
     few, many = (lora.SCHEMES[name](W, r, Generator().manual_seed(2000)) for r in (8, 128))
-    for order, small, large in ((STARTS[name].A, few.A, many.A), (STARTS[name].B, few.B, many.B)):
+    for order, small, large in (
+        (INITIALIZATIONS[name].A, few.A, many.A),
+        (INITIALIZATIONS[name].B, few.B, many.B),
+    ):
         if order:
             (form,) = order.forms
             slope = float((large.square().mean() / small.square().mean()).log2() / 2 / 4)
@@ -91,7 +106,7 @@ def test_a_start_without_data_has_the_powers_of_the_rank_of_its_scheme(name):
 
 
 def simulated(
-    start: Start,
+    initial: Initialization,
     optimizer: str,
     c: tuple[float, float],
     n: int,
@@ -103,17 +118,17 @@ def simulated(
     """log2 of the root mean square of each quantity, on one token with a frozen gradient dZ = w/n:
     every sum is real.
 
-    A enters only through A x, whose start and whose moves are exactly those of A (r, n).
+    A enters only through A x, whose initial value and whose moves are exactly those of A (r, n).
     """
     rng = np.random.default_rng(seed)
     u, x, w = (rng.standard_normal(size) for size in (r, n, n))  # u first: the same at every width
     entry = lambda order: (
         2.0 ** (np.log2([n, r]) @ [float(e) for e in next(iter(order.forms))[2:]]) if order else 0
     )
-    A_direction = np.linalg.norm(x) if start.A_tag == INDEPENDENT else np.abs(x).sum()
-    Z_A = Z_A0 = entry(start.A) * A_direction * u
-    B_columns = rng.standard_normal((n, r)) if start.B_tag == INDEPENDENT else np.outer(w, u)
-    B = B_0 = entry(start.B) * B_columns
+    A_direction = np.linalg.norm(x) if initial.A_tag == INDEPENDENT else np.abs(x).sum()
+    Z_A = Z_A0 = entry(initial.A) * A_direction * u
+    B_columns = rng.standard_normal((n, r)) if initial.B_tag == INDEPENDENT else np.outer(w, u)
+    B = B_0 = entry(initial.B) * B_columns
     eta_A, eta_B = n ** c[0], n ** c[1]
     for _ in range(steps):
         to_Z_A, to_B = s * B.T @ w / n, s * np.outer(w / n, Z_A)
@@ -133,8 +148,8 @@ DRAWS = range(2000, 2008)
 SINGLE = {
     "A random": random_A(-HALF),
     "A along the data": data_A(-HALF, ""),
-    "B random": Start(ZERO, power(0)),
-    "B along the gradient": Start(ZERO, power(-HALF), B_tag=ALIGNED),
+    "B random": Initialization(ZERO, power(0)),
+    "B along the gradient": Initialization(ZERO, power(-HALF), B_tag=ALIGNED),
 }
 
 
@@ -161,7 +176,7 @@ def test_sums_grow_with_the_rank_as_the_contractions_say(name, steps, optimizer,
     for c in ((-1.0, -1.0), (-1.0, 0.0), (-0.5, -1.0)):
         at = lambda r, c=c: np.mean(
             [
-                simulated(STARTS[name], optimizer, c, 2**12, r, steps, seed, r**power_of_r)
+                simulated(INITIALIZATIONS[name], optimizer, c, 2**12, r, steps, seed, r**power_of_r)
                 for seed in DRAWS
             ],
             0,

@@ -1,5 +1,5 @@
-"""What theory.lr_stability tells users: how the rates follow the width and the rank, and where it
-refuses."""
+"""What theory.lr_stability says to users: how the learning rates follow the width and the rank, and
+where it refuses."""
 
 import itertools
 import math
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.lr_stability import stability as theory
-from theory.lr_stability.initializations import OTHERS, STARTS, Start
+from theory import lr_stability as theory
+from theory.lr_stability.initializations import INITIALIZATIONS, OTHERS, Initialization
 from theory.lr_stability.orders import ALIGNED, HALF, ZERO, Form, power
 from theory.lr_stability.plane import HalfPlane, corners, largest_equal_rate
 
 H = F(1, 2)
-EVERY = sorted(STARTS | OTHERS)
+EVERY = sorted(INITIALIZATIONS | OTHERS)
 RANKED = ("init_a", "init_b", "gaussian", "orthogonal")
 schemes = st.sampled_from(EVERY)
 scales = st.sampled_from(sorted(theory.SCALES))
@@ -89,12 +89,15 @@ POINTS = {
 
 
 def test_every_scheme_has_its_pair_of_rates():
-    assert POINTS.keys() == STARTS.keys()
+    assert POINTS.keys() == INITIALIZATIONS.keys(), (
+        "a scheme needs its row in POINTS of tests/theory/lr_stability/test_rules.py; without it: "
+        f"{sorted(INITIALIZATIONS.keys() ^ POINTS.keys())}"
+    )
     for scheme, (adam, sgd) in POINTS.items():
         assert theory.transfer_point(scheme) == adam
         if sgd is None:
             assert theory.efficient_set(scheme, "sgd") == ()
-            with pytest.raises(ValueError, match="no pair of rates"):
+            with pytest.raises(ValueError, match="no pair of learning rates"):
                 theory.transfer_point(scheme, "sgd")
         else:
             assert theory.transfer_point(scheme, "sgd") == sgd
@@ -168,7 +171,7 @@ def test_a_factor_that_is_not_trained():
     assert e.Z_B(-H, -math.inf) == 0
     assert e.delta2(-H, -math.inf) == -math.inf
     assert Form(0, 1, F(1)).at(-math.inf, 2) == 3
-    start = Start(power(-HALF), ZERO, ALIGNED)
+    start = Initialization(power(-HALF), ZERO, ALIGNED)
     assert theory.exponents(start).Z_B(-math.inf, -HALF) == 0
 
 
@@ -177,22 +180,25 @@ def test_a_factor_that_is_not_trained():
     [
         (lambda: theory.exponents("lora"), "no exponents for the scheme 'lora'; known are init_a"),
         (
-            lambda: theory.exponents("init_a", "adamw"),
+            lambda: theory.exponents("init_a", "adamw"),  # type: ignore
             "optimizer must be one of adam, sgd, got 'adamw'",
-        ),  # type: ignore
+        ),
         (lambda: theory.exponents("init_a", scale="1/r"), "scale must be one of constant"),  # type: ignore
         (lambda: theory.exponents("init_a", readout="ntk"), "readout must be one of mup, standard"),  # type: ignore
         (lambda: theory.exponents("init_a", steps=0), "steps must be at least 1, got 0"),
         (
-            lambda: theory.max_single_lr("init_a", level="layer"),
+            lambda: theory.max_single_lr("init_a", level="layer"),  # type: ignore
             "level must be one of feature, loss",
-        ),  # type: ignore
+        ),
         (lambda: theory.efficient_set("init_a", features="all"), "features must be one of any"),  # type: ignore
         (lambda: theory.sgd_cycle("1/r"), "scale must be one of"),  # type: ignore
         (lambda: theory.rank_exponent("eva"), "no powers of the rank"),
         (lambda: theory.max_single_lr("init_ab", rho=1), "no powers of the rank"),
         (lambda: theory.lr_rule("pissa", "adam", "alpha/r", 64, 64, 8, 9), "no powers of the rank"),
-        (lambda: theory.lr_rule("init_b", "sgd", "alpha/r", 64, 128, 8, 8), "no pair of rates"),
+        (
+            lambda: theory.lr_rule("init_b", "sgd", "alpha/r", 64, 128, 8, 8),
+            "no pair of learning rates",
+        ),
         (
             lambda: theory.lr_rule("init_a", "adam", "alpha/r", 0, 64, 8, 8),
             "base_width must be at least 1, got 0",
@@ -202,12 +208,12 @@ def test_a_factor_that_is_not_trained():
             "rank must be at least 1, got -1",
         ),
         (
-            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"),
+            lambda: theory.lr_rule("init_a", "adam", "alpha/r", 64, 64, 8, 8, rates="one"),  # type: ignore
             "rates must be",
-        ),  # type: ignore
+        ),
         (lambda: largest_equal_rate([HalfPlane(1, -1, F(1))]), "holds at no learning rate"),
         (lambda: largest_equal_rate([HalfPlane(-1, 0, F(1))]), "does not bound the learning rate"),
-        (lambda: Start(ZERO, ZERO), "at least one factor"),
+        (lambda: Initialization(ZERO, ZERO), "at least one factor"),
     ],
 )
 def test_bad_input_is_refused(call, match):

@@ -14,19 +14,19 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theory import lr_stability as theory
 from theory.lr_stability import derivations as derived
-from theory.lr_stability import stability as theory
 from theory.lr_stability.cycles import maximum_cycle_mean
-from theory.lr_stability.initializations import OTHERS, STARTS, Start
+from theory.lr_stability.initializations import INITIALIZATIONS, OTHERS, Initialization
 from theory.lr_stability.orders import ALIGNED, INDEPENDENT, ZERO, power
 from theory.lr_stability.plane import Piece, corners, inside
 
 H, Q = F(1, 2), F(1, 4)
 NONE = -math.inf
-EVERY = sorted(STARTS | OTHERS)
+EVERY = sorted(INITIALIZATIONS | OTHERS)
 GRID = [F(i, 4) for i in range(-10, 7)]
 
-# start: c* of Z_B; Z_A, delta1, delta2, delta3 there; c* of f with a muP and a standard read-out
+# scheme: c* of Z_B; Z_A, delta1, delta2, delta3 there; c* of f with a muP and a standard read-out
 TABLE = {
     "init_a": (-H, (H, 0, 0, 0), -H, -3 * Q),
     "init_b": (F(-1), (0, 0, -1, -1), -H, F(-1)),
@@ -44,12 +44,12 @@ rates = st.tuples(st.sampled_from(GRID), st.sampled_from(GRID))
 
 
 @st.composite
-def starts(draw) -> Start:
-    """Any start with at least one factor that is not zero."""
+def initializations(draw) -> Initialization:
+    """Any initialization with at least one factor that is not zero."""
     a, b = draw(st.tuples(exponent, exponent).filter(lambda pair: pair != (None, None)))
     tags = st.sampled_from([INDEPENDENT, ALIGNED])
     factor = lambda e: ZERO if e is None else power(e)
-    return Start(factor(a), factor(b), draw(tags), draw(tags))
+    return Initialization(factor(a), factor(b), draw(tags), draw(tags))
 
 
 optimizers = st.sampled_from(["adam", "sgd"])
@@ -92,12 +92,12 @@ def test_the_largest_single_rates_by_sympy():
 
 def test_loraplus_is_the_unique_efficient_pair_by_sympy():
     one, zero = sp.Integer(1), sp.Integer(0)
-    points = lambda *start: {
-        (x, y) for x, y, condition in derived.efficient_pairs(*start) if condition == sp.true
+    points = lambda *initial: {
+        (x, y) for x, y, condition in derived.efficient_pairs(*initial) if condition == sp.true
     }
-    lines = lambda *start: [
+    lines = lambda *initial: [
         (x, y, condition)
-        for x, y, condition in derived.efficient_pairs(*start)
+        for x, y, condition in derived.efficient_pairs(*initial)
         if condition != sp.true
     ]
     c_B = derived.c_B
@@ -171,37 +171,47 @@ CASES = [case for case in CASES if case[:2] != (None, None)]
 def test_the_closed_form_of_the_largest_single_rate():
     assert len(CASES) == 90
     for a, b, sigma, tag in CASES:
-        start = Start(ZERO if a is None else power(a), ZERO if b is None else power(b), tag)
+        initial = Initialization(
+            ZERO if a is None else power(a), ZERO if b is None else power(b), tag
+        )
         bounds = [-(1 + sigma) / F(2)]
         bounds += [] if a is None else [-sigma - a - tag]
         bounds += [] if b is None else [-sigma - b - 1]
-        assert theory.max_single_lr(start, sigma=sigma) == min(bounds), (a, b, sigma, tag)
+        assert theory.max_single_lr(initial, sigma=sigma) == min(bounds), (a, b, sigma, tag)
 
 
 @given(
-    starts(), optimizers, readouts, st.sampled_from([0, Q, H]), st.sampled_from(["A", "B", "sigma"])
+    initializations(),
+    optimizers,
+    readouts,
+    st.sampled_from([0, Q, H]),
+    st.sampled_from(["A", "B", "sigma"]),
 )
-def test_a_larger_start_or_scale_never_allows_a_larger_rate(start, optimizer, readout, more, what):
-    larger, sigma = start, more if what == "sigma" else 0
+def test_a_larger_start_or_scale_never_allows_a_larger_rate(
+    initial, optimizer, readout, more, what
+):
+    larger, sigma = initial, more if what == "sigma" else 0
     if what != "sigma":
-        larger = start.__class__(**{**vars(start), what: getattr(start, what) * power(more)})
+        larger = initial.__class__(**{**vars(initial), what: getattr(initial, what) * power(more)})
     for level in ("feature", "loss"):
-        before = theory.max_single_lr(start, optimizer, "constant", level, readout)
+        before = theory.max_single_lr(initial, optimizer, "constant", level, readout)
         assert (
             theory.max_single_lr(larger, optimizer, "constant", level, readout, sigma=sigma)
             <= before
         )
 
 
-@given(starts(), rates, st.sampled_from(GRID), optimizers, readouts, st.integers(1, 4))
+@given(initializations(), rates, st.sampled_from(GRID), optimizers, readouts, st.integers(1, 4))
 def test_moving_scale_from_one_factor_to_the_other_moves_the_rates(
-    start, c, u, optimizer, readout, steps
+    initial, c, u, optimizer, readout, steps
 ):
     # A -> n^u A, B -> n^-u B: Adam's moves follow with c_A + u, c_B - u; SGD's gradients change
     # too, so twice that
-    moved = Start(start.A * power(u), start.B * power(-u), start.A_tag, start.B_tag)
+    moved = Initialization(
+        initial.A * power(u), initial.B * power(-u), initial.A_tag, initial.B_tag
+    )
     first, second = (
-        theory.exponents(x, optimizer, readout=readout, steps=steps) for x in (start, moved)
+        theory.exponents(x, optimizer, readout=readout, steps=steps) for x in (initial, moved)
     )
     shift = u if optimizer == "adam" else 2 * u
     there = (c[0] + shift, c[1] - shift)
@@ -211,17 +221,17 @@ def test_moving_scale_from_one_factor_to_the_other_moves_the_rates(
 
 
 def brute(
-    start: Start, optimizer: str, q: F, c: tuple[F, F], steps: int, n: mpmath.mpf
+    initial: Initialization, optimizer: str, q: F, c: tuple[F, F], steps: int, n: mpmath.mpf
 ) -> dict[str, mpmath.mpf]:
     """The recursion itself on positive numbers: one coordinate of x, of Z_A and of Z, sums replaced
     by their orders."""
     entry = lambda order: n ** _mp(F(order(0, 0))) if order else mpmath.mpf(0)
-    B_0, Z_A0, dZ = entry(start.B), entry(start.A) * n ** _mp(start.A_tag), n ** _mp(q)
+    B_0, Z_A0, dZ = entry(initial.B), entry(initial.A) * n ** _mp(initial.A_tag), n ** _mp(q)
     eta_A, eta_B = (n ** _mp(e) for e in c)
     D_B = D_Z = dB = dZ_A = was_B = was_Z_A = mpmath.mpf(0)
     for _ in range(steps):
         was_B, was_Z_A = B_0 + D_B, Z_A0 + D_Z
-        to_A, to_B = dZ * (B_0 * n ** _mp(start.B_tag) + D_B * n), dZ * was_Z_A
+        to_A, to_B = dZ * (B_0 * n ** _mp(initial.B_tag) + D_B * n), dZ * was_Z_A
         if optimizer == "adam":
             to_A, to_B = mpmath.sign(to_A), mpmath.sign(to_B)
         dB, dZ_A = eta_B * to_B, n * eta_A * to_A
@@ -232,7 +242,7 @@ def brute(
         "delta1": was_B * dZ_A,
         "delta2": dB * was_Z_A,
         "delta3": dB * dZ_A,
-        "f": dZ * (n * D_B * (Z_A0 + D_Z) + n ** _mp(start.B_tag) * B_0 * D_Z),
+        "f": dZ * (n * D_B * (Z_A0 + D_Z) + n ** _mp(initial.B_tag) * B_0 * D_Z),
     }
 
 
@@ -240,13 +250,13 @@ def _mp(x: F) -> mpmath.mpf:
     return mpmath.mpf(x.numerator) / x.denominator
 
 
-@given(starts(), optimizers, readouts, rates, st.integers(1, 4))
-def test_exponents_are_the_slopes_of_the_recursion_itself(start, optimizer, readout, c, steps):
-    orders = theory.exponents(start, optimizer, readout=readout, steps=steps)
+@given(initializations(), optimizers, readouts, rates, st.integers(1, 4))
+def test_exponents_are_the_slopes_of_the_recursion_itself(initial, optimizer, readout, c, steps):
+    orders = theory.exponents(initial, optimizer, readout=readout, steps=steps)
     with mpmath.workdps(40):
         n = mpmath.mpf(10) ** 100
         at, beyond = (
-            brute(start, optimizer, theory.READOUTS[readout], c, steps, m) for m in (n, n**2)
+            brute(initial, optimizer, theory.READOUTS[readout], c, steps, m) for m in (n, n**2)
         )
         for name, order in orders._asdict().items():
             if at[name] == 0:
@@ -258,29 +268,30 @@ def test_exponents_are_the_slopes_of_the_recursion_itself(start, optimizer, read
                 assert abs(slope - _mp(F(order(*c)))) < mpmath.mpf("1e-20"), name
 
 
-@given(starts(), optimizers, readouts, rates, st.integers(0, 3))
-def test_orders_settle(start, optimizer, readout, c, more):
+@given(initializations(), optimizers, readouts, rates, st.integers(0, 3))
+def test_orders_settle(initial, optimizer, readout, c, more):
     if optimizer == "sgd" and theory.sgd_cycle(readout=readout)(*c) > 0:
         grown = [
-            theory.exponents(start, optimizer, readout=readout, steps=t).Z_B(*c) for t in (4, 6, 8)
+            theory.exponents(initial, optimizer, readout=readout, steps=t).Z_B(*c)
+            for t in (4, 6, 8)
         ]
         assert grown[0] < grown[1] < grown[2]
     else:
         settled, later = (
-            theory.exponents(start, optimizer, readout=readout, steps=t)
+            theory.exponents(initial, optimizer, readout=readout, steps=t)
             for t in (theory.SETTLED, theory.SETTLED + more)
         )
         assert [q(*c) for q in settled] == [q(*c) for q in later]
 
 
-@given(starts(), optimizers, readouts, rates)
-def test_the_stable_region_is_where_nothing_grows(start, optimizer, readout, c):
-    e = theory.exponents(start, optimizer, readout=readout)
+@given(initializations(), optimizers, readouts, rates)
+def test_the_stable_region_is_where_nothing_grows(initial, optimizer, readout, c):
+    e = theory.exponents(initial, optimizer, readout=readout)
     for level, quantity in (("feature", e.Z_B), ("loss", e.f)):
         stable = quantity(*c) <= 0
         if optimizer == "sgd":
             stable &= maximum_cycle_mean(theory.sgd_transitions(c[0], c[1], readout)) <= 0
-        region = theory.stable_region(start, optimizer, readout=readout, level=level)
+        region = theory.stable_region(initial, optimizer, readout=readout, level=level)
         assert inside(region, c) == stable
         assert all(any(half.at(corner) == 0 for half in region) for corner in corners(region))
 
@@ -301,11 +312,11 @@ def test_the_maximum_cycle_mean_is_that_of_the_heaviest_cycle(rows):
 
 
 @settings(max_examples=40)
-@given(starts(), optimizers, readouts, st.sampled_from(["any", "bounded", "unit"]))
-def test_the_efficient_set_by_trying_every_pair(start, optimizer, readout, features):
-    e = theory.exponents(start, optimizer, readout=readout)
-    region = theory.stable_region(start, optimizer, readout=readout)
-    pieces = theory.efficient_set(start, optimizer, readout=readout, features=features)
+@given(initializations(), optimizers, readouts, st.sampled_from(["any", "bounded", "unit"]))
+def test_the_efficient_set_by_trying_every_pair(initial, optimizer, readout, features):
+    e = theory.exponents(initial, optimizer, readout=readout)
+    region = theory.stable_region(initial, optimizer, readout=readout)
+    pieces = theory.efficient_set(initial, optimizer, readout=readout, features=features)
     wanted = {"any": lambda z: True, "bounded": lambda z: z <= 0, "unit": lambda z: z == 0}[
         features
     ]

@@ -30,8 +30,7 @@ seeds = st.integers(1000, 2**32)
 sizes = st.integers(2, 24)
 
 
-# --- coordinates and rates: (1), (2)
-# ----------------------------------------------------------------------------
+# --- coordinates and rates: (1), (2) --------------------------------------------------------------
 
 
 @given(sizes, sizes, seeds)
@@ -92,8 +91,7 @@ def test_an_overlap_counts_and_is_symmetric_up_to_its_sizes(n, data, seed):
     )
 
 
-# --- the null: (4) to (10)
-# --------------------------------------------------------------------------------------
+# --- the null: (4) to (10) ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("law", ["Gaussian", "exponential"])
@@ -148,8 +146,7 @@ def test_unrelated_changes_have_the_published_traits():
     check_traits(1000)
 
 
-# --- the calibrated null
-# ----------------------------------------------------------------------------------------
+# --- the calibrated null --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
@@ -199,8 +196,7 @@ def test_an_impossible_null_is_refused():
         chance.overlaps(theory.core(W), D, D, chance.rotated(D, 2, rng), "rate")
 
 
-# --- first steps and what can be reached
-# ------------------------------------------------------------------------
+# --- first steps and what can be reached ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("law", ["uniform", "normal"])

@@ -1,12 +1,12 @@
-"""What `theory.asymmetry.freezing` foretells on cases that it was not built from: fresh spectra,
-nets on digits."""
+"""What `theory.asymmetry.freezing` predicts on cases that it was not built from: unseen spectra,
+networks on digits."""
 
 from typing import Any
 
 import numpy as np
 import torch
 
-from proxies.families.asymmetry.trials.digits import bases, task
+from proxies.families.asymmetry.trials.digits import pretrained, task
 from proxies.families.asymmetry.trials.linear import power_law, projected, standardised
 from theory.asymmetry import Array
 from theory.asymmetry.freezing import Advice, which_to_freeze
@@ -17,7 +17,7 @@ SAMPLES = 2000  # behind the moments
 
 def linear(seed: int) -> dict[str, Any]:
     """Least squares with random sizes, spectra of S and H, weights of D and rank: the mean gain of
-    tuning B over tuning A, as a share of T, beside the advice from moments of a sample with
+    training B over training A, as a share of T, beside the advice from moments of a sample with
     noise."""
     rng = np.random.default_rng(seed)
     in_, out, rank = (
@@ -52,13 +52,13 @@ def _advised(x: Array, H: Array, g: Array, rank: int) -> list[Any]:
 
 
 def on_digits(layer: int, rank: int, samples: int, turn: str, seed: int) -> dict[str, list[Any]]:
-    """The advice for one layer of a net pretrained on digits, from the data of its new task, with
-    two curvatures H.
+    """The advice for a layer of a network pretrained on digits, from its new task's data, with two
+    curvatures H.
 
     "errors": E[g g^T]. "fisher": E[J^T (diag p - p p^T) J], J the logits' derivative in the layer's
-    output, which is the covariance of g over labels drawn from the net's own prediction p.
+    output, which is the covariance of g over labels drawn from the network's own prediction p.
     """
-    nets, data = bases((seed,)), task((seed,), (turn,), samples).train
+    nets, data = pretrained((seed,)), task((seed,), (turn,), samples).train
     x, y = data.x[0].double(), data.y[0]
     W, b = ([value[0].double() for value in values] for values in nets)
     first = torch.relu(x @ W[0].mT + b[0])
@@ -78,6 +78,6 @@ def on_digits(layer: int, rank: int, samples: int, turn: str, seed: int) -> dict
 
 
 def agrees(advice: list[Any], gain: float) -> bool:
-    """Whether the larger of the two foretold shares is the larger one in truth."""
+    """Whether the larger of the two predicted shares is the larger one in truth."""
     found = Advice(*advice)
     return bool((found.tune_b > found.tune_a) == (gain > 0))

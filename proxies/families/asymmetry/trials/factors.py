@@ -1,5 +1,5 @@
-"""What a frozen or trained factor of a given name really is: the start's subspaces, sizes, and what
-training moves."""
+"""What a frozen or trained factor of a given name really is: the subspaces and sizes of its
+initialization, and what training moves."""
 
 from dataclasses import replace
 
@@ -31,8 +31,8 @@ def spaces(size: int, rank: int, seed: int) -> dict[str, float]:
     }
 
 
-TUNED_B = lora.Config(rank=3, target_modules=("0",), scheme="orthogonal", train_a=False)
-TUNED_A = lora.Config(rank=3, target_modules=("0",), scheme="init_b", train_b=False)
+TRAINED_B = lora.Config(rank=3, target_modules=("0",), scheme="orthogonal", train_a=False)
+TRAINED_A = lora.Config(rank=3, target_modules=("0",), scheme="init_b", train_b=False)
 
 
 def by_position(name: str) -> lora.Config:
@@ -41,11 +41,11 @@ def by_position(name: str) -> lora.Config:
     looked at."""
     words = name.split("_")
     trains_b, trains_a = (word.startswith("h") for word in words[::2])
-    return replace(TUNED_B if trains_b else TUNED_A, train_a=trains_a, train_b=trains_b)
+    return replace(TRAINED_B if trains_b else TRAINED_A, train_a=trains_a, train_b=trains_b)
 
 
 def moved(config: lora.Config, seed: int) -> dict[str, float]:
-    """How far A and B are from their start after ten steps of Adam."""
+    """How far A and B are from their initialization after ten steps of Adam."""
     x = torch.randn(32, 12, generator=Generator().manual_seed(seed))
     with torch.random.fork_rng(devices=[]):  # a layer draws its weight from the global generator
         torch.manual_seed(seed)
@@ -67,7 +67,7 @@ def moved(config: lora.Config, seed: int) -> dict[str, float]:
 def frozen_and_trained(seed: int) -> dict[str, float]:
     """What moved that should not, what moved of what should, and how far B moves under the README's
     name for it."""
-    one, other = moved(TUNED_B, seed), moved(TUNED_A, seed)
+    one, other = moved(TRAINED_B, seed), moved(TRAINED_A, seed)
     return {
         "frozen": max(one["A"], other["B"]),
         "trained": min(one["B"], other["A"]),

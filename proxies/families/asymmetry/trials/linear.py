@@ -1,5 +1,5 @@
 """Least squares with one factor frozen: closed forms, explained parts, conditioning, gaps, against
-theory.asymmetry*.
+theory.asymmetry.
 
 Inputs have independent coordinates: a rotation of them changes nothing, since the frozen factors
 have no direction of their own. Frozen factors are Gaussian where only their span counts,
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[int, int, float, float, slice]] = {
     "flat, 32 to 128": (32, 128, 0, 0, slice(None)),
     "1/i, 128 to 32": (128, 32, 1, 0, slice(None)),
 }
-TUNED = {
+TRAINED = {
     "B": {"scheme": "orthogonal", "train_a": False},
     "A": {"scheme": "init_b", "train_b": False},
 }
@@ -52,8 +52,11 @@ def changes(case: str, draws: int, rng: np.random.Generator) -> tuple[Array, Arr
 
 
 def projected(M: Array, columns: Array) -> Array:
-    """The share of each |M|^2 (draws, out, in) in the span of `columns` (draws, in, r): (2) of
-    theory.asymmetry for M = D S^1/2 and columns = S^1/2 Q^T, (3) at H = 1 for the transposes."""
+    """The share of each |M|^2 (draws, out, in) in the span of `columns` (draws, in, r).
+
+    It is theory.asymmetry.frozen_factor (2) over T for M = D S^1/2 and columns = S^1/2 Q^T, and
+    (3) at H = 1 for the transposes.
+    """
     return np.sum((M @ np.linalg.qr(columns).Q) ** 2, (1, 2)) / np.sum(M**2, (1, 2))
 
 
@@ -62,11 +65,11 @@ def orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Array:
 
 
 def attached(
-    model: nn.Module, tuned: str, rank: int, seed: int, target: str = "0"
+    model: nn.Module, trained: str, rank: int, seed: int, target: str = "0"
 ) -> lora.LoRALinear:
-    """The model's layer `target` with an adapter of which `tuned` ("A", "B") is trained, scale
-    1."""
-    settings: dict[str, Any] = TUNED[tuned]
+    """The model's layer `target` with an adapter of which `trained` ("A", "B") is trained,
+    scale 1."""
+    settings: dict[str, Any] = TRAINED[trained]
     lora.attach(
         model, lora.Config(rank=rank, alpha=rank, target_modules=(target,), seed=seed, **settings)
     )
@@ -74,9 +77,11 @@ def attached(
 
 
 def closed_forms(seed: int) -> dict[str, float]:
-    """The optima (2) and (3) of theory.asymmetry on a lora layer: its gradient there over the one
-    at the start, and its loss against T - III; the larger of the two sides, in units of eps cond(S)
-    cond(frozen factor)^2."""
+    """The optima (2) and (3) of theory.asymmetry.frozen_factor on a lora layer.
+
+    Returns: the layer's gradient at the optimum over the one at its initialization, and its loss
+        against T - III; the larger of the two sides, in units of eps cond(S) cond(frozen factor)^2.
+    """
     rng = np.random.default_rng(seed)
     out, in_ = (int(n) for n in rng.integers(2, 13, 2))
     rank = int(rng.integers(1, min(out, in_) + 1))
@@ -85,16 +90,16 @@ def closed_forms(seed: int) -> dict[str, float]:
     S, D = x.T @ x / len(x), target - W
     problem = theory.least_squares(D, S)
     worst = {"gradient": 0.0, "loss": 0.0}
-    for tuned in TUNED:
+    for name in TRAINED:
         model = nn.Sequential(nn.Linear(in_, out, bias=False, dtype=torch.float64))
         model[0].load_state_dict({"weight": torch.from_numpy(W)})
-        layer = attached(model, tuned, rank, seed)
+        layer = attached(model, name, rank, seed)
         A, B = (f.detach().numpy().copy() for f in (layer.A, layer.B))
-        best = theory.best_B(problem, A) if tuned == "B" else theory.best_A(problem, B)
+        best = theory.best_B(problem, A) if name == "B" else theory.best_A(problem, B)
         explained = (
-            theory.explained_B(problem, A) if tuned == "B" else theory.explained_A(problem, B)
+            theory.explained_B(problem, A) if name == "B" else theory.explained_A(problem, B)
         )
-        trained, frozen = (layer.B, A) if tuned == "B" else (layer.A, B)
+        trained, frozen = (layer.B, A) if name == "B" else (layer.A, B)
         unit = EPS * float(np.linalg.cond(S) * np.linalg.cond(frozen) ** 2)
         sizes = []
         for value in (np.zeros_like(best), best):
@@ -142,7 +147,7 @@ def standardised(draws: Array, expected: float) -> float:
 
 
 def few_inputs(rank: int, draws: int, seed: int) -> dict[str, float]:
-    """(9) of theory.asymmetry: inputs in `rank` directions of equal variance, 64 x 64."""
+    """theory.asymmetry.frozen_factor (9): inputs in `rank` of 64 directions, of equal variance."""
     rng = np.random.default_rng(seed)
     seen = (np.arange(64) < rank).astype(float)
     M = rng.standard_normal((draws, 64, 64)) * seen
@@ -184,11 +189,11 @@ def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str,
 
 
 def gap_draws(samples: int, repeats: int, seed: int) -> dict[str, Any]:
-    """Gaps and test errors of least squares over `repeats` data sets: B tuned, B at twice the rank,
-    A, both.
+    """Gaps and test errors of least squares over `repeats` data sets: B trained, B at twice the
+    rank, A, both.
 
     32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of
-    theory.asymmetry.gaps; both tuned is reduced-rank regression: ordinary least squares, then the
+    theory.asymmetry.gaps; both trained is reduced-rank regression: ordinary least squares, then the
     best rank-4 part of what it fits.
     """
     d, rank, sigma = 32, 4, 0.5

@@ -1,4 +1,4 @@
-"""What backward keeps of a token, counted by torch's own saved-tensor hooks on lora layers;
+"""What is saved for backward of a token, counted by torch's own saved-tensor hooks on lora layers;
 float32."""
 
 from typing import Any
@@ -53,33 +53,34 @@ def saved_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def _attached(model: nn.Module, tuned: str, rank: int, dropout: float = 0.0) -> nn.Module:
-    settings: Any = TRAINED[tuned]
+def _attached(model: nn.Module, trained: str, rank: int, dropout: float = 0.0) -> nn.Module:
+    settings: Any = TRAINED[trained]
     linear = tuple(name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     lora.attach(model, lora.Config(rank=rank, dropout=dropout, target_modules=linear, **settings))
     return model
 
 
 def one_layer(d: int, rank: int, tokens: int) -> dict[str, Any]:
-    """Bytes a token of a d x d layer, by what is tuned, without and with dropout; x itself needs a
-    gradient."""
+    """Bytes a token of a d x d layer by what is trained, without and with dropout; x needs a
+    gradient itself."""
     x = torch.randn(tokens, d, generator=Generator().manual_seed(1000)).requires_grad_()
     result = {}
-    for tuned in TRAINED:
+    for trained in TRAINED:
         for dropout in (0.0, 0.05):
-            with torch.random.fork_rng(
-                devices=[]
-            ):  # a layer draws its weight, and dropout its mask, from the global one
-                model = _attached(nn.Sequential(nn.Linear(d, d, bias=False)), tuned, rank, dropout)
-                result[f"{tuned} {dropout:g}"] = saved_bytes(model, x) / tokens
+            # a layer draws its weight, and dropout its mask, from the global generator
+            with torch.random.fork_rng(devices=[]):
+                model = _attached(
+                    nn.Sequential(nn.Linear(d, d, bias=False)), trained, rank, dropout
+                )
+                result[f"{trained} {dropout:g}"] = saved_bytes(model, x) / tokens
     return result
 
 
 def block(d: int, d_ff: int, rank: int, tokens: int) -> dict[str, float]:
-    """Bytes a token of a whole block with adapters on its seven layers, by what is tuned."""
+    """Bytes a token of a whole block with adapters on its seven layers, by what is trained."""
     x = torch.randn(1, tokens, d, generator=Generator().manual_seed(1000)).requires_grad_()
     result = {}
-    for tuned in TRAINED:
+    for trained in TRAINED:
         with torch.random.fork_rng(devices=[]):
-            result[tuned] = saved_bytes(_attached(Block(d, d_ff), tuned, rank), x) / tokens
+            result[trained] = saved_bytes(_attached(Block(d, d_ff), trained, rank), x) / tokens
     return result

@@ -1,12 +1,13 @@
-"""Many small networks trained side by side: one axis of problems (net, data, start), one of
-learning rates.
+"""Many small networks trained side by side: one axis of problems (network, data, initialization),
+one of learning rates.
 
-A network is 64-128-128-10 with ReLU. Its first two layers carry W + B A, scale 1, started by
-`lora.SCHEMES`; what is not tuned is frozen, the head included. A run is one lora-attached model
+A network is 64-128-128-10 with ReLU. Its first two layers carry W + B A, scale 1, initialized by
+`lora.SCHEMES`; what is not trained is frozen, the head included. A run is one lora-attached model
 trained by Adam: tests hold it to that.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,10 +16,10 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from lora import SCHEMES, Factors
+from proxies.instruments.adam import Adam
 
 WIDTHS = (64, 128, 128, 10)
 ADAPTED = 2  # the first layers; the head stays as it is
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Adam's
 
 
 class Nets(NamedTuple):
@@ -28,19 +29,53 @@ class Nets(NamedTuple):
     biases: list[Tensor]
 
     def chosen(self, problems: Sequence[int]) -> "Nets":
-        """The nets of these indices, each as often as it is named."""
+        """The networks of these indices, each as often as it is named."""
         index = torch.tensor(problems)
         return Nets([W[index] for W in self.weights], [b[index] for b in self.biases])
+
+
+class Split(NamedTuple):
+    """Inputs x (problems, n, 64) and labels y (problems, n)."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and on what a network is trained.
+
+    Args:
+        steps: of Adam.
+        batch: samples a step.
+        seed: of the order of the samples.
+    """
+
+    steps: int
+    batch: int
+    seed: int
+
+    def batches(self, samples: int) -> list[Tensor]:
+        """Indices of each step's batch: shuffled passes over the samples, all of them where a batch
+        holds as many."""
+        if self.batch >= samples:
+            return [torch.arange(samples)] * self.steps
+        rng, each = Generator().manual_seed(self.seed), samples // self.batch
+        passes = [
+            torch.randperm(samples, generator=rng)[: each * self.batch]
+            for _ in range(-(-self.steps // each))
+        ]
+        return list(torch.cat(passes).split(self.batch))[: self.steps]
 
 
 def _mirrored(scheme: str) -> Callable[[Tensor, int, Generator], Factors]:
     """The scheme for the transposed weight: what it does to A is done to B."""
 
-    def start(W: Tensor, rank: int, rng: Generator) -> Factors:
+    def initialize(W: Tensor, rank: int, rng: Generator) -> Factors:
         B, A = SCHEMES[scheme](W.mT, rank, rng)
         return Factors(A.mT, B.mT)
 
-    return start
+    return initialize
 
 
 def _right_singular(W: Tensor, rank: int, rng: Generator) -> Factors:
@@ -56,7 +91,7 @@ def _left_singular(W: Tensor, rank: int, rng: Generator) -> Factors:
     return Factors(A.mT, B.mT)
 
 
-# name: which factors are tuned, and the start
+# name: which factors are trained, and their initialization
 METHODS: dict[str, tuple[str, Callable[[Tensor, int, Generator], Factors]]] = {
     "BA, random": ("BA", SCHEMES["init_a"]),
     "BA, orthonormal": ("BA", SCHEMES["orthogonal"]),
@@ -69,11 +104,20 @@ METHODS: dict[str, tuple[str, Callable[[Tensor, int, Generator], Factors]]] = {
 }
 
 
-def starts(
+def initialized(
     nets: Nets, method: str, rank: int, seeds: Sequence[int], layers: Sequence[int]
 ) -> dict[int, Factors]:
-    """For each layer B (problems, out, r) and A (problems, r, in), problem i started from
-    seeds[i]."""
+    """The factors that a method begins with.
+
+    Args:
+        nets: the pretrained networks.
+        method: a key of METHODS.
+        rank: r of the factors.
+        seeds: one a problem.
+        layers: which layers are adapted.
+
+    Returns: by layer B (problems, out, r) and A (problems, r, in).
+    """
     rule = METHODS[method][1]
     found = {}
     for layer in layers:
@@ -86,7 +130,8 @@ def starts(
 
 
 def logits(nets: Nets, factors: dict[int, Factors], x: Tensor) -> Tensor:
-    """(problems, rates, n, 10) for x (problems, n, 64) and factors (problems, rates, ., .)."""
+    """(problems, learning rates, n, 10) for x (problems, n, 64) and factors with the same first two
+    axes."""
     h = x[:, None]
     for layer, (W, b) in enumerate(zip(nets.weights, nets.biases, strict=True)):
         y = h @ W[:, None].mT + b[:, None, None]
@@ -97,92 +142,93 @@ def logits(nets: Nets, factors: dict[int, Factors], x: Tensor) -> Tensor:
     return h
 
 
-class Adam:
-    """Adam with a learning rate for each run; `rate` (rates, 1, 1)."""
-
-    def __init__(self, parameters: Sequence[Tensor], rate: Tensor) -> None:
-        self.rate, self.steps = rate, 0
-        self.moments = [(p, torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
-
-    @torch.no_grad()
-    def step(self) -> None:
-        self.steps += 1
-        for p, first, second in self.moments:
-            assert p.grad is not None
-            first.lerp_(p.grad, 1 - BETA1)
-            second.mul_(BETA2).addcmul_(p.grad, p.grad, value=1 - BETA2)
-            size = (second / (1 - BETA2**self.steps)).sqrt_().add_(EPS)
-            p -= self.rate * first / (1 - BETA1**self.steps) / size
-            p.grad = None
+def _loss(nets: Nets, factors: dict[int, Factors], data: Split, index: Tensor) -> Tensor:
+    """The cross-entropy of a batch: a sum over runs of means over samples, so runs are apart."""
+    found = logits(nets, factors, data.x[:, index])
+    labels = data.y[:, None, index].expand(found.shape[:-1])
+    return F.cross_entropy(found.flatten(0, 2), labels.flatten(), reduction="sum") / len(index)
 
 
-def order(n: int, batch: int, steps: int, rng: Generator) -> list[Tensor]:
-    """Indices of each step's batch: shuffled passes over n samples, all of them where batch >=
-    n."""
-    if batch >= n:
-        return [torch.arange(n)] * steps
-    passes = [
-        torch.randperm(n, generator=rng)[: n // batch * batch]
-        for _ in range(-(-steps // (n // batch)))
+def _minimize(
+    loss: Callable[[Tensor], Tensor],
+    parameters: Sequence[Tensor],
+    learning_rate: Tensor,
+    batches: Sequence[Tensor],
+) -> None:
+    """Adam on the loss of each batch.
+
+    Args:
+        loss: of the samples of some indices.
+        parameters: moved in place.
+        learning_rate: (1, n), for the first two axes of each parameter.
+        batches: indices of samples, a step each.
+    """
+    optimizers = [
+        (p, Adam(p.detach()), learning_rate.reshape(*learning_rate.shape, *[1] * (p.dim() - 2)))
+        for p in parameters
     ]
-    return list(torch.cat(passes).split(batch))[:steps]
+    for index in batches:
+        for gradient, (p, adam, rate) in zip(
+            torch.autograd.grad(loss(index), parameters), optimizers, strict=True
+        ):
+            adam.step(p, gradient, rate)
 
 
 def train(
     nets: Nets,
-    start: dict[int, Factors],
-    tuned: str,
-    x: Tensor,
-    y: Tensor,
-    rates: Sequence[float],
-    steps: int,
-    batch: int,
-    seed: int,
+    initial: dict[int, Factors],
+    trained: str,
+    data: Split,
+    learning_rates: Sequence[float],
+    schedule: Schedule,
 ) -> dict[int, Factors]:
-    """The factors (problems, rates, ., .) after `steps` of Adam on the cross-entropy of x
-    (problems, n, 64) and y."""
-    many = lambda factor: factor[:, None].repeat(1, len(rates), 1, 1)
-    factors = {layer: Factors(many(B), many(A)) for layer, (B, A) in start.items()}
-    trained = [getattr(pair, name).requires_grad_() for pair in factors.values() for name in tuned]
-    adam = Adam(trained, torch.tensor(rates, dtype=x.dtype)[:, None, None])
-    for index in order(y.shape[1], batch, steps, Generator().manual_seed(seed)):
-        found = logits(nets, factors, x[:, index])
-        labels = y[:, None, index].expand(found.shape[:-1])
-        # A sum over runs of means over samples: no run sees the others.
-        (
-            F.cross_entropy(found.flatten(0, 2), labels.flatten(), reduction="sum") / len(index)
-        ).backward()
-        adam.step()
+    """Train some factors of every network by Adam at every learning rate.
+
+    Args:
+        nets: the pretrained networks, frozen.
+        initial: by layer the factors (problems, ., .) that all learning rates begin with.
+        trained: the names of the trained factors, "A", "B" or "BA".
+        data: what the cross-entropy is minimised on.
+        learning_rates: of each run.
+        schedule: steps and batches.
+
+    Returns: by layer the factors (problems, learning rates, ., .).
+    """
+    many = lambda factor: factor[:, None].repeat(1, len(learning_rates), 1, 1)
+    factors = {layer: Factors(many(B), many(A)) for layer, (B, A) in initial.items()}
+    _minimize(
+        lambda index: _loss(nets, factors, data, index),
+        [getattr(pair, name).requires_grad_() for pair in factors.values() for name in trained],
+        torch.tensor([learning_rates], dtype=data.x.dtype),
+        schedule.batches(data.y.shape[1]),
+    )
     return {layer: Factors(B.detach(), A.detach()) for layer, (B, A) in factors.items()}
 
 
 @torch.no_grad()
-def accuracy(nets: Nets, factors: dict[int, Factors], x: Tensor, y: Tensor) -> Tensor:
-    """(problems, rates); logits that are not finite count as wrong."""
-    found = logits(nets, factors, x)
-    right = (found.argmax(-1) == y[:, None]) & found.isfinite().all(-1)
+def accuracy(nets: Nets, factors: dict[int, Factors], data: Split) -> Tensor:
+    """(problems, learning rates); logits that are not finite count as wrong."""
+    found = logits(nets, factors, data.x)
+    right = (found.argmax(-1) == data.y[:, None]) & found.isfinite().all(-1)
     return right.double().mean(-1)
 
 
-def pretrain(
-    x: Tensor, y: Tensor, seeds: Sequence[int], steps: int = 300, batch: int = 128
-) -> Nets:
-    """Nets trained by Adam at 1e-3 from He's start; x (problems, n, 64), y (problems, n)."""
+def pretrain(data: Split, seeds: Sequence[int], steps: int = 300, batch: int = 128) -> Nets:
+    """Networks trained by Adam at 1e-3 from He's initialization, one a seed."""
     weights, biases = [], []
     for layer, (in_, out) in enumerate(pairwise(WIDTHS)):
         rngs = [Generator().manual_seed(len(WIDTHS) * seed + layer) for seed in seeds]
         draws = [
-            torch.randn(out, in_, generator=rng, dtype=x.dtype) * (2 / in_) ** 0.5 for rng in rngs
+            torch.randn(out, in_, generator=rng, dtype=data.x.dtype) * (2 / in_) ** 0.5
+            for rng in rngs
         ]
         weights.append(torch.stack(draws).requires_grad_())
-        biases.append(torch.zeros(len(seeds), out, dtype=x.dtype).requires_grad_())
+        biases.append(torch.zeros(len(seeds), out, dtype=data.x.dtype).requires_grad_())
     nets = Nets(weights, biases)
-    adam = Adam([*weights, *biases], torch.tensor(1e-3))
-    for index in order(y.shape[1], batch, steps, Generator().manual_seed(seeds[0])):
-        found = logits(nets, {}, x[:, index])
-        (
-            F.cross_entropy(found.flatten(0, 2), y[:, index].flatten(), reduction="sum")
-            / len(index)
-        ).backward()
-        adam.step()
+    _minimize(
+        lambda index: _loss(nets, {}, data, index),
+        [*weights, *biases],
+        torch.full((1, 1), 1e-3, dtype=data.x.dtype),
+        Schedule(steps, batch, seeds[0]).batches(data.y.shape[1]),
+    )
     return Nets([W.detach() for W in weights], [b.detach() for b in biases])

@@ -1,5 +1,5 @@
-"""Whether the trained factors follow their start or their task: subspaces of A and B across starts
-and tasks."""
+"""Whether the trained factors follow their initialization or their task: subspaces of A and B,
+compared across both."""
 
 from itertools import combinations
 from typing import Any
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxies.families.asymmetry.trials.digits import TURNS, bases, task
-from proxies.families.asymmetry.trials.networks import ADAPTED, starts, train
+from proxies.families.asymmetry.trials.digits import TURNS, pretrained, task
+from proxies.families.asymmetry.trials.networks import ADAPTED, Schedule, initialized, train
 
-KINDS = ("same task", "same start", "neither")
+KINDS = ("same task", "same initialization", "neither")
 BATCH = 64
 
 
@@ -25,17 +25,24 @@ def overlap(X: Tensor, Y: Tensor) -> float:
 def similarity(
     method: str, rank: int, rate: float, steps: int, base: int, inits: int
 ) -> dict[str, Any]:
-    """Mean overlap over pairs of runs from one pretrained net, by layer: {"A": {kind: [layer 0,
+    """Mean overlap over pairs of runs from one pretrained network, by layer: {"A": {kind: [layer 0,
     layer 1]}, "B": ..}.
 
-    The runs are every pair of a task (three) and a start (`inits`). "start": how far A is still its
-    own start.
+    The runs are every pair of a task (three) and an initialization.
+
+    Args:
+        method: a key of METHODS, whose initialization is taken; both factors are trained.
+        rank: r of the factors.
+        rate: the learning rate.
+        steps: of Adam.
+        base: the seed of the network.
+        inits: how many initializations.
     """
     runs = [(turn, i) for turn in TURNS for i in range(inits)]
     data = task((base,) * len(runs), tuple(turn for turn, _ in runs), 1000)
-    nets = bases((base,)).chosen([0] * len(runs))
-    start = starts(nets, method, rank, [inits * base + i for _, i in runs], range(ADAPTED))
-    factors = train(nets, start, "BA", *data.train, [rate], steps, BATCH, base)
+    nets = pretrained((base,)).chosen([0] * len(runs))
+    initial = initialized(nets, method, rank, [inits * base + i for _, i in runs], range(ADAPTED))
+    factors = train(nets, initial, "BA", data.train, [rate], Schedule(steps, BATCH, base))
     result: dict[str, Any] = {name: {kind: [] for kind in KINDS} for name in "AB"}
     for layer in range(ADAPTED):
         B, A = (factor[:, 0] for factor in factors[layer])
@@ -46,19 +53,14 @@ def similarity(
                 kind = (
                     "same task"
                     if turn == other_turn
-                    else "same start"
+                    else "same initialization"
                     if init == other_init
                     else "neither"
                 )
                 found[kind].append(overlap(columns[i], columns[j]))
             for kind in KINDS:
                 result[name][kind].append(float(np.mean(found[kind])))
-    kept = [
-        overlap(start[layer].A[i].mT, factors[layer].A[i, 0].mT)
-        for layer in range(ADAPTED)
-        for i in range(len(runs))
-    ]
-    return {**result, "start": float(np.mean(kept))}
+    return result
 
 
 def haar(size: int, rank: int, draws: int, seed: int) -> dict[str, list[float]]:

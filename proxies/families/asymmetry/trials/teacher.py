@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from proxies.families.asymmetry.trials.linear import TUNED, attached, power_law
+from proxies.families.asymmetry.trials.linear import TRAINED, attached, power_law
 from theory.asymmetry.freezing import which_to_freeze
 
 SAMPLES = 1000  # for training, and as many for the test
@@ -39,7 +39,7 @@ CASES = {
 
 
 def drawn(seed: int) -> tuple[Teacher, int]:
-    """A teacher and a rank that nothing was tuned on."""
+    """A teacher and a rank that nothing was chosen on."""
     rng = np.random.default_rng(seed)
     in_, hidden, outputs = (int(n) for n in rng.choice([8, 16, 32, 48], 3))
     teacher = Teacher(
@@ -52,13 +52,13 @@ def known(case: str, rank: int, seed: int) -> dict[str, Any]:
     return learn(CASES[case], rank, seed)
 
 
-def fresh(seed: int) -> dict[str, Any]:
+def unseen(seed: int) -> dict[str, Any]:
     return learn(*drawn(seed), seed)
 
 
 def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
-    """The share of the test loss that tuning B alone, then A alone, removes, and the advice before
-    either is tried."""
+    """The share of the test loss that training B alone, then A alone, removes, and the advice
+    before either is tried."""
     rng = np.random.default_rng(seed)
     values = power_law(teacher.in_, teacher.exponent)
     values /= values.mean()
@@ -75,7 +75,11 @@ def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
     )
     y = torch.tanh(x @ (W + D).mT) @ V.mT
     (x, x_test), (y, y_test) = x.split(SAMPLES), y.split(SAMPLES)
-    share = {tuned: _share(W, V, tuned, rank, seed, (x, y), (x_test, y_test)) for tuned in TUNED}
+    share = {}
+    for trained in TRAINED:
+        model = _student(W, V)
+        attached(model, trained, rank, seed)
+        share[trained] = _learnt(model, (x, y), (x_test, y_test))
     return {**share, "advice": _advice(W, V, x, y, rank), "rank": rank}
 
 
@@ -87,19 +91,14 @@ def _student(W: Tensor, V: Tensor) -> nn.Sequential:
     return model
 
 
-def _share(
-    W: Tensor,
-    V: Tensor,
-    tuned: str,
-    rank: int,
-    seed: int,
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-) -> float:
-    model = _student(W, V)
+def _learnt(model: nn.Module, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> float:
+    """The share of the test loss that L-BFGS on the training loss removes."""
+
+    def loss(data: tuple[Tensor, Tensor]) -> Tensor:
+        return (model(data[0]) - data[1]).square().mean()
+
     with torch.no_grad():
-        before = float((model(test[0]) - test[1]).square().mean())
-    attached(model, tuned, rank, seed)
+        before = float(loss(test))
     parameters = [p for group in lora.param_groups(model, lr=1.0) for p in group["params"]]
     optimizer = torch.optim.LBFGS(
         parameters, max_iter=60, history_size=20, line_search_fn="strong_wolfe"
@@ -107,21 +106,21 @@ def _share(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        found = (model(train[0]) - train[1]).square().mean()
+        found = loss(train)
         found.backward()
         return found
 
     optimizer.step(closure)
     with torch.no_grad():
-        return 1 - float((model(test[0]) - test[1]).square().mean()) / before
+        return 1 - float(loss(test)) / before
 
 
 def _advice(W: Tensor, V: Tensor, x: Tensor, y: Tensor, rank: int) -> dict[str, list[Any]]:
-    """`which_to_freeze` from moments of the pretrained net on the training data, halves taken in
-    turn, with two H.
+    """`which_to_freeze` from moments of the pretrained network on the training data, halves
+    taken in turn, with two H.
 
     "errors": E[g g^T]. "fisher": E[J^T J], J = V diag(tanh'): the same over targets drawn about the
-    net's own output.
+    network's own output.
     """
     h = torch.tanh(x @ W.mT)
     slope = 1 - h**2

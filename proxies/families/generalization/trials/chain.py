@@ -12,9 +12,18 @@ OTHER_STREAM = 10**6  # added to a seed for draws that must not repeat those of 
 
 
 def chain(variant: str, noise: float, n: int, supersamples: int, seed: int) -> dict[str, Any]:
-    """Every bound in units of the 0-1 loss. `conditional`, `evaluated` and `averaged` are means
-    over supersamples drawn at random, and `difference_of_draws` is `difference` from those same
-    ones; everything else is exact."""
+    """Every bound on the gap of one problem, next to the gap, in units of the 0-1 loss.
+
+    `conditional`, `evaluated` and `averaged` are means over supersamples drawn at random, and
+    `difference_of_draws` is `difference` from those same supersamples; everything else is exact.
+
+    Args:
+        variant: the trained factors, a key of `problems.VARIANTS`.
+        noise: the probability that a label is changed.
+        n: training samples.
+        supersamples: supersamples drawn.
+        seed: of the problem.
+    """
     w = world(variant, noise, seed)
     found = exact.summary(w, n)
     rng = np.random.default_rng(seed + OTHER_STREAM)
@@ -42,7 +51,7 @@ def chain(variant: str, noise: float, n: int, supersamples: int, seed: int) -> d
 
 
 def every_supersample(variant: str, seed: int) -> dict[str, float]:
-    """Interpolation from two samples: the risk, and (8) of `theory.generalization` from all 8^4
+    """Interpolation from two samples: the risk, and theory.generalization.bounds (8) from all 8^4
     supersamples."""
     w = world(variant, 0.0, seed)
     pairs = np.array(list(product(range(len(w.p)), repeat=4))).reshape(-1, 2, 2)
@@ -51,15 +60,15 @@ def every_supersample(variant: str, seed: int) -> dict[str, float]:
 
 
 def memory(inputs: int, n: int) -> dict[str, float]:
-    """B-only with one bit stored, A frozen after it was made from the very samples: the gap over
-    the bound that leaves A out, and over the bound that counts it."""
+    """B alone trained, one bit stored, A frozen after it was made from the training samples: the
+    gap over the bound that leaves A out, and over the bound that counts it."""
     gap = exact.summary(exact.memory(inputs), n).gap
-    layer, B_only = ((1, inputs, 1),), {"precision": 1, "train_a": False}
-    untold = bounds.Adapter(layer, **B_only)
-    told = bounds.Adapter(layer, **B_only, start="inputs", split="same")
+    layer, B_alone = ((1, inputs, 1),), {"precision": 1, "train_a": False}
+    not_counted = bounds.Adapter(layer, **B_alone)
+    counted = bounds.Adapter(layer, **B_alone, initialization="inputs", split="same")
     return {
-        "untold": gap / bounds.information_bound(untold.nats, n),
-        "told": gap / bounds.information_bound(told.nats, n),
+        "not_counted": gap / bounds.information_bound(not_counted.nats, n),
+        "counted": gap / bounds.information_bound(counted.nats, n),
     }
 
 
@@ -76,10 +85,10 @@ PUBLISHED = {  # layers, bits of a number, training samples
 }
 
 
-def at_scale(name: str) -> dict[str, float]:
+def at_scale(setting: str) -> dict[str, float]:
     """The bound by stored bits, training both factors or one, at sizes that people train; 0-1
     loss."""
-    layers, precision, n = PUBLISHED[name]
+    layers, precision, n = PUBLISHED[setting]
     adapters = {
         variant: bounds.Adapter(layers, precision, train_a="A" in variant, train_b="B" in variant)
         for variant in ("BA", "B", "A")

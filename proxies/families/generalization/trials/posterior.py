@@ -14,13 +14,14 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 import lora
+from proxies.instruments.digits import CLASSES, digits, parts
 from theory.generalization import Adapter
 from theory.generalization.certificate import Coded, Posterior, certify, gaussian_divergence
 
-CLASSES, CHANCE = 10, 0.9
+CHANCE = 0.9
 PRETRAINED, TRAINED = 400, 1000
 RANK = 4
-PRIORS = (0.3, 1.0, 3.0)  # deviations of the priors around the start
+PRIORS = (0.3, 1.0, 3.0)  # deviations of the priors around the initialization
 # bits of a stored number, and the largest there is
 GRIDS = ((4, 3.0), (4, 6.0), (8, 3.0), (8, 6.0))
 DELTA = 0.05
@@ -41,13 +42,12 @@ class Split(NamedTuple):
 
 def splits(seed: int) -> tuple[Split, Split, Split]:
     """Digits to pretrain on, and mirrored ones to train on and to test on, in a random order."""
-    from sklearn.datasets import load_digits  # slow to import
-
-    images, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    x, y = torch.from_numpy(images[order] / 16).float(), torch.from_numpy(labels[order])
-    a, b = PRETRAINED, PRETRAINED + TRAINED
-    return Split(x[:a], y[:a]), Split(mirrored(x[a:b]), y[a:b]), Split(mirrored(x[b:]), y[b:])
+    images, labels = digits()
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels)))
+    pre, train, test = (
+        Split(images[part].flatten(1), labels[part]) for part in parts(order, [PRETRAINED, TRAINED])
+    )
+    return pre, train._replace(x=mirrored(train.x)), test._replace(x=mirrored(test.x))
 
 
 def mirrored(x: Tensor) -> Tensor:
@@ -80,11 +80,11 @@ def error(model: nn.Module, data: Split, values: dict[str, Tensor] | None = None
 
 class Gaussian(NamedTuple):
     """Independent normal numbers around the trained factors, by parameter name; the prior is around
-    their start."""
+    their initialization."""
 
     means: dict[str, Any]
     log_deviations: dict[str, Tensor]
-    start: dict[str, Tensor]
+    initial: dict[str, Tensor]
 
     def draw(self, rng: Generator) -> dict[str, Tensor]:
         return {
@@ -93,8 +93,8 @@ class Gaussian(NamedTuple):
         }
 
     def flat(self) -> tuple[Tensor, Tensor]:
-        """(k,) how far each of the k means is from its start, and the log deviations."""
-        moved = [(mean - self.start[name]).flatten() for name, mean in self.means.items()]
+        """(k,) how far each of the k means is from its initialization, and the log deviations."""
+        moved = [(mean - self.initial[name]).flatten() for name, mean in self.means.items()]
         return torch.cat(moved), torch.cat(
             [self.log_deviations[name].flatten() for name in self.means]
         )
@@ -121,11 +121,11 @@ def fit(model: nn.Module, data: Split, steps: int, rng: Generator) -> Gaussian:
     `PRIORS` that suits best.
     """
     means = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    start = {name: p.detach().clone() for name, p in means.items()}
+    initial = {name: p.detach().clone() for name, p in means.items()}
     log_deviations = {
         name: torch.full_like(p, np.log(0.1)).requires_grad_() for name, p in means.items()
     }
-    posterior = Gaussian(means, log_deviations, start)
+    posterior = Gaussian(means, log_deviations, initial)
     optimizer = torch.optim.Adam([*means.values(), *log_deviations.values()], lr=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     n = len(data.y)
@@ -153,8 +153,8 @@ def stored(posterior: Gaussian, precision: int, largest: float) -> dict[str, Ten
 
 
 def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter:
-    """What the theory needs to know of an attached adapter. A start that needs data has got it from
-    `pretrained`'s."""
+    """What the theory needs to know of an attached adapter. An initialization that needs data got
+    that of `pretrained`."""
     adapted = lora.adapters(model).values()
     layers = tuple((one.out_features, one.in_features, one.rank) for one in adapted)
     needs: Any = lora.SCHEMES[config.scheme].needs
@@ -163,8 +163,15 @@ def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter
 
 
 def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]:
-    """Pretrain, attach, fit, certify from the training sample alone; then look at the test
-    sample."""
+    """Pretrain, attach, fit, certify from the training sample alone, and then measure the test
+    error.
+
+    Args:
+        variant: a key of `CONFIGS`.
+        steps: training steps of the posterior.
+        draws: draws of the posterior for its mean error.
+        seed: of the split and of all draws.
+    """
     pre, train, test = splits(seed)
     model, config = pretrained(pre), CONFIGS[variant]
     untouched = error(model, test)

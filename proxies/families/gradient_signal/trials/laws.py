@@ -1,7 +1,7 @@
-"""Laws on synthetic populations: what EVA's start captures, when that is the optimum, and how
-samples err."""
+"""Laws on synthetic populations: what EVA's rows capture, when that is the optimum, and how samples
+err."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Generator, nn
 
 import lora
 from lora import SCHEMES, Statistics
+from lora.ranks import distribute, signal_scores, variance_scores
 from theory.gradient_signal import batch as batch_theory
 from theory.gradient_signal import optimum as theory
 from theory.gradient_signal import risk
@@ -30,13 +31,14 @@ def orthonormal(rank: int, width: int, rng: np.random.Generator) -> Array:
 
 
 def inputs_of(batches: list[torch.Tensor]) -> Statistics:
-    """What the library sees of a linear layer that reads these rows."""
+    """What the library collects at a linear layer that reads these rows."""
     layer = nn.Linear(batches[0].shape[1], 1, bias=False).to(batches[0].dtype)
     return lora.collect(layer, {"layer": layer}, batches)["layer"]
 
 
 def tokens_of(x: Array, g: Array) -> Statistics:
-    """The same with the gradients g (n, k) at the layer's output, each token's own."""
+    """What the library collects at a layer with inputs x (n, d) and each token's gradient g (n, k)
+    at its output."""
     layer = nn.Linear(x.shape[1], g.shape[1], bias=False).double()
     pair = torch.from_numpy(x), torch.from_numpy(g)
     loss = lambda model, pair: (model(pair[0]) * pair[1]).sum() / len(pair[0])
@@ -59,10 +61,8 @@ def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[st
     exact = np.asarray(X, float) - X.mean(0, dtype=float)
     _, S, Vh = np.linalg.svd(exact, full_matrices=False)
     batches = list(torch.from_numpy(X).chunk(8))
-    single, half = (
-        eva(inputs_of(batches), rank),
-        eva(inputs_of([b.bfloat16() for b in batches]), rank),
-    )
+    single = eva(inputs_of(batches), rank)
+    half = eva(inputs_of([batch.bfloat16() for batch in batches]), rank)
     optimum = (S[:rank] ** 2).sum()
     return {
         "gap": float(1 - S[rank] ** 2 / S[rank - 1] ** 2),
@@ -91,9 +91,11 @@ def order_and_shards(width: int, rank: int, seed: int) -> dict[str, float]:
 
 
 def sampling(width: int, rank: int, decay: float, tokens: int, seed: int) -> dict[str, float]:
-    """The error of EVA's subspace at the field's stop (every cosine to the last batch's rows above
-    0.99), and at 4096 tokens what two halves foretell of it. The population is Gaussian with
-    axis-aligned variances j^-decay."""
+    """The error of EVA's subspace where its rule stops (every cosine to the last batch's rows above
+    0.99), and at 4096 tokens beside what two halves predict.
+
+    The population is Gaussian with axis-aligned variances j^-decay.
+    """
     rng = np.random.default_rng(seed)
     lam = spectrum(width, decay)
     truth, gram, last, angle = np.eye(width)[:rank], np.zeros((width, width)), None, None
@@ -113,15 +115,17 @@ def sampling(width: int, rank: int, decay: float, tokens: int, seed: int) -> dic
     pooled = eva(lora.merged(*stats), rank, center=False)
     return {
         "angle": angle,
-        "foretold": risk.split_half_error(*halves),
+        "predicted": risk.split_half_error(*halves),
         "true": risk.mean_square_sine(pooled, truth),
     }
 
 
 def token_signal(tokens: int, seed: int) -> dict[str, float]:
-    """E|dL/dB|^2 of a sample with g independent of x over E|g|^2 Tr(A M A^T) of the population, A
-    EVA's of that sample; and the best of 1000 random orthonormal A over EVA's, by the population's
-    M."""
+    """The signal of EVA's rows where g is independent of x.
+
+    Returns: E|dL/dB|^2 of a sample over E|g|^2 Tr(A M A^T) of the population, with EVA's A of that
+    sample; and the best of 1000 random orthonormal A over EVA's, by the population's M.
+    """
     d, k, rank = 12, 5, 3
     rng = np.random.default_rng(seed)
     Q = basis(d, rng)
@@ -162,10 +166,10 @@ def censored(tokens: int, seed: int) -> dict[str, float]:
 
 
 def batch_flip(batch: int, draws: int, seed: int) -> dict[str, float]:
-    """E|dL/dB|^2 of a batch from EVA's start over that of the gradient's singular vector, where
-    theory flips at 7.67.
+    """E|dL/dB|^2 of a batch with EVA's row over that with the gradient's singular vector; the
+    theory has the two change places at a batch of 7.67.
 
-    S = diag(2, 1), K = diag(0.1, 1), noise 4; both starts are the library's, at rank 1.
+    S = diag(2, 1), K = diag(0.1, 1), noise 4; both rows are the library's, at rank 1.
     """
     S, D, noise = np.diag([2.0, 1.0]), np.diag(np.sqrt([0.1, 1.0])), 2.0
     Q, G = batch_theory.regression(S, D, noise)
@@ -199,25 +203,22 @@ def batch_moments(batch: int, draws: int, seed: int) -> dict[str, float]:
     return {"error": float(np.linalg.norm(found / draws - expected) / np.linalg.norm(expected))}
 
 
-def centring(cases: int, seed: int) -> dict[str, Any]:
-    """How often a random C and mean leave the bounds on the price of centring, and the worst share
-    left by it."""
+def centring(cases: int, seed: int) -> dict[str, int]:
+    """How many random C and means leave the bounds on the price of centring."""
     rng = np.random.default_rng(seed)
-    outside, shares = 0, []
+    outside = 0
     for _ in range(cases):
         d = int(rng.integers(2, 16))
         rank = int(rng.integers(1, d + 1))
-        Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5 + rng.uniform(
-            0, 3
-        ) * rng.normal(size=d)
+        Z = rng.standard_normal((2 * d, d)) * spectrum(d, rng.uniform(0, 2)) ** 0.5
+        Z = Z + rng.uniform(0, 3) * rng.normal(size=d)
         stats = Statistics(len(Z), torch.from_numpy(Z.mean(0)), torch.from_numpy(Z.T @ Z / len(Z)))
         M, A = stats.second_moment.numpy(), eva(stats, rank)
         gap = theory.ky_fan(M, rank) - theory.signal(A, M)
         low, _, high = theory.centring(stats.covariance.numpy(), Z.mean(0), rank)
         rounding = 1e-12 * float(np.trace(M))
         outside += not low - rounding <= gap <= high + rounding
-        shares.append(theory.share(A, M))
-    return {"outside": outside, "cases": cases, "least": float(min(shares))}
+    return {"outside": outside}
 
 
 def kernel_and_risk(seed: int) -> dict[str, float]:
@@ -244,16 +245,37 @@ def kernel_and_risk(seed: int) -> dict[str, float]:
 
 
 def amplification(
-    width: int, rank: int, decay: float, starts: int, seed: int
+    width: int, rank: int, decay: float, draws: int, seed: int
 ) -> dict[str, list[float]]:
-    """E|Ax|^2 of EVA over that of each of `starts` default starts times their number, over 3 (d/r)
-    EVR_r."""
+    """E|Ax|^2 of each of some draws of the default initialization over the predicted one, which is
+    EVA's divided by 3 (d/r) EVR_r."""
     rng = np.random.default_rng(seed)
     M = np.diag(spectrum(width, decay))
     predicted = theory.amplification(M, rank)
     W = torch.zeros(rank, width, dtype=torch.float64)
-    draws = [Generator().manual_seed(int(s)) for s in rng.integers(2**32, size=starts)]
-    signals = [theory.signal(SCHEMES["init_a"](W, rank, draw).A.numpy(), M) for draw in draws]
+    rngs = [Generator().manual_seed(int(s)) for s in rng.integers(2**32, size=draws)]
+    signals = [theory.signal(SCHEMES["init_a"](W, rank, draw).A.numpy(), M) for draw in rngs]
     stats = Statistics(1e9, torch.zeros(width).double(), torch.from_numpy(M))
     best = theory.signal(eva(stats, rank), M)
     return {"inverse": [signal * predicted / best for signal in signals]}
+
+
+def allocation() -> dict[str, float]:
+    """The signal under the library's two ways to share ranks out, over the optimum: exact numbers
+    for two layers of one E|g|^2 and a budget of two ranks."""
+    spectra = {"large": [10.0, 9.0, 0.1], "small": [1.0, 0.1, 0.01]}
+    moments = {
+        name: torch.diag(torch.tensor(values, dtype=torch.float64))
+        for name, values in spectra.items()
+    }
+    stats = {n: Statistics(10, torch.zeros(3).double(), S, None, S) for n, S in moments.items()}
+    optimum = theory.allocation([np.array(values) for values in spectra.values()], 2)[1]
+
+    def share(scores: Callable[[Statistics, int], list[float]]) -> float:
+        ranks = distribute({name: scores(layer, 3) for name, layer in stats.items()}, 2)
+        return sum(sum(spectra[name][:r]) for name, r in ranks.items()) / optimum
+
+    return {
+        "explained variance": share(variance_scores),
+        "gradient signal": share(signal_scores),
+    }

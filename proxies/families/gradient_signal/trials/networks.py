@@ -1,5 +1,5 @@
-"""The signal that each start captures in the layers of real networks, with the gradients of a real
-loss."""
+"""The signal that each initialization captures in the layers of real networks, with the gradients
+of a real loss."""
 
 from typing import Any
 
@@ -11,11 +11,10 @@ from torch.nn import functional as F
 import lora
 from lora import Statistics
 from proxies.families.gradient_signal.trials import text
-from proxies.families.gradient_signal.trials.row_initializations import captured, start_rows
+from proxies.families.gradient_signal.trials.rows import captured, initial_rows
 from proxies.families.gradient_signal.trials.tasks import TASKS, loss_of
 from theory.gradient_signal import batch as batch_theory
 from theory.gradient_signal import optimum as theory
-from theory.gradient_signal import risk
 
 RANK = 8
 DRAWN = ("0", "encoder.layer.0.intermediate.dense")  # the layers that the figures look into
@@ -26,17 +25,14 @@ EXAMPLES = 24  # docstrings of each package that MiniLM reads, 24 tokens each at
 
 def _of_layer(name: str, stats: Statistics, out: int, seed: int) -> dict[str, Any]:
     rank = min(RANK, out)
-    starts = captured(stats, start_rows(stats, out, rank, seed))
     M, mu = stats.second_moment.double().numpy(), stats.mean.double().numpy()
     low, gap, high = theory.centring(stats.covariance.double().numpy(), mu, rank)
     rounding = 1e-12 * float(np.trace(M))
     return {
         "layer": name,
-        "starts": starts,
-        "mean part": float(mu @ mu / np.trace(M)),
+        "captured": captured(stats, initial_rows(stats, out, rank, seed)),
         "curves": _curves(stats, out, seed) if name in DRAWN else None,
         "inside": bool(low - rounding <= gap <= high + rounding),
-        "amplification": starts["EVA uncentred"]["over default"] / theory.amplification(M, rank),
     }
 
 
@@ -49,14 +45,12 @@ def _curves(stats: Statistics, out: int, seed: int) -> dict[str, Any]:
     ranks = [rank for rank in RANKS if rank < min(out, len(Q))]
     by_rank: dict[str, list[float]] = {}
     for rank in ranks:
-        for start, A in start_rows(stats, out, rank, seed).items():
+        for name, A in initial_rows(stats, out, rank, seed).items():
             part = rank * theory.signal(A.numpy(), Q) / float(A.square().sum()) / float(np.trace(Q))
-            by_rank.setdefault(start, []).append(part)
-    rows = start_rows(stats, out, RANK, seed)
+            by_rank.setdefault(name, []).append(part)
+    rows = initial_rows(stats, out, RANK, seed)
     moments = [batch_theory.batch_moment(Q, G, n) for n in BATCHES]
-    by_batch = {
-        start: [theory.share(A.numpy(), M_n) for M_n in moments] for start, A in rows.items()
-    }
+    by_batch = {name: [theory.share(A.numpy(), M_n) for M_n in moments] for name, A in rows.items()}
     return {"ranks": ranks, "by rank": by_rank, "batches": BATCHES, "by batch": by_batch}
 
 
@@ -73,8 +67,8 @@ def digits_layers(seed: int) -> list[dict[str, Any]]:
 
 def minilm_layers(seed: int) -> list[dict[str, Any]]:
     """Eight layers of MiniLM-L6, four each of its first and last block, at the loss of telling
-    packages apart by the mean of the last states; and how far EVA's rows are from a float64 SVD of
-    the same inputs."""
+    packages apart by the mean of the last states; and for three of them what EVA's rows fall
+    short of a float64 SVD of the same inputs."""
     _, model = text.language_model()
     texts, labels = text.labelled(2 * EXAMPLES, seed)
     batch = {**text.tokens(texts), "labels": labels}
@@ -109,7 +103,7 @@ def minilm_layers(seed: int) -> list[dict[str, Any]]:
     mask = batch["attention_mask"][half:].bool()
     found = [_of_layer(n, stats[n], model.get_submodule(n).out_features, seed) for n in names]
     for layer, rows in zip(found, read.values(), strict=False):
-        layer["exact"] = _against_svd(stats[layer["layer"]], torch.cat(rows)[mask])
+        layer["deficit"] = _deficit(stats[layer["layer"]], torch.cat(rows)[mask])
     return found
 
 
@@ -129,16 +123,10 @@ def _pooled(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return (states * mask).sum(1) / mask.sum(1)
 
 
-def _against_svd(stats: Statistics, X: Tensor) -> dict[str, float]:
-    """Deficit and angle of EVA's rows against the exact ones; the gap below the last that is
-    kept."""
-    exact = X.double() - X.double().mean(0)
-    _, S, Vh = np.linalg.svd(exact.numpy(), full_matrices=False)
-    A = lora.SCHEMES["eva"](
-        torch.zeros(RANK, X.shape[1], dtype=torch.float64), RANK, stats=stats
-    ).A.numpy()
-    return {
-        "deficit": abs(1 - float(np.linalg.norm(exact.numpy() @ A.T) ** 2 / (S[:RANK] ** 2).sum())),
-        "angle": risk.largest_angle(A, Vh[:RANK]),
-        "gap": float(1 - S[RANK] ** 2 / S[RANK - 1] ** 2),
-    }
+def _deficit(stats: Statistics, X: Tensor) -> float:
+    """How much less variance EVA's rows capture than the exact ones do, as a part of theirs."""
+    exact = (X.double() - X.double().mean(0)).numpy()
+    _, S, _ = np.linalg.svd(exact, full_matrices=False)
+    W = torch.zeros(RANK, X.shape[1], dtype=torch.float64)
+    A = lora.SCHEMES["eva"](W, RANK, stats=stats).A.numpy()
+    return abs(1 - float(np.linalg.norm(exact @ A.T) ** 2 / (S[:RANK] ** 2).sum()))

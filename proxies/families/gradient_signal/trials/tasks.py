@@ -1,33 +1,32 @@
 """Two small adaptation tasks on real data, stacked over seeds so that all their runs train side by
 side.
 
-digits      a network 64-64-64-10 trained on upright digits (scikit-learn), adapted to digits turned
-by 90 degrees;
+digits      a network 64-64-64-10 trained on upright digits, adapted to digits turned by 90 degrees;
             every layer has an adapter
 docstrings  which package a docstring is from: the last dense layer of MiniLM at the first token,
-its residual and
-            LayerNorm, and a frozen probe fitted on other docstrings; that layer has the adapter
+            its residual and LayerNorm, and a frozen probe fitted on other docstrings; that layer
+            has the adapter
 
-Each seed splits the data anew. An adapter sees `train`; `choose` picks the learning rate, `test` is
-reported.
+Each seed splits the data anew. An adapter is trained on `train`; `choose` picks the learning rate,
+`test` is reported.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from proxies.families.gradient_signal.trials import text
+from proxies.instruments import digits as pictures
 
 HIDDEN = 64
 SHOTS, CHOOSE, TEST = 600, 240, 240
 POOL = 200  # docstrings of each package
 PROBE = 120  # of them all, for the frozen probe
+SPLITS = ("train", "choose", "test")
 
 Rows = Sequence[Tensor]
 # the adapter of a layer, by its number, applied to that layer's input
@@ -60,36 +59,25 @@ def _stack(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 
 def digits(seeds: Sequence[int]) -> Task:
-    bunch: Any = load_digits()
-    images, labels = (
-        torch.tensor(bunch.images / 16.0, dtype=torch.float32),
-        torch.tensor(bunch.target),
-    )
-    orders = [
-        torch.randperm(len(labels), generator=Generator().manual_seed(seed)) for seed in seeds
-    ]
+    images, labels = pictures.digits()
     upright, turned = images.flatten(1), images.rot90(1, (1, 2)).flatten(1)
-    ends = {
-        "train": (0, SHOTS),
-        "choose": (SHOTS, SHOTS + CHOOSE),
-        "test": (SHOTS + CHOOSE, SHOTS + CHOOSE + TEST),
-    }
+    # the network is trained on the rest, so that it has seen none of the adapter's digits
+    *splits, rest = zip(
+        *(pictures.parts(pictures.order(seed), (SHOTS, CHOOSE, TEST)) for seed in seeds),
+        strict=True,
+    )
     data = {
-        name: (
-            torch.stack([turned[o[a:b]] for o in orders]),
-            torch.stack([labels[o[a:b]] for o in orders]),
-        )
-        for name, (a, b) in ends.items()
+        name: tuple(torch.stack([values[o] for o in orders]) for values in (turned, labels))
+        for name, orders in zip(SPLITS, splits, strict=True)
     }
-    first = SHOTS + CHOOSE + TEST  # the network has seen none of the adapter's digits
     widths = ((64, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 10))
     rngs = [Generator().manual_seed(seed) for seed in seeds]
     draw = lambda *shape: torch.stack([torch.randn(*shape, generator=rng) for rng in rngs])
     W = [(2 / in_) ** 0.5 * draw(out, in_) for in_, out in widths]
     b = [draw(1, out) * 0 for _, out in widths]
     parameters = [p.requires_grad_() for p in W + b]
-    x, y = (torch.stack([v[o[first:]] for o in orders]) for v in (upright, labels))
-    optimiser = torch.optim.Adam(parameters, 3e-3)
+    x, y = (torch.stack([values[o] for o in rest]) for values in (upright, labels))
+    optimizer = torch.optim.Adam(parameters, 3e-3)
 
     def logits(x: Tensor, update: Update) -> Tensor:
         for i in range(3):
@@ -98,11 +86,11 @@ def digits(seeds: Sequence[int]) -> Task:
         return x
 
     for _ in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.cross_entropy(logits(x, lambda i, x: x.new_zeros(())).flatten(0, 1), y.flatten()).mul(
             len(seeds)
         ).backward()
-        optimiser.step()
+        optimizer.step()
     for parameter in parameters:
         parameter.requires_grad_(False)
 
@@ -156,14 +144,14 @@ def docstrings(seeds: Sequence[int]) -> Task:
     x, labels = _first_tokens()
     with torch.no_grad():
         states = last.LayerNorm(x[:, -text.WIDTH :])
-    parts: dict[str, list[tuple[Tensor, ...]]] = {"train": [], "choose": [], "test": []}
+    examples: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in SPLITS}
     heads = []
     for seed in seeds:
-        order = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
-        chosen, *rest = order.split([PROBE, SHOTS, CHOOSE, len(order) - PROBE - SHOTS - CHOOSE])
+        order = pictures.order(seed, len(labels))
+        chosen, *rest = pictures.parts(order, (PROBE, SHOTS, CHOOSE))
         heads.append(text.probe(states[chosen], labels[chosen], len(text.PACKAGES), seed))
-        for name, indices in zip(parts, rest, strict=True):
-            parts[name].append((x[indices], labels[indices]))
+        for name, indices in zip(SPLITS, rest, strict=True):
+            examples[name].append((x[indices], labels[indices]))
     W, b = _stack(heads)
     dense, norm = last.dense, last.LayerNorm
 
@@ -171,7 +159,7 @@ def docstrings(seeds: Sequence[int]) -> Task:
         x, base = x[..., : -text.WIDTH], x[..., -text.WIDTH :]
         return norm(base + update(0, x)) @ W.mT + b[:, None]
 
-    data = {name: _stack(of_seeds) for name, of_seeds in parts.items()}
+    data = {name: _stack(of_seeds) for name, of_seeds in examples.items()}
     shapes = [tuple(dense.weight.shape)]
     return Task(data, shapes, logits, lambda i: Tail(dense, norm, W[i], b[i]), ("dense",))
 

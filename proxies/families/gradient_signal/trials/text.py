@@ -101,17 +101,24 @@ def split(batch: dict[str, Tensor], size: int) -> list[dict[str, Tensor]]:
 def probe(
     features: Tensor, labels: Tensor, classes: int, seed: int, steps: int = 200
 ) -> tuple[Tensor, Tensor]:
-    """Weight (classes, in) and bias of multinomial regression: what stands before any adapter is
-    trained."""
+    """Weight (classes, in) and bias of a multinomial regression: the frozen classifier on top.
+
+    Args:
+        features: (examples, in).
+        labels: (examples,), the numbers of their classes.
+        classes: how many there are.
+        seed: of the first weight.
+        steps: of Adam, on all examples.
+    """
     rng = Generator().manual_seed(seed)
     W = (0.01 * torch.randn(classes, features.shape[1], generator=rng)).requires_grad_()
     b = torch.zeros(classes).requires_grad_()
-    optimiser = torch.optim.Adam([W, b], 0.02)
+    optimizer = torch.optim.Adam([W, b], 0.02)
     for _ in range(steps):
         loss = (
             torch.nn.functional.cross_entropy(features @ W.mT + b, labels) + 1e-3 * W.square().sum()
         )
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return W.detach(), b.detach()

@@ -1,12 +1,14 @@
-"""Fine-tuning from each start at its own best learning rate: all rates and seeds of a start train
-in one graph.
+"""Fine-tuning from each initialization at its own best learning rate: all learning rates and seeds
+of an initialization are trained in one graph.
 
-A run is one (rate, seed). Parameters are stacked over (rates, seeds), the loss is the sum of the
-runs' losses, and the optimiser works entry by entry, so that no run sees another; a run that
+A run is one (learning rate, seed). Parameters are stacked over (rates, seeds), the loss is the sum
+of the runs' losses, and the optimizer works entry by entry, so that no run sees another; a run that
 diverges is recorded as NaN.
 """
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,45 +17,31 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 import lora
-from proxies.families.gradient_signal.trials.row_initializations import (
-    STARTS,
-    Array,
-    captured,
-    start_rows,
-)
+from proxies.families.gradient_signal.trials.rows import INITIALIZATIONS, Array, initial_rows
 from proxies.families.gradient_signal.trials.tasks import TASKS, Task, Update, loss_of
+from proxies.instruments.adam import Adam
+from proxies.instruments.learning_rates import Grid, search
 
 RANK, BATCH = 4, 32
-# rates 10^(i/3), both ends included; extended while the best is an end
-GRIDS = {"adam": (-11, -3), "sgd": (-5, 3)}
-ADDED, MOST = 3, 4
+GRIDS = {
+    "adam": Grid(-11, -3, per_decade=3, added=3, rounds=4),
+    "sgd": Grid(-5, 3, per_decade=3, added=3, rounds=4),
+}
 STREAM = 10**6  # added to a seed for its minibatches
 
 
-class Adam:
-    def __init__(self, parameters: list[Tensor]) -> None:
-        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-        self.steps = 0
-
-    def directions(self, gradients: list[Tensor]) -> list[Tensor]:
-        self.steps += 1
-        found = []
-        for m, v, g in zip(self.first, self.second, gradients, strict=True):
-            m.lerp_(g, 0.1)
-            v.mul_(0.999).addcmul_(g, g, value=0.001)
-            found.append(m / (1 - 0.9**self.steps) / ((v / (1 - 0.999**self.steps)).sqrt() + 1e-8))
-        return found
-
-
 class Descent:
-    def __init__(self, parameters: list[Tensor]) -> None:
-        del parameters
+    """Gradient descent, called as Adam is."""
 
-    def directions(self, gradients: list[Tensor]) -> list[Tensor]:
-        return gradients
+    def __init__(self, theta: Tensor) -> None:
+        del theta
+
+    @torch.no_grad()
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
+        theta -= rate * gradient
 
 
-OPTIMISERS = {"adam": Adam, "sgd": Descent}
+OPTIMIZERS = {"adam": Adam, "sgd": Descent}
 
 
 def low_rank(A: list[Tensor], B: list[Tensor]) -> Update:
@@ -82,111 +70,113 @@ def losses(task: Task, A: list[Tensor], B: list[Tensor], x: Tensor, y: Tensor) -
 
 def train(
     task: Task,
-    starts: list[Tensor],
+    rows: list[Tensor],
     rates: Tensor,
-    optimiser: str,
+    optimizer: str,
     steps: list[int],
     seeds: list[int],
 ) -> dict[str, Tensor]:
-    """Losses (budgets, rates, seeds) on the splits "choose" and "test", from A = starts[layer]
-    (seeds, r, in)."""
-    A = [start.expand(len(rates), *start.shape).clone().requires_grad_() for start in starts]
+    """Train every learning rate and seed of one initialization.
+
+    Args:
+        task: the data and the network of the seeds.
+        rows: of each layer its first A (seeds, r, in).
+        rates: learning rates.
+        optimizer: a name in OPTIMIZERS.
+        steps: the budgets, ascending: after so many steps the losses are taken.
+        seeds: of the minibatches.
+
+    Returns: losses (budgets, rates, seeds) on the splits "choose" and "test".
+    """
+    A = [a.expand(len(rates), *a.shape).clone().requires_grad_() for a in rows]
     B = [
         a.new_zeros(*a.shape[:2], out, a.shape[2]).requires_grad_()
         for a, (out, _) in zip(A, task.shapes, strict=True)
     ]
-    parameters, method = A + B, OPTIMISERS[optimiser](A + B)
+    methods = [(parameter, OPTIMIZERS[optimizer](parameter)) for parameter in A + B]
     rngs = [Generator().manual_seed(STREAM + seed) for seed in seeds]
-    (x, y), step_size = task.data["train"], rates[:, None, None, None]
+    (x, y), rate = task.data["train"], rates[:, None, None, None]
     found: dict[str, list[Tensor]] = {"choose": [], "test": []}
     for step in range(1, steps[-1] + 1):
         chosen = torch.stack([torch.randint(x.shape[1], (BATCH,), generator=rng) for rng in rngs])
         seed = torch.arange(len(seeds))[:, None]
         total = losses(task, A, B, x[seed, chosen], y[seed, chosen]).sum()
-        gradients = torch.autograd.grad(total, parameters)
-        with torch.no_grad():
-            for p, direction in zip(parameters, method.directions(list(gradients)), strict=True):
-                p -= step_size * direction
-            if step in steps:
+        gradients = torch.autograd.grad(total, A + B)
+        for (parameter, method), gradient in zip(methods, gradients, strict=True):
+            method.step(parameter, gradient, rate)
+        if step in steps:
+            with torch.no_grad():
                 for name, values in found.items():
                     values.append(losses(task, A, B, *task.data[name]))
     return {name: torch.stack(values) for name, values in found.items()}
 
 
-def _best(choose: np.ndarray) -> np.ndarray:
-    """Index of the best rate for every budget (budgets, rates, seeds): the least mean loss,
-    diverged runs excluded."""
-    mean = choose.mean(2)
-    return np.where(np.isfinite(mean), mean, np.inf).argmin(1)
-
-
 def tuned(task: tuple[str, str], steps: list[int], seeds: list[int]) -> dict[str, Any]:
-    """For every start of a task and an optimiser its swept rates, and what it captures in the first
-    seed's layers."""
-    name, optimiser = task
+    """The search for a learning rate of every initialization.
+
+    Args:
+        task: its name in TASKS, and an optimizer's in OPTIMIZERS.
+        steps: the budgets.
+        seeds: of the splits of the data.
+    """
+    name, optimizer = task
     problem = TASKS[name](seeds)
     rows: list[list[dict[str, Tensor]]] = []
-    seen: list[dict[str, dict[str, float]]] = []
     for i, seed in enumerate(seeds):
         x, y = (values[i].split(100) for values in problem.data["train"])
         stats = lora.collect(
             problem.model(i), problem.layers, list(zip(x, y, strict=True)), "gradient", loss_of
         )
-        of_layers = [stats[layer] for layer in problem.layers]
         rows.append(
             [
-                start_rows(s, out, RANK, seed)
-                for s, (out, _) in zip(of_layers, problem.shapes, strict=True)
+                initial_rows(stats[layer], out, RANK, seed)
+                for layer, (out, _) in zip(problem.layers, problem.shapes, strict=True)
             ]
         )
-        if i == 0:
-            seen = [captured(s, starts) for s, starts in zip(of_layers, rows[0], strict=True)]
-    result: dict[str, Any] = {"seen": seen}
-    for start in STARTS:
-        A = [
-            torch.stack([layer[start].float() for layer in layers])
+    stacked = {
+        initialization: [
+            torch.stack([layer[initialization].float() for layer in layers])
             for layers in zip(*rows, strict=True)
         ]
-        result[start] = _swept(problem, A, optimiser, steps, seeds)
-    return result
-
-
-def _swept(
-    task: Task, starts: list[Tensor], optimiser: str, steps: list[int], seeds: list[int]
-) -> dict[str, Any]:
-    """For every budget in `steps` the test loss of each seed at the rate that "choose" prefers."""
-
-    def run(which: Sequence[int]) -> dict[str, Array]:
-        rates = torch.tensor([10 ** (i / 3) for i in which])
-        return {
-            split: values.numpy()
-            for split, values in train(task, starts, rates, optimiser, steps, seeds).items()
-        }
-
-    low, high = GRIDS[optimiser]
-    exponents = list(range(low, high + 1))
-    found = run(exponents)
-    for _ in range(MOST):
-        best = _best(found["choose"])
-        below = range(exponents[0] - ADDED, exponents[0]) if 0 in best else range(0)
-        above = (
-            range(exponents[-1] + 1, exponents[-1] + 1 + ADDED)
-            if len(exponents) - 1 in best
-            else range(0)
-        )
-        if not [*below, *above]:
-            break
-        more, n = run([*below, *above]), len(below)
-        found = {
-            split: np.concatenate([more[split][:, :n], v, more[split][:, n:]], 1)
-            for split, v in found.items()
-        }
-        exponents = [*below, *exponents, *above]
-    best, mean = _best(found["choose"]), found["test"].mean(2)
-    return {
-        "rates": [10 ** (i / 3) for i in exponents],
-        "best": best.tolist(),
-        "inside": [bool(0 < i < len(exponents) - 1) for i in best],
-        "test": [found["test"][budget, i].tolist() for budget, i in enumerate(best)],
-        "by rate": [[float(x) if np.isfinite(x) else None for x in row] for row in mean],
+        for initialization in INITIALIZATIONS
     }
+    return {name: swept(problem, A, optimizer, steps, seeds) for name, A in stacked.items()}
+
+
+def swept(
+    task: Task, rows: list[Tensor], optimizer: str, steps: list[int], seeds: list[int]
+) -> dict[str, Any]:
+    """For every budget in `steps` the test loss of each seed at the learning rate that the split
+    "choose" prefers."""
+    grid = GRIDS[optimizer]
+
+    def run(exponents: Sequence[int]) -> list[dict[str, Array]]:
+        rates = torch.tensor([grid.learning_rate(i) for i in exponents])
+        found = train(task, rows, rates, optimizer, steps, seeds)
+        return [
+            {split: values[:, i].numpy() for split, values in found.items()}
+            for i in range(len(exponents))
+        ]
+
+    found = search(run, grid, *(_criterion(budget) for budget in range(len(steps))))
+    exponents = list(found.results)
+    best = [exponents.index(i) for i in found.best if i is not None]
+    test = np.stack([result["test"] for result in found.results.values()], 1)
+    return {
+        "rates": found.learning_rates,
+        "best": best,
+        "inside": [not edge for edge in found.edges],
+        "test": [test[budget, i].tolist() for budget, i in enumerate(best)],
+        "by rate": [[float(x) if np.isfinite(x) else None for x in row] for row in test.mean(2)],
+    }
+
+
+def _criterion(budget: int) -> Callable[[dict[str, Array]], float]:
+    """The mean loss on "choose" after that budget."""
+
+    def criterion(result: dict[str, Array]) -> float:
+        loss = float(result["choose"][budget].mean())
+        # finite, so that a grid of which everything diverges is extended to lower learning rates
+        return loss if math.isfinite(loss) else sys.float_info.max
+
+    return criterion

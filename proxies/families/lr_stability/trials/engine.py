@@ -1,15 +1,17 @@
-"""Train many adapters of one network at once, over learning rates, seeds and starts, without a
-tape.
+"""Train many adapters of one network at once, over learning rates, seeds and initializations,
+without autograd.
 
 With Z_A = A H, pre = P + s (B Z_A - B_0 Z_A,0), M = 1[pre > 0] and e = dL/df, all over samples in
 columns,
 
     dL/dB = s w o (M (e o Z_A)^T),   dL/dZ_A = s e o ((w o B)^T M),   dL/dA = dL/dZ_A H^T.       (1)
 
-The runs of a seed share H, so A H is one product for all of them. Rates differ from run to run
-though torch's fused Adam has one: it moves the displacement U at rate 1 and A = A_0 + eta U, which
-without weight decay is the same
-thing (so is SGD's).                                                                             (2)
+The runs of a seed share H, so A H is one product for all of them. Learning rates differ from run to
+run, but torch's fused Adam has one. It therefore moves a displacement U at the learning rate 1, and
+
+    A = A_0 + eta U,                                                                             (2)
+
+which without weight decay is the same as Adam at the learning rate eta (so is SGD's).
 
 Only `pre`, which turns into M in place, has n x N entries a run. Runs are taken in chunks, so that
 it stays in the processor's cache and a width of 2^15 needs no more memory than a few hundred.
@@ -28,54 +30,58 @@ CHUNK = 2**21  # numbers that a chunk keeps, 8 MB in float32: fewer cost calls, 
 BETAS = 0.9, 0.99
 # Adam's epsilon: a read-out of order 1/n makes gradients far smaller than the usual 1e-8
 TINY = 1e-30
-OPTIMISERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
     "adam": lambda moved: torch.optim.Adam(moved, lr=1.0, betas=BETAS, eps=TINY, fused=True),
     "sgd": lambda moved: torch.optim.SGD(moved, lr=1.0),
 }
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3", "f", "loss")
 
 
-class Pair(NamedTuple):
-    B: Tensor
-    A: Tensor
-
-
 class Runs(NamedTuple):
-    """C runs a seed: `start` (C,) says which of the starts each takes; rates of A and B, (S, C)
-    each."""
+    """C runs a seed: `initialization` (C,) says which of the initial factors each takes; learning
+    rates of A and B, (S, C) each."""
 
-    start: Tensor
-    rate_A: Tensor
-    rate_B: Tensor
+    initialization: Tensor
+    lr_A: Tensor
+    lr_B: Tensor
 
 
 @torch.no_grad()
 def train(
     network: Network,
-    starts: lora.Factors,
+    initial: lora.Factors,
     runs: Runs,
     steps: int,
-    optimiser: str = "adam",
+    optimizer: str = "adam",
     probe: bool = True,
     scale: float = 1.0,
     record: tuple[int, ...] = (),
     chunk: int = CHUNK,
 ) -> dict[str, Tensor]:
-    """Each of QUANTITIES as (records, S, C) in float64, after the steps in `record` (after the last
-    by default).
+    """Train every run of every seed.
 
-    starts: B (S, K, n, r) and A (S, K, r, n). Z_A, Z_B = s (B A - B_0 A_0) H, the parts delta1 = s
-    B_- dA H, delta2 = s dB A_- H and delta3 = s dB dA H of the last step's change of Z_B, and f,
-    the change of the output since the start, are root mean squares over entries and samples. The
-    loss is the mean square of f - y over that of y. With `probe` e stays what it is at the start: a
-    linear loss, in which nothing saturates.
+    Z_A, Z_B = s (B A - B_0 A_0) H, the parts delta1 = s B_- dA H, delta2 = s dB A_- H and delta3 =
+    s dB dA H of the last step's change of Z_B, and f, the change of the output since
+    initialization, are root mean squares over entries and samples. The loss is the mean square of
+    f - y over that of y. A run in which any of them, or anything that the optimizer keeps, is not
+    finite has diverged: all of them are NaN from that record on.
 
-    A run in which any of them, or anything that the optimiser keeps, is not finite has diverged:
-    all of them are NaN from that record on.
+    Args:
+        network: of S seeds.
+        initial: K initial factors a seed, B (S, K, n, r) and A (S, K, r, n).
+        runs: C runs a seed.
+        steps: of the optimizer.
+        optimizer: a key of `OPTIMIZERS`.
+        probe: whether e stays what it is at first: a linear loss, in which nothing saturates.
+        scale: s.
+        record: the steps after which the quantities are recorded, by default the last.
+        chunk: numbers that a chunk of runs keeps.
+
+    Returns: each of `QUANTITIES` as (records, S, C) in float64.
     """
     S, n, N = network.H.shape
-    rank, C = starts.A.shape[2], len(runs.start)
-    # per run: pre, and of each factor about ten tensors (start, value, displacement, gradient,
+    rank, C = initial.A.shape[2], len(runs.initialization)
+    # per run: pre, and of each factor about ten tensors (initial, value, displacement, gradient,
     # moments)
     together = max(1, chunk // (n * (N + 20 * rank)))
     seeds, block = (max(1, min(S, together // C)), C) if together >= C else (1, together)
@@ -87,13 +93,13 @@ def train(
         some = slice(i, i + seeds)
         for j in range(0, C, block):
             part = slice(j, j + block)
-            chosen = Runs(runs.start[part], runs.rate_A[some, part], runs.rate_B[some, part])
+            chosen = Runs(runs.initialization[part], runs.lr_A[some, part], runs.lr_B[some, part])
             of = (
                 Network(*(x[some] for x in network)),
-                lora.Factors(*(x[some] for x in starts)),
+                lora.Factors(*(x[some] for x in initial)),
                 chosen,
             )
-            for k, values in enumerate(_chunk(*of, steps, optimiser, probe, scale, record)):
+            for k, values in enumerate(_chunk(*of, steps, optimizer, probe, scale, record)):
                 found[:, k, some, part] = values
     diverged = (~found.isfinite()).any(0).cumsum(0) > 0
     return dict(zip(QUANTITIES, found.masked_fill(diverged, torch.nan), strict=True))
@@ -101,25 +107,25 @@ def train(
 
 def _chunk(
     network: Network,
-    starts: lora.Factors,
+    initial: lora.Factors,
     runs: Runs,
     steps: int,
-    optimiser: str,
+    optimizer: str,
     probe: bool,
     scale: float,
     record: tuple[int, ...],
 ) -> Iterator[Tensor]:
     """QUANTITIES (7, S, C) at each record."""
     (H, P, w, y), HT = network, network.H.mT.contiguous()
-    (S, n, N), C, r = H.shape, len(runs.start), starts.A.shape[2]
-    B0, A0 = starts.B[:, runs.start], starts.A[:, runs.start]
-    rate_B, rate_A = (rate.to(H)[..., None, None] for rate in (runs.rate_B, runs.rate_A))
-    moved = Pair(torch.zeros_like(B0), torch.zeros_like(A0))
-    before, rule = moved, OPTIMISERS[optimiser](list(moved))
+    (S, n, N), C, r = H.shape, len(runs.initialization), initial.A.shape[2]
+    B0, A0 = (factor[:, runs.initialization] for factor in initial)
+    lr_B, lr_A = (lr.to(H)[..., None, None] for lr in (runs.lr_B, runs.lr_A))
+    moved = lora.Factors(torch.zeros_like(B0), torch.zeros_like(A0))
+    before, rule = moved, OPTIMIZERS[optimizer](list(moved))
     project = lambda rows: (rows.reshape(S, C * r, n) @ H).view(S, C, r, N)
     B, A, Z_before = B0, A0, project(A0)
     fixed = P[:, None] - scale * B0 @ Z_before if B0.any() and A0.any() else P[:, None]
-    weight, at_start = w[:, None, :, None], w[:, None] @ P.relu()
+    weight, at_first = w[:, None, :, None], w[:, None] @ P.relu()
     error = -y[:, None] * (2 / N)
     pre = H.new_empty(S, C, n, N)
     flat = pre.view(S * C, n, N)
@@ -128,12 +134,12 @@ def _chunk(
         pre.copy_(fixed)
         flat.baddbmm_(B.view(S * C, n, r), Z.view(S * C, r, N), alpha=scale)
         if t in record or not probe:
-            output = (w[:, None, None] @ pre.relu_())[..., 0, :] - at_start
+            output = (w[:, None, None] @ pre.relu_())[..., 0, :] - at_first
             lacking = output - y[:, None]
             if t in record:
-                X, dX = (project(rate_A * U) for U in (moved.A, moved.A - before.A))
-                dB, B_before = rate_B * (moved.B - before.B), B0 + rate_B * before.B
-                Z_B = _rms(torch.cat([B0, rate_B * moved.B], 3), torch.cat([X, Z], 2))
+                X, dX = (project(lr_A * U) for U in (moved.A, moved.A - before.A))
+                dB, B_before = lr_B * (moved.B - before.B), B0 + lr_B * before.B
+                Z_B = _rms(torch.cat([B0, lr_B * moved.B], 3), torch.cat([X, Z], 2))
                 deltas = (_rms(B_before, dX), _rms(dB, Z_before), _rms(dB, dX))
                 loss = lacking.double().square().mean(2) / y.double().square().mean(1)[:, None]
                 changed = output.double().square().mean(2).sqrt()
@@ -151,13 +157,13 @@ def _chunk(
         back = ((weight * B).view(S * C, n, r).mT @ flat).view(S, C, r, N).mul_(e)
         moved.A.grad = (back.view(S, C * r, N) @ HT).view(S, C, r, n)
         if t + 1 in record:
-            before, Z_before = Pair(moved.B.clone(), moved.A.clone()), Z
+            before, Z_before = lora.Factors(moved.B.clone(), moved.A.clone()), Z
         rule.step()
-        B, A = (torch.addcmul(*x) for x in ((B0, moved.B, rate_B), (A0, moved.A, rate_A)))
+        B, A = (torch.addcmul(*x) for x in ((B0, moved.B, lr_B), (A0, moved.A, lr_A)))
 
 
-def _overflown(rule: torch.optim.Optimizer, moved: Pair) -> Tensor:
-    """(S, C): whether any number that the optimiser keeps is not finite. The squares of large
+def _overflown(rule: torch.optim.Optimizer, moved: lora.Factors) -> Tensor:
+    """(S, C): whether any number that the optimizer keeps is not finite. The squares of large
     gradients overflow first, and Adam then divides by infinity: a run that stands still, with
     finite factors.
     """

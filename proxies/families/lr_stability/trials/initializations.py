@@ -1,4 +1,4 @@
-"""Starting factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that
+"""Initial factors (B_0, A_0) of the adapted layer: those of `lora.SCHEMES`, and the controls that
 the theory names.
 
 The names are those of theory.lr_stability.initializations, which holds the exponents of each.
@@ -17,13 +17,20 @@ from lora.statistics import Statistics
 from proxies.families.lr_stability.trials.networks import Network, stream
 
 
-def start(name: str, H: Tensor, rank: int, rng: Generator, scale: float = 1.0) -> lora.Factors:
-    """B_0 (n, r) and A_0 (r, n) for a layer with inputs H (n, N). Raises KeyError for an unknown
-    name."""
-    return STARTS[name](H, rank, rng, scale)
+def initialize(name: str, H: Tensor, rank: int, rng: Generator, scale: float = 1.0) -> lora.Factors:
+    """B_0 (n, r) and A_0 (r, n) of one layer.
+
+    Args:
+        name: a key of `INITIALIZATIONS`.
+        H: the inputs of the layer, (n, N).
+        rank: r.
+        rng: where random factors are drawn from.
+        scale: s of the adapter.
+    """
+    return INITIALIZATIONS[name](H, rank, rng, scale)
 
 
-def starts(
+def initial_factors(
     names: Sequence[str],
     network: Network,
     width: int,
@@ -31,11 +38,21 @@ def starts(
     rank: int,
     scale: float = 1.0,
 ) -> lora.Factors:
-    """Stacked over seeds and names: B (S, K, n, r) and A (S, K, r, n). A start depends on no other
-    in the list."""
+    """Factors for every seed and name. Those of a name depend on no other in the list.
+
+    Args:
+        names: keys of `INITIALIZATIONS`.
+        network: of these seeds.
+        width: n.
+        seeds: from which random factors are drawn, together with the width and the name.
+        rank: r.
+        scale: s of the adapter.
+
+    Returns: B (S, K, n, r) and A (S, K, r, n).
+    """
     drawn = [
         [
-            start(name, H.cpu(), rank, stream(seed, width, zlib.crc32(name.encode())), scale)
+            initialize(name, H.cpu(), rank, stream(seed, width, zlib.crc32(name.encode())), scale)
             for name in names
         ]
         for H, seed in zip(network.H, seeds, strict=True)
@@ -69,14 +86,15 @@ def _eva(H: Tensor, rank: int, rng: Generator, scale: float, whiten: bool = Fals
 def _both_random(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
     """Init[AB]: A_0 of Init[A], and B_0 with entries of the same size."""
     return lora.Factors(
-        STARTS["init_a"](H, rank, rng, scale).A.mT, STARTS["init_a"](H, rank, rng, scale).A
+        INITIALIZATIONS["init_a"](H, rank, rng, scale).A.mT,
+        INITIALIZATIONS["init_a"](H, rank, rng, scale).A,
     )
 
 
 def _orthonormal_pair(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Factors:
     """PiSSA of a weight whose r singular values of order 1 lead, its right vectors random for the
     inputs."""
-    draw = lambda: STARTS["orthogonal"](H, rank, rng, scale).A / scale**0.5
+    draw = lambda: INITIALIZATIONS["orthogonal"](H, rank, rng, scale).A / scale**0.5
     return lora.Factors(draw().mT.contiguous(), draw())
 
 
@@ -86,7 +104,7 @@ def _aligned_pair(H: Tensor, rank: int, rng: Generator, scale: float) -> lora.Fa
     return lora.Factors(B, _eva(H, rank, rng, scale).A / scale**0.5)
 
 
-STARTS: dict[str, Callable[..., lora.Factors]] = {
+INITIALIZATIONS: dict[str, Callable[..., lora.Factors]] = {
     "init_a": _blind("init_a"),
     "init_b": _blind("init_b"),
     "gaussian": _blind("gaussian"),

@@ -1,4 +1,4 @@
-"""Cells that need no sweep: the calculus' theorems in rationals, and what makes the engine exact
+"""Trials that need no sweep: the calculus' theorems in rationals, and what makes the engine exact
 and fast."""
 
 import itertools
@@ -12,10 +12,10 @@ from torch import Generator
 
 import lora
 from proxies.families.lr_stability.trials import engine, networks
-from proxies.families.lr_stability.trials.initializations import starts
+from proxies.families.lr_stability.trials.initializations import initial_factors
 from proxies.families.lr_stability.trials.naive import loop
-from theory.lr_stability import stability as theory
-from theory.lr_stability.initializations import Start
+from theory import lr_stability as theory
+from theory.lr_stability.initializations import Initialization
 from theory.lr_stability.orders import ALIGNED, INDEPENDENT, ZERO, power
 
 PAIR = ("init_a", "init_b")
@@ -30,11 +30,11 @@ def theorems() -> dict[str, Any]:
         orders, orders, (0, -half / 2, -half), (INDEPENDENT, ALIGNED)
     ):
         if a is not None or b is not None:
-            start = Start(*(ZERO if x is None else power(x) for x in (a, b)), A_tag=tag)
+            initial = Initialization(*(ZERO if x is None else power(x) for x in (a, b)), A_tag=tag)
             bounds = [-(1 + sigma) * half]
             bounds += [] if a is None else [-sigma - a - tag]
             bounds += [] if b is None else [-sigma - b - 1]
-            wrong += theory.max_single_lr(start, sigma=sigma) != min(bounds)
+            wrong += theory.max_single_lr(initial, sigma=sigma) != min(bounds)
             cases += 1
     points = [theory.efficient_set(name, features="unit") for name in PAIR]
     exactly = [
@@ -52,8 +52,8 @@ def theorems() -> dict[str, Any]:
 
 
 def exactness(seed: int) -> dict[str, float]:
-    """The engine against the loop in float64 on one network, of the explicit weight; P against its
-    covariance."""
+    """The engine against the loop in float64 on one network with an explicit weight, as a relative
+    difference of losses, and P against its covariance, in standard errors."""
     width, samples, rank, steps, rate = 64, 16, 4, 10, 0.02
     network = networks.draw(width, [seed], samples=samples, dtype=torch.float64)
     W = (
@@ -62,7 +62,7 @@ def exactness(seed: int) -> dict[str, float]:
     )
     network = network._replace(P=W @ network.H)
     names = [*PAIR, "pissa"]
-    factors = starts(names, network, width, [seed], rank)
+    factors = initial_factors(names, network, width, [seed], rank)
     rates = torch.full((1, len(names)), rate, dtype=torch.float64)
     runs = engine.Runs(torch.arange(len(names)), rates, rates)
     batched = engine.train(network, factors, runs, steps, probe=False)["loss"][0, 0]
@@ -81,12 +81,12 @@ def exactness(seed: int) -> dict[str, float]:
 
 
 def speed(width: int, pairs: int) -> list[float]:
-    """Processor time of the loop, which applies the frozen weight in every forward pass, over the
-    engine's, a run."""
+    """Processor time of a run by the loop, which applies the frozen weight in every forward pass,
+    over that by the engine, for each pair of runs."""
     network = networks.draw(width, [0], samples=64)
     W = torch.randn(width, width, generator=networks.stream(width)) / width**0.5
     network = network._replace(P=W @ network.H)
-    factors = starts(PAIR, network, width, [0], 4)
+    factors = initial_factors(PAIR, network, width, [0], 4)
     rates = torch.logspace(-16, -1, 20, base=2).repeat(2)[None]
     runs = engine.Runs(torch.arange(2).repeat_interleave(20), rates, rates)
     first = lora.Factors(*(x[0, 0] for x in factors))

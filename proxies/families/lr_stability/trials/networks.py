@@ -3,12 +3,14 @@
     f(x) = w . relu(W h + s (B A - B_0 A_0) h),   h = relu(W_in x),                              (1)
 
 and all but A and B is frozen. W enters only through P = W H, with H the features of the N samples
-in columns. For W with entries N(0, 1/n) the rows of P are independent N(0, K), K = H^T H / n, so P
-= G K^(1/2) with G standard normal
-has exactly the law of W H, at N/n of its memory and time.                                       (2)
+in columns. For W with entries N(0, 1/n) the rows of P are independent N(0, K), K = H^T H / n, so
+
+    P = G K^(1/2), with G standard normal,                                                       (2)
+
+has exactly the law of W H, at N/n of its memory and time.
 
 A seed fixes the samples and the wanted change of the output for all widths, so that these do not
-blur how a quantity goes with width; the network is drawn afresh at each width.
+blur how a quantity goes with width; the network is drawn anew at each width.
 """
 
 from collections.abc import Sequence
@@ -50,10 +52,16 @@ def draw(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """One network of (1) a seed. `readout` is "mup" or "standard", for entries of w of order 1/n or
-    n^(-1/2), or "residual" (see `_residual`).
+    """One network of (1) a seed. Random numbers are drawn on the CPU, the same for every device.
 
-    The random numbers are drawn on the CPU, so that a device computes on the same network.
+    Args:
+        width: n.
+        seeds: one network is drawn for each.
+        readout: "mup" or "standard", for entries of w of order 1/n or n^(-1/2), or "residual", the
+            synthetic model of arXiv:2406.08447.
+        samples: N.
+        device: where the network is put.
+        dtype: of all numbers.
     """
     make = _residual if readout == "residual" else _plain
     drawn = [make(width, seed, readout, samples, dtype) for seed in seeds]
@@ -83,7 +91,7 @@ def _plain(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype
 def _residual(width: int, seed: int, readout: str, samples: int, dtype: torch.dtype) -> Network:
     """The synthetic model of arXiv:2406.08447: U = W_in x, W h = U + W_h relu(U), a standard
     read-out, and a teacher of the same form, 1000 wide, whose W_h has rank 20. Here y is what the
-    student lacks at its start.
+    student lacks at first.
     """
     del readout
     task, rng = stream(seed), stream(seed, width)

@@ -1,20 +1,116 @@
-"""Every cell at every width for every seed, a few seeds together where the width is small, the
-dearest cells first."""
+"""Every grid of trials of the family, several seeds together where the width is small, the slowest
+trials first."""
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loralab.memo import Memo
+from proxies.families.lr_stability.claims.checks import BIG, NAMES, SCALES, SMALL
+from proxies.families.lr_stability.trials import sweep
+from proxies.instruments.slopes import best_rate, slopes
+from theory.lr_stability import Scale
 
-# width times the number of seeds that share a cell, unless the width alone is above it
-TOGETHER = 2**13
+Array = NDArray[np.float64]
+Pair = tuple[float, float]
 K = TypeVar("K", bound=Hashable)
+
+# width times the number of seeds that share a trial, unless the width alone is above it
+TOGETHER = 2**13
+RANK, SAMPLES = 4, 32
+POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
+FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
+RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
+# at small ones A_0^T A_0 is far from its mean, which is what scales as r
+FIRST_RANKS = (8, 16, 32, 64, 128)
+STABLE = ("init_a", "init_b", "eva", "eva_whitened")
+RANK_CASES: tuple[tuple[str, Scale], ...] = (
+    *(("init_a", scale) for scale in SCALES),
+    ("init_b", "constant"),
+)
+# exponents by which a learning rate is taken to another width; the theory's first
+CARRIED = -0.5, 0.0, -1.0
+
+
+class Loss(NamedTuple):
+    """A sweep of the loss: the ends of log2 of the learning rates, samples, steps, and the ends of
+    log2 of the widths."""
+
+    log2_rates: Pair
+    samples: int
+    steps: int
+    log2_widths: tuple[int, int]
+
+    @property
+    def rates(self) -> list[float]:
+        """log2 of the learning rates, half an octave apart."""
+        low, high = self.log2_rates
+        return np.arange(low, high + 0.25, 0.5).tolist()
+
+    @property
+    def widths(self) -> list[int]:
+        low, high = self.log2_widths
+        return [2**k for k in range(low, high + 1)]
+
+
+LOSSES = {
+    "mup": Loss((-11.5, -1.0), 32, 40, (8, 14)),
+    "standard": Loss((-15.0, -3.0), 32, 40, (8, 13)),
+    "residual": Loss((-15.5, -1.5), 64, 60, (7, 12)),
+}
+
+
+class Found(NamedTuple):
+    """Arrays with the seeds' axis second, behind the widths (or, for `ranks`, the ranks)."""
+
+    widths: Sequence[int]
+    values: Array
+
+    def up_to(self, width: int) -> "Found":
+        """The part of it at widths up to this one."""
+        keep = [i for i, size in enumerate(self.widths) if size <= width]
+        return Found([self.widths[i] for i in keep], self.values[keep])
+
+    def at(self, width: int) -> Array:
+        return self.values[list(self.widths).index(width)]
+
+
+class Powers(NamedTuple):
+    """Where the learning rates are powers of the width: sizes (widths, seeds, 2, names, pairs) of
+    every quantity after the first and the last step, and their slopes in the width.
+    """
+
+    names: Sequence[str]
+    pairs: Sequence[Pair]
+    steps: tuple[int, int]
+    sizes: dict[str, Array]
+    slopes: dict[str, Array]
+
+
+class Carried(NamedTuple):
+    """At each big width, log2 of the learning rates (4, seeds, names): those of the small widths
+    taken on by `CARRIED`, and last its own best; and the losses there."""
+
+    chosen: dict[int, Array]
+    losses: dict[int, Array]
 
 
 def for_seeds(
-    memo: Memo, cell: Callable[..., list[Any]], wanted: Mapping[K, dict[str, Any]], seeds: list[int]
+    memo: Memo,
+    trial: Callable[..., list[Any]],
+    wanted: Mapping[K, dict[str, Any]],
+    seeds: list[int],
 ) -> dict[K, list[Any]]:
-    """The cell's result, one entry a seed, for each of the wanted arguments, which name a width."""
+    """The results of a trial, one entry a seed, for each of the wanted arguments.
+
+    Args:
+        memo: keeps the results.
+        trial: a function of some seeds, and of other arguments.
+        wanted: by any key, the other arguments, among them a width.
+        seeds: of each.
+    """
     parts = [
         (key, {**arguments, "seeds": seeds[i : i + some]})
         for key, arguments in sorted(wanted.items(), key=lambda item: -item[1]["width"])
@@ -22,8 +118,124 @@ def for_seeds(
         for i in range(0, len(seeds), some)
     ]
     found: dict[K, list[Any]] = {key: [] for key in wanted}
-    for (key, _), result in zip(
-        parts, memo.map(cell, [arguments for _, arguments in parts]), strict=True
-    ):
+    results = memo.map(trial, [arguments for _, arguments in parts])
+    for (key, _), result in zip(parts, results, strict=True):
         found[key] += result
     return found
+
+
+def powers(memo: Memo, names: Sequence[str], pairs: Sequence[Pair], seeds: list[int]) -> Powers:
+    """Every initialization at every pair of powers of the learning rates."""
+    fixed = {"names": list(names), "exponents": list(pairs), "steps": POWER_STEPS}
+    fixed |= {"samples": SAMPLES, "rank": RANK}
+    wanted = {width: {"width": width, **fixed} for width in POWER_WIDTHS}
+    return fitted(for_seeds(memo, sweep.powers, wanted, seeds), POWER_WIDTHS, names, pairs)
+
+
+def fitted(
+    found: Mapping[int, Any], widths: Sequence[int], names: Sequence[str], pairs: Sequence[Pair]
+) -> Powers:
+    """The results of `sweep.powers` by width, with their slopes."""
+    sizes = {
+        quantity: np.stack(
+            [sweep.numbers([seed[quantity] for seed in found[width]]) for width in widths]
+        )
+        for quantity in (*FEATURES, "f")
+    }
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is exactly zero has no slope
+        exponents = {quantity: slopes(widths, np.log2(size)) for quantity, size in sizes.items()}
+    return Powers(names, pairs, (1, POWER_STEPS), sizes, exponents)
+
+
+def stable(memo: Memo, widths: Sequence[int], seeds: list[int]) -> Found:
+    """log2 of the largest stable learning rates (widths, seeds, names of `STABLE`)."""
+    shape = {"names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0}
+    return _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
+
+
+def stable_by_rank(memo: Memo, seeds: list[int]) -> dict[tuple[str, Scale], Found]:
+    """log2 of the largest stable learning rates (ranks, seeds) of each of `RANK_CASES`."""
+    wanted = {
+        (name, scale, rank): {
+            "width": RANK_WIDTH,
+            "names": [name],
+            "steps": RANK_STEPS,
+            "rank": rank,
+            "scale": rank ** SCALES[scale],
+        }
+        for name, scale in RANK_CASES
+        for rank in RANKS
+    }
+    found = _thresholds(memo, wanted, seeds).values[..., 0]
+    by_case = found.reshape(len(RANK_CASES), len(RANKS), -1)
+    return {case: Found(RANKS, values) for case, values in zip(RANK_CASES, by_case, strict=True)}
+
+
+def _thresholds(memo: Memo, wanted: dict[Any, dict[str, Any]], seeds: list[int]) -> Found:
+    fixed = {"samples": SAMPLES, "threshold": 1.0}
+    arguments = {key: {**one, **fixed} for key, one in wanted.items()}
+    return _stacked(for_seeds(memo, sweep.thresholds, arguments, seeds))
+
+
+def _stacked(found: Mapping[Any, Sequence[Any]]) -> Found:
+    return Found(list(found), np.stack([sweep.numbers(values) for values in found.values()]))
+
+
+def first_step(memo: Memo, seeds: list[int]) -> dict[Scale, Found]:
+    """log2 of the largest learning rates (ranks, seeds) of the first step of SGD, by scale."""
+    fixed = {"width": RANK_WIDTH, "ranks": list(FIRST_RANKS), "samples": SAMPLES}
+    wanted = {scale: {"power": power, **fixed} for scale, power in SCALES.items()}
+    found = for_seeds(memo, sweep.first_step, wanted, seeds)
+    return {scale: Found(FIRST_RANKS, sweep.numbers(found[scale]).T) for scale in SCALES}
+
+
+def best(memo: Memo, readout: str, seeds: list[int]) -> Found:
+    """log2 of the learning rates of the least loss (widths, seeds, `NAMES`) of a read-out."""
+    grid = LOSSES[readout]
+    wanted = {width: _loss(readout, width, list(NAMES), grid.rates) for width in grid.widths}
+    found = _stacked(for_seeds(memo, sweep.losses, wanted, seeds))
+    smallest = lambda curve: best_rate(grid.rates, curve)
+    return Found(found.widths, np.apply_along_axis(smallest, 3, found.values))
+
+
+def _loss(readout: str, width: int, names: list[str], rates: list[float]) -> dict[str, Any]:
+    grid = LOSSES[readout]
+    return {
+        "width": width,
+        "names": names,
+        "log2_rates": rates,
+        "readout": readout,
+        "steps": grid.steps,
+        "samples": grid.samples,
+        "rank": RANK,
+    }
+
+
+def taken_on(best: Found, width: int) -> Array:
+    """log2 of the learning rates of `Carried` at a width, (4, seeds, names)."""
+    x = np.log2(SMALL)[:, None, None]
+    chosen = np.stack([best.at(small) for small in SMALL])
+    taken = [(chosen - c * x).mean(0) + c * np.log2(width) for c in CARRIED]
+    return np.stack([*taken, best.at(width)])
+
+
+def carried(memo: Memo, best: Found, seeds: list[int]) -> Carried:
+    """The losses at the big widths, at learning rates taken on from the small ones."""
+    chosen = {width: taken_on(best, width) for width in BIG}
+    keys = [
+        (width, i, k)
+        for width in reversed(BIG)
+        for i in range(len(seeds))
+        for k in range(len(NAMES))
+    ]
+    points = [
+        {
+            **_loss("mup", width, [list(NAMES)[k]], chosen[width][:, i, k].tolist()),
+            "seeds": [seeds[i]],
+        }
+        for width, i, k in keys
+    ]
+    losses = {width: np.empty_like(chosen[width]) for width in BIG}
+    for (width, i, k), ((curve,),) in zip(keys, memo.map(sweep.losses, points), strict=True):
+        losses[width][:, i, k] = sweep.numbers(curve)
+    return Carried(chosen, losses)

@@ -1,5 +1,5 @@
-"""Cells of sweeps: a few starts at one width, for some seeds, over rates. None stands for a run
-that diverged."""
+"""Trials of sweeps: a few initializations at one width, for some seeds, over learning rates. None
+stands for a run that diverged."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from proxies.families.lr_stability.trials import networks
 from proxies.families.lr_stability.trials.engine import Runs, train
-from proxies.families.lr_stability.trials.initializations import starts
+from proxies.families.lr_stability.trials.initializations import initial_factors
 
-RATE = 0.3  # at n = 1, of the runs whose rates are powers of n
-ENDS = np.array([-24.0, 4.0])  # log2 of the rates between which a threshold is sought
+RATE = 0.3  # at n = 1, of the runs whose learning rates are powers of n
+ENDS = np.array([-24.0, 4.0])  # log2 of the learning rates between which a threshold is sought
 QUARTERS, ROUNDS = np.array([0.25, 0.5, 0.75]), 3
 LARGE = 1e30  # stands for what diverged where only "above the threshold" counts
 Array = NDArray[np.float64]
@@ -60,9 +60,9 @@ def thresholds(
     scale: float,
     threshold: float,
 ) -> list[list[float]]:
-    """log2 of the largest rate, (seeds, names), up to which Z_B stays below the threshold after
-    that many steps of a linear loss. The rates that enclose it are brought together to 0.44
-    octaves, on which log Z_B is taken as straight.
+    """log2 of the largest learning rate, (seeds, names), up to which Z_B stays below the threshold
+    after that many steps of a linear loss. The learning rates that enclose it are brought together
+    to 0.44 octaves, on which log Z_B is taken as straight.
     """
 
     def sizes(rates: Array) -> Array:
@@ -76,7 +76,8 @@ def thresholds(
     size = sizes(rates)
     if not ((size[..., 0] <= threshold) & (size[..., 1] > threshold)).all():
         raise ValueError(
-            f"rates from 2^{ENDS[0]:g} to 2^{ENDS[1]:g} do not enclose the threshold {threshold:g}"
+            f"learning rates from 2^{ENDS[0]:g} to 2^{ENDS[1]:g} do not enclose the threshold "
+            f"{threshold:g}"
         )
     for _ in range(ROUNDS):
         inner = rates[..., :1] + (rates[..., 1:] - rates[..., :1]) * QUARTERS
@@ -99,8 +100,8 @@ def losses(
     samples: int,
     rank: int,
 ) -> list[list[list[float | None]]]:
-    """The loss (seeds, names, rates) relative to the start's, after Adam on the squared error at
-    one rate for both."""
+    """The loss (seeds, names, learning rates) relative to that of the base model, after Adam on the
+    squared error at one learning rate for both factors."""
     rates = (2 ** torch.tensor(log2_rates, dtype=torch.float64)).expand(len(seeds), len(names), -1)
     return listed(
         _trained(
@@ -112,8 +113,8 @@ def losses(
 def first_step(
     width: int, seeds: list[int], ranks: list[int], power: float, samples: int
 ) -> list[list[float]]:
-    """Of SGD from Init[A] with s = r^power, log2 of the rate at which the first step makes Z_B 1,
-    (seeds, ranks): only B moves, so that Z_B is proportional to the rate.
+    """Of SGD from Init[A] with s = r^power, log2 of the learning rate at which the first step
+    makes Z_B 1, (seeds, ranks): only B moves, so that Z_B is proportional to the learning rate.
     """
     one = torch.ones(len(seeds), 1, 1, dtype=torch.float64)
     sizes = [
@@ -126,7 +127,7 @@ def first_step(
             samples,
             rank,
             steps=1,
-            optimiser="sgd",
+            optimizer="sgd",
             scale=rank**power,
         )["Z_B"]
         for rank in ranks
@@ -138,18 +139,18 @@ def _trained(
     width: int,
     seeds: Sequence[int],
     names: Sequence[str],
-    rate_A: Tensor,
-    rate_B: Tensor,
+    lr_A: Tensor,
+    lr_B: Tensor,
     samples: int,
     rank: int,
     readout: str = "mup",
     **options: Any,
 ) -> dict[str, Tensor]:
-    """Quantities (records, seeds, names, rates) at rates (seeds, names, rates)."""
+    """Quantities (records, seeds, names, rates) at learning rates (seeds, names, rates)."""
     network = networks.draw(width, seeds, readout, samples)
-    factors = starts(names, network, width, seeds, rank, options.get("scale", 1.0))
-    which = torch.arange(len(names)).repeat_interleave(rate_A.shape[2])
-    found = train(network, factors, Runs(which, rate_A.flatten(1), rate_B.flatten(1)), **options)
+    factors = initial_factors(names, network, width, seeds, rank, options.get("scale", 1.0))
+    which = torch.arange(len(names)).repeat_interleave(lr_A.shape[2])
+    found = train(network, factors, Runs(which, lr_A.flatten(1), lr_B.flatten(1)), **options)
     return {name: values.unflatten(2, (len(names), -1)) for name, values in found.items()}
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import Generator, Tensor
 
 from lora import SCHEMES
-from proxies.families.nystrom.trials.initialization import start
+from proxies.families.nystrom.trials.problem import initial
 from theory.nystrom import asymmetric, sketch
 from theory.nystrom import iterations as run
 
 
 def transfer(alignment: float, seed: int) -> dict[str, Any]:
-    """A LoRA-shaped problem: fit a rank-4 change D of a 128 x 128 weight from three starts of B,
-    with A = 0.
+    """A LoRA-shaped problem: fit a rank-4 change D of a 128 x 128 weight from three
+    initializations of B, with A = 0.
 
     D's column space lies in the weight's dominant one with weight `alignment`. At zero the gradient
     is -D.
@@ -29,13 +29,13 @@ def transfer(alignment: float, seed: int) -> dict[str, Any]:
     ).T + 0.02 * rng.standard_normal((128, 128))
     mix = np.sqrt(alignment) * P[:, :4] + np.sqrt(1 - alignment) * run.orthonormal(128, 4, rng)
     D = (np.linalg.qr(mix).Q * [1, 0.5, 0.25, 0.1]) @ run.orthonormal(128, 4, rng).T
-    starts = {
+    factors = {
         "random": rng.standard_normal((128, 4)),
-        "weight": start(W, 4, seed),
-        "gradient": start(-D, 4, seed),
+        "weight": initial(W, 4, seed),
+        "gradient": initial(-D, 4, seed),
     }
     result: dict[str, Any] = {}
-    for name, X in starts.items():
+    for name, X in factors.items():
         errors = run.errors(D, run.zero_product_run(D, X, 0.5, 4), 100, 1e-10)
         law = asymmetric.first_step_error(D, X, 0.5)
         result[name] = {
@@ -48,7 +48,7 @@ def transfer(alignment: float, seed: int) -> dict[str, Any]:
 
 
 def scale_exponents(rows: int, columns: int, rank: int, seed: int) -> dict[str, float]:
-    """Exponent in xi of the first change of a weight from the NoRA start, fitted over seven xi from
+    """Exponent in xi of the first change of a weight from NoRA, fitted over seven xi from
     1e-3 to 1e3."""
     rng = np.random.default_rng(seed)
     W, G = rng.standard_normal((rows, columns)), rng.standard_normal((rows, columns))
@@ -104,8 +104,8 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def released_implementations(seeds: list[int]) -> dict[str, list[float]]:
-    """What PEFT's and NoRA's released code does where the published start is known, seed by
-    seed."""
+    """What PEFT's and NoRA's released code does where the published initialization is
+    known, seed by seed."""
     try:
         import peft  # noqa: F401
     except ImportError as error:
@@ -126,7 +126,7 @@ def _model(W: Tensor) -> Any:
 
 
 def _lora_ga_exponent(rng: Generator) -> float:
-    """The exponent of |B| in the scale of the loss; the published start is free of it."""
+    """The exponent of |B| in the scale of the loss; the published initialization is free of it."""
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraGAConfig
     from peft.tuners.lora.loraga import preprocess_loraga
@@ -135,12 +135,12 @@ def _lora_ga_exponent(rng: Generator) -> float:
         torch.randn(*shape, generator=rng) for shape in ((64, 96), (256, 96), (256, 64))
     )
     inputs.requires_grad_()  # PEFT's backward hook warns where no input needs a gradient
-    start: Any = "lora_ga"  # a value that PEFT's annotation of the argument forgets
+    scheme: Any = "lora_ga"  # a value that PEFT's annotation of the argument forgets
 
     def size(loss_scale: float) -> float:
         model = _model(W)
         config = LoraConfig(
-            r=8, target_modules=["0"], init_lora_weights=start, lora_ga_config=LoraGAConfig()
+            r=8, target_modules=["0"], init_lora_weights=scheme, lora_ga_config=LoraGAConfig()
         )
         preprocess_loraga(
             model,

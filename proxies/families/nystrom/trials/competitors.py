@@ -1,20 +1,19 @@
-"""Steps to 1e-12 of what the Nyström start with eta = 1/2 competes with."""
+"""Steps to 1e-12 of what the Nyström initialization with eta = 1/2 competes with."""
 
 from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.initialization import ACCURACY, EPS, OTHER_STREAM, start
+from proxies.families.nystrom.trials.problem import ACCURACY, EPS, OTHER_STREAM, initial
 from theory.nystrom import iterations as run
 
 
 def other_methods(
     rows: int, rank: int, condition: float, steps: int, seed: int
 ) -> dict[str, int | None]:
-    """Steps to 1e-12 on the symmetric target from what the Nyström start with eta = 1/2 competes
-    with."""
+    """Steps to 1e-12 on the symmetric target from other step sizes and another initialization."""
     A, *_ = run.symmetric_target(rows, rank, condition, seed)
-    sketch_of_A = start(A, rank, seed)
+    sketch_of_A = initial(A, rank, seed)
     small = 1e-3 * np.random.default_rng(seed + OTHER_STREAM).standard_normal((rows, rank))
     runs = {
         "nystrom_0.4": (sketch_of_A, 0.4),
@@ -49,9 +48,9 @@ def least_squares(
 def gradient_descent(
     rows: int, rank: int, condition: float, eta: float, seed: int
 ) -> dict[str, int | None]:
-    """Steps of plain gradient descent to 1e-12 from a Nyström start of spectral size one half."""
+    """Steps of plain gradient descent to 1e-12 from a Nyström sketch of spectral size one half."""
     A, *_ = run.symmetric_target(rows, rank, condition, seed)
-    X = start(A, rank, seed)
+    X = initial(A, rank, seed)
     X = X / (2 * np.linalg.norm(X, 2))
     size = np.linalg.norm(A)
     for t in range(40_000):

@@ -1,11 +1,11 @@
-"""The exact laws of the Nyström start, each as a deviation in units of rounding."""
+"""The exact laws of the Nyström initialization, each as a deviation in units of rounding."""
 
 import itertools
 from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.initialization import ACCURACY, EPS, start
+from proxies.families.nystrom.trials.problem import ACCURACY, EPS, initial
 from theory.nystrom import asymmetric, symmetric
 from theory.nystrom import iterations as run
 
@@ -14,11 +14,11 @@ def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) 
     """Deviation of ||X_t Y_t^T - A|| / ||A|| from |d_t - 1|, in units of eps cond(X_0), at rank and
     twice the rank."""
     A, *_ = run.target(rows, columns, rank, condition, seed)
-    result: dict[str, Any] = {"deviation": 0.0, "steps": [], "start_condition": [], "one_step": 0.0}
+    result: dict[str, Any] = {"deviation": 0.0, "steps": [], "condition": [], "one_step": 0.0}
     for columns_of_X in (rank, 2 * rank):
-        X = start(A, columns_of_X, seed)
-        result["start_condition"].append(run.condition_number(X, rank))
-        unit = EPS * result["start_condition"][-1]
+        X = initial(A, columns_of_X, seed)
+        result["condition"].append(run.condition_number(X, rank))
+        unit = EPS * result["condition"][-1]
         for eta in (0.1, 0.5, 0.9, 1.0):
             errors = run.errors(A, run.zero_product_run(A, X, eta, rank), 12)
             law = np.abs(asymmetric.scalar_law(eta, 12) - 1)
@@ -34,11 +34,11 @@ def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) 
 def polar_law(rows: int, rank: int, condition: float, seed: int) -> dict[str, float]:
     """Deviations from the symmetric laws in rounding units, and what step size 1 does.
 
-    The unit is eps cond(X_0), and for the cycle, which adds rounding up, eps times the start's
-    distance.
+    The unit is eps cond(X_0), and for the cycle, which adds rounding up, eps times the distance of
+    X_0.
     """
     A, Q, L = run.symmetric_target(rows, rank, condition, seed)
-    X = start(A, rank, seed)
+    X = initial(A, rank, seed)
     X_next = run.symmetric_step(A, X, 0.5, rank)
     W, W_next = symmetric.whitened(Q, L, X), symmetric.whitened(Q, L, X_next)
     unit = EPS * run.condition_number(X, rank)
@@ -65,10 +65,10 @@ def polar_law(rows: int, rank: int, condition: float, seed: int) -> dict[str, fl
 
 
 def symmetric_steps(rows: int, rank: int, condition: float, xi: float, seed: int) -> dict[str, Any]:
-    """Steps to 1e-12 at eta = 1/2 beside the distance of the start that (7) of theory.nystrom
+    """Steps to 1e-12 at eta = 1/2 beside the distance of X_0 that theory.nystrom.symmetric (7)
     speaks of."""
     A, Q, L = run.symmetric_target(rows, rank, condition, seed)
-    X = start(A, rank, seed, xi)
+    X = initial(A, rank, seed, xi)
     errors = run.errors(A, run.symmetric_run(A, X, 0.5, rank), 100, ACCURACY)
     law = [symmetric.error_after(Q, L, X, t) for t in range(len(errors))]
     return {
@@ -79,19 +79,19 @@ def symmetric_steps(rows: int, rank: int, condition: float, xi: float, seed: int
     }
 
 
-def order(rank: int, condition: float, eta: str, seed: int) -> dict[str, Any]:
-    """The order of convergence in multi-precision, from a Nyström start in the coordinates of
+def order(rank: int, condition: float, eta: str, seed: int) -> dict[str, float]:
+    """The order of convergence in multi-precision, from a Nyström sketch in the coordinates of
     range(A)."""
     A, Q, L = run.symmetric_target(2 * rank, rank, condition, seed)
-    F_0 = Q.T @ start(A, rank, seed)
+    F_0 = Q.T @ initial(A, rank, seed)
     # a linear rate shows its order early, and takes ten times the steps
     accuracy = 60 if eta == "0.5" else 25
-    value, logs = run.symmetric_order(F_0, L, eta, accuracy, digits=4 * accuracy)
-    return {"order": value, "log10_errors": logs}
+    value, _ = run.symmetric_order(F_0, L, eta, accuracy, digits=4 * accuracy)
+    return {"order": value}
 
 
 def tail(rows: int, rank: int, eta: float, seed: int) -> dict[str, float]:
     """The last factor of the error before it reaches 1e-9, for a condition number of 100."""
     A, *_ = run.symmetric_target(rows, rank, 1e2, seed)
-    errors = run.errors(A, run.symmetric_run(A, start(A, rank, seed), eta, rank), 400, 1e-9)
+    errors = run.errors(A, run.symmetric_run(A, initial(A, rank, seed), eta, rank), 400, 1e-9)
     return {"factor": errors[-1] / errors[-2]}

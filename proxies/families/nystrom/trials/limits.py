@@ -1,4 +1,4 @@
-"""Where the Nyström start stops helping: leaks out of the range, random factors, too few
+"""Where the Nyström initialization stops helping: leaks out of the range, random factors, too few
 columns."""
 
 import itertools
@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.initialization import ACCURACY, EPS, OTHER_STREAM, Array, start
+from proxies.families.nystrom.trials.problem import ACCURACY, EPS, OTHER_STREAM, Array, initial
 from theory.nystrom import asymmetric, symmetric, truncated
 from theory.nystrom import iterations as run
 
 
 def leak(rows: int, rank: int, eta: float, size: float, seed: int) -> dict[str, Any]:
-    """A Nyström start plus noise of entries N(0, size^2): its part outside range(A) and its late
+    """A Nyström sketch plus noise of entries N(0, size^2): its part outside range(A) and its late
     rate.
 
     The late rate is None where the last quadratic step jumps over all that a small leak would show.
     """
     A, Q, _ = run.symmetric_target(rows, rank, 1e2, seed)
     noise = np.random.default_rng(seed + OTHER_STREAM).standard_normal((rows, rank))
-    X_0 = start(A, rank, seed) + size * noise
+    X_0 = initial(A, rank, seed) + size * noise
     iterates = list(itertools.islice(run.symmetric_run(A, X_0, eta, rank), 120))
     outside = np.array([np.linalg.norm(X - Q @ (Q.T @ X)) for X in iterates])
     unit = EPS * run.condition_number(X_0, rank)
@@ -38,9 +38,9 @@ def leak(rows: int, rank: int, eta: float, size: float, seed: int) -> dict[str, 
     }
 
 
-def random_starts(rank: int, draws: int, seed: int) -> dict[str, Any]:
+def random_factors(rank: int, draws: int, seed: int) -> dict[str, Any]:
     """Both factors random inside the range, eta = 1/2: which of `draws` runs converge, and which
-    the theory lets.
+    the theory says do.
 
     An angle to the negative axis doubles at each step, so 60 steps are enough for any that float64
     can tell from zero.
@@ -90,14 +90,14 @@ def below_rank(gap: float, eta: float, seed: int) -> dict[str, float]:
     L = np.array([1, 0.9, 0.8, 0.5, *(0.5 * gap * np.array([1, 0.6, 0.4, 0.3, 0.2, 0.1]))])
     Q = run.orthonormal(20, 10, np.random.default_rng(seed))
     A, best = (Q * L) @ Q.T, (Q[:, :4] * L[:4]) @ Q[:, :4].T
-    errors = run.errors(best, run.symmetric_run(A, start(A, 4, seed), eta, 4), 20_000, 1e-10)
+    errors = run.errors(best, run.symmetric_run(A, initial(A, 4, seed), eta, 4), 20_000, 1e-10)
     return {"ratio": (errors[-1] / errors[-11]) ** 0.1 / truncated.rate(eta, gap)}
 
 
 def one_step_below_rank(seed: int) -> dict[str, float]:
     """The first step at eta = 1 with 4 columns for an asymmetric target of rank 10."""
     A, *_ = run.target(40, 30, 10, 10.0, seed)
-    X_0 = start(A, 4, seed)
+    X_0 = initial(A, 4, seed)
     X, Y = run.first_step(A, X_0, 1.0, 4)
     s = np.linalg.svd(A, compute_uv=False)
     return {

@@ -1,19 +1,19 @@
-"""Nets pretrained on scikit-learn's digits, and the tasks that they are taken to: labels permuted,
-images rotated.
+"""Networks pretrained on scikit-learn's digits, and the tasks that they are taken to: labels
+permuted, images rotated.
 
-A seed is a split of the images, a net and its tasks. Nothing is ever trained on an image of the
+A seed is a split of the images, a network and its tasks. Nothing is ever trained on an image of the
 seed's test split.
 """
 
 from functools import cache
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from proxies.families.task_directions.trials.directions import Changes
 from proxies.families.task_directions.trials.problem import Batch, Task
+from proxies.instruments import digits
 
 TRAIN, BATCH, WIDTH = 1200, 64, 128  # the other 597 images are for the test
 MIDDLE, ADAPTED = "2", ("0", "2")  # the square layer, and the layers that methods adapt
@@ -22,10 +22,9 @@ KINDS = tuple(f"{what} {i}" for what in ("labels", "turn") for i in (1, 2, 3))
 PRETRAINING, FINE_TUNING = 1000, 800  # steps
 
 
-@cache
 def images() -> tuple[Tensor, Tensor]:
-    pixels, labels = load_digits(return_X_y=True)
-    return torch.tensor(pixels, dtype=torch.float32).view(-1, 8, 8) / 16 - 0.3, torch.tensor(labels)
+    """Every image, with pixels from -0.3 to 0.7, and its label."""
+    return digits.digits(-0.3, 0.7)
 
 
 def data(kind: str, seed: int) -> tuple[Batch, Batch]:
@@ -37,11 +36,8 @@ def data(kind: str, seed: int) -> tuple[Batch, Batch]:
         x = x.rot90(int(number), (-2, -1))
     if what == "labels":
         # a stream for each number, so that the tasks of one seed have different permutations
-        y = torch.randperm(10, generator=Generator().manual_seed(LABELS + 10 * seed + int(number)))[
-            y
-        ]
-    order = torch.randperm(len(y), generator=Generator().manual_seed(SPLIT + seed))
-    parts = order[:TRAIN], order[TRAIN:]
+        y = digits.order(LABELS + 10 * seed + int(number), digits.CLASSES)[y]
+    parts = digits.parts(digits.order(SPLIT + seed), [TRAIN])
     train, test = ((x[part].flatten(1), y[part]) for part in parts)
     return train, test
 
@@ -63,7 +59,7 @@ def drawn(train: Batch, rng: Generator) -> Batch:
     return train[0][index], train[1][index]
 
 
-def tuned_whole(model: nn.Module, train: Batch, steps: int, rng: Generator) -> nn.Module:
+def trained_whole(model: nn.Module, train: Batch, steps: int, rng: Generator) -> nn.Module:
     """Every weight trained by Adam at 1e-3, in place."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     for _ in range(steps):
@@ -75,13 +71,13 @@ def tuned_whole(model: nn.Module, train: Batch, steps: int, rng: Generator) -> n
 
 @cache
 def pretrained(seed: int) -> dict[str, Tensor]:
-    """The state of a net trained on the digits as they are, from He's start."""
+    """The state of a network trained on the digits as they are, from He's initialization."""
     rng, model = Generator().manual_seed(seed), net()
     for layer in model:
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
             nn.init.zeros_(layer.bias)
-    return tuned_whole(model, data("", seed)[0], PRETRAINING, rng).state_dict()
+    return trained_whole(model, data("", seed)[0], PRETRAINING, rng).state_dict()
 
 
 def base(seed: int) -> nn.Sequential:
@@ -95,7 +91,7 @@ def full_change(kind: str, seed: int) -> Changes:
     """What full fine-tuning changes in the adapted layers, by name."""
     rng = Generator().manual_seed(LABELS + seed)
     state, before = (
-        tuned_whole(base(seed), data(kind, seed)[0], FINE_TUNING, rng).state_dict(),
+        trained_whole(base(seed), data(kind, seed)[0], FINE_TUNING, rng).state_dict(),
         pretrained(seed),
     )
     return {name: state[f"{name}.weight"] - before[f"{name}.weight"] for name in ADAPTED}

@@ -1,5 +1,5 @@
-"""What must be true of every draw: a launch and a start change nothing, merging and exporting keep
-the function."""
+"""What must be true of every draw: an initialization and a launch change nothing, merging and
+exporting keep the function."""
 
 import tempfile
 
@@ -55,7 +55,7 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 def invariants(variant: str, seed: int) -> dict[str, float]:
-    """Relative errors, in float64: of the function at the start, at the launch, merged and
+    """Relative errors, in float64: of the function as initialized, at the launch, merged and
     exported; of the gradient in d against u^T G v; of the change rates under W -> Q W P, D -> Q D P
     with orthogonal Q and P; and whether the rates of a weight of deficient rank are finite."""
     W, D, rng = weight(seed)
@@ -63,7 +63,7 @@ def invariants(variant: str, seed: int) -> dict[str, float]:
     draw = Generator().manual_seed(seed)
     x = torch.randn(10, W.shape[1], generator=draw, dtype=torch.float64)
     with torch.no_grad():
-        start = apart(model(x), x @ torch.from_numpy(W).mT)
+        initialization = apart(model(x), x @ torch.from_numpy(W).mT)
         for factor in (layer.get_parameter("A"), layer.get_parameter("B")):
             factor.add_(torch.randn(factor.shape, generator=draw, dtype=torch.float64))
         before = model(x)
@@ -85,7 +85,7 @@ def invariants(variant: str, seed: int) -> dict[str, float]:
     deficient = W.copy()
     deficient[:, : W.shape[1] // 2 + 1] = 0
     return {
-        "start": start,
+        "initialization": initialization,
         "launch": launch,
         "gradient": gradient,
         "merged": merged,

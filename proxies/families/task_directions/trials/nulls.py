@@ -1,5 +1,5 @@
-"""What unrelated changes of a weight look like: overlaps of their rates, where their largest stand,
-how they fall."""
+"""What unrelated changes of a weight look like: overlaps of their change rates, where the largest
+stand, how they fall."""
 
 import importlib.util
 from pathlib import Path
@@ -67,11 +67,13 @@ def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, float]:
     """Means over draws of pairs of unrelated Gaussian changes of a weight with these singular
     values.
 
-    accuracy, recall   the published ones: top 8 of one in top 16 of the other, top 4 of one in top
-    8 of the other equal              top 8 in top 8 bottom_rank        mean rank of the top 8,
-    counted from 0 at the smallest singular value left_out           share of draws whose smallest
-    singular value is not among the top 8 slope              of log sorted rate against log rank,
-    ranks 5 to 50 predicted          (4) of theory.task_directions for `accuracy`
+    accuracy     the published one: top 8 of one in top 16 of the other
+    recall       the published one: top 4 of one in top 8 of the other
+    equal        top 8 in top 8
+    bottom_rank  mean rank of the top 8, counted from 0 at the smallest singular value
+    left_out     share of draws whose smallest singular value is not among the top 8
+    slope        of log sorted rate against log rank, ranks 5 to 50
+    predicted    theory.task_directions.directions (4) for `accuracy`
     """
     rng, n = np.random.default_rng(seed), len(sigma)
     found: dict[str, list[float]] = {}

@@ -2,8 +2,8 @@
 W.
 
 W = U diag(sigma) V^T is square with Haar-distributed U and V. D = U (C + O) V^T, where C is
-diagonal on T, C_ii = +-sigma_i, and O is Gaussian of norm off |C|: so the rates (1) of
-theory.task_directions are 1 on T.
+diagonal on T, C_ii = +-sigma_i, and O is Gaussian of norm off |C|: so the rates
+theory.task_directions.directions (1) are 1 on T.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A net on digits: what LoRA, a gradient and another task say about the directions that full
+"""A network on digits: what LoRA, a gradient and another task say about the directions that full
 fine-tuning changes."""
 
 from itertools import permutations
@@ -29,15 +29,22 @@ SCORES: tuple[Score, ...] = ("rate", "abs")
 TASK = "another task"
 
 
-def foretold(seed: int, draws: int, updates: int) -> dict[str, Any]:
-    """{"overlaps": [{task, source, score, sizes, value, null, spread}, ...], "profiles": [..]} of
-    the square layer.
+def predicted(seed: int, draws: int, updates: int) -> dict[str, Any]:
+    """What each source says of the directions that full fine-tuning changes in the square layer.
 
-    True is the change by full fine-tuning; sources are what LoRA on this layer alone has changed
-    after 10, 100 and 500 of its `updates`, the gradient of the training loss at the pretrained net,
-    a Haar-rotated true change as a control of the null, and the true change of each other task of
-    the same net. `profiles` holds phi, the share of the rates' sum that the eight largest hold, and
-    their mean rank from the smallest singular value.
+    The true change is that of full fine-tuning. Sources are what LoRA on this layer alone has
+    changed after 10, 100 and 500 updates, the gradient of the training loss at the pretrained
+    weights, a Haar-rotated true change as a control of the null, and the true change of each other
+    task of that network.
+
+    Args:
+        seed: of the network and its tasks.
+        draws: of the null.
+        updates: of LoRA.
+
+    Returns: {"overlaps": [{task, source, score, sizes, value, null, spread}, ..], "profiles": ..};
+        profiles hold phi, the share of the rates' sum that the eight largest hold, and their mean
+        rank from the smallest singular value.
     """
     basis = core(base(seed)[2].weight.detach().double().numpy())  # type: ignore[union-attr]
     rng, true = (

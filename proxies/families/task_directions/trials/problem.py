@@ -11,10 +11,17 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Task:
-    """`model` gives a fresh copy of the pretrained model, `batch` the inputs and targets of one
-    step, `loss` what is minimised, `error` what is compared; `layers` are the names of those to
-    adapt, and `wanted` gives by name the change (out, in) that an oracle knows: the planted one, or
-    that of full fine-tuning."""
+    """What a method is trained and compared on.
+
+    Args:
+        model: gives a new copy of the pretrained model.
+        batch: gives the inputs and targets of one step.
+        loss: what is minimised.
+        error: what is compared.
+        layers: the names of the layers to adapt.
+        wanted: gives by name the change (out, in) that an oracle knows: the planted one, or that
+            of full fine-tuning.
+    """
 
     model: Callable[[], nn.Module]
     batch: Callable[[Generator], Batch]

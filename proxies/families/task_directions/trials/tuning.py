@@ -1,7 +1,6 @@
-"""Every method at its own best rate: chosen on seeds of its own, compared on others."""
+"""Every method at its own best learning rate: chosen on seeds of its own, compared on others."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,15 @@ import lora
 from proxies.families.task_directions.trials import digits, planted
 from proxies.families.task_directions.trials.problem import Task
 from proxies.families.task_directions.trials.training import METHODS, trained
+from proxies.instruments.learning_rates import Grid, search
 from theory.task_directions import learning as theory
 
-MIDDLE = -4  # exponent i of the rates 10^(i/2) that the search begins at
-MOST = 6  # rates tried beyond the first three
-VALIDATION = 10**5  # first of the seeds that rates are chosen on
+GRID = Grid(-5, -3, added=1, rounds=6)
+VALIDATION = 10**5  # first of the seeds that learning rates are chosen on
 
 
 def task(case: str, seed: int) -> Task:
-    """A planted problem, or on "digits" the net and task of a seed: kinds of tasks take turns."""
+    """A planted problem, or on "digits" a network and its task: kinds of tasks take turns."""
     return (
         digits.task(digits.KINDS[seed % len(digits.KINDS)], seed)
         if case == "digits"
@@ -28,46 +27,37 @@ def task(case: str, seed: int) -> Task:
 
 
 def tuned(case: str, method: str, seeds: list[int], validation: int, steps: int) -> dict[str, Any]:
-    """Errors on `seeds` at the rate with the least mean error over `validation` other seeds.
+    """Errors at the learning rate with the least mean error over other seeds.
 
-    The grid, two rates a decade, grows until its best is inside; `edge` says if that did not come
-    about. `ranks` are those of the whole change, the largest over layers; `bound` is what `theory`
-    says that can be reached at best.
+    Args:
+        case: the kind of problem.
+        method: a key of METHODS.
+        seeds: of the problems that methods are compared on.
+        validation: how many other problems the learning rate is chosen on.
+        steps: updates in all.
+
+    Returns: the search (`edge`: whether the best is outermost), and for each seed the error, the
+        rank of the method and the largest of the changes' over layers, the trained numbers, and
+        under "bound" what `theory` says that can be reached at best.
     """
     others = range(VALIDATION, VALIDATION + validation)
-    scores: dict[int, float] = {}
 
-    def score(i: int) -> float:
-        if i not in scores:
-            mean = float(
-                np.mean(
-                    [finished(case, method, 10 ** (i / 2), steps, seed)["error"] for seed in others]
-                )
-            )
-            scores[i] = mean if math.isfinite(mean) else math.inf
-        return scores[i]
+    def errors(exponents: list[int]) -> list[float]:
+        rates = [GRID.learning_rate(i) for i in exponents]
+        runs = [[finished(case, method, rate, steps, seed) for seed in others] for rate in rates]
+        return [float(np.mean([run["error"] for run in found])) for found in runs]
 
-    best = search(score)
-    runs = [finished(case, method, 10 ** (best / 2), steps, seed) for seed in seeds]
+    # A run that diverged is worse than any that did not, so the search goes on below it.
+    found = search(errors, GRID, lambda x: (0.0, x) if math.isfinite(x) else (1.0, 0.0))
+    assert found.learning_rate is not None  # by the criterion, whose first number is finite
+    runs = [finished(case, method, found.learning_rate, steps, seed) for seed in seeds]
     return {
-        "rate": 10 ** (best / 2),
-        "edge": best in (min(scores), max(scores)),
-        "rates": [10 ** (i / 2) for i in sorted(scores)],
-        "validation": [scores[i] if math.isfinite(scores[i]) else None for i in sorted(scores)],
+        "rate": found.learning_rate,
+        "edge": bool(found.edge),
+        "rates": found.learning_rates,
+        "validation": [x if math.isfinite(x) else None for x in found.results.values()],
         **{key: [run[key] for run in runs] for key in runs[0]},
     }
-
-
-def search(score: Callable[[int], float]) -> int:
-    """The exponent of least score among those tried: the first three, and neighbours for as long as
-    the best is outermost, at most `MOST` of them."""
-    tried = [MIDDLE - 1, MIDDLE, MIDDLE + 1]
-    for _ in range(MOST):
-        best = min(tried, key=score)
-        if best not in (tried[0], tried[-1]):
-            break
-        tried = [best - 1, *tried] if best == tried[0] else [*tried, best + 1]
-    return min(tried, key=score)
 
 
 def finished(case: str, method: str, rate: float, steps: int, seed: int) -> dict[str, Any]:
@@ -77,7 +67,7 @@ def finished(case: str, method: str, rate: float, steps: int, seed: int) -> dict
     return {
         "error": on.error(model),
         "ranks": max(rank_of(layer) for layer in layers.values()),
-        "start_rank": METHODS[method].rank,
+        "rank": METHODS[method].rank,
         "numbers": sum(p.numel() for layer in layers.values() for _, p in layer.trained()),
         "bound": None if case == "digits" else bound(case, layers[planted.LAYER], seed),
     }
@@ -92,10 +82,10 @@ def rank_of(layer: lora.LoRALinear) -> int:
 
 
 def bound(case: str, layer: lora.LoRALinear, seed: int) -> float:
-    """(5), or (7) for a start that is carried, of the planted change, relative to it; inputs count
-    as flat."""
+    """theory.task_directions.learning (5), or (7) where the initialization is carried, of the
+    planted change, relative to it; inputs count as flat."""
     D = planted.problem(case, seed).D
-    start = None
+    carried = None
     if layer.B0 is not None and layer.A0 is not None:
-        start = layer.scale * (layer.B0 @ layer.A0).double().numpy()
-    return theory.reach(D, layer.rank, start)
+        carried = layer.scale * (layer.B0 @ layer.A0).double().numpy()
+    return theory.reach(D, layer.rank, carried)

@@ -1,0 +1,59 @@
+"""Which trials the family runs, and on which problems."""
+
+from typing import Any
+
+from loralab.memo import Memo
+from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
+from proxies.families.nystrom.trials import adaptation, competitors, laws, limits
+from proxies.instruments.trial_grid import Records, trials
+
+CONDITIONS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
+SCALES = (1e-6, 1e-4, 1e-2, 1e-1, 1e1, 1e2, 1e4, 1e6)  # xi of the sketch, beside 1
+LEAKS = (1e-1, 1e-3, 1e-6, 1e-9)
+ETAS = (0.2, 0.3, 0.4, 0.49, 0.6, 0.8, 0.9)  # those at which convergence is linear
+RANDOM_RANKS = (1, 2, 4)
+BATCHES = 4  # of random factors, so that they run side by side
+
+
+def collect(config: Any, memo: Memo) -> dict[str, Records]:
+    """The records of every trial by name. The two that are timed, or import much, come first and
+    alone.
+
+    Args:
+        config: the family's Config.
+        memo: keeps the results.
+    """
+    seeds = [1000 + i for i in range(config.seeds)]
+    few = seeds[:3]
+    # What varies by a tenth from draw to draw, where the laws do not vary at all, is drawn four
+    # times as often.
+    many = [1000 + i for i in range(4 * config.seeds)]
+    square: dict[str, Any] = {"rows": [config.rows], "rank": [config.rank]}
+    shape: dict[str, Any] = {**square, "columns": [config.columns]}
+    grid = {**square, "condition": CONDITIONS, "seed": seeds}
+    orders = {"rank": [3], "condition": [1e1, 1e3, 1e6], "eta": ["0.5", "0.4"], "seed": few}
+    descents = {"condition": [1e1, 1e2], "eta": [0.5, 0.9], "seed": seeds}
+    batch = {"draws": [config.draws // BATCHES], "seed": range(1000, 1000 + BATCHES)}
+    costs: dict[str, Any] = {"size": [1024], "rank": [16], "seed": [1000], "repeats": [9]}
+    steps = laws.symmetric_steps
+    return {
+        "cost": trials(memo, adaptation.factorisation_cost, **costs),
+        "released": trials(
+            memo, adaptation.released_implementations, seeds=[few] if config.peft else []
+        ),
+        "scalar": trials(memo, laws.scalar_law, **grid, columns=[config.columns]),
+        "polar": trials(memo, laws.polar_law, **grid),
+        "newton": trials(memo, steps, **square, condition=CONDITIONS, xi=[1.0], seed=many),
+        "scales": trials(memo, steps, **square, condition=[1e3], xi=SCALES, seed=seeds),
+        "orders": trials(memo, laws.order, **orders),
+        "tails": trials(memo, laws.tail, **square, eta=ETAS, seed=seeds),
+        "others": trials(memo, competitors.other_methods, **grid, steps=[config.steps]),
+        "squares": trials(memo, competitors.least_squares, **grid, columns=[config.columns]),
+        "descent": trials(memo, competitors.gradient_descent, **square, **descents),
+        "leaks": trials(memo, limits.leak, **square, eta=[0.5], size=LEAKS, seed=seeds),
+        "random": trials(memo, limits.random_factors, rank=RANDOM_RANKS, **batch),
+        "below": trials(memo, limits.below_rank, gap=[0.5, 0.9, 0.99], eta=[0.5, 0.9], seed=seeds),
+        "one step": trials(memo, limits.one_step_below_rank, seed=seeds),
+        "transfer": trials(memo, adaptation.transfer, alignment=ALIGNMENTS, seed=many),
+        "exponents": trials(memo, adaptation.scale_exponents, **shape, seed=seeds),
+    }

@@ -1,0 +1,133 @@
+"""One trial of a sweep: a fine-tuning run as a pure function of its settings.
+
+A trial that was killed goes on from its last checkpoint; its folder is beside the run store and
+holds the adapter in the end, as the folder of any run.
+"""
+
+import io
+import json
+import math
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from lora.storage import WEIGHTS
+from loralab.code import fingerprint, home
+from loralab.store import run_key
+from scaling.core import outputs
+from scaling.core.config import Config, peft_settings
+from scaling.core.run_folder import mark
+from scaling.tasks import find
+
+FAMILY = "sweep"
+Outcome = dict[str, Any]
+
+
+def code(task: str) -> str:
+    """The fingerprint of all that a trial of this task runs."""
+    here = Path(__file__)
+    return fingerprint(here) + fingerprint(here.parents[1] / "tasks" / f"{task}.py")
+
+
+def arguments(config: Config) -> dict[str, Any]:
+    """The arguments of `fine_tuned` for this config: with what the file of a PEFT configuration
+    holds, as another content makes another trial."""
+    peft = peft_settings(config) if config.training.peft else None
+    return {"settings": config.as_json(), "peft": peft}
+
+
+def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
+    """The folder of a trial's run, named by the trial's key in the run store."""
+    key = run_key(
+        FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"])
+    )
+    return home() / "runs" / FAMILY / key
+
+
+def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
+    """The outcome of a run.
+
+    Args:
+        settings: those of a `scaling.core.config.Config`, as JSON has them.
+        peft: what the file of its PEFT configuration holds, None without one.
+
+    Returns: {"diverged": why}, or
+        metrics, losses, validation, trained_parameters, seconds, test_data: as in the metrics.json
+        of any run;
+        scores: one for each test example, the higher the better, or a single one, the first metric
+        negated, where the metric is of all examples together;
+        inference_parameters, file_size: of the saved adapter, the latter in bytes;
+        memory: peak bytes, of the device or, on a CPU, of the process; None where unknown;
+        device: what it ran on.
+
+    Raises: what the run raises for wrong input.
+    """
+    from scaling.training.running import train  # transformers, which takes seconds to load
+    from scaling.training.trainer import Diverged
+
+    config, folder = Config.of(**settings), folder_of(settings, peft)
+    _forget_peak()
+    # the progress bars of trials side by side cannot be read
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        try:
+            result = train(config, folder, lambda: mark(folder, settings), judge_base=False)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, Diverged):
+                raise
+            shutil.rmtree(folder)
+            return {"diverged": str(error.__cause__)}
+    outputs.write_json(folder / outputs.METRICS, result)
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    kept = ("metrics", "losses", "validation", "trained_parameters", "seconds", "test_data")
+    return {name: result[name] for name in kept} | {
+        "scores": _scores(config.data.task, folder, result["metrics"]),
+        "inference_parameters": _saved(folder / outputs.ADAPTER / WEIGHTS),
+        "file_size": (folder / outputs.ADAPTER / WEIGHTS).stat().st_size,
+        "memory": _peak(),
+        "device": _device(),
+    }
+
+
+def _scores(task: str, folder: Path, metrics: dict[str, float]) -> list[float]:
+    score = find(task).score
+    if score is None:
+        return [-next(iter(metrics.values()))]
+    lines = (folder / outputs.PREDICTIONS).read_text(encoding="utf-8").split("\n")
+    return [score(json.loads(line)) for line in lines if line]
+
+
+def _saved(weights: Path) -> int:
+    """How many numbers an adapter's file holds."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _forget_peak() -> None:
+    """Begin to measure the peak anew; on a CPU Linux alone can."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif (reset := Path("/proc/self/clear_refs")).exists():
+        reset.write_text("5")
+
+
+def _peak() -> int | None:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if (status := Path("/proc/self/status")).exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,23 @@
+"""Silence for libraries that print what the run reports by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without bars, tables and warnings of transformers and the hub's client: what is newly
+    initialized in a model is reported with the adapter, and a hub out of reach with the error."""
+    from huggingface_hub.utils import logging as hub
+    from transformers.utils import logging
+
+    levels = {library: library.get_verbosity() for library in (hub, logging)}
+    for library in levels:
+        library.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in levels.items():
+            library.set_verbosity(level)
+        logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""From the outcomes of a sweep to the measured value of every check."""

