@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.matfac.evidence.paired import fewest, numbers, widths
+from loralab.numbers import listed, numbers
+from proxies.families.matfac.evidence.paired import fewest, widths
 from proxies.families.matfac.trials.plan import Key
-from proxies.families.matfac.trials.sweep import BANDS, Sweep, listed
+from proxies.families.matfac.trials.sweep import BANDS, Sweep
 
 READING = (
     "steps are the fewest over learning rates, in the median over seeds; width in decades of "

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from loralab.numbers import listed, numbers
 from proxies.families.overparam_generation.evidence import paired
 from proxies.families.overparam_generation.trials.plan import NEW, Key, Records, Trials
 from proxies.families.overparam_generation.trials.scores import SCORES, SHOWN, pixels
@@ -83,9 +84,9 @@ def _anchors(trials: Trials) -> Records:
 
 def _series(key: Key, sweep: Sweep) -> dict[str, Any]:
     """MMD against learning rate, the mean and range over seeds where none diverged."""
-    found = paired.table(sweep["test"][MAIN])
+    found = numbers(sweep["test"][MAIN])
     bands = {
-        name: [None if np.isnan(x) else float(x) for x in band(found, 1)]
+        name: listed(band(found, 1))
         for name, band in (("mean", np.mean), ("low", np.min), ("high", np.max))
     }
     target, method, rank = key

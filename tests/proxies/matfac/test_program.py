@@ -90,7 +90,7 @@ def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, wo
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--ranks", "3"], "unknown flag --ranks; --help lists the flags"),
+        (["--ranks", "3"], "unknown flag --ranks; did you mean --rank?"),
         (
             ["--target", "cifar"],
             "--target must be one of synthetic, gauss, ill, well, digits, got 'cifar'",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from loralab.claims import Measured
+from loralab.numbers import numbers
 from loralab.statistics import proportion
 from proxies.families.matfac.evidence import paired
 from proxies.families.matfac.trials.plan import FIXED, Key
@@ -80,8 +81,8 @@ def _share(
 
 
 def _diverged(sweep: Sweep) -> np.ndarray:
-    return np.isnan(paired.numbers(sweep["final"])[0])
+    return np.isnan(numbers(sweep["final"])[0])
 
 
 def _all_dead(sweep: Sweep) -> np.ndarray:
-    return paired.numbers(sweep["alive"])[0] == 0
+    return numbers(sweep["alive"])[0] == 0

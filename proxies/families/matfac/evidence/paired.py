@@ -12,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralab.claims import Measured
+from loralab.numbers import numbers
 from loralab.statistics import geometric_mean, mean, proportion
 from proxies.families.matfac.trials.sweep import GOOD, Sweep, median_steps
 
 DECADES = 1 / 3  # between neighbours on the grid
-
-
-def numbers(table: Any) -> NDArray[np.float64]:
-    """(learning rates, seeds), NaN for None."""
-    return np.array(table, float)
 
 
 def widths(sweep: Sweep) -> NDArray[np.float64] | None:

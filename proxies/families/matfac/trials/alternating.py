@@ -8,6 +8,7 @@ import torch
 from torch import Generator
 
 from lora import SCHEMES
+from loralab.numbers import listed
 from proxies.families.matfac.trials.sweep import (
     BANDS,
     FIRST_SEED,
@@ -15,7 +16,6 @@ from proxies.families.matfac.trials.sweep import (
     INITIAL,
     THRESHOLDS,
     first_step,
-    listed,
 )
 from proxies.families.matfac.trials.targets import reduced
 from proxies.families.matfac.trials.targets import target as make

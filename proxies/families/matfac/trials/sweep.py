@@ -12,13 +12,14 @@ objective is the claim's own quantity, so there is nothing to generalise to but 
 interval over seeds has those.
 """
 
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator
 
+from loralab.numbers import listed
 from proxies.families.matfac.trials.engine import train
 from proxies.families.matfac.trials.methods import METHODS
 from proxies.families.matfac.trials.optimizers import BY_LINEAR_ALGEBRA, OPTIMIZERS
@@ -202,10 +203,3 @@ def criterion(runs: Runs) -> tuple[float, ...]:
 def median_steps(table: Array) -> Array:
     """Over seeds, the last axis, a run that never got there counting as infinite."""
     return np.median(np.where(np.isnan(table), np.inf, table), -1)
-
-
-def listed(values: Array) -> Any:
-    """Nested lists, None for NaN: a diverged run is never a number."""
-    found = values.astype(object)
-    found[np.isnan(values)] = None
-    return found.tolist()

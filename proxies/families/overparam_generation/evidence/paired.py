@@ -11,24 +11,20 @@ from typing import Any
 import numpy as np
 
 from loralab.claims import Measured
+from loralab.numbers import numbers
 from loralab.statistics import geometric_mean, mean
 from proxies.families.overparam_generation.trials.sweep import MAIN, SPACING, Array, Sweep, good
-
-
-def table(values: Any) -> Array:
-    """(learning rates, seeds), NaN for None."""
-    return np.array(values, float)
 
 
 def at_best(sweep: Sweep, score: str = MAIN) -> Array | None:
     """A score of each seed at the best learning rate."""
     best = sweep["best"]
-    return None if best is None or sweep["edge"] else table(sweep["test"][score])[best]
+    return None if best is None or sweep["edge"] else numbers(sweep["test"][score])[best]
 
 
 def at_fixed(sweep: Sweep, score: str = MAIN) -> Array | None:
     """A score of each seed at the learning rate 1e-4."""
-    found = table(sweep["test"][score])[sweep["fixed"]]
+    found = numbers(sweep["test"][score])[sweep["fixed"]]
     return None if np.isnan(found).any() else found
 
 
@@ -69,7 +65,7 @@ def highest(sweep: Sweep) -> Array | None:
 def alive(sweep: Sweep, rate: float) -> Array | None:
     """The share of live hidden units of each seed after training at this learning rate."""
     at = _index(sweep, rate)
-    return None if at is None or sweep["alive"] is None else table(sweep["alive"])[at]
+    return None if at is None or sweep["alive"] is None else numbers(sweep["alive"])[at]
 
 
 def lag(first: Sweep | None, second: Sweep | None, rate: float) -> Array | None:
@@ -90,8 +86,8 @@ def lag(first: Sweep | None, second: Sweep | None, rate: float) -> Array | None:
     at = _index(second, rate)
     if first["best"] is None or at is None:
         return None
-    wanted = np.log(table(second["test"][MAIN])[at])
-    falling = np.log(table(first["test"][MAIN])[: first["best"] + 1])
+    wanted = np.log(numbers(second["test"][MAIN])[at])
+    falling = np.log(numbers(first["test"][MAIN])[: first["best"] + 1])
     where = np.log10(first["rates"][: first["best"] + 1])
     found = []
     for level, curve in zip(wanted, falling.T, strict=True):
@@ -109,7 +105,7 @@ def _window(sweep: Sweep) -> Any:
     best = sweep["best"]
     if best is None or sweep["edge"] or sweep["open"]:
         return None
-    found = table(sweep["test"][MAIN])
+    found = numbers(sweep["test"][MAIN])
     return good(found, found[best])
 
 

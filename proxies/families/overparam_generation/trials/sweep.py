@@ -11,11 +11,12 @@ images drawn from others.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loralab.numbers import listed
 from proxies.families.overparam_generation.trials import adapters
 from proxies.families.overparam_generation.trials.scores import (
     NOISE,
@@ -180,8 +181,3 @@ def good(test: Array, best: Array) -> NDArray[np.bool_]:
     """(..., seeds): where a seed is within FACTOR of its own distance at the best learning rate;
     never where it diverged."""
     return test <= FACTOR * best
-
-
-def listed(values: Array) -> Any:
-    """JSON has no NaN: a diverged run is None."""
-    return [None if np.isnan(x) else float(x) for x in values]
