@@ -13,7 +13,7 @@ METHOD_OF = {"init_a": "LoRA", "eva": "EVA"}  # by scheme
 NOT_WORSE = Within(low=-MARGIN)
 EQUAL = "a difference below .02 counts as equal"
 TRIAL = "scaling.studies.trials.advice.predicted"
-ADVISE = "tests/scaling/test_advise.py"
+ADVICE = "tests/scaling/advice"
 
 
 def case(model: str, method: str) -> str:
@@ -40,7 +40,7 @@ CLAIMS = (
             for key in CASES
         ),
         equation="theory.lr_stability.lr_rule",
-        test=f"{ADVISE}::test_the_rate_foretold_is_the_theorys_power_of_the_reference",
+        test=f"{ADVICE}/test_rates.py::test_the_rate_foretold_is_the_theorys_power_of_the_reference",
         trial=TRIAL,
     ),
     Claim(
@@ -59,7 +59,7 @@ CLAIMS = (
             for key in CASES
         ),
         equation="scaling.advice.rates (2)",
-        test=f"{ADVISE}::test_beyond_the_bound_a_step_raises_a_quadratic_loss",
+        test=f"{ADVICE}/test_rates.py::test_beyond_the_bound_a_step_raises_a_quadratic_loss",
         trial=TRIAL,
     ),
     Claim(
@@ -77,7 +77,7 @@ CLAIMS = (
             for model, score in SCORES.items()
         ),
         equation="theory.gradient_signal.optimum (3)",
-        test=f"{ADVISE}::test_the_signal_is_a_share_of_the_gradient_optimum",
+        test=f"{ADVICE}/test_diagnostics.py::test_the_signal_is_a_share_of_the_gradient_optimum",
         trial=TRIAL,
     ),
     Claim(
@@ -97,7 +97,7 @@ CLAIMS = (
         "for a model with a newly initialized head, advice says itself that its prediction is no "
         "better than chance (A15b)",
         equation="theory.asymmetry.freezing (2)",
-        test=f"{ADVISE}::test_which_factor_to_freeze_is_the_theorys_from_dense_moments",
+        test=f"{ADVICE}/test_diagnostics.py::test_which_factor_to_freeze_is_the_theorys_from_dense_moments",
         trial=TRIAL,
     ),
 )
