@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Generator
 
-from proxies.instruments import adam
 from proxies.instruments.adam import Adam
 
 SHAPES = [((5, 7), (5, 1)), ((3, 4, 2, 6), (3, 1, 1, 1)), ((2, 3, 4, 5), (1, 3, 1, 1))]
@@ -12,9 +11,7 @@ EPS = torch.finfo(torch.float64).eps
 
 
 @pytest.mark.parametrize(("shape", "rates"), SHAPES)
-@pytest.mark.parametrize("block", [2**18, 16])
-def test_every_entry_moves_as_torch_moves_it(shape, rates, block, monkeypatch):
-    monkeypatch.setattr(adam, "BLOCK", block)
+def test_every_entry_moves_as_torch_moves_it(shape, rates):
     rng = Generator().manual_seed(0)
     draw = lambda size: torch.randn(size, generator=rng, dtype=torch.float64)
     theta, rate = draw(shape), draw(rates).abs() / 10

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from proxies.families.matfac.evidence import paired
-from proxies.families.matfac.trials import alternating, engine, sweep, targets
+from proxies.families.matfac.trials import alternating, engine, optimizers, sweep, targets
 from proxies.families.matfac.trials.methods import METHODS, Overparam, Sizes
 from proxies.families.matfac.trials.optimizers import OPTIMIZERS
-from proxies.instruments import adam
 from tests.support.trials.matfac import (
     EPS,
     check_diverged,
@@ -52,7 +51,7 @@ def test_optimisers_are_torch_optim(name, seed):
 
 
 def test_adam_in_blocks_of_one_run(monkeypatch):
-    monkeypatch.setattr(adam, "BLOCK", 1)
+    monkeypatch.setattr(optimizers, "BLOCK", 1)
     check_optimizer("Adam", 0)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from proxies.families.matfac.trials import engine, optimizers, sweep
 from proxies.families.matfac.trials.methods import Overparam
-from proxies.instruments import adam
 from tests.support.laws.matfac import (
     check_counts,
     check_drift,
@@ -135,9 +134,9 @@ def no_gradient_for_z(self, P, memory, gB, gA, out, right=Overparam.backward):
 
 
 def no_bias_correction(self, theta, gradient, rate):
-    self.m.lerp_(gradient, 1 - adam.BETA1)
-    self.v.mul_(adam.BETA2).addcmul_(gradient, gradient, value=1 - adam.BETA2)
-    theta -= rate * self.m / (self.v.sqrt() + adam.EPS)
+    self.m.lerp_(gradient, 1 - optimizers.BETA1)
+    self.v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
+    theta -= rate * self.m / (self.v.sqrt() + optimizers.EPS)
 
 
 def damped_momentum(self, theta, gradient, rate):
@@ -181,7 +180,7 @@ ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda: check_training("OP default", "SGD"),
     ),
     "Adam without bias correction": (
-        adam.Adam,
+        optimizers.Adam,
         "step",
         no_bias_correction,
         lambda: check_optimizer("Adam", 0),

@@ -14,10 +14,9 @@ from torch import Generator, Tensor
 
 from proxies.families.matfac.trials.engine import train
 from proxies.families.matfac.trials.methods import Direct, Overparam, Params, Sizes
-from proxies.families.matfac.trials.optimizers import SGD
+from proxies.families.matfac.trials.optimizers import SGD, Adam
 from proxies.families.matfac.trials.replay import params, replay
 from proxies.families.matfac.trials.targets import target
-from proxies.instruments.adam import Adam
 from theory.matfac import generator_network as theory
 
 ROWS, COLUMNS, RANK = 24, 16, 3
