@@ -60,9 +60,9 @@ def test_a_changed_verdict_is_an_error(checkout, run):
 def test_the_reduced_size_may_leave_a_claim_open_but_not_decide_it_otherwise(checkout, run):
     family = checkout / "proxies/fake.py"
     known = family.read_text()
-    straddling = known.replace('"F2": [spread(x)]', '"F2": [Measured(2, 1, 3)]').replace(
-        "Check,", "Check, Measured,"
-    )
+    straddling = known.replace(
+        '"F2": {"size": spread(x)}', '"F2": {"size": Measured(2, 1, 3)}'
+    ).replace("Check,", "Check, Measured,")
     family.write_text(straddling)
     assert run("loralab", "reproduce", "--quick").returncode == 0
     done = run("loralab", "reproduce")
@@ -76,7 +76,9 @@ def test_the_reduced_size_may_leave_a_claim_open_but_not_decide_it_otherwise(che
 
 def test_evidence_that_the_default_size_leaves_out_is_an_error(checkout, run):
     family = checkout / "proxies/fake.py"
-    family.write_text(family.read_text().replace('"F2": [spread(x)]', '"F2": [None]'))
+    family.write_text(
+        family.read_text().replace('"F2": {"size": spread(x)}', '"F2": {"size": None}')
+    )
     assert run("loralab", "reproduce", "--quick").returncode == 0
     done = run("loralab", "reproduce")
     assert done.returncode == 1
@@ -155,7 +157,7 @@ def test_without_a_command_the_help_lists_them(run, arguments):
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("claims", "reproduce", "report", "ledger", "finetune", "sweep", "init"):
         assert f"\n  {command} " in done.stdout
-    assert "Print every claim with its prediction" in done.stdout
+    assert "Print every claim with its evidence" in done.stdout
 
 
 def test_the_version_is_that_of_the_distribution(run):
