@@ -102,7 +102,8 @@ def test_every_claim_is_measured_from_the_sweep(known):
     distinct = {round(value, 9) for checks in wanted.values() for value in checks.values()}
     assert len(distinct) == sum(map(len, wanted.values())) - 1, "S6b is a check of S6 once more"
     for id, checks in wanted.items():
-        values = {key: measured.value for key, measured in found.measured[id].items()}
+        measured: Any = found.measured[id]
+        values = {key: one.value for key, one in measured.items()}
         # A parabola through three points of one is exact to 2e5 eps, as in test_evidence.
         assert values == pytest.approx(checks, rel=1e-9), id
     assert list(figures.figures(found.data)) == ["rates", "differences"]
@@ -110,7 +111,7 @@ def test_every_claim_is_measured_from_the_sweep(known):
 
 def test_the_reduced_size_compares_the_budgets(known):
     found = findings.measure(findings.PROXY.quick, known)
-    measured = {id: checks for id, checks in found.measured.items() if any(checks.values())}
+    measured: Any = {id: checks for id, checks in found.measured.items() if any(checks.values())}
     assert list(measured) == ["S3"]
     assert measured["S3"]["budget"].value == 1.3
     assert measured["S3"]["accuracy"] is None

@@ -1,5 +1,7 @@
 """The laws of `theory.overparam_generation`, and the distances of the proxy against them."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -86,9 +88,8 @@ def test_adam_moves_a_generated_factor_by_the_multiplier_on_a_layer():
         )
         net(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
         if variant == "overparam":
-            multiplier = generator_network.adam_multiplier(
-                layer.get_submodule("generator").hidden().numpy()
-            )  # type: ignore[operator]
+            generator: Any = layer.get_submodule("generator")
+            multiplier = generator_network.adam_multiplier(generator.hidden().numpy())
         optimizer.step()
         moved[variant] = layer.factors().B.detach()
     torch.testing.assert_close(moved["overparam"], multiplier * moved["plain"], rtol=1e-12, atol=0)
