@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from loralab.flags import Group
 from loralab.process import finish
-from scaling.core import command, processes
+from scaling.core import processes
 from scaling.core.config import Config
 from scaling.core.outputs import write_json
+from scaling.training import command
 
 if TYPE_CHECKING:
     from scaling.advice.advice import Advice

@@ -18,11 +18,12 @@ from loralab.code import fingerprint, home
 from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
-from scaling.core import command, processes
+from scaling.core import processes
 from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import ADAPTER, METRICS, write_json
 from scaling.core.run_folder import check_folder, mark
 from scaling.tasks import find
+from scaling.training import command
 
 FAMILY = "finetune"
 

@@ -27,8 +27,9 @@ from lora.testing import sample
 from loralab.flags import Group
 from loralab.ledger import records_table, text_of
 from loralab.process import finish
-from scaling.core import command, processes
+from scaling.core import processes
 from scaling.core.config import Config, training_whole
+from scaling.training import command
 
 if TYPE_CHECKING:
     from scaling.training.preparation import Job

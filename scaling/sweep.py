@@ -44,10 +44,10 @@ from scaling.comparison.file import METHODS, Named, read
 from scaling.comparison.grid import PEFT, Grid
 from scaling.comparison.grid import methods as methods_of
 from scaling.comparison.summary import Row, summarise
-from scaling.core import command
 from scaling.core.config import Config, plain
 from scaling.core.outputs import write_json
 from scaling.tasks import find
+from scaling.training import command
 
 SWEEP, EXPORT = "sweep.json", "method_comparison"
 VALIDATIONS = 4  # of a run, where the config does not say

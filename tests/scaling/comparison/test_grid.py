@@ -12,8 +12,8 @@ from scaling.comparison.driver import swept
 from scaling.comparison.file import read
 from scaling.comparison.grid import Grid, Method, methods, next_rate
 from scaling.comparison.trials import arguments
-from scaling.core.command import groups
 from scaling.core.config import Config
+from scaling.training.command import groups
 from theory.lr_stability import lr_rule
 
 CONFIG = Config.of(steps=20)

@@ -7,8 +7,8 @@ import pytest
 
 import lora
 from loralab.flags import descriptions
-from scaling.core import command
 from scaling.core.config import GROUP_OF, GROUPS, Config
+from scaling.training import command
 
 
 def test_every_setting_has_one_name_and_comes_back():
