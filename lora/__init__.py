@@ -15,7 +15,7 @@ from lora.collect import collect
 from lora.config import Config
 from lora.groups import param_groups
 from lora.layer import LoRALinear
-from lora.model import adapters, attach, detach, merge, unmerge
+from lora.model import adapters, attach, detach, disabled, merge, unmerge
 from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
@@ -40,6 +40,7 @@ __all__ = [
     "attach",
     "collect",
     "detach",
+    "disabled",
     "initialize_peft",
     "launch",
     "load",

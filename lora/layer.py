@@ -1,11 +1,13 @@
 """LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its
 parameters."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +24,29 @@ Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions
 class Route(Enum):
     """How a forward is computed; the value is the sentence that `LoRALinear.path` gives."""
 
+    DISABLED = "disabled"
     MERGED = "merged"
     FUSED = "fused"
     GATHERED = "gathered"
     QUANTISED = "unfused: quantised base"
     DROPOUT = "unfused: dropout {dropout:g} acts on the input of the trained branch alone"
     HOOKED = "unfused: the base layer has hooks, which must see its own forward"
+
+
+class Parts(NamedTuple):
+    """What an update is made of, at one moment.
+
+    Args:
+        B: (out, r).
+        A: (r, in).
+        extension: (L, R) of a further term s L R that vanishes at first.
+        magnitudes: the norm (out,) that each row of the adapted weight is given.
+    """
+
+    B: Tensor
+    A: Tensor
+    extension: tuple[Tensor, Tensor] | None = None
+    magnitudes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +61,14 @@ class LoRALinear(nn.Module, ABC):
     exactly, in every dtype, while (B, A) is (B0, A0). Where B0 A0 = 0 there is no pair and the
     update is s B A x.
 
-    A variant says where B and A come from (`factors`), may add columns to the update (`extension`)
-    and may rescale its rows (`magnitudes`). Its class is a row of `lora.VARIANTS`, and no class is
-    derived from it.
+    A variant says what the update is made of (`parts`), which each forward asks for once: B and A,
+    perhaps further columns, perhaps the norms of the rows. Its class is a row of `lora.VARIANTS`,
+    and no class is derived from it.
 
-    Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or
-    None), `scale`. Everything trained is in float32 at least, whatever the base weight is in.
+    Attributes: `base_layer` (untouched; while merged a twin of it with the merged weight, and the
+    layer itself is `kept_base`), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or None),
+    `scale`. Everything trained is in float32 at least, whatever the base weight is in or is cast
+    to: `.half()` casts the base layer alone.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -59,7 +80,8 @@ class LoRALinear(nn.Module, ABC):
     A: Tensor
     B0: Tensor | None
     A0: Tensor | None
-    kept_weight: nn.Parameter | None
+    base_layer: nn.Module
+    kept_base: nn.Module | None
 
     def __init__(
         self, base_layer: nn.Module, scale: float, frozen: Factors | None, dropout: float
@@ -71,31 +93,38 @@ class LoRALinear(nn.Module, ABC):
         self.register_buffer("A0", own(frozen.A) if frozen else None)
         self.scale = scale
         self.dropout = dropout
-        self.merged = False
-        self.register_parameter("kept_weight", None)
+        self.merged = self.disabled = False
+        self.kept_base = None
 
     @classmethod
     def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
         """Raise ValueError for settings that this variant cannot have together."""
 
     @abstractmethod
-    def factors(self) -> Factors:
-        """(B, A) as they stand, differentiable in what is trained."""
+    def parts(self) -> Parts:
+        """What the update is made of as the parameters stand, differentiable in what is trained."""
 
     @abstractmethod
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         """The layer's own parameters, each once with its kind; those that do not require a gradient
         are among them."""
 
+    def lengthened(self, change: Tensor) -> None:
+        """Take over that the row norms of W changed by this, since W was cast to another type."""
+
+    def factors(self) -> Factors:
+        """(B, A) as they stand, differentiable in what is trained."""
+        return Factors(*self.parts()[:2])
+
     def extension(self) -> tuple[Tensor, Tensor] | None:
         """(L, R) of a further term s L R of the update that vanishes at first, if the variant has
         one."""
-        return None
+        return self.parts().extension
 
     def magnitudes(self) -> Tensor | None:
         """The norm (out,) that each row of the adapted weight is given, if the variant rescales
         rows."""
-        return None
+        return self.parts().magnitudes
 
     @property
     def rank(self) -> int:
@@ -121,6 +150,8 @@ class LoRALinear(nn.Module, ABC):
     @property
     def route(self) -> Route:
         """How the next forward is computed."""
+        if self.disabled:
+            return Route.DISABLED
         if self.merged:
             return Route.MERGED
         base = self.base_layer
@@ -139,72 +170,77 @@ class LoRALinear(nn.Module, ABC):
         """The same as a sentence: "fused", "gathered", "merged", or "unfused" with the reason."""
         return self.route.value.format(dropout=self.dropout)
 
-    def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def update(self) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
-        (k, in), or (k, n) where n `ids` choose its columns."""
-        L, R = self.factors()
-        R = columns(R, ids)
-        if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - columns(self.A0, ids)])
-        return self._extended(L, R, ids)
+        (k, in)."""
+        return self._update(self.parts())
 
     def exported(self) -> Factors:
         """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
-        L, R = self._extended(*self.factors())
+        L, R = _trained_pair(self.parts())
         if self.B0 is not None and self.A0 is not None:
             L, R = torch.cat([L, -self.B0], 1), torch.cat([R, self.A0])
         return Factors(L, R)
 
-    def _extended(self, L: Tensor, R: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        more = self.extension()
-        return (
-            (L, R)
-            if more is None
-            else (torch.cat([L, more[0]], 1), torch.cat([R, columns(more[1], ids)]))
-        )
+    def _update(self, parts: Parts, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`update`, with of R the columns of these n ids alone, (k, n), where they are given."""
+        L, R = parts.B, columns(parts.A, ids)
+        if self.B0 is not None and self.A0 is not None:
+            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - columns(self.A0, ids)])
+        return _extended(L, R, parts, ids)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *args: Tensor, **named: Tensor) -> Tensor:
+        """y for the input x, by position or by the name that the base layer gives it."""
+        if len(args) + len(named) != 1:
+            raise TypeError(f"an adapted layer takes one input, got {len(args) + len(named)}")
+        (x,) = (*args, *named.values())
         route, base = self.route, self.base_layer
+        if route is Route.DISABLED:
+            return self.original(x)
         if route is Route.MERGED:
             return base(x)
+        parts = self.parts()
         if route is Route.FUSED:
-            y = low_rank_linear(x, weight_of(base), self.bias, *self.update(), self.scale)
+            y = low_rank_linear(x, weight_of(base), self.bias, *self._update(parts), self.scale)
         else:
-            y = base(x) + self._branch(x, x.reshape(-1) if route is Route.GATHERED else None)
-        if (excess := self._excess()) is not None:
+            ids = x.reshape(-1) if route is Route.GATHERED else None
+            y = base(x) + self._branch(x, parts, ids)
+        if (excess := self._excess(parts)) is not None:
             y = rescaled(y, self.bias, excess)
         if route is Route.GATHERED:
             y = without_padding(x, y, base.padding_idx)  # type: ignore[arg-type]
         return y
 
-    def _branch(self, x: Tensor, ids: Tensor | None) -> Tensor:
+    def _branch(self, x: Tensor, parts: Parts, ids: Tensor | None) -> Tensor:
         """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
         apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
-        L, R = self.update(ids)
+        L, R = self._update(parts, ids)
         trained = None
         if self.dropout and self.training:
-            B, A = self.factors()
-            B, A = self._extended(B, columns(A, ids), ids)
+            B, A = _trained_pair(parts, ids)
             trained = B.to(dtype), A.to(dtype)
         return self.scale * apply(x, (L.to(dtype), R.to(dtype)), trained, self.dropout)
 
-    def _excess(self) -> Tensor | None:
+    def _excess(self, parts: Parts) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
         (arXiv:2402.09353, section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly,
         since n is computed as m was."""
-        m = self.magnitudes()
+        m = parts.magnitudes
         if m is None:
             return None
-        n = row_norms(self.dense())
+        n = row_norms(self._dense(parts))
         # a row that vanishes has no direction
         return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)
 
-    @torch.no_grad()
     def dense(self) -> Tensor:
         """W + s L R as (out, in), in float32 at least."""
-        W = weight_of(self.base_layer)
+        return self._dense(self.parts())
+
+    @torch.no_grad()
+    def _dense(self, parts: Parts) -> Tensor:
+        W = weight_of(self.original)
         with torch.autocast(W.device.type, enabled=False):
-            L, R = self.update()
+            L, R = self._update(parts)
             return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
 
     @torch.no_grad()
@@ -224,7 +260,8 @@ class LoRALinear(nn.Module, ABC):
                 "a weight that is sharded between processes cannot hold the merged one; save the "
                 "adapter, and merge it on a model that is whole"
             )
-        merged, excess = self.dense(), self._excess()
+        parts = self.parts()
+        merged, excess = self._dense(parts), self._excess(parts)
         if excess is not None:
             merged = merged * (1 + excess)[:, None]
         merged = merged.to(self.weight.dtype)
@@ -232,26 +269,45 @@ class LoRALinear(nn.Module, ABC):
             raise ValueError(f"the merged weight would have {bad} entries that are NaN or infinite")
         return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
-    def merge(self, keep_base: bool = True) -> None:
-        """Give the base layer the merged weight; the original is stored for `unmerge` if asked."""
+    @property
+    def original(self) -> nn.Module:
+        """The base layer itself, also while merged. Raises ValueError when it is gone."""
         if not self.merged:
-            merged = nn.Parameter(self.merged_weight(), requires_grad=False)
-            self.kept_weight = self.base_layer.weight if keep_base else None  # type: ignore[assignment]
-            self.base_layer.weight = merged
-            self.merged = True
+            return self.base_layer
+        if self.kept_base is None:
+            raise ValueError("it was merged with keep_base=False, so the original weight is gone")
+        return self.kept_base
+
+    def merge(self, keep_base: bool = True) -> None:
+        """Put a twin of the base layer with the merged weight in its place: another model may hold
+        the base layer too. The original is stored for `unmerge` if asked."""
+        if not self.merged:
+            twin = holding(self.base_layer, self.merged_weight())
+            self.kept_base = self.base_layer if keep_base else None
+            self.base_layer, self.merged = twin, True
 
     def unmerge(self) -> None:
-        """Put the original weight back: the very same tensor, so bit for bit.
+        """Put the original base layer back, whose weight never changed.
 
         Raises ValueError when it is gone.
         """
         if self.merged:
-            if self.kept_weight is None:
-                raise ValueError(
-                    "it was merged with keep_base=False, so the original weight is gone"
-                )
-            self.base_layer.weight, self.kept_weight = self.kept_weight, None
-            self.merged = False
+            self.base_layer, self.kept_base, self.merged = self.original, None, False
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LoRALinear":
+        """As torch's, which every cast and move goes through: the base layer follows `fn`, and what
+        is trained moves along but stays in float32 at least."""
+        gone = self.merged and self.kept_base is None
+        before = None if gone else _stored(self.original)
+        for module in (self.base_layer, self.kept_base):
+            if module is not None:
+                module._apply(fn, recurse)
+        super()._apply(partial(_in_float32, fn), recurse)
+        after, m = None if gone else _stored(self.original), self.magnitudes()
+        if before is None or after is None or m is None or before.dtype == after.dtype:
+            return self
+        self.lengthened(_lengths(after, m) - _lengths(before, m))
+        return self
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
@@ -263,3 +319,44 @@ def own(factor: Tensor) -> Tensor:
 
 def row_norms(W: Tensor) -> Tensor:
     return torch.linalg.vector_norm(W, dim=1)
+
+
+def holding(base: nn.Module, weight: Tensor) -> nn.Module:
+    """A twin of a layer that has this weight, and shares all else with it."""
+    if "forward" in vars(base):  # accelerate's, which is bound to the layer: the twin needs its own
+        shared: Any = {id(t): t for t in (*base.parameters(), *base.buffers())}
+        twin = copy.deepcopy(base, shared)
+    else:
+        twin = copy.copy(base)
+        twin._parameters = dict(base._parameters)
+    twin.weight = nn.Parameter(weight, requires_grad=False)
+    return twin
+
+
+def _trained_pair(parts: Parts, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """(B, A) and the extension as one pair."""
+    return _extended(parts.B, columns(parts.A, ids), parts, ids)
+
+
+def _extended(L: Tensor, R: Tensor, parts: Parts, ids: Tensor | None) -> tuple[Tensor, Tensor]:
+    if parts.extension is None:
+        return L, R
+    more, rows = parts.extension
+    return torch.cat([L, more], 1), torch.cat([R, columns(rows, ids)])
+
+
+def _in_float32(fn: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """fn(tensor), but where that is half precision the tensor as it was, on the new device."""
+    new = fn(tensor)
+    return tensor.to(new.device) if new.is_floating_point() and new.itemsize < 4 else new
+
+
+def _stored(base: nn.Module) -> Tensor | None:
+    """The base weight as (out, in) where it is stored as such: its present memory."""
+    kind = base_of(base)
+    return None if kind.quantised or is_sharded(base.weight) else kind.weight(base).detach()  # type: ignore[arg-type]
+
+
+def _lengths(W: Tensor, like: Tensor) -> Tensor:
+    """The row norms, summed in the order in which `LoRALinear.dense` has them summed."""
+    return row_norms(W.to(like.dtype).contiguous()).to(like)

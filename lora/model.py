@@ -1,6 +1,7 @@
-"""Adapters on a whole model: attach, list, merge and detach them."""
+"""Adapters on a whole model: attach, list, disable, merge and detach them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class Attached:
     required_grad: dict[str, bool]  # of every parameter before
     originals: dict[str, Tensor]  # values of the modules_to_save before
     tied: tuple[str, ...]  # adapted layers whose weight another module holds too
+    disabled: bool = False  # within `lora.disabled`
 
 
 def attach(
@@ -143,13 +145,13 @@ def install(
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
-    swap(model, layers)
+    replace_modules(model, layers)
     _keep_forwards(model)
     setattr(model, STATE, state)
     return report_of(model, config, adapters(model), skipped)
 
 
-def swap(model: nn.Module, new: dict[nn.Module, Any]) -> None:
+def replace_modules(model: nn.Module, new: dict[nn.Module, Any]) -> None:
     """Swap modules wherever the model holds them: a module may be shared by several parents."""
     for parent in [module for module in model.modules() if not isinstance(module, LoRALinear)]:
         for key, child in parent._modules.items():
@@ -172,7 +174,17 @@ def _no_change(*_: Any) -> None:
 
 
 def attached(model: nn.Module) -> Attached:
-    """What `attach` left on the model; raises ValueError when it carries no adapter."""
+    """What `attach` left on the model.
+
+    Raises ValueError when it carries no adapter, or its adapters are disabled for the moment.
+    """
+    state = _state(model)
+    if state.disabled:
+        raise ValueError("the adapters are disabled: leave `with lora.disabled(model)` first")
+    return state
+
+
+def _state(model: nn.Module) -> Attached:
     state = vars(model).get(STATE)
     if state is None:
         raise ValueError("the model carries no adapter; call lora.attach(model, config) first")
@@ -184,6 +196,48 @@ def adapters(model: nn.Module) -> dict[str, LoRALinear]:
     return {
         name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)
     }
+
+
+@contextmanager
+def disabled(model: nn.Module) -> Iterator[None]:
+    """The base model's function for a moment, bit for bit, its own modules_to_save included.
+
+        with torch.no_grad(), lora.disabled(model):
+            reference = model(**batch).logits          # DPO's reference model, at no memory
+
+    May be nested, works on a merged model, and ends with any exception. Meanwhile the adapters can
+    be neither saved, merged, detached nor given to an optimiser. A backward pass through activation
+    checkpoints computes forwards anew, so run it within too.
+
+    Args:
+        model: a model with adapters.
+
+    Raises: ValueError where the model carries no adapter, or was merged with keep_base=False.
+    """
+    state, layers = _state(model), adapters(model)
+    for name, layer in layers.items():
+        try:
+            _ = layer.original
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    with ExitStack() as restored:
+        restored.callback(setattr, state, "disabled", state.disabled)
+        for layer in layers.values():
+            restored.callback(setattr, layer, "disabled", layer.disabled)
+        for key in state.originals:
+            module, name = _holder(model, key)
+            restored.callback(setattr, module, name, getattr(module, name))
+        for key, value in state.originals.items():
+            module, name = _holder(model, key)
+            now = getattr(module, name)
+            if isinstance(now, nn.Parameter):
+                setattr(module, name, nn.Parameter(value.to(now), requires_grad=False))
+            else:  # a forward in train mode may write a buffer
+                setattr(module, name, value.to(now, copy=True))
+        for layer in layers.values():
+            layer.disabled = True
+        state.disabled = True
+        yield
 
 
 def merge(model: nn.Module, keep_base: bool = True) -> None:
@@ -213,9 +267,7 @@ def unmerge(model: nn.Module) -> None:
     is gone."""
     attached(model)
     layers = adapters(model)
-    if gone := [
-        name for name, layer in layers.items() if layer.merged and layer.kept_weight is None
-    ]:
+    if gone := [name for name, layer in layers.items() if layer.merged and layer.kept_base is None]:
         raise ValueError(f"{gone[0]}: merged with keep_base=False, so its original weight is gone")
     for layer in layers.values():
         layer.unmerge()
@@ -242,13 +294,13 @@ def detach(model: nn.Module) -> None:
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():
             for key, value in state.originals.items():
-                _tensor(model, key).copy_(value)
-    swap(model, {layer: layer.base_layer for layer in layers.values()})
+                getattr(*_holder(model, key)).copy_(value)
+    replace_modules(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)
 
 
-def _tensor(model: nn.Module, key: str) -> Tensor:
+def _holder(model: nn.Module, key: str) -> tuple[nn.Module, str]:
     path, _, name = key.rpartition(".")
-    return getattr(model.get_submodule(path), name)
+    return model.get_submodule(path), name
