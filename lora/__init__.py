@@ -13,9 +13,10 @@ that swap A and B are translated at the door.
 
 from lora.collect import collect
 from lora.config import Config
+from lora.disabling import disabled
 from lora.groups import param_groups
 from lora.layer import LoRALinear
-from lora.model import adapters, attach, detach, disabled, merge, unmerge
+from lora.model import adapters, attach, detach, merge, unmerge
 from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report

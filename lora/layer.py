@@ -1,19 +1,20 @@
 """LoRALinear: a frozen linear layer with a trained low-rank update, whatever the variant of its
 parameters."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from lora.bases import base_of, shape_of, weight_of
-from lora.branch import columns, on_ids, on_vectors, without_padding
+from lora.bases import base_of, holding, shape_of, weight_of
+from lora.branch import on_ids, on_vectors, without_padding
+from lora.casts import in_float32, lengths, row_norms, stored
+from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
@@ -31,22 +32,6 @@ class Route(Enum):
     QUANTISED = "unfused: quantised base"
     DROPOUT = "unfused: dropout {dropout:g} acts on the input of the trained branch alone"
     HOOKED = "unfused: the base layer has hooks, which must see its own forward"
-
-
-class Parts(NamedTuple):
-    """What an update is made of, at one moment.
-
-    Args:
-        B: (out, r).
-        A: (r, in).
-        extension: (L, R) of a further term s L R that vanishes at first.
-        magnitudes: the norm (out,) that each row of the adapted weight is given.
-    """
-
-    B: Tensor
-    A: Tensor
-    extension: tuple[Tensor, Tensor] | None = None
-    magnitudes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -173,21 +158,15 @@ class LoRALinear(nn.Module, ABC):
     def update(self) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
         (k, in)."""
-        return self._update(self.parts())
+        return self.parts().update(self._frozen)
 
     def exported(self) -> Factors:
         """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
-        L, R = _trained_pair(self.parts())
-        if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L, -self.B0], 1), torch.cat([R, self.A0])
-        return Factors(L, R)
+        return self.parts().exported(self._frozen)
 
-    def _update(self, parts: Parts, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """`update`, with of R the columns of these n ids alone, (k, n), where they are given."""
-        L, R = parts.B, columns(parts.A, ids)
-        if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - columns(self.A0, ids)])
-        return _extended(L, R, parts, ids)
+    @property
+    def _frozen(self) -> Factors | None:
+        return None if self.B0 is None or self.A0 is None else Factors(self.B0, self.A0)
 
     def forward(self, *args: Tensor, **named: Tensor) -> Tensor:
         """y for the input x, by position or by the name that the base layer gives it."""
@@ -201,7 +180,8 @@ class LoRALinear(nn.Module, ABC):
             return base(x)
         parts = self.parts()
         if route is Route.FUSED:
-            y = low_rank_linear(x, weight_of(base), self.bias, *self._update(parts), self.scale)
+            L, R = parts.update(self._frozen)
+            y = low_rank_linear(x, weight_of(base), self.bias, L, R, self.scale)
         else:
             ids = x.reshape(-1) if route is Route.GATHERED else None
             y = base(x) + self._branch(x, parts, ids)
@@ -214,10 +194,10 @@ class LoRALinear(nn.Module, ABC):
     def _branch(self, x: Tensor, parts: Parts, ids: Tensor | None) -> Tensor:
         """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
         apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
-        L, R = self._update(parts, ids)
+        L, R = parts.update(self._frozen, ids)
         trained = None
         if self.dropout and self.training:
-            B, A = _trained_pair(parts, ids)
+            B, A = parts.trained(ids)
             trained = B.to(dtype), A.to(dtype)
         return self.scale * apply(x, (L.to(dtype), R.to(dtype)), trained, self.dropout)
 
@@ -240,7 +220,7 @@ class LoRALinear(nn.Module, ABC):
     def _dense(self, parts: Parts) -> Tensor:
         W = weight_of(self.original)
         with torch.autocast(W.device.type, enabled=False):
-            L, R = self._update(parts)
+            L, R = parts.update(self._frozen)
             return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
 
     @torch.no_grad()
@@ -298,15 +278,15 @@ class LoRALinear(nn.Module, ABC):
         """As torch's, which every cast and move goes through: the base layer follows `fn`, and what
         is trained moves along but stays in float32 at least."""
         gone = self.merged and self.kept_base is None
-        before = None if gone else _stored(self.original)
+        before = None if gone else stored(self.original)
         for module in (self.base_layer, self.kept_base):
             if module is not None:
                 module._apply(fn, recurse)
-        super()._apply(partial(_in_float32, fn), recurse)
-        after, m = None if gone else _stored(self.original), self.magnitudes()
+        super()._apply(partial(in_float32, fn), recurse)
+        after, m = None if gone else stored(self.original), self.magnitudes()
         if before is None or after is None or m is None or before.dtype == after.dtype:
             return self
-        self.lengthened(_lengths(after, m) - _lengths(before, m))
+        self.lengthened(lengths(after, m) - lengths(before, m))
         return self
 
     def extra_repr(self) -> str:
@@ -315,48 +295,3 @@ class LoRALinear(nn.Module, ABC):
 
 def own(factor: Tensor) -> Tensor:
     return factor.detach().clone(memory_format=torch.contiguous_format)
-
-
-def row_norms(W: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(W, dim=1)
-
-
-def holding(base: nn.Module, weight: Tensor) -> nn.Module:
-    """A twin of a layer that has this weight, and shares all else with it."""
-    if "forward" in vars(base):  # accelerate's, which is bound to the layer: the twin needs its own
-        shared: Any = {id(t): t for t in (*base.parameters(), *base.buffers())}
-        twin = copy.deepcopy(base, shared)
-    else:
-        twin = copy.copy(base)
-        twin._parameters = dict(base._parameters)
-    twin.weight = nn.Parameter(weight, requires_grad=False)
-    return twin
-
-
-def _trained_pair(parts: Parts, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """(B, A) and the extension as one pair."""
-    return _extended(parts.B, columns(parts.A, ids), parts, ids)
-
-
-def _extended(L: Tensor, R: Tensor, parts: Parts, ids: Tensor | None) -> tuple[Tensor, Tensor]:
-    if parts.extension is None:
-        return L, R
-    more, rows = parts.extension
-    return torch.cat([L, more], 1), torch.cat([R, columns(rows, ids)])
-
-
-def _in_float32(fn: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
-    """fn(tensor), but where that is half precision the tensor as it was, on the new device."""
-    new = fn(tensor)
-    return tensor.to(new.device) if new.is_floating_point() and new.itemsize < 4 else new
-
-
-def _stored(base: nn.Module) -> Tensor | None:
-    """The base weight as (out, in) where it is stored as such: its present memory."""
-    kind = base_of(base)
-    return None if kind.quantised or is_sharded(base.weight) else kind.weight(base).detach()  # type: ignore[arg-type]
-
-
-def _lengths(W: Tensor, like: Tensor) -> Tensor:
-    """The row norms, summed in the order in which `LoRALinear.dense` has them summed."""
-    return row_norms(W.to(like.dtype).contiguous()).to(like)

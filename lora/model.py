@@ -1,7 +1,6 @@
-"""Adapters on a whole model: attach, list, disable, merge and detach them."""
+"""Adapters on a whole model: attach, list, merge and detach them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,13 +177,14 @@ def attached(model: nn.Module) -> Attached:
 
     Raises ValueError when it carries no adapter, or its adapters are disabled for the moment.
     """
-    state = _state(model)
+    state = state_of(model)
     if state.disabled:
         raise ValueError("the adapters are disabled: leave `with lora.disabled(model)` first")
     return state
 
 
-def _state(model: nn.Module) -> Attached:
+def state_of(model: nn.Module) -> Attached:
+    """The same, also within `lora.disabled`."""
     state = vars(model).get(STATE)
     if state is None:
         raise ValueError("the model carries no adapter; call lora.attach(model, config) first")
@@ -196,48 +196,6 @@ def adapters(model: nn.Module) -> dict[str, LoRALinear]:
     return {
         name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)
     }
-
-
-@contextmanager
-def disabled(model: nn.Module) -> Iterator[None]:
-    """The base model's function for a moment, bit for bit, its own modules_to_save included.
-
-        with torch.no_grad(), lora.disabled(model):
-            reference = model(**batch).logits          # DPO's reference model, at no memory
-
-    May be nested, works on a merged model, and ends with any exception. Meanwhile the adapters can
-    be neither saved, merged, detached nor given to an optimiser. A backward pass through activation
-    checkpoints computes forwards anew, so run it within too.
-
-    Args:
-        model: a model with adapters.
-
-    Raises: ValueError where the model carries no adapter, or was merged with keep_base=False.
-    """
-    state, layers = _state(model), adapters(model)
-    for name, layer in layers.items():
-        try:
-            _ = layer.original
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    with ExitStack() as restored:
-        restored.callback(setattr, state, "disabled", state.disabled)
-        for layer in layers.values():
-            restored.callback(setattr, layer, "disabled", layer.disabled)
-        for key in state.originals:
-            module, name = _holder(model, key)
-            restored.callback(setattr, module, name, getattr(module, name))
-        for key, value in state.originals.items():
-            module, name = _holder(model, key)
-            now = getattr(module, name)
-            if isinstance(now, nn.Parameter):
-                setattr(module, name, nn.Parameter(value.to(now), requires_grad=False))
-            else:  # a forward in train mode may write a buffer
-                setattr(module, name, value.to(now, copy=True))
-        for layer in layers.values():
-            layer.disabled = True
-        state.disabled = True
-        yield
 
 
 def merge(model: nn.Module, keep_base: bool = True) -> None:
@@ -294,13 +252,14 @@ def detach(model: nn.Module) -> None:
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():
             for key, value in state.originals.items():
-                getattr(*_holder(model, key)).copy_(value)
+                getattr(*holder(model, key)).copy_(value)
     replace_modules(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)
 
 
-def _holder(model: nn.Module, key: str) -> tuple[nn.Module, str]:
+def holder(model: nn.Module, key: str) -> tuple[nn.Module, str]:
+    """The module that holds the tensor of this key of the model's state, and its name there."""
     path, _, name = key.rpartition(".")
     return model.get_submodule(path), name

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lora.bases import weight_of
-from lora.layer import Kind, Parts
+from lora.layer import Kind
+from lora.parts import Parts
 from lora.variants.factored import FactoredLinear
 
 EPS = 1e-6

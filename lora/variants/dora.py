@@ -14,7 +14,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from lora.layer import Kind, Parts, row_norms
+from lora.casts import row_norms
+from lora.layer import Kind
+from lora.parts import Parts
 from lora.variants.factored import FactoredLinear
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Generator, nn
 
-from lora.layer import Kind, LoRALinear, Parts, own
+from lora.layer import Kind, LoRALinear, own
+from lora.parts import Parts
 from lora.schemes import Factors
 
 

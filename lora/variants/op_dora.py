@@ -12,7 +12,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from lora.layer import Parts, row_norms
+from lora.casts import row_norms
+from lora.parts import Parts
 from lora.variants.overparam import GeneratedLinear
 
 

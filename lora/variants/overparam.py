@@ -23,7 +23,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from lora.layer import Kind, LoRALinear, Parts
+from lora.layer import Kind, LoRALinear
+from lora.parts import Parts
 from lora.schemes import Factors
 from lora.variants.hypernetwork import HyperNetwork
 

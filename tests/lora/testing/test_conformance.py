@@ -13,7 +13,8 @@ from transformers.pytorch_utils import Conv1D
 import lora
 import lora.storage
 import lora.testing.round_trip
-from lora import SCHEMES, Factors, LoRALinear, Scheme
+from lora import SCHEMES, Factors, Scheme
+from lora.parts import Parts
 from lora.peft_config import to_peft
 from lora.testing import LAWS, Laws, check_round_trip, check_scheme, sample
 from lora.testing.laws import error, error_by_inputs, signal_missed, variance_missed
@@ -62,8 +63,8 @@ def test_every_scheme_survives_the_round_trip_to_peft(name, rank):
     check_round_trip(name, rank=rank)
 
 
-def without_the_frozen_start(layer, parts, ids=None):
-    return layer.factors()
+def without_the_frozen_start(parts, frozen, ids=None):
+    return parts.B, parts.A
 
 
 def half_of_alpha(*arguments):
@@ -82,8 +83,8 @@ def load_twice_as_large(model, folder):
     ("where", "fault", "message"),
     [
         (
-            LoRALinear,
-            ("_update", without_the_frozen_start),
+            Parts,
+            ("update", without_the_frozen_start),
             "the function at step 0 is another in torch.float64",
         ),
         (
