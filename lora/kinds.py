@@ -3,9 +3,12 @@ the key, the requirement and the value."""
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from lora.patterns import suggestion
 
 LARGEST = 2**31 - 1  # of a count
 # Between them the scale of a layer, and its square, are numbers in float32 too.
@@ -25,6 +28,26 @@ def check(where: str, value: Any, *kinds: Kind) -> None:
     for kind in kinds:
         if not kind.holds(value):
             raise ValueError(f"{where} must be {kind.requirement}, got {shown(value)}")
+
+
+def check_keys(where: str, values: dict[str, Any], table: dict[str, Kind]) -> None:
+    """Raise ValueError unless these are the keys of the table, each with a value of its kind."""
+    for key in values:
+        if key not in table:
+            raise ValueError(f"{where} has the unknown key {key!r}{suggestion(key, (*table,))}")
+    for key, kind in table.items():
+        if key not in values:
+            raise ValueError(f"{where} lacks {key!r}, which must be {kind.requirement}")
+        check(f"{key!r} of {where}", values[key], kind)
+
+
+@contextmanager
+def about(where: Any) -> Iterator[None]:
+    """Name the file, or whatever it is, at the head of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def shown(value: Any) -> str:
@@ -97,7 +120,7 @@ def _is_json(value: Any, depth: int = 20) -> bool:
         )
     if isinstance(value, list):
         return depth > 0 and all(_is_json(item, depth - 1) for item in value)
-    return value is None or isinstance(value, bool | str) or _is_number(value)
+    return value is None or isinstance(value, bool | str | float) or _is_number(value)
 
 
 INT = Kind("an integer", _is_int)

@@ -327,7 +327,7 @@ def test_a_full_disk_leaves_the_earlier_adapter(tmp_path, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(lora.storage.os, "fsync", full)
+    monkeypatch.setattr(lora.storage.files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         lora.save(shake(model), tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == good, (
