@@ -88,7 +88,7 @@ def _library() -> str:
 
 def _use(base: str | None) -> str:
     return f"""\
-`model` is the base model{"" if base is None else f", `{base}`"}, and `folder` the folder of this file.
+`model` is the base model{"" if base is None else f", `{base}`"}; `folder` holds this file.
 
 With PEFT:
 

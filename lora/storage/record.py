@@ -1,4 +1,5 @@
-"""The record: what `load` needs beyond the tensors, in the safetensors metadata under a key of ours.
+"""The record: what `load` needs beyond the tensors, in the safetensors metadata, which PEFT does
+not read.
 
     "1a2b3c4d {...}"    the CRC-32 of the JSON after the space, and the JSON
 
