@@ -154,7 +154,8 @@ def _check_settings(values: dict[str, Any]) -> None:
 
 
 def _targets(values: dict[str, Any], names: Sequence[str]) -> Any:
-    """target_modules, of which layers_to_transform leaves those inside layers of these indices."""
+    """target_modules, of which layers_to_transform leaves those inside layers of these indices, and
+    those that are named in full."""
     ends, indices = values["target_modules"], values.get("layers_to_transform")
     if indices is None or indices == []:
         return ends
@@ -169,7 +170,7 @@ def _targets(values: dict[str, Any], names: Sequence[str]) -> Any:
     wanted = [
         name
         for name in names
-        if matches(tuple(ends), name) and _layer_index(name, holders) in indices
+        if name in ends or (matches(tuple(ends), name) and _layer_index(name, holders) in indices)
     ]
     if not wanted:
         raise ValueError(f"layers_to_transform = {shown(indices)} leaves no layer of the model")

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
@@ -16,17 +16,18 @@ TASKS = {
     "ForTokenClassification": "TOKEN_CLS",
     "ForQuestionAnswering": "QUESTION_ANS",
 }
-HEADS = {"classifier", "score", "qa_outputs"}  # PEFT's models of the last three train these whole
+HEADS = ("classifier", "score", "qa_outputs")  # PEFT's models of the last three want these saved
 PASSED = ("input_ids", "attention_mask", "inputs_embeds", "labels")  # what PEFT's models pass on
 
 
-def task_type(model: nn.Module, layers: Iterable[str]) -> str | None:
+def task_type(model: nn.Module, saved: Collection[str]) -> str | None:
     """PEFT's task type of a transformers model by its class, or None where it is not known, or
     where PEFT's model for the task would compute something else.
 
     Args:
         model: the base model, with or without adapters.
-        layers: the names of the adapted layers. PEFT adapts nothing inside a classifier's head.
+        saved: the names of the modules that are saved whole. Where a head of a classifier is not
+            among them PEFT finds no weights for it.
     """
     library = sys.modules.get("transformers.modeling_utils")  # never imported
     if library is None or not isinstance(model, library.PreTrainedModel):
@@ -38,7 +39,7 @@ def task_type(model: nn.Module, layers: Iterable[str]) -> str | None:
         generates = callable(getattr(model, "prepare_inputs_for_generation", None))
         fits = generates and (task == "CAUSAL_LM" or known.config.is_encoder_decoder)
     else:
-        fits = not any(HEADS & set(name.split(".")) for name in layers)
+        fits = all(name in saved for name, _ in model.named_modules() if name.endswith(HEADS))
     parameters = inspect.signature(known.forward).parameters.values()
     named = {parameter.name for parameter in parameters}
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -16,6 +16,7 @@ from lora.layer import LoRALinear
 from lora.peft_config.names import target_names
 from lora.peft_config.tasks import task_type
 from lora.report import exported_rank
+from lora.targets import saved_modules
 
 MARK = "loralab"  # our key in auto_mapping
 
@@ -38,7 +39,7 @@ def to_peft(model: nn.Module, config: Config, layers: dict[str, LoRALinear]) -> 
     )
     return {
         "peft_type": "LORA",
-        "task_type": task_type(model, layers),
+        "task_type": task_type(model, saved_modules(model, config).keys()),
         "auto_mapping": {
             "base_model_class": type(model).__name__,
             "parent_library": type(model).__module__,
