@@ -156,7 +156,7 @@ def test_whatever_is_accepted_survives_json(values):
 def test_help_shows_the_settings():
     shown = inspect.signature(Config).parameters
     assert list(shown) == [f.name for f in fields(Config)]
-    assert "rank: int = 8" in pydoc.render_doc(Config, renderer=pydoc.plaintext)
+    assert "rank: int = 8" in pydoc.plain(pydoc.render_doc(Config))
 
 
 def test_a_config_can_be_changed_copied_and_pickled():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora import patterns
 from lora.patterns import check_key, check_pattern, matches, pattern_matches
 
 NAMES = st.text(alphabet="ab.1A\n", max_size=9)
@@ -38,16 +39,37 @@ def longer(parts):
 PATTERNS = st.recursive(LEAVES, longer, max_leaves=8)
 
 
-@given(PATTERNS, st.sampled_from(["", "(?i)", "(?m)", "(?s)"]), NAMES)
+@pytest.fixture(scope="module", params=[patterns.FEW, -1], ids=["as it is", "never by re"])
+def few(request):
+    """Also with every pattern matched by sets of places."""
+    usual, patterns.FEW = patterns.FEW, request.param
+    patterns._compiled.cache_clear()
+    yield
+    patterns.FEW = usual
+    patterns._compiled.cache_clear()
+
+
+@given(pattern=PATTERNS, flags=st.sampled_from(["", "(?i)", "(?m)", "(?s)"]), name=NAMES)
 @settings(max_examples=1000)
+@pytest.mark.usefixtures("few")
 def test_a_pattern_means_what_re_says(pattern, flags, name):
     assert matches(flags + pattern, name) == bool(re.fullmatch(flags + pattern, name))
 
 
-@given(PATTERNS, NAMES)
+@given(key=PATTERNS, name=NAMES)
 @settings(max_examples=500)
+@pytest.mark.usefixtures("few")
 def test_a_key_means_what_peft_says(key, name):
     assert pattern_matches(key, name) == bool(re.match(rf"(.*\.)?({key})$", name))
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("repeat", ["{2,3}", "{2,}", "{,2}", "+", "{3}", "??", "*?"])
+@pytest.mark.parametrize("body", ["a", "(?:ab?)", "(?i:A)", "(?-i:a)"])
+@pytest.mark.parametrize("name", ["a" * n for n in range(6)] + ["ab", "aab", "A", "AAA", "aAa"])
+def test_repeats_and_flags_inside_a_pattern(repeat, body, name):
+    for pattern in (body + repeat, f"(?i){body}{repeat}", f"x?{body}{repeat}b?"):
+        assert matches(pattern, name) == bool(re.fullmatch(pattern, name))
 
 
 @pytest.mark.parametrize(

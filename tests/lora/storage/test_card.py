@@ -79,7 +79,9 @@ def test_a_card_is_renewed_until_someone_edits_it(tmp_path):
     assert card.read_text() == edited
 
 
-@pytest.mark.parametrize("text", ["", "mine", "x\n<!-- written by lora.save, checksum 00000000 -->\n"])
+@pytest.mark.parametrize(
+    "text", ["", "mine", "x\n<!-- written by lora.save, checksum 00000000 -->\n"]
+)
 def test_a_readme_of_someone_else_s_is_left_alone(tmp_path, text):
     (tmp_path / "README.md").write_text(text)
     lora.save(adapted(), tmp_path)

@@ -29,7 +29,7 @@ X = torch.ones(1, 6)
 
 def base(width: int = 6) -> nn.Sequential:
     model = nn.Sequential(nn.Linear(width, 4, bias=False))
-    nn.init.constant_(model[0].weight, 1)
+    nn.init.constant_(model.get_parameter("0.weight"), 1)
     return model
 
 
@@ -38,8 +38,8 @@ def adapter(number: int, width: int = 6) -> nn.Sequential:
     model = base(width)
     lora.attach(model, lora.Config(rank=1 + number // 4, alpha=2.0**number))
     with torch.no_grad():
-        model[0].A.fill_(1)
-        model[0].B.fill_(3.0**number)
+        model.get_parameter("0.A").fill_(1)
+        model.get_parameter("0.B").fill_(3.0**number)
     return model
 
 
@@ -199,7 +199,7 @@ def test_settings_that_stay_are_not_touched(tmp_path):
     lora.save(model, tmp_path)
     before = (tmp_path / CONFIG).stat()
     with torch.no_grad():
-        model[0].B.fill_(5)
+        model.get_parameter("0.B").fill_(5)
     lora.save(model, tmp_path)
     assert (tmp_path / CONFIG).stat().st_ino == before.st_ino
     assert load_file(tmp_path / WEIGHTS)["base_model.model.0.lora_B.weight"].eq(5).all()

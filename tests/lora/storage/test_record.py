@@ -31,7 +31,7 @@ CASES = {
     "pissa": lora.Config(rank=2, alpha=6, scheme="pissa", dropout=0.25, seed=9),
     "frozen A": lora.Config(rank=1, alpha=3, train_a=False, alpha_pattern={"1": 5.5}),
     "dora": lora.Config(rank=2, variant="dora", rank_stabilized=True, rank_pattern={"0": 1}),
-    "saved": lora.Config(rank=1, scheme="olora", target_modules=["0"], modules_to_save=["1"]),
+    "saved": lora.Config(rank=1, scheme="olora", target_modules=("0",), modules_to_save=("1",)),
     "overparam": lora.Config(rank=1, variant="overparam", variant_options={"width": 4}),
 }
 

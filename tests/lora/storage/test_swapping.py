@@ -6,6 +6,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from torch import nn
 
 import lora
 from lora import Config
@@ -113,9 +114,10 @@ def test_an_adapter_of_peft_s_goes_in_too(tmp_path, options):
     theirs = peft.get_peft_model(
         llama(), peft.LoraConfig(target_modules=["q_proj", "down_proj"], **options)
     )
-    shake(theirs).eval().save_pretrained(str(tmp_path))
+    shake(theirs)
+    theirs.eval().save_pretrained(str(tmp_path))
     model = llama()
-    lora.attach(model, Config(rank=4, target_modules=["q_proj", "down_proj"]))
+    lora.attach(model, Config(rank=4, target_modules=("q_proj", "down_proj")))
     before = places(model)
     lora.swap(model, tmp_path)
     assert places(model) == before
@@ -127,7 +129,8 @@ def test_an_adapter_of_peft_s_goes_in_too(tmp_path, options):
 def test_a_pattern_of_peft_s_sees_the_base_model_s_names(tmp_path):
     """As a regular expression it must not meet the `base_layer` inside of ours."""
     theirs = peft.get_peft_model(llama(), peft.LoraConfig(r=2, target_modules=r".*mlp\..*_proj"))
-    shake(theirs).eval().save_pretrained(str(tmp_path))
+    shake(theirs)
+    theirs.eval().save_pretrained(str(tmp_path))
     values = json.loads((tmp_path / "adapter_config.json").read_text())
     model = llama()
     lora.attach(model, Config(rank=2, target_modules=values["target_modules"]))
@@ -157,13 +160,13 @@ def test_nothing_is_compiled_anew(tmp_path):
     assert torch.equal(after, model(IDS))
 
 
-def merged():
+def merged() -> nn.Module:
     model = adapted()
     lora.merge(model)
     return model
 
 
-def on_meta():
+def on_meta() -> nn.Module:
     return adapted().to("meta")
 
 
@@ -193,7 +196,7 @@ REFUSED = [
 def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path, here, there, message):
     lora.save(adapted(2, **there), tmp_path)
     model = here()
-    before = photograph(model) if model is not None and here is not on_meta else None
+    before = None if here is on_meta else photograph(model)
     with pytest.raises(ValueError, match=message):
         lora.swap(model, tmp_path)
     assert before is None or photograph(model) == before
