@@ -22,7 +22,7 @@ from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics, merged
-from lora.storage import load, save
+from lora.storage import load, save, swap
 from lora.variants import VARIANTS, accumulate, launch
 
 __all__ = [
@@ -49,5 +49,6 @@ __all__ = [
     "merged",
     "param_groups",
     "save",
+    "swap",
     "unmerge",
 ]
