@@ -43,7 +43,8 @@ from lora.variants import VARIANTS
 from lora.variants.dora import Dora
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-MAGNITUDE = "lora_magnitude_vector"
+# PEFT leaves out ".weight", which it then adds when reading and transformers does not
+MAGNITUDE = "lora_magnitude_vector.weight"
 OWN = "loralab"  # our key in the safetensors metadata
 
 
@@ -105,6 +106,8 @@ def load(model: nn.Module, folder: str | os.PathLike) -> Report:
                 f"there is no {file} in {folder} (pickled weights are never read)"
             )
     tensors, own = _read(folder / WEIGHTS)
+    short = MAGNITUDE.removesuffix(".weight")
+    tensors = {key + ".weight" * key.endswith(short): value for key, value in tensors.items()}
     description = (folder / CONFIG).read_bytes()
     if own is None:
         config, changed_base = from_peft(description, model)
