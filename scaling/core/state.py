@@ -1,8 +1,8 @@
 """What training changes in a model, as one safetensors file: enough to rebuild the adapted model
 from its base model.
 
-It is the state of `lora.state` with the config. Ranks come from the config
-as `attach` resolved it, so a data-driven initialization is read back and never computed again.
+It is the state of `lora.state` with the config as `attach` resolved it, ranks included: a
+data-driven initialization is read back and never computed again.
 """
 
 from pathlib import Path
