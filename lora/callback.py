@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from lora.model import attached
-from lora.pretrained import CHECKPOINT, check_savable, write_state
+from lora.pretrained import CHECKPOINT, check_savable, checkpoint, take_over
 from lora.storage import CONFIG, save
 from lora.variants import launch as launch_now
 from lora.variants.dash import DashLinear
@@ -51,6 +51,7 @@ def callback(launch: int | None = None) -> Any:
             attached(now["model"])
             check_savable(now["model"])
             _check_launch(now["model"], launch, state.global_step, state.max_steps)
+            take_over(now["model"], launch is not None)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **now: Any) -> None:
             if state.global_step == launch:
@@ -60,10 +61,10 @@ def callback(launch: int | None = None) -> Any:
             folder = Path(args.output_dir, CHECKPOINT.format(state.global_step))
             # of a model that is not transformers' the Trainer has written everything
             if args.should_save and folder.is_dir() and not (folder / CONFIG).exists():
-                save(now["model"], folder)
-                write_state(now["model"], folder)
+                checkpoint(now["model"], folder, launch is not None)
 
         def on_train_end(self, args: Any, state: Any, control: Any, **now: Any) -> None:
+            take_over(now["model"])
             if args.should_save:
                 save(now["model"], args.output_dir)
 

@@ -17,6 +17,7 @@ torch and transformers both refuse it, strict or not.
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -34,11 +35,11 @@ CHECKPOINT = "checkpoint-{}"
 STATE_FILE = "model.safetensors"
 
 
-def take_over(model: nn.Module) -> None:
-    """Put the two methods before those of the model's class."""
+def take_over(model: nn.Module, launching: bool = False) -> None:
+    """Put the two methods before those of the model's class; `launching` as in `checkpoint`."""
     vars(model)["load_state_dict"] = partial(load_state_dict, model)
     if callable(getattr(model, "save_pretrained", None)):
-        vars(model)["save_pretrained"] = partial(save_pretrained, model)
+        vars(model)["save_pretrained"] = partial(save_pretrained, model, launching=launching)
 
 
 def release(model: nn.Module) -> None:
@@ -53,6 +54,7 @@ def save_pretrained(
     is_main_process: bool = True,
     state_dict: Mapping[str, Any] | None = None,
     push_to_hub: bool = False,
+    launching: bool = False,
     **_: Any,
 ) -> None:
     """What a model with adapters does as `save_pretrained`: it writes the adapter, as `lora.save`
@@ -64,6 +66,7 @@ def save_pretrained(
         is_main_process: False writes nothing.
         state_dict: may be given, as the Trainer does, but with the values that the model has.
         push_to_hub: not done here.
+        launching: as in `checkpoint`.
 
     What else transformers' and diffusers' methods take is about the files of whole models.
 
@@ -85,9 +88,10 @@ def save_pretrained(
             )
     if not is_main_process:
         return
-    save(model, save_directory)
     if re.fullmatch(CHECKPOINT.format(r"\d+"), Path(save_directory).name):
-        write_state(model, Path(save_directory))
+        checkpoint(model, Path(save_directory), launching)
+    else:
+        save(model, save_directory)
 
 
 def check_savable(model: nn.Module) -> None:
@@ -106,8 +110,14 @@ def check_savable(model: nn.Module) -> None:
             )
 
 
-def write_state(model: nn.Module, folder: Path) -> None:
-    """The trained state, with the scales by which other models know that it is not theirs."""
+def checkpoint(model: nn.Module, folder: Path, launching: bool = False) -> None:
+    """Write the adapter, and the trained state with the scales by which other models know that it
+    is not theirs. While a launch is still to come, `launching`, no one need hear that there was
+    none."""
+    with warnings.catch_warnings():
+        if launching:
+            warnings.filterwarnings("ignore", ".*never launched")
+        save(model, folder)
     write(folder / STATE_FILE, trained_state(model) | scales(model))
 
 
@@ -121,7 +131,7 @@ def scales(model: nn.Module) -> dict[str, Tensor]:
 def load_state_dict(
     model: nn.Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
 ) -> Any:
-    """What a model with adapters does as `load_state_dict`: a trained state as `write_state` keeps
+    """What a model with adapters does as `load_state_dict`: a trained state as `checkpoint` writes
     it is put in place, anything else is loaded as ever.
 
     Raises: ValueError, before any change, for the trained state of other adapters.

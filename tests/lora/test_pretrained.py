@@ -10,7 +10,6 @@ import accelerate
 import peft
 import pytest
 import torch
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoModelForCausalLM, LlamaForCausalLM, Trainer, TrainingArguments
 
@@ -24,12 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:Fu
 readers = pytest.mark.parametrize("reader", [AutoModelForCausalLM, LlamaForCausalLM])
 
 
-def adapted(base: nn.Module, **options: Any) -> Any:
+def adapted(base: Any, **options: Any) -> Any:
     lora.attach(base, Config(**{"rank": 2, "scheme": "pissa"} | options))
     return shake(base)
 
 
-def output(model: nn.Module) -> torch.Tensor:
+def output(model: Any) -> torch.Tensor:
     with torch.no_grad():
         return model.eval()(TOKENS).logits
 
@@ -120,7 +119,7 @@ def through_accelerate(model: Any) -> Any:
 )
 def test_a_copy_saves_itself(through, tmp_path):
     model = adapted(llama())
-    twin = shake(through(model), seed=8)
+    twin: Any = shake(through(model), seed=8)
     wanted, own = output(twin), output(model)
     assert not torch.equal(wanted, own)
     for saved, function in ((twin, wanted), (model, own)):
