@@ -52,6 +52,7 @@ def save_pretrained(
     model: nn.Module,
     save_directory: str | os.PathLike,
     is_main_process: bool = True,
+    *,
     state_dict: Mapping[str, Any] | None = None,
     push_to_hub: bool = False,
     launching: bool = False,

@@ -104,9 +104,10 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(variant, step,
     assert losses(resumed) == losses(whole)
     assert_same(trained_state(again), trained_state(whole.model))
     if variant in LAUNCHED:
-        assert all(
-            layer.chosen[0] >= 0 and layer.d.any() for layer in lora.adapters(again).values()
-        )
+        state = trained_state(again)
+        for name in lora.adapters(again):
+            assert state[f"{name}.chosen"][0] >= 0
+            assert state[f"{name}.d"].any()
 
 
 @every_variant
@@ -236,6 +237,14 @@ def test_a_launch_that_cannot_come_is_refused_before_the_first_step(
     with pytest.raises(ValueError, match=words):
         run.train()
     assert run.state.global_step == 0
+
+
+def test_the_optimiser_begins_anew_with_what_is_launched(tmp_path):
+    run = trainer(adapted("dash"), tmp_path, lora.callback(LAUNCH))
+    run.train()
+    layer: Any = run.model.model.layers[0].mlp.up_proj
+    assert run.optimizer.state[layer.d]["step"] == STEPS - LAUNCH
+    assert run.optimizer.state[layer.A]["step"] == STEPS
 
 
 @never_launched
