@@ -11,6 +11,7 @@ begins at the pretrained function with every scheme. The base weight W is never 
 that swap A and B are translated at the door.
 """
 
+from lora.callback import callback
 from lora.collect import collect
 from lora.config import Config
 from lora.disabling import disabled
@@ -39,6 +40,7 @@ __all__ = [
     "accumulate",
     "adapters",
     "attach",
+    "callback",
     "collect",
     "detach",
     "disabled",

@@ -147,6 +147,9 @@ def install(
     replace_modules(model, layers)
     _keep_forwards(model)
     setattr(model, STATE, state)
+    from lora import pretrained  # which imports this module
+
+    pretrained.take_over(model)
     return report_of(model, config, adapters(model), skipped)
 
 
@@ -257,6 +260,9 @@ def detach(model: nn.Module) -> None:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)
+    from lora import pretrained  # which imports this module
+
+    pretrained.release(model)
 
 
 def holder(model: nn.Module, key: str) -> tuple[nn.Module, str]:

@@ -16,7 +16,14 @@ from lora.peft_config import from_peft, is_ours
 from lora.schemes import SCHEMES, Factors
 from lora.storage.files import CONFIG, WEIGHTS, locked
 from lora.storage.record import KEY, Record, check_same_keys
-from lora.storage.tensors import MAGNITUDE, check_finite, from_file, key_of, keys_of
+from lora.storage.tensors import (
+    MAGNITUDE,
+    by_full_names,
+    check_finite,
+    from_file,
+    key_of,
+    keys_of,
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ def read(folder: Path, names: list[str]) -> Stored:
             record.check_tensors(tensors)
         for key, tensor in tensors.items():
             check_finite(key, tensor)
+    tensors = by_full_names(tensors)
     if record is None:
         if description is None:
             raise _missing(folder, CONFIG)

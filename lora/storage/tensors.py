@@ -16,7 +16,8 @@ from lora.kinds import parsed
 from lora.storage.files import Content
 from lora.targets import saved_modules
 
-MAGNITUDE = "lora_magnitude_vector"
+# PEFT leaves out ".weight", which it then adds when reading and transformers does not
+MAGNITUDE = "lora_magnitude_vector.weight"
 METADATA = "__metadata__"
 TYPES = {
     "F64": torch.float64,
@@ -41,6 +42,12 @@ def keys_of(name: str, base: nn.Module) -> tuple[str, str]:
     """What the A and the B of a layer are called."""
     a, b = base_of(base).keys
     return key_of(name, a), key_of(name, b)
+
+
+def by_full_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file under the keys that `save` writes: PEFT's own are shorter."""
+    short = MAGNITUDE.removesuffix(".weight")
+    return {key + ".weight" * key.endswith(short): value for key, value in tensors.items()}
 
 
 def saved_tensors(model: nn.Module, config: Config) -> dict[str, Tensor]:

@@ -1,24 +1,23 @@
 """What training changes in a model, as one safetensors file: enough to rebuild the adapted model
 from its base model.
 
-`lora.save` keeps a layer's function; this keeps how it is trained too: generators, magnitudes, the
-directions of Dash with whether they are chosen, the frozen initial pair. Ranks come from the config
-as `attach` resolved it, so a data-driven initialization is read back and never computed again.
+It is the state of `lora.state` with the config as `attach` resolved it, ranks included: a
+data-driven initialization is read back and never computed again.
 """
 
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import lora
+import lora.state
 from lora.bases import shape_of
 from lora.layer import LoRALinear
 from lora.model import attached, build_layer, install
 from lora.schemes import Factors
-from lora.targets import saved_modules, targets
+from lora.targets import targets
 
 # on a model whose adapters are not ours, the names of their tensors and whatever is trained
 NAMED = "_scaling_trained"
@@ -32,31 +31,13 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     if (names := vars(model).get(NAMED)) is not None:
         every = dict(model.named_buffers()) | dict(model.named_parameters())
         return {name: every[name].detach() for name in names}
-    found: dict[str, Tensor] = {}
-    for name, layer in lora.adapters(model).items():
-        own = layer.state_dict(prefix=f"{name}.")
-        found |= {
-            key: value for key, value in own.items() if not key.startswith(f"{name}.base_layer.")
-        }
-    for name, module in saved_modules(model, attached(model).config).items():
-        found |= module.state_dict(prefix=f"{name}.")
-    return found
+    return lora.state.trained_state(model)
 
 
 def put(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """The inverse of `trained_state` on a model of the same adapters; raises ValueError where the
-    names differ."""
-    if wrong := sorted(trained_state(model).keys() ^ state.keys()):
-        raise ValueError(
-            f"the checkpoint belongs to another adapter: they differ in {wrong[0]} and "
-            f"{len(wrong) - 1} more"
-        )
-    model.load_state_dict(state, strict=False)
-    # a module that keeps what it made of its parameters sees a new version of them
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0)
+    """The inverse of `trained_state` on a model of the same adapters; raises ValueError, before any
+    change, where a name or a shape differs."""
+    lora.state.put(trained_state(model), state)
 
 
 def first_bad(model: nn.Module) -> str | None:
@@ -68,11 +49,10 @@ def first_bad(model: nn.Module) -> str | None:
 
 def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None) -> None:
     """The state as it is and, where there is one, the best so far."""
-    about = {"format": "pt", "config": attached(model).config.to_json()}
+    about = {"config": attached(model).config.to_json()}
     for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
         if tensors is not None:
-            own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-            save_file(own, folder / name, about)
+            lora.state.write(folder / name, tensors, about)
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:

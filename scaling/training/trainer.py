@@ -82,8 +82,9 @@ class AdapterTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None
         self._check()
-        Path(output_dir).mkdir(parents=True, exist_ok=True)
-        state.write(self._bare(), Path(output_dir), self.best.state if self.best else None)
+        if self.args.should_save:  # every process has the same
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            state.write(self._bare(), Path(output_dir), self.best.state if self.best else None)
 
     def _check(self) -> None:
         if bad := state.first_bad(self._bare()):

@@ -90,7 +90,7 @@ def test_a_magnitude_that_does_not_fit_is_refused(tmp_path):
     lora.save(model, tmp_path)
     file = tmp_path / "adapter_model.safetensors"
     tensors = load_file(file)
-    tensors["base_model.model.up.lora_magnitude_vector"] = torch.ones(5)
+    tensors["base_model.model.up.lora_magnitude_vector.weight"] = torch.ones(5)
     save_file(tensors, file, {"format": "pt"})
     with pytest.raises(
         ValueError, match=r"up: stored is a magnitude \(5,\), but this layer needs \(16,\)"
