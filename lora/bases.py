@@ -13,6 +13,7 @@ A layer whose own forward is another one (a subclass that rescales its output, s
 these kinds.
 """
 
+import copy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,8 +83,16 @@ def _of(library: str, name: str) -> Callable[[nn.Module], bool]:
 
 
 def _four_bits(module: Any) -> Tensor:
-    unpack = sys.modules["bitsandbytes"].functional.dequantize_4bit
-    return unpack(module.weight.data, module.weight.quant_state)
+    functional, state = sys.modules["bitsandbytes"].functional, module.weight.quant_state
+    packed = module.weight.data
+    if getattr(state, "packing_format_for_cpu", False):
+        # After a forward in eval mode on some CPUs. Its own inverse is lossy, or leaves the scales
+        # transposed: given a state that was not nested it touches none of them.
+        state = copy.copy(state)
+        scales, state.original_nested = state.absmax, False
+        packed, state = functional._convert_weight_packed_for_cpu_inverse(packed, state)
+        state.absmax = scales.mT.reshape(-1).float()
+    return functional.dequantize_4bit(packed, state)
 
 
 def _four_bits_fault(module: Any) -> str | None:
@@ -145,6 +154,13 @@ CONV1D = Base(
     lambda module: module.weight.mT,
     transposed=True,
 )
+FOUR_BITS = Base(
+    "bitsandbytes' Linear4bit",
+    _of("bitsandbytes.nn", "Linear4bit"),
+    _four_bits,
+    quantised=True,
+    fault=_four_bits_fault,
+)
 
 BASES = (
     Base(
@@ -163,13 +179,7 @@ BASES = (
         reads_ids=True,
         keys=("lora_embedding_A", "lora_embedding_B"),
     ),
-    Base(
-        "bitsandbytes' Linear4bit",
-        _of("bitsandbytes.nn", "Linear4bit"),
-        _four_bits,
-        quantised=True,
-        fault=_four_bits_fault,
-    ),
+    FOUR_BITS,
     Base(
         "bitsandbytes' Linear8bitLt",
         _of("bitsandbytes.nn", "Linear8bitLt"),
@@ -262,6 +272,12 @@ def shape_of(module: Any) -> tuple[int, int]:
         return module.out_features, module.in_features
     out, in_ = base.weight(module).shape
     return out, in_
+
+
+def repacks(module: nn.Module) -> bool:
+    """Whether a forward in eval mode may change the layer's weight: on some CPUs bitsandbytes then
+    packs its four bits anew, and rounds their scales."""
+    return FOUR_BITS.includes(module)
 
 
 def is_conv1d(module: nn.Module) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lora.bases import repacks
 from lora.batches import LossFn, in_turn, mask_of, run, weights_of
 from lora.hooks import Recorder, SharingBroken, Stop, Widths
 from lora.obstacles import check_model
@@ -194,6 +195,9 @@ def _guard(restored: ExitStack, model: nn.Module, gradient: bool) -> None:
     for module in model.modules():
         restored.callback(setattr, module, "training", module.training)
     model.eval()
+    for module in model.modules():
+        if repacks(module):
+            module.training = True  # which means nothing else to it
     if gradient:
         for parameter in model.parameters():
             restored.callback(setattr, parameter, "grad", parameter.grad)

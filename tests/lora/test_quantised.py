@@ -48,6 +48,34 @@ def test_the_weight_that_is_read_is_the_one_that_was_quantised(kind):
     assert base_of(model[0]).quantised
 
 
+@pytest.mark.parametrize("nested", [True, False])
+def test_four_bits_that_a_forward_has_packed_anew_are_read_as_they_are(nested):
+    """A forward in eval mode changes the layer in place, on a CPU that has the instructions."""
+    layer = bitsandbytes.nn.Linear4bit(
+        WIDTH, WIDTH, quant_type="nf4", compress_statistics=nested
+    ).to("cpu")
+    model = nn.Sequential(layer.requires_grad_(False)).eval()
+    before, x = weight_of(layer), torch.eye(WIDTH)
+    W = (model(x) - layer.bias).mT  # the weight that the forward multiplies by
+    # scales in bfloat16, and the product in float32 or in bfloat16
+    assert (weight_of(layer) - before).abs().max() <= 2**-8 * before.abs().max()
+    assert (weight_of(layer) - W).abs().max() <= 2**-7 * W.abs().max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_leave_a_quantised_layer_as_it_is(kind):
+    model, _ = pair(kind)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    W = weight_of(model[0])
+    lora.collect(model, ["0"], [inputs()])
+    assert torch.equal(weight_of(model[0]), W)
+    for name, value in model.state_dict().items():
+        assert torch.equal(
+            value.dequantize() if kind in TORCHAO else value,
+            (before[name].dequantize() if kind in TORCHAO else before[name]),
+        ), name
+
+
 @pytest.mark.parametrize("scheme", ["pissa", "init_a"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_quantised_layer_is_adapted_trained_saved_and_loaded(tmp_path, kind, scheme):
@@ -156,7 +184,7 @@ def wrapped(kind: str, prepare: bool, **options: Any) -> Any:
         model.is_loaded_in_8bit = kind == "eight bits"
         model = peft.prepare_model_for_kbit_training(model)
     settings: Any = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"} | options
-    return peft.get_peft_model(model, peft.LoraConfig(**settings)).eval()
+    return peft.get_peft_model(model, peft.LoraConfig(**settings))
 
 
 ZERO = [name for name, scheme in SCHEMES.items() if scheme.zero_product]
@@ -178,8 +206,10 @@ def test_peft_s_adapter_on_a_quantised_model_is_initialized_as_attach_does(schem
         assert torch.equal(theirs.lora_B["default"].weight, layer.B)
 
 
-@pytest.mark.parametrize("use_dora", [False, True])
-@pytest.mark.parametrize("kind", ["nf4", "eight bits"])
+# with DoRA the forward of PEFT fails by itself on eight bits
+@pytest.mark.parametrize(
+    ("kind", "use_dora"), [("nf4", False), ("nf4", True), ("eight bits", False)]
+)
 def test_a_model_prepared_for_training_in_few_bits_is_initialized_trained_and_saved(
     tmp_path, kind, use_dora
 ):
@@ -187,16 +217,14 @@ def test_a_model_prepared_for_training_in_few_bits_is_initialized_trained_and_sa
     output = model(TOKENS).logits
     lora.initialize_peft(model, "eva", [TOKENS], rho=2.0)
     assert torch.equal(model(TOKENS).logits, output)
-    model.train()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model(input_ids=TOKENS, labels=TOKENS).loss.backward()
     optimizer.step()
-    model.eval()
     assert not torch.equal(model(TOKENS).logits, output)
     model.save_pretrained(str(tmp_path))
     again = peft.PeftModel.from_pretrained(
         peft.prepare_model_for_kbit_training(_marked(llama(kind), kind)), str(tmp_path)
-    ).eval()
+    ).train()
     assert torch.equal(again(TOKENS).logits, model(TOKENS).logits)
 
 
