@@ -1,6 +1,7 @@
 """Probe batches: which are allowed, how one is run, and which of its tokens count for how much."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -41,7 +42,10 @@ def _in_turn(
         yield batch
 
 
-def _signature(model: nn.Module) -> inspect.Signature:
+def _signature(model: Any) -> inspect.Signature:
+    peft = sys.modules.get("peft")
+    if peft is not None and type(model) is peft.PeftModel:  # whose own forward takes anything
+        model = model.get_base_model()
     try:
         return inspect.signature(model.forward)
     except (TypeError, ValueError):  # of a function that tells nothing of itself

@@ -55,9 +55,11 @@ def _of_bitsandbytes(linear: nn.Linear, kind: str) -> nn.Module:
 
 
 def quantised_llama(kind: str) -> LlamaForCausalLM:
-    """A small Llama as transformers quantises it: all linear layers but the head. Its widths are
-    multiples of the blocks that share a scale. It has no dropout, and is in train mode: in eval mode
-    bitsandbytes rounds the scales of four bits in a forward, on some CPUs."""
+    """A small Llama as transformers quantises it: all linear layers but the head.
+
+    Its widths are multiples of the blocks that share a scale. It has no dropout, and is in train
+    mode: in eval mode a forward rounds the scales of bitsandbytes' four bits, on some CPUs.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = LlamaForCausalLM(
