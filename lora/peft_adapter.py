@@ -56,13 +56,16 @@ def find_adapter(model: Any) -> PeftAdapter:
     """
     try:
         import peft
+        from peft.tuners import lora
+        from peft.tuners.tuners_utils import BaseTunerLayer
     except ImportError as error:
         raise ImportError("initialize_peft needs peft: pip install 'loralab[llm]'") from error
     check_model(model)
     wrapped = isinstance(model, peft.PeftModel)
     inner: Any = model.get_base_model() if wrapped else model
-    kind = peft.tuners.tuners_utils.BaseTunerLayer
-    found = {key: module for key, module in inner.named_modules() if isinstance(module, kind)}
+    found = {
+        key: module for key, module in inner.named_modules() if isinstance(module, BaseTunerLayer)
+    }
     if not (wrapped or found):
         raise ValueError(
             "the model must be a peft.PeftModel, or carry PEFT's layers without it, got "
@@ -77,7 +80,7 @@ def find_adapter(model: Any) -> PeftAdapter:
         raise ValueError(f"exactly one adapter must be active, got {active}")
     (name,) = active
     configs = model.peft_config
-    config = configs[name]
+    config: Any = configs[name]
     if config.peft_type != peft.PeftType.LORA:
         raise ValueError(
             f"the active adapter must be LoRA, got {type(config).__name__}; make one by "
@@ -91,11 +94,11 @@ def find_adapter(model: Any) -> PeftAdapter:
         )
     layers, left = {}, {}
     for key, layer in found.items():
-        if not isinstance(layer, peft.tuners.lora.LoraLayer) or name not in layer.r:
+        if not isinstance(layer, lora.LoraLayer) or name not in layer.r:
             continue
         if layer.merged:
             raise ValueError(f"{key} is merged; call unmerge_adapter() first")
-        if isinstance(layer, peft.tuners.lora.layer.ParamWrapper):
+        if isinstance(layer, lora.layer.ParamWrapper):
             left[f"{key.removesuffix('.base_layer')}.{layer.parameter_name}"] = layer
         elif _linear(layer, key, name, config):
             _check_untrained(layer, key, name)

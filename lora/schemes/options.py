@@ -22,10 +22,6 @@ GIVEN = ("W", "rank", "rng", "scale", "stats")
 """What every rule may be given besides its options."""
 
 
-def names(rule: Callable[..., Any]) -> list[str]:
-    return [name for name in inspect.signature(rule).parameters if name not in GIVEN]
-
-
 def check(
     rule: Callable[..., Any], options: Mapping[str, Any], others: Collection[str] = ()
 ) -> None:
@@ -33,20 +29,21 @@ def check(
     it cannot take.
 
     Args:
-        rule: the rule of a scheme.
+        rule: the rule of a scheme; one that takes any keyword has every option.
         options: its options by name.
         others: names that are allowed beside the rule's own.
     """
     parameters, name = inspect.signature(rule).parameters, rule.__name__
-    known = [*names(rule), *(other for other in others if other not in parameters)]
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    own = [key for key in parameters if key not in GIVEN]
+    known = [*own, *(key for key in others if key not in own)]
     for key, value in options.items():
-        if key in others:
-            continue
         if key not in known:
             close = get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {_listed(known)}"
             raise ValueError(f"{name} has no option {key!r}; {hint}")
-        if wanted := _unmet(parameters[key].annotation, value):
+        if key in own and (wanted := _unmet(parameters[key].annotation, value)):
             raise ValueError(f"{name}: {key} must be {wanted}, got {value!r}")
 
 

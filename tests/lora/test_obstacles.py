@@ -71,7 +71,7 @@ def inference_norm() -> nn.Module:
 
 def packed(module: str, name: str, layer: type[nn.Module] = nn.Module) -> nn.Module:
     """A model with a layer of the class that another library calls so, which is not installed."""
-    model = small()
+    model: Any = small()
     model.up = type(name, (layer,), {"__module__": module})()
     return model
 
@@ -108,7 +108,10 @@ REFUSED = {
     ),
     "int8": (lambda: with_weight(BIT.to(torch.int8)), "1 cannot be adapted: .*torch.int8"),
     "bool": (lambda: with_weight(BIT.bool()), "1 cannot be adapted: .*torch.bool"),
-    "complex": (lambda: with_weight(BIT.cfloat()), "1 cannot be adapted: .*torch.complex64"),
+    "complex": (
+        lambda: with_weight(BIT.to(torch.complex64)),
+        "1 cannot be adapted: .*torch.complex64",
+    ),
     "float8": (
         lambda: with_weight(BIT.to(torch.float8_e4m3fn)),
         "1 cannot be adapted: .*torch.float8_e4m3fn",

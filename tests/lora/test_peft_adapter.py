@@ -123,7 +123,7 @@ def test_ranks_are_shared_out_beside_an_embedding_that_keeps_its_own(tmp_path):
     assert gone == {f"model.layers.{i}.self_attn.v_proj" for i in range(2)}
     shake(model)
     model.save_pretrained(str(tmp_path))
-    again = peft.PeftModel.from_pretrained(llama(), str(tmp_path))
+    again: Any = peft.PeftModel.from_pretrained(llama(), str(tmp_path))
     assert again.get_base_model().model.embed_tokens.r == {"default": 3}
     assert torch.equal(again(TOKENS).logits, model(TOKENS).logits)
 

@@ -19,7 +19,7 @@ EPS = torch.finfo(torch.float32).eps
 WIDTH = 64
 
 
-def pair(kind: str) -> tuple[nn.Module, nn.Linear]:
+def pair(kind: str) -> tuple[Any, nn.Linear]:
     """A model of one quantised layer, and the layer that it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -15,7 +15,8 @@ with warnings.catch_warnings():
 TORCHAO = {
     "int8": lambda: quantisation.Int8WeightOnlyConfig(),
     "int4": lambda: quantisation.IntxWeightOnlyConfig(
-        weight_dtype=torch.int4, granularity=quantisation.PerGroup(32)
+        weight_dtype=torch.int4,  # type: ignore[attr-defined]
+        granularity=quantisation.PerGroup(32),
     ),
     "float8": lambda: quantisation.Float8WeightOnlyConfig(),
 }
