@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import lora
-from lora.config import suggestion
+from lora.patterns import suggestion
 from lora.variants.factored import FactoredLinear
 
 Option = int | float | bool | str

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from transformers import TrainerCallback
 
 import lora
-from lora.config import matches, suggestion
+from lora.patterns import matches, suggestion
 from lora.targets import ALL_LINEAR, targets
 from scaling.core import processes, state
 from scaling.core.config import Config, peft_settings

@@ -252,7 +252,8 @@ def test_bad_options_are_refused_before_the_pass(scheme, options):
 
     with pytest.raises(
         ValueError,
-        match=r"rho must be a finite number of at least 1|per_parameter must be True or F",
+        match=r"rho must be a finite number of at least 1|per_parameter must be True or F"
+        "|eva has no option 'per_parameter'",
     ):
         lora.attach(model, Config(scheme=scheme, scheme_options=options), never())
     assert photograph(model) == before

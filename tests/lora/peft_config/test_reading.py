@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from typing import Any
 
 import peft
 import pytest
@@ -178,7 +179,7 @@ def test_layers_to_transform_means_the_layers_that_peft_means(tmp_path, indices,
 
 
 def saved_by_peft(folder, **options):
-    theirs = peft.get_peft_model(
+    theirs: Any = peft.get_peft_model(
         llama(), peft.LoraConfig(**({"r": 2, "target_modules": ["q_proj"]} | options))
     )
     shake(theirs)

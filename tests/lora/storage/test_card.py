@@ -13,9 +13,9 @@ from lora import Config
 from tests.support.models import gpt2, shake, small
 
 
-def adapted(**options: Any) -> nn.Module:
+def adapted(rank: int = 2, **options: Any) -> nn.Module:
     model = small()
-    lora.attach(model, Config(**{"rank": 2, **options}))
+    lora.attach(model, Config(rank=rank, **options))
     return shake(model)
 
 
