@@ -19,6 +19,7 @@ from lora.layer import LoRALinear
 from lora.model import attached, build_layer, install
 from lora.schemes import Factors
 from lora.targets import saved_modules, targets
+from scaling.core.outputs import Damaged
 
 # on a model whose adapters are not ours, the names of their tensors and whatever is trained
 NAMED = "_scaling_trained"
@@ -76,14 +77,13 @@ def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None)
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
-    """The resolved config and the tensors; raises ValueError for a file that is missing or
-    damaged."""
+    """The resolved config and the tensors; raises `Damaged` for a file that is none any more."""
     try:
         with safe_open(folder / name, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return lora.Config.from_json(file.metadata()["config"]), tensors
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(folder / name, error) from error
 
 
 def read_best(folder: Path) -> dict[str, Tensor] | None:
