@@ -54,6 +54,8 @@ def train(
         before = outputs.read_json(folder / outputs.BEFORE)
         check(last[0])
     job, here = prepare(config), processes.join()
+    if peft:
+        peft_methods.check(job)
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
         raise ValueError(
