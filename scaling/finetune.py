@@ -72,6 +72,9 @@ class FineTuned:
         )
 
 
+KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metrics.json of a run
+
+
 def finetune(
     config: Config | None = None,
     *,
@@ -97,10 +100,7 @@ def finetune(
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options)
-    names = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}
-    if lacking := sorted(names - result.keys()):
-        raise Damaged(Path(result.get("folder", "")) / METRICS, f"it has no {lacking[0]!r}")
-    kept = {name: result[name] for name in names}
+    kept = {name: result[name] for name in KEPT}
     return FineTuned(config.data.task, Path(result["folder"]), **kept)
 
 
@@ -133,6 +133,8 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
             finished = run_folder.check_folder(folder, settings, options.resume, options.force)
             if finished is None:
                 Store(options.store)  # one that cannot be used is an error before training
+            elif lacking := sorted(KEPT - finished.keys()):
+                raise Damaged(folder / METRICS, f"it has no {lacking[0]!r}")
             return finished
 
         finished = processes.by_first(look)

@@ -73,7 +73,10 @@ def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None)
     for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
         if tensors is not None:
             own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-            save_file(own, folder / name, about)
+            try:
+                save_file(own, folder / name, about)
+            except SafetensorError as error:
+                raise OSError(f"{folder / name} cannot be written: {error}") from error
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:

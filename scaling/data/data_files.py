@@ -1,6 +1,7 @@
 """Data files and data sets of the hub as lists of records; whatever is wrong is one sentence."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def _records(file: Path) -> list[Row]:
 
         table = pandas.read_parquet(file) if file.suffix == ".parquet" else pandas.read_csv(file)
         return [
-            Row(record, f"row {number} of {file}")
+            Row({name: _given(cell) for name, cell in record.items()}, f"row {number} of {file}")
             for number, record in enumerate(table.to_dict("records"), 1)
         ]
     found = []
@@ -66,6 +67,11 @@ def _records(file: Path) -> list[Row]:
             record = _object(line, where) if file.suffix == ".jsonl" else {"text": line.strip()}
             found.append(Row(record, where))
     return found
+
+
+def _given(cell: Any) -> Any:
+    """What a cell of a table holds; one without a value is NaN in pandas."""
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def _object(line: str, where: str) -> Record:

@@ -4,6 +4,7 @@ The Trainer passes over a file that is missing, and fails in its own words on on
 """
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -30,13 +31,14 @@ def check(folder: Path) -> None:
     state.read(folder)
     state.read_best(folder)
     for name, keys in PICKLED.items():
-        for file in sorted(folder.glob(name)) or [folder / name]:
+        for file in sorted(folder.glob(name)) or [folder / name.replace("*", "")]:
             _check_pickle(file, keys)
 
 
 def _check_pickle(file: Path, keys: tuple[str, ...]) -> None:
     try:
-        with safe_globals():
+        with safe_globals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how it is pickled
             value = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise Damaged(file, str(error).split("\n")[0]) from error

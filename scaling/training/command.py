@@ -37,6 +37,7 @@ ADAPTER = {
     "tie": "Adapt a layer whose weight another module shares: in that layer alone.",
 }
 ABOUT = {"adapter": "The low-rank adapter that is trained in place of the model's weights."}
+DISK = ("inline_container", "PytorchStreamWriter")
 MEMORY = ("out of memory", "can't allocate memory")  # as torch says it
 Names = tuple[str, ...]
 Options = dict[str, Option]
@@ -108,6 +109,10 @@ def _sentence(error: Exception) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(words in said for words in MEMORY):
         return f"out of memory ({said[:200]}); a smaller model, --length or --batch needs less"
+    if any(words in said for words in DISK):
+        return (
+            f"a checkpoint cannot be written, perhaps for want of room on the disk ({said[:200]})"
+        )
     return said
 
 

@@ -1,5 +1,5 @@
-"""Whose a run's folder is: one process at a time, its own files alone, and a finished run that stays
-whole until the next one has finished."""
+"""Whose a run's folder is: one process at a time, its own files alone, and a finished run that
+stays whole until the next one has finished."""
 
 import os
 import signal
@@ -92,7 +92,7 @@ def test_a_finished_run_stays_whole_until_the_next_has_finished(finished):
     assert kept == {name: text for name, text in before.items() if name not in mine}
     with pytest.raises(ValueError, match=r"unfinished \(the finished run that it replaces is"):
         run_folder.check_folder(finished, NEW, resume=False, force=False)
-    with pytest.raises(ValueError, match="with another lr .*is whole in"):
+    with pytest.raises(ValueError, match=r"with another lr .*is whole in"):
         run_folder.check_folder(finished, OLD, resume=False, force=False)
     assert run_folder.check_folder(finished, NEW, resume=True, force=False) is None
     # once more from the beginning: the finished one is still the one that is kept

@@ -1,5 +1,5 @@
-"""What the configuration, the shapes of the model and the files decide is said before the base model
-is evaluated and before a batch is made, and nothing is left behind."""
+"""What the configuration, the shapes of the model and the files decide is said before the base
+model is evaluated and before a batch is made, and nothing is left behind."""
 
 from pathlib import Path
 

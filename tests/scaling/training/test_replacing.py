@@ -1,4 +1,5 @@
-"""`loralab finetune` on a folder that holds a run already, or that another process is at work in."""
+"""`loralab finetune` on a folder that holds a run already, or in which another process is at
+work."""
 
 import json
 import os
