@@ -20,6 +20,9 @@ class Row(dict[str, Any]):
         super().__init__(record)
         self.where = where
 
+    def __or__(self, other: Record) -> "Row":  # type: ignore[override]
+        return Row(dict(self) | other, self.where)
+
 
 def place(record: Record, number: int) -> str:
     """Where a record is to be found: in its file, or as the number that it has among others."""

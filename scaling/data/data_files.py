@@ -50,7 +50,7 @@ def one_a_line(config: Config) -> str:
     return " (a .txt file has one a line)" if plain else ""
 
 
-def _records(file: Path) -> list[Row]:
+def _records(file: Path) -> list[Record]:
     if file.suffix in (".parquet", ".csv"):
         import pandas  # with the extra llm, and slow to load
 
@@ -59,7 +59,7 @@ def _records(file: Path) -> list[Row]:
             Row({name: _given(cell) for name, cell in record.items()}, f"row {number} of {file}")
             for number, record in enumerate(table.to_dict("records"), 1)
         ]
-    found = []
+    found: list[Record] = []
     # not at the other line ends that JSON may hold
     for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
@@ -102,7 +102,7 @@ def _data_set(source: str) -> dict[str, list[Any]]:
             if isinstance(feature, datasets.Image):
                 table = table.cast_column(column, datasets.Image(decode=False))
         records = [
-            Row(record, f"row {number} of {source}, split {split}")
+            Row(dict(record), f"row {number} of {source}, split {split}")
             for number, record in enumerate(table, 1)
         ]
         for record in records:
