@@ -52,6 +52,11 @@ def starter(config: Config) -> Callable[[Job], Adapted]:
     return lambda job: _put_on(job, made)
 
 
+def check(job: Job) -> None:
+    """Raise ValueError where the layers of the config's PEFT file are not those of the model."""
+    _name_layers(job.config, _configuration(job.config), job.loaded.model, job.loaded.fresh)
+
+
 def _configuration(config: Config) -> Any:
     """PEFT's config object of the file, for training; raises ValueError."""
     import peft
