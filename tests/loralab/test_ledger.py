@@ -85,6 +85,13 @@ def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
     assert row(open_claim, SMALL, UNSURE).deciding == (unsure, UNSURE, Verdict.INCONCLUSIVE)
 
 
+@pytest.mark.parametrize("surprise", [SMALL, UNSURE])
+def test_a_surprise_is_shown_before_a_refuted_check_that_was_declared(surprise):
+    declared = [Check(key, Within(high=1), expected=Verdict.REFUTED) for key in ("old", "new")]
+    mixed = Claim("X5", "It is refuted.", "derived", tuple(declared))
+    assert row(mixed, LARGE, surprise).deciding[:2] == (declared[1], surprise)
+
+
 def test_json_has_the_promised_keys():
     records = json.loads(as_text([row(ONE, SMALL, run="0123"), row(TWO, None, None)]))
     assert [list(record) for record in records] == [KEYS, KEYS]
