@@ -194,6 +194,26 @@ def test_a_full_disk_is_said_and_loses_nothing(path, monkeypatch):
     assert store.put("f", "n", {"i": 1}, "c", 0.0, 2).result == 2
 
 
+def test_the_default_store_is_where_runs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    assert Store().path == tmp_path / "runs" / "loralab.sqlite"
+    assert Store().path.is_file()
+
+
+def test_no_connection_outlives_its_transaction(path, monkeypatch):
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kw: opened.append(connect(*args, **kw)) or opened[-1]
+    )
+    store = Store(path)
+    store.put("family", "trial", {}, "code", 0.0, 1)
+    store.get("nothing")
+    assert len(opened) == 3
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot make the folder of the run store"):
