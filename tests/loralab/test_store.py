@@ -129,6 +129,12 @@ def test_every_part_of_a_key_counts():
     assert len({run_key(*part) for part in parts}) == len(parts)
 
 
+def test_a_key_stays_what_it_is():
+    """Another rule would lose every run that a user has stored."""
+    config = {"b": [1, 2.5, None], "a": "é"}
+    assert run_key("family", "trial", config, "code") == "9f73c46b9688dfd8bb6f522f"
+
+
 def test_a_run_comes_back_as_it_went_in(path):
     put = Store(path).put("f", "n", {"a": (1, 2)}, "c", 1.5, {"x": [1.0, None], "y": "ü"})
     assert Store(path).get(put.key) == put
