@@ -14,6 +14,7 @@ FILES = {
     "lora/__init__.py": "from .layer import Layer\n",
     "lora/layer.py": "from . import product\n",
     "lora/product.py": "from .deep.kernel import fuse\n",
+    "lora/deep/__init__.py": "",  # an import of a module runs its package too
     "lora/deep/kernel.py": "from ..last import stop\n",
     "lora/last.py": "import numpy\nfrom numpy import linalg\n",
     "lora/lonely.py": "",
@@ -32,6 +33,7 @@ NEEDED = {
     "lora/__init__.py",
     "lora/layer.py",
     "lora/product.py",
+    "lora/deep/__init__.py",
     "lora/deep/kernel.py",
     "lora/last.py",
     "theory/law.py",
