@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 
 class Outcome(Enum):
@@ -51,7 +52,7 @@ RAW = re.compile(
     r"|cannot convert float|too large to convert"
     r"|indices must be|list index out of|invalid literal|could not convert"
     r"|meta tensors|not implemented for|Cannot copy out|inference tensor"
-    r"|Traceback|jaxtyping|beartype|Expected all tensors|<class '|Errno"
+    r"|Traceback|jaxtyping|beartype|Expected all tensors|Errno"
 )
 # What a parser says is fine behind the name of the file, and a riddle without it.
 PARSER = re.compile(
@@ -95,7 +96,7 @@ def unclear_text(text: str, names: Collection[str]) -> str | None:
 @cache
 def _any_of(names: frozenset[str]) -> re.Pattern[str]:
     """Any of the names as whole words."""
-    each = (rf"(?<!\w){re.escape(name)}" + r"(?!\w)" * name[-1].isalnum() for name in names)
+    each = (rf"(?<!\w){re.escape(name)}" + r"(?!\w)" * name[-1].isalnum() for name in names if name)
     return re.compile("|".join(sorted(each)))
 
 
@@ -127,8 +128,11 @@ def difference(before: Snapshot, after: Snapshot) -> str | None:
     if before == after:
         return None
     for key in before.keys() | after.keys():
-        if before.get(key) != after.get(key):
-            return f"{key} is {_short(after.get(key))}, was {_short(before.get(key))}"
+        was, now = before.get(key), after.get(key)
+        if isinstance(was, tuple) and isinstance(now, tuple) and was != now:
+            was, now = next((a, b) for a, b in zip(was, now, strict=True) if a != b)
+        if was != now:
+            return f"{key} is {_short(now)}, was {_short(was)}"
     return None
 
 
@@ -149,14 +153,16 @@ def _tensor(value: Tensor) -> tuple:
 
 def bits(value: Tensor) -> Any:
     """The value to the bit; of one that holds no bits here, what can be known of it."""
+    if isinstance(value, UninitializedTensorMixin):
+        return "uninitialized"
     value = value.detach()
     if value.layout is not torch.strided:
         value = value.to_dense()
     try:
         return tuple(value.shape), value.contiguous().view(torch.uint8).numpy().tobytes()
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        if value.device.type == "meta" or type(value).__name__ == "UninitializedParameter":
-            return str(value.device)
+        if value.device.type == "meta":
+            return "meta"
         return tuple(value.shape), str(value.tolist())
 
 
