@@ -154,6 +154,12 @@ def _inference() -> Victim:
         return mlp(), X
 
 
+def peft_too() -> None:
+    import peft
+
+    del peft
+
+
 def _peft() -> Victim:
     import peft
 
@@ -263,3 +269,5 @@ VICTIMS: dict[str, Callable[[], Victim]] = {
     "DataParallel": lambda: (nn.DataParallel(mlp()), X),
     "a copy": lambda: (copy.deepcopy(mlp()), X),
 }
+# Whatever is asked of these.
+REFUSED = ("wrapped by PEFT", "inside of PEFT's wrapper", "attached", "merged")
