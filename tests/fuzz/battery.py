@@ -127,8 +127,12 @@ def run(
                 result.judged[index] = one(index, folder / "0")
         else:
             slots = [_Slot(indices[k::jobs], folder, k, one, until) for k in range(jobs)]
-            while any(slot.busy(battery.limit + PATIENCE) for slot in slots):
-                time.sleep(0.05)
+            try:
+                while sum(slot.busy(battery.limit + PATIENCE) for slot in slots):
+                    time.sleep(0.05)
+            finally:
+                for slot in slots:
+                    slot.stop()
             for slot in slots:
                 result.judged |= slot.results()
     return result
@@ -224,6 +228,11 @@ class _Slot:
             self._fork()
             return True
         return False
+
+    def stop(self) -> None:
+        if self.child:
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
 
     def results(self) -> dict[int, Judged]:
         if not self.log.exists():

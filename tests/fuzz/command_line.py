@@ -94,8 +94,11 @@ def judge(
         if elsewhere:
             return Judged(kind, Outcome.CHANGED, typed, f"{elsewhere[0]} is written; {said}")
         return Judged(kind, Outcome.RIGHT, typed)
-    text = err.strip()
-    if code not in (2, 1) or (code == 1 and not line.trains):
+    bars = ("it/s]", "?it/s", "s/it]")  # of progress, which a terminal writes over each other
+    text = "\n".join(row for row in err.strip().split("\n") if not any(bar in row for bar in bars))
+    if code == 1 and "run store" in text:
+        code = 2  # as of everything that is wrong with the store
+    if code != 2 and not (code == 1 and line.trains):
         return Judged(kind, Outcome.UNCLEAR, typed, f"not exit code 2: {said}")
     if not text.startswith("error: ") or "\n" in text:
         return Judged(kind, Outcome.UNCLEAR, typed, f"not one line that begins error: {said}")
@@ -153,8 +156,9 @@ def _of_user(name: str) -> bool:
 
 
 def _typed(line: Line) -> str:
-    """The end of the command line, where what is wrong stands."""
-    return " ".join((line.arguments[0], "...", *line.arguments[-6:]))
+    """The ends of the command line, where what is wrong stands."""
+    first, rest = line.arguments[:2], line.arguments[2:]
+    return " ".join((*first, "...", *rest[-6:]) if len(rest) > 6 else line.arguments)
 
 
 def _copy(source: str, target: str) -> None:

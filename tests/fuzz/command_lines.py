@@ -15,14 +15,14 @@ class Line:
         arguments: of `loralab`.
         harmless: it may also do what it says, and end with 0.
         trains: its fault may be found in training, with exit code 1 and the files of a run.
-        writes: folders or files that it may leave where it ends with 0.
+        writes: what it may leave where it ends with 0.
     """
 
     kind: str
     arguments: tuple[str, ...]
     harmless: bool = False
     trains: bool = False
-    writes: tuple[str, ...] = ("run", "start", "swept", "advice.json", "finished", "killed", "runs")
+    writes: tuple[str, ...] = ("run", "hollow", "start", "swept", "advice.json", "finished")
 
 
 # A bad value of each flag of a run. The first ones are of the wrong type.
@@ -69,7 +69,7 @@ PAIRS = {
     "columns": ("text", "text bogus", "text label bogus bogus", "text text"),
 }
 TYPING = (
-    *("--stepss 3", "--step 3", "--steps", "--lr=", "--no-force", "-x", "- -", "--", "extra"),
+    *("--stepss 3", "--step 3", "--steps", "--lr=", "--no-force", "-x", "- -", "extra"),
     *("--Rank 3", "--rank 2 3", "--resume yes", "--steps 2 --steps abc", "--rank_ 3", "--=3"),
 )
 INIT = ["init", *RUN, "--out", "start"]

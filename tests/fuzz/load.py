@@ -150,7 +150,7 @@ BATTERY = Battery(
     "the adapter as saved: function, dropout, config, trained split. Where no checksum can tell\n"
     "(PEFT's files, ours without their record): finite, and what adapter_config.json says",
     cases=20_000,
-    limit=5.0,
+    limit=10.0,
     prepare=prepare,
     case=case,
 )
