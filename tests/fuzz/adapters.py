@@ -58,7 +58,9 @@ def long() -> nn.Module:
     """A layer with so long a name that a pattern which doubles its time a letter never ends."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        parts = OrderedDict({"embed": nn.Embedding(5, 4), LONG: nn.Linear(4, 4)})
+        parts: OrderedDict[str, nn.Module] = OrderedDict(
+            {"embed": nn.Embedding(5, 4), LONG: nn.Linear(4, 4)}
+        )
         return nn.Sequential(parts).eval()
 
 
@@ -139,7 +141,8 @@ def _kind(
 
 
 def _own(options: dict[str, Any], model: nn.Module, folder: Path) -> None:
-    lora.attach(model, Config(**({"rank": 2} | options)))
+    settings: dict[str, Any] = {"rank": 2} | options
+    lora.attach(model, Config(**settings))
     shake(model)
     if options.get("variant") == "dash":
         lora.launch(model)
@@ -150,11 +153,11 @@ def _own(options: dict[str, Any], model: nn.Module, folder: Path) -> None:
 def _peft(options: dict[str, Any], model: nn.Module, folder: Path) -> None:
     import peft
 
+    settings: dict[str, Any] = {"r": 2, "lora_alpha": 6} | options
+    wrapped: Any = model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = peft.get_peft_model(
-            model, peft.LoraConfig(**({"r": 2, "lora_alpha": 6} | options))
-        )  # type: ignore[arg-type]
+        theirs = peft.get_peft_model(wrapped, peft.LoraConfig(**settings))
         shake(theirs)
         theirs.save_pretrained(str(folder))
 

@@ -102,11 +102,13 @@ def judge(
         return Judged(kind, Outcome.UNCLEAR, typed, f"not exit code 2: {said}")
     if not text.startswith("error: ") or "\n" in text:
         return Judged(kind, Outcome.UNCLEAR, typed, f"not one line that begins error: {said}")
-    names = {part.strip("-").replace("-", "_") for part in line.arguments if part.strip("-")}
+    parts = [part for argument in line.arguments for part in argument.strip("-").split("=")]
+    names = {part.replace("-", "_") for part in parts if part}
     names |= {name.replace("_", "-") for name in names} | {*WORDS} | {*line.arguments}
     if why := unclear_text(text.removeprefix("error: "), names):
         return Judged(kind, Outcome.UNCLEAR, typed, f"{why}, in {said}")
-    changed = [name for name in before if after.get(name) != before[name]]
+    # a lock that a killed run left may go
+    changed = [n for n in before if after.get(n) != before[n] and not n.endswith(".lock")]
     if (new or changed) and code == 2:
         verb = "left behind" if new else "changed or gone"
         return Judged(kind, Outcome.CHANGED, typed, f"{(new or changed)[0]} is {verb}; {said}")

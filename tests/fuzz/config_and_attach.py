@@ -205,9 +205,9 @@ def lives(
     """What is wrong with a model that was attached; None for nothing."""
     base, _ = VICTIMS[request.victim]()
     modes = {name: module.training for name, module in model.named_modules()}
-    expected = _outputs(base, x)
+    expected: Any = _outputs(base, x)
     if expected is not None and not expected.isfinite().all():
-        x = expected = None  # of such a base nothing is asked but that it comes back
+        x = None  # of such a base nothing is asked but that it comes back
     if x is not None and not _equal(got := _outputs(model, x), expected):
         return f"the function at step 0 is off by {_off(got, expected):.3g}"
     if x is not None and (trouble := _trains(copy.deepcopy(model), x)):
@@ -275,17 +275,17 @@ def _outputs(model: nn.Module, x: Tensor | None) -> Any:
         return model(x)
 
 
-def _equal(a: Tensor, b: Tensor) -> bool:
+def _equal(a: Tensor, b: Any) -> bool:
     return a.dtype == b.dtype and bits(a) == bits(b)
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
+def _close(a: Tensor, b: Any) -> bool:
     """To some roundings of the dtype, of terms that may be larger than their sum."""
     size = max(1.0, float(b.abs().max())) if b.numel() else 1.0
     return _off(a, b) <= 100 * torch.finfo(b.dtype).eps * size
 
 
-def _off(a: Tensor, b: Tensor) -> float:
+def _off(a: Tensor, b: Any) -> float:
     return float((a - b).abs().max()) if b.numel() else 0.0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 
 class Outcome(Enum):
@@ -47,17 +47,19 @@ class Hung(BaseException):
 RAW = re.compile(
     r"object is not|object has no attribute|objects? cannot be interpreted|is not iterable"
     r"|not subscriptable"
-    r"|unhashable type|unsupported operand|unexpected keyword|positional argument|required argument"
+    r"|unhashable type|unsupported operand|\w\(\) (got|takes|missing) "
     r"|not supported between|can only concatenate|can't multiply|must be real number"
     r"|cannot convert float|too large to convert"
     r"|indices must be|list index out of|invalid literal|could not convert"
     r"|meta tensors|not implemented for|Cannot copy out|inference tensor"
-    r"|Traceback|jaxtyping|beartype|Expected all tensors|Errno"
+    r"|Traceback|jaxtyping|beartype|Expected all tensors"
 )
-# What a parser says is fine behind the name of the file, and a riddle without it.
+# What a parser, or a signature, says is fine behind the name of the file or the argument, and a
+# riddle without it.
 PARSER = re.compile(
     r"Expecting |Extra data|Unterminated|Invalid (control|\\)|codec can't decode|Exceeds the limit"
-    r"|maximum recursion|out of range"
+    r"|maximum recursion|out of range|unexpected keyword|positional argument|required argument"
+    r"|Errno"
 )
 LONGEST = 2000  # characters; a sentence does not print a whole file or a number of 5,000 digits
 
@@ -78,8 +80,9 @@ def unclear(error: BaseException, names: Collection[str]) -> str | None:
 
 def unclear_text(text: str, names: Collection[str]) -> str | None:
     """The same of the sentence alone."""
-    if found := RAW.search(text):
-        return f"the raw words of Python, {found[0]!r}"
+    # in brackets behind a sentence of ours stands what another library said
+    if found := RAW.search(re.sub(r"\([^()]+\)", "", text)):
+        return f"raw words of Python, {found[0]!r}"
     if len(text.split()) < 4:
         return "no sentence"
     if "\n" in text.strip():
@@ -153,7 +156,7 @@ def _tensor(value: Tensor) -> tuple:
 
 def bits(value: Tensor) -> Any:
     """The value to the bit; of one that holds no bits here, what can be known of it."""
-    if isinstance(value, UninitializedTensorMixin):
+    if isinstance(value, UninitializedParameter | UninitializedBuffer):
         return "uninitialized"
     value = value.detach()
     if value.layout is not torch.strided:

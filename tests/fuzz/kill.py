@@ -50,19 +50,20 @@ X = torch.linspace(-1, 1, WIDTH)[None]
 
 
 def prepare(folder: Path) -> Shared:
-    adapted = []
+    adapted: list[nn.Module] = []
     for alpha, seed in ((4.0, 1), (64.0, 2)):
         model = base()
         lora.attach(model, Config(rank=RANK, alpha=alpha))
         adapted.append(shake(model, 0.02, seed))
-    outputs, seconds = {}, []
+    outputs: dict[Any, str] = {}
+    seconds: list[float] = []
     for model, name in zip(adapted, ("old", "new"), strict=True):
         for _ in range(3):
             begun = time.perf_counter()
             lora.save(model, folder / name)
             seconds.append(time.perf_counter() - begun)
         outputs |= {bits(_by_peft(folder / name)): name, bits(_by_us(folder / name)): name}
-    return Shared(*adapted, outputs, min(seconds))
+    return Shared(adapted[0], adapted[1], outputs, min(seconds))
 
 
 def _by_peft(folder: Path) -> Tensor:

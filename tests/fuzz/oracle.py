@@ -34,10 +34,17 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Layer:
-    """weight: (out, in) in float64; size: of the largest terms of which it is the sum."""
+    """weight: (out, in) in float64; size: of the largest terms of which it is the sum; largest: of
+    all numbers on the way to it."""
 
     weight: Tensor
     size: float
+    largest: float
+
+    @property
+    def overflows(self) -> bool:
+        """Whether float32 cannot hold what is computed, here as in PEFT."""
+        return not self.largest < torch.finfo(torch.float32).max / 100  # a sum of a few such terms
 
 
 def contradiction(model: nn.Module, base: nn.Module, files: Files, ignored: set[str]) -> str | None:
@@ -79,7 +86,7 @@ def overflows(base: nn.Module, files: Files, ignored: set[str]) -> bool:
         layers, _ = _layers(_settings(files[CONFIG]), _tensors(files[WEIGHTS]), base, ignored)
     except Unreadable:
         return False
-    return any(not layer.size < torch.finfo(torch.float32).max / 100 for layer in layers.values())
+    return any(layer.overflows for layer in layers.values())
 
 
 def _settings(text: bytes) -> dict[str, Any]:
@@ -135,6 +142,7 @@ def _layer(
     if A.shape != (r, W.shape[1]) or B.shape != (W.shape[0], r):
         raise Unreadable(f"{name} has factors of another shape than r = {r} says")
     weight, size = W + s * (B @ A), float(W.abs().max() + (s * (B.abs() @ A.abs())).max())
+    largest = max(size, s * float(A.abs().sum()), float(B.abs().max()))
     if values.get("init_lora_weights") == "pissa" and not isinstance(module, nn.Embedding):
         U, S, Vh = torch.linalg.svd(W, full_matrices=False)
         weight = weight - U[:, :r] * S[:r] @ Vh[:r]
@@ -143,8 +151,9 @@ def _layer(
     if (m := pair.get("r")) is not None:
         norms = weight.norm(dim=1)
         size *= float((m.abs() / norms.clamp_min(1e-300)).max())
+        largest = max(largest, largest**2, size)  # a norm sums squares
         weight = weight * (m / norms)[:, None]
-    return Layer(weight, size)
+    return Layer(weight, size, largest)
 
 
 def _number(
@@ -174,12 +183,13 @@ def _differs(layer: nn.Module, base: nn.Module, wanted: Layer) -> str | None:
     with torch.no_grad():
         got = layer(x).double()
     expected = W.mT + bias.double()
-    if not wanted.size < torch.finfo(torch.float32).max / 100:
-        return None  # the product of what is stored overflows, as it does in PEFT
+    if wanted.overflows:
+        return None
     if not got.isfinite().all():
         return "its output is not finite"
     off = float((got - expected).abs().max())
-    if off > TOLERANCE * (wanted.size + float(bias.abs().max())):
+    tiny = torch.finfo(torch.float32).tiny  # below which numbers lose their bits
+    if off > TOLERANCE * (wanted.size + float(bias.abs().max())) + tiny:
         return f"its output is off by {off:.3g}, of terms up to {wanted.size:.3g}"
     return None
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,11 +37,12 @@ NAMES = (CONFIG, "rank")
         (ValueError("rank: 'int' object is not iterable"), "raw words"),
         (ValueError("Expecting value: line 1 column 1 (char 0)"), "names no file"),
         (ValueError("Expecting value: line 1 of adapter_config.json"), "before it names"),
+        (ValueError("rank: init_a() got an unexpected keyword argument 'rho'"), "raw words"),
         (ValueError("bad rank"), "no sentence"),
         (ValueError("rank must be positive,\nbut is 0"), "more than one line"),
         (ValueError("the value must be positive, got 0"), "names no file"),
         (ValueError(f"rank must be positive, got {'9' * 5000}"), "characters"),
-        (OSError(2, "No such file or directory", CONFIG), "raw words"),
+        (OSError(2, "No such file or directory", CONFIG), "before it names"),
     ],
     ids=str,
 )
@@ -54,6 +56,8 @@ def test_an_unclear_error_is_told(error, why):
         ValueError("rank must be a positive integer, got 0"),
         ValueError("adapter_config.json is not JSON: Expecting value: line 1 column 1 (char 0)"),
         FileNotFoundError("there is no adapter_config.json in the folder"),
+        ValueError("adapter_config.json is damaged ('int' object is not iterable)"),
+        OSError("adapter_config.json cannot be read: [Errno 22] Invalid argument"),
     ],
     ids=str,
 )
@@ -186,8 +190,9 @@ def test_an_attach_that_moves_the_base_weight_is_told(monkeypatch, tmp_path):
 
     def moving(model, *arguments, **more):
         report = real(model, *arguments, **more)
+        base: Any = next(iter(lora.adapters(model).values())).base_layer
         with torch.no_grad():
-            next(iter(lora.adapters(model).values())).base_layer.weight.mul_(1 + 1e-6)
+            base.weight.mul_(1 + 1e-6)
         return report
 
     request = config_and_attach.Request("", "", {"rank": 1})

@@ -48,7 +48,7 @@ def _weight(value: Callable[[Tensor], Tensor], x: Tensor | None = X) -> Callable
     """The MLP whose first weight is another one."""
 
     def change(model: nn.Sequential) -> None:
-        new = value(model[0].weight.detach().clone())
+        new = value(model[0].get_parameter("weight").detach().clone())
         model[0].weight = nn.Parameter(new, new.is_floating_point())
 
     return _with(change, x)
@@ -57,7 +57,7 @@ def _weight(value: Callable[[Tensor], Tensor], x: Tensor | None = X) -> Callable
 class Keyword(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.inner = mlp()
+        self.inner: Any = mlp()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner[2](input=self.inner[1](self.inner[0](input=x)))
@@ -130,7 +130,7 @@ def _freeze_some(model: nn.Sequential) -> None:
 def _hooked(model: nn.Sequential) -> None:
     model[0].register_forward_hook(lambda *_: None)
     model[0].register_forward_pre_hook(lambda *_: None)
-    model[2].register_forward_hook(lambda _, __, y: y * 2)
+    model[2].register_forward_hook(lambda *args: args[-1] * 2)
     model[2].register_full_backward_hook(lambda *_: None)
     model.register_forward_pre_hook(lambda *_: None)
 
@@ -188,10 +188,9 @@ class Unparameterised(nn.Linear):
 
     def __init__(self) -> None:
         super().__init__(6, 8)
-        weight = self._parameters.pop("weight")
-        assert weight is not None
-        self.direction = nn.Parameter(normal(8, 6))
-        self.weight = self.direction * 2  # type: ignore[assignment]
+        del self._parameters["weight"]
+        self.direction: Any = nn.Parameter(normal(8, 6))
+        self.weight = self.direction * 2
 
 
 VICTIMS: dict[str, Callable[[], Victim]] = {
