@@ -9,9 +9,9 @@ from torch import nn
 from transformers.trainer_utils import set_seed
 
 import lora
+from lora import initialization
 from lora.bases import shape_of
 from lora.targets import check_vectors, saved_modules, targets
-from lora.variants.dash import DashLinear
 from scaling.core import processes
 from scaling.core.batches import stream
 from scaling.core.config import Config, check_scheme, training_whole
@@ -64,18 +64,7 @@ def check(model: nn.Module, adapter: lora.Config) -> None:
     saved_modules(model, adapter)
     if lora.SCHEMES[adapter.scheme].needs_data:
         check_vectors(layers, adapter.scheme)
-    kind = lora.VARIANTS[adapter.variant]
-    for name, module in layers.items():
-        most, rank = min(shape_of(module)), adapter.rank_of(name)
-        part, said = (2, " / 2") if adapter.scheme == "lora_ga" else (1, "")
-        if rank > most // part:
-            raise ValueError(
-                f"{name}: rank must be at most min(out, in){said} = {most // part}, got {rank}"
-            )
-        if issubclass(kind, DashLinear) and (asked := adapter.options().directions) > most:
-            raise ValueError(
-                f"{name}: directions must be at most min(out, in) = {most}, got {asked}"
-            )
+    initialization.check(adapter, {name: shape_of(module) for name, module in layers.items()})
 
 
 def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:
