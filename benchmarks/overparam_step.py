@@ -57,7 +57,6 @@ def generate(model: nn.Module, given: dict[str, list[Tensor]]) -> None:
     their parameters."""
     for name, layer in lora.adapters(model).items():
         assert isinstance(layer, Overparam)
-        layer.generator.forget()
         torch.autograd.backward(list(layer.generator().values()), given[name])
 
 

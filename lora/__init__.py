@@ -14,6 +14,7 @@ that swap A and B are translated at the door.
 from lora.callback import callback
 from lora.collect import collect
 from lora.config import Config
+from lora.disabling import disabled
 from lora.groups import param_groups
 from lora.layer import LoRALinear
 from lora.model import adapters, attach, detach, merge, unmerge
@@ -22,7 +23,7 @@ from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics, merged
-from lora.storage import load, save
+from lora.storage import load, save, swap
 from lora.variants import VARIANTS, accumulate, launch
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "callback",
     "collect",
     "detach",
+    "disabled",
     "initialize_peft",
     "launch",
     "load",
@@ -49,5 +51,6 @@ __all__ = [
     "merged",
     "param_groups",
     "save",
+    "swap",
     "unmerge",
 ]

@@ -1,16 +1,85 @@
 """What to adapt and how: one frozen, strict record that survives a round trip through JSON."""
 
+import functools
 import json
 import math
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
+from lora.kinds import (
+    BOOL,
+    COUNT,
+    MODERATE,
+    NON_NEGATIVE_INT,
+    OPTIONS,
+    POSITIVE,
+    POSITIVE_INT,
+    PROBABILITY,
+    SEED,
+    STRING,
+    check,
+    parsed,
+    shown,
+)
+from lora.patterns import check_key, check_pattern, pattern_matches, suggestion
+from lora.patterns import matches as matches
 from lora.schemes import SCHEMES
 from lora.variants import VARIANTS
 
+# What each setting must be; the modules are brought into one form first.
+KINDS = {
+    "rank": (POSITIVE_INT, COUNT),
+    "alpha": (POSITIVE, MODERATE),
+    "scheme": (STRING,),
+    "scheme_options": (OPTIONS,),
+    "variant": (STRING,),
+    "variant_options": (OPTIONS,),
+    "rank_stabilized": (BOOL,),
+    "train_a": (BOOL,),
+    "train_b": (BOOL,),
+    "dropout": (PROBABILITY,),
+    "seed": (NON_NEGATIVE_INT, SEED),
+    "tie": (BOOL,),
+}
+# ... and each value of those that are given by layer.
+BY_LAYER = {"rank_pattern": (NON_NEGATIVE_INT, COUNT), "alpha_pattern": (POSITIVE, MODERATE)}
+# What PEFT's LoraConfig calls the settings.
+NAMES_IN_PEFT = {
+    "r": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "use_rslora": "rank_stabilized",
+    "use_dora": "variant",
+    "init_lora_weights": "scheme",
+    "eva_config": "scheme_options",
+    "corda_config": "scheme_options",
+    "lora_ga_config": "scheme_options",
+    "layers_to_transform": "target_modules",
+    "layers_pattern": "target_modules",
+}
+Class = TypeVar("Class", bound=type)
 
+
+def _refusing_other_names(cls: Class) -> Class:
+    """Have a dataclass refuse an unknown keyword with a suggestion; its signature stays."""
+    accept = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(accept)
+    def __init__(self: Any, /, *values: Any, **named: Any) -> None:
+        for name in named:
+            if name in NAMES_IN_PEFT:
+                raise ValueError(
+                    f"unknown config key {name!r}; did you mean {NAMES_IN_PEFT[name]!r}?"
+                )
+            _known("config key", name, tuple(f.name for f in fields(cls)))
+        accept(self, *values, **named)
+
+    cls.__init__ = __init__  # type: ignore[misc]
+    return cls
+
+
+@_refusing_other_names
 @dataclass(frozen=True)
 class Config:
     """Settings of `lora.attach`; an impossible value is refused, an unknown name with a suggestion.
@@ -61,31 +130,25 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("target_modules", "exclude_modules", "modules_to_save"):
-            object.__setattr__(
-                self, name, _names(name, getattr(self, name), pattern=name != "modules_to_save")
-            )
-        for name in ("scheme_options", "variant_options", "rank_pattern", "alpha_pattern"):
-            object.__setattr__(self, name, dict(getattr(self, name)))
+            value = _names(name, getattr(self, name), pattern=name != "modules_to_save")
+            object.__setattr__(self, name, value)
+        for name in ("scheme_options", "variant_options", *BY_LAYER):
+            value = getattr(self, name)
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{name} must be a dict, got {shown(value)}")
+            object.__setattr__(self, name, dict(value))
         if not self.target_modules:
             raise ValueError('target_modules must name at least one module, or be "all-linear"')
-        if not _is_int(self.rank) or self.rank < 1:
-            raise ValueError(f"rank must be a positive integer, got {self.rank!r}")
-        for where, value in _keyed("rank_pattern", self.rank_pattern).items():
-            if not _is_int(value) or value < 0:
-                raise ValueError(f"{where} must be a non-negative integer, got {value!r}")
-        for where, value in {
-            "alpha": self.alpha,
-            **_keyed("alpha_pattern", self.alpha_pattern),
-        }.items():
-            if not _is_number(value) or not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{where} must be a positive finite number, got {value!r}")
-        if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout!r}")
-        if not _is_int(self.seed) or self.seed < 0:
-            raise ValueError(f"seed must be a non-negative integer, got {self.seed!r}")
-        for name in ("rank_stabilized", "train_a", "train_b", "tie"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name, kinds in KINDS.items():
+            check(name, getattr(self, name), *kinds)
+        for name, kinds in BY_LAYER.items():
+            for key, value in getattr(self, name).items():
+                check(f"a key of {name}", key, STRING)
+                try:
+                    check_key(key)
+                except ValueError as error:
+                    raise ValueError(f"{name} has a key that is {error}") from error
+                check(f"{name}[{key!r}]", value, *kinds)
         if not (self.train_a or self.train_b):
             raise ValueError("train_a and train_b are both False: nothing would be trained")
         _known("scheme", self.scheme, tuple(SCHEMES))
@@ -123,76 +186,32 @@ class Config:
     @classmethod
     def from_json(cls, text: str) -> "Config":
         """The inverse of `to_json`; raises ValueError for malformed JSON or an unknown key."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"a config must be JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"a config must be a JSON object, got {type(values).__name__}")
-        for key in values:
-            _known("config key", key, tuple(f.name for f in fields(cls)))
-        return cls(**values)
-
-
-def matches(pattern: str | tuple[str, ...], name: str) -> bool:
-    """Whether a module name is meant by a pattern, by PEFT's rules: a string is a regular
-    expression for the whole name; of several names one must equal it, or its end after a dot."""
-    if isinstance(pattern, str):
-        return re.fullmatch(pattern, name) is not None
-    return any(name == end or name.endswith(f".{end}") for end in pattern)
-
-
-def suggestion(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def pattern_matches(key: str, name: str) -> bool:
-    """Whether a key of rank_pattern or alpha_pattern means this layer (PEFT's rule)."""
-    return re.match(rf"(.*\.)?({key})$", name) is not None
+        return cls(**parsed(text, "a config"))
 
 
 def _first_match(pattern: dict[str, Any], name: str, default: Any) -> Any:
     return next((value for key, value in pattern.items() if pattern_matches(key, name)), default)
 
 
-def _names(field_name: str, value: Any, pattern: bool) -> str | tuple[str, ...]:
+def _names(where: str, value: Any, pattern: bool) -> str | tuple[str, ...]:
+    kind = "a regular expression or a list of names" if pattern else "a list of names"
     if isinstance(value, str):
         if not pattern:
-            raise ValueError(f"{field_name} must be a list of names, got the string {value!r}")
+            raise ValueError(f"{where} must be {kind}, got the string {shown(value)}")
         try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(
-                f"{field_name} is not a valid regular expression: {value!r} ({error})"
-            ) from error
+            check_pattern(value)
+        except ValueError as error:
+            raise ValueError(f"{where} is {error}") from error
         return value
+    if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
+        raise ValueError(f"{where} must be {kind}, got {shown(value)}")
     names = tuple(value)
     if bad := [name for name in names if not isinstance(name, str) or not name]:
-        raise ValueError(f"{field_name} must hold module names, got {bad[0]!r}")
-    return names
+        raise ValueError(f"{where} must hold module names, got {shown(bad[0])}")
+    return tuple(sorted(names)) if isinstance(value, set | frozenset) else names
 
 
-def _known(what: str, name: Any, known: tuple[str, ...]) -> None:
+def _known(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
-        hint = suggestion(str(name), known) or "; known: " + ", ".join(known)
-        raise ValueError(f"unknown {what} {name!r}{hint}")
-
-
-def _keyed(name: str, pattern: dict[str, Any]) -> dict[str, Any]:
-    for key in pattern:
-        try:
-            re.compile(key)
-        except re.error as error:
-            raise ValueError(
-                f"{name} has an invalid regular expression {key!r} ({error})"
-            ) from error
-    return {f"{name}[{key!r}]": value for key, value in pattern.items()}
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        hint = suggestion(name, known) or "; known: " + ", ".join(known)
+        raise ValueError(f"unknown {what} {shown(name)}{hint}")

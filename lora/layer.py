@@ -2,16 +2,19 @@
 parameters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from lora.bases import base_of, shape_of, weight_of
-from lora.branch import columns, on_ids, on_vectors, without_padding
+from lora.bases import base_of, holding, shape_of, weight_of
+from lora.branch import on_ids, on_vectors, without_padding
+from lora.casts import in_float32, lengths, row_norms, stored
+from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
@@ -22,6 +25,7 @@ Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions
 class Route(Enum):
     """How a forward is computed; the value is the sentence that `LoRALinear.path` gives."""
 
+    DISABLED = "disabled"
     MERGED = "merged"
     FUSED = "fused"
     GATHERED = "gathered"
@@ -42,12 +46,14 @@ class LoRALinear(nn.Module, ABC):
     exactly, in every dtype, while (B, A) is (B0, A0). Where B0 A0 = 0 there is no pair and the
     update is s B A x.
 
-    A variant says where B and A come from (`factors`), may add columns to the update (`extension`)
-    and may rescale its rows (`magnitudes`). Its class is a row of `lora.VARIANTS`, and no class is
-    derived from it.
+    A variant says what the update is made of (`parts`), which each forward asks for once: B and A,
+    perhaps further columns, perhaps the norms of the rows. Its class is a row of `lora.VARIANTS`,
+    and no class is derived from it.
 
-    Attributes: `base_layer` (untouched), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or
-    None), `scale`. Everything trained is in float32 at least, whatever the base weight is in.
+    Attributes: `base_layer` (untouched; while merged a twin of it with the merged weight, and the
+    layer itself is `kept_base`), `B` (out, r), `A` (r, in), `B0`, `A0` (the same shapes, or None),
+    `scale`. Everything trained is in float32 at least, whatever the base weight is in or is cast
+    to: `.half()` casts the base layer alone.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -59,7 +65,8 @@ class LoRALinear(nn.Module, ABC):
     A: Tensor
     B0: Tensor | None
     A0: Tensor | None
-    kept_weight: nn.Parameter | None
+    base_layer: nn.Module
+    kept_base: nn.Module | None
 
     def __init__(
         self, base_layer: nn.Module, scale: float, frozen: Factors | None, dropout: float
@@ -71,31 +78,38 @@ class LoRALinear(nn.Module, ABC):
         self.register_buffer("A0", own(frozen.A) if frozen else None)
         self.scale = scale
         self.dropout = dropout
-        self.merged = False
-        self.register_parameter("kept_weight", None)
+        self.merged = self.disabled = False
+        self.kept_base = None
 
     @classmethod
     def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
         """Raise ValueError for settings that this variant cannot have together."""
 
     @abstractmethod
-    def factors(self) -> Factors:
-        """(B, A) as they stand, differentiable in what is trained."""
+    def parts(self) -> Parts:
+        """What the update is made of as the parameters stand, differentiable in what is trained."""
 
     @abstractmethod
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         """The layer's own parameters, each once with its kind; those that do not require a gradient
         are among them."""
 
+    def lengthened(self, change: Tensor) -> None:
+        """Take over that the row norms of W changed by this, since W was cast to another type."""
+
+    def factors(self) -> Factors:
+        """(B, A) as they stand, differentiable in what is trained."""
+        return Factors(*self.parts()[:2])
+
     def extension(self) -> tuple[Tensor, Tensor] | None:
         """(L, R) of a further term s L R of the update that vanishes at first, if the variant has
         one."""
-        return None
+        return self.parts().extension
 
     def magnitudes(self) -> Tensor | None:
         """The norm (out,) that each row of the adapted weight is given, if the variant rescales
         rows."""
-        return None
+        return self.parts().magnitudes
 
     @property
     def rank(self) -> int:
@@ -121,6 +135,8 @@ class LoRALinear(nn.Module, ABC):
     @property
     def route(self) -> Route:
         """How the next forward is computed."""
+        if self.disabled:
+            return Route.DISABLED
         if self.merged:
             return Route.MERGED
         base = self.base_layer
@@ -139,72 +155,72 @@ class LoRALinear(nn.Module, ABC):
         """The same as a sentence: "fused", "gathered", "merged", or "unfused" with the reason."""
         return self.route.value.format(dropout=self.dropout)
 
-    def update(self, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def update(self) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
-        (k, in), or (k, n) where n `ids` choose its columns."""
-        L, R = self.factors()
-        R = columns(R, ids)
-        if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L - self.B0, self.B0], 1), torch.cat([R, R - columns(self.A0, ids)])
-        return self._extended(L, R, ids)
+        (k, in)."""
+        return self.parts().update(self._frozen)
 
     def exported(self) -> Factors:
         """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
-        L, R = self._extended(*self.factors())
-        if self.B0 is not None and self.A0 is not None:
-            L, R = torch.cat([L, -self.B0], 1), torch.cat([R, self.A0])
-        return Factors(L, R)
+        return self.parts().exported(self._frozen)
 
-    def _extended(self, L: Tensor, R: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        more = self.extension()
-        return (
-            (L, R)
-            if more is None
-            else (torch.cat([L, more[0]], 1), torch.cat([R, columns(more[1], ids)]))
-        )
+    @property
+    def _frozen(self) -> Factors | None:
+        return None if self.B0 is None or self.A0 is None else Factors(self.B0, self.A0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *args: Tensor, **named: Tensor) -> Tensor:
+        """y for the input x, by position or by the name that the base layer gives it."""
+        if len(args) + len(named) != 1:
+            raise TypeError(f"an adapted layer takes one input, got {len(args) + len(named)}")
+        (x,) = (*args, *named.values())
         route, base = self.route, self.base_layer
+        if route is Route.DISABLED:
+            return self.original(x)
         if route is Route.MERGED:
             return base(x)
+        parts = self.parts()
         if route is Route.FUSED:
-            y = low_rank_linear(x, weight_of(base), self.bias, *self.update(), self.scale)
+            L, R = parts.update(self._frozen)
+            y = low_rank_linear(x, weight_of(base), self.bias, L, R, self.scale)
         else:
-            y = base(x) + self._branch(x, x.reshape(-1) if route is Route.GATHERED else None)
-        if (excess := self._excess()) is not None:
+            ids = x.reshape(-1) if route is Route.GATHERED else None
+            y = base(x) + self._branch(x, parts, ids)
+        if (excess := self._excess(parts)) is not None:
             y = rescaled(y, self.bias, excess)
         if route is Route.GATHERED:
             y = without_padding(x, y, base.padding_idx)  # type: ignore[arg-type]
         return y
 
-    def _branch(self, x: Tensor, ids: Tensor | None) -> Tensor:
+    def _branch(self, x: Tensor, parts: Parts, ids: Tensor | None) -> Tensor:
         """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
         apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
-        L, R = self.update(ids)
+        L, R = parts.update(self._frozen, ids)
         trained = None
         if self.dropout and self.training:
-            B, A = self.factors()
-            B, A = self._extended(B, columns(A, ids), ids)
+            B, A = parts.trained(ids)
             trained = B.to(dtype), A.to(dtype)
         return self.scale * apply(x, (L.to(dtype), R.to(dtype)), trained, self.dropout)
 
-    def _excess(self) -> Tensor | None:
+    def _excess(self, parts: Parts) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
         (arXiv:2402.09353, section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly,
         since n is computed as m was."""
-        m = self.magnitudes()
+        m = parts.magnitudes
         if m is None:
             return None
-        n = row_norms(self.dense())
+        n = row_norms(self._dense(parts))
         # a row that vanishes has no direction
         return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)
 
-    @torch.no_grad()
     def dense(self) -> Tensor:
         """W + s L R as (out, in), in float32 at least."""
-        W = weight_of(self.base_layer)
+        return self._dense(self.parts())
+
+    @torch.no_grad()
+    def _dense(self, parts: Parts) -> Tensor:
+        W = weight_of(self.original)
         with torch.autocast(W.device.type, enabled=False):
-            L, R = self.update()
+            L, R = parts.update(self._frozen)
             return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
 
     @torch.no_grad()
@@ -224,7 +240,8 @@ class LoRALinear(nn.Module, ABC):
                 "a weight that is sharded between processes cannot hold the merged one; save the "
                 "adapter, and merge it on a model that is whole"
             )
-        merged, excess = self.dense(), self._excess()
+        parts = self.parts()
+        merged, excess = self._dense(parts), self._excess(parts)
         if excess is not None:
             merged = merged * (1 + excess)[:, None]
         merged = merged.to(self.weight.dtype)
@@ -232,26 +249,45 @@ class LoRALinear(nn.Module, ABC):
             raise ValueError(f"the merged weight would have {bad} entries that are NaN or infinite")
         return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
-    def merge(self, keep_base: bool = True) -> None:
-        """Give the base layer the merged weight; the original is stored for `unmerge` if asked."""
+    @property
+    def original(self) -> nn.Module:
+        """The base layer itself, also while merged. Raises ValueError when it is gone."""
         if not self.merged:
-            merged = nn.Parameter(self.merged_weight(), requires_grad=False)
-            self.kept_weight = self.base_layer.weight if keep_base else None  # type: ignore[assignment]
-            self.base_layer.weight = merged
-            self.merged = True
+            return self.base_layer
+        if self.kept_base is None:
+            raise ValueError("it was merged with keep_base=False, so the original weight is gone")
+        return self.kept_base
+
+    def merge(self, keep_base: bool = True) -> None:
+        """Put a twin of the base layer with the merged weight in its place: another model may hold
+        the base layer too. The original is stored for `unmerge` if asked."""
+        if not self.merged:
+            twin = holding(self.base_layer, self.merged_weight())
+            self.kept_base = self.base_layer if keep_base else None
+            self.base_layer, self.merged = twin, True
 
     def unmerge(self) -> None:
-        """Put the original weight back: the very same tensor, so bit for bit.
+        """Put the original base layer back, whose weight never changed.
 
         Raises ValueError when it is gone.
         """
         if self.merged:
-            if self.kept_weight is None:
-                raise ValueError(
-                    "it was merged with keep_base=False, so the original weight is gone"
-                )
-            self.base_layer.weight, self.kept_weight = self.kept_weight, None
-            self.merged = False
+            self.base_layer, self.kept_base, self.merged = self.original, None, False
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LoRALinear":
+        """As torch's, which every cast and move goes through: the base layer follows `fn`, and what
+        is trained moves along but stays in float32 at least."""
+        gone = self.merged and self.kept_base is None
+        before = None if gone else stored(self.original)
+        for module in (self.base_layer, self.kept_base):
+            if module is not None:
+                module._apply(fn, recurse)
+        super()._apply(partial(in_float32, fn), recurse)
+        after, m = None if gone else stored(self.original), self.magnitudes()
+        if before is None or after is None or m is None or before.dtype == after.dtype:
+            return self
+        self.lengthened(lengths(after, m) - lengths(before, m))
+        return self
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
@@ -259,7 +295,3 @@ class LoRALinear(nn.Module, ABC):
 
 def own(factor: Tensor) -> Tensor:
     return factor.detach().clone(memory_format=torch.contiguous_format)
-
-
-def row_norms(W: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(W, dim=1)

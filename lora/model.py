@@ -28,6 +28,7 @@ class Attached:
     required_grad: dict[str, bool]  # of every parameter before
     originals: dict[str, Tensor]  # values of the modules_to_save before
     tied: tuple[str, ...]  # adapted layers whose weight another module holds too
+    disabled: bool = False  # within `lora.disabled`
 
 
 def attach(
@@ -143,7 +144,7 @@ def install(
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
-    swap(model, layers)
+    replace_modules(model, layers)
     _keep_forwards(model)
     setattr(model, STATE, state)
     from lora import pretrained  # which imports this module
@@ -152,7 +153,7 @@ def install(
     return report_of(model, config, adapters(model), skipped)
 
 
-def swap(model: nn.Module, new: dict[nn.Module, Any]) -> None:
+def replace_modules(model: nn.Module, new: dict[nn.Module, Any]) -> None:
     """Swap modules wherever the model holds them: a module may be shared by several parents."""
     for parent in [module for module in model.modules() if not isinstance(module, LoRALinear)]:
         for key, child in parent._modules.items():
@@ -175,7 +176,18 @@ def _no_change(*_: Any) -> None:
 
 
 def attached(model: nn.Module) -> Attached:
-    """What `attach` left on the model; raises ValueError when it carries no adapter."""
+    """What `attach` left on the model.
+
+    Raises ValueError when it carries no adapter, or its adapters are disabled for the moment.
+    """
+    state = state_of(model)
+    if state.disabled:
+        raise ValueError("the adapters are disabled: leave `with lora.disabled(model)` first")
+    return state
+
+
+def state_of(model: nn.Module) -> Attached:
+    """The same, also within `lora.disabled`."""
     state = vars(model).get(STATE)
     if state is None:
         raise ValueError("the model carries no adapter; call lora.attach(model, config) first")
@@ -216,9 +228,7 @@ def unmerge(model: nn.Module) -> None:
     is gone."""
     attached(model)
     layers = adapters(model)
-    if gone := [
-        name for name, layer in layers.items() if layer.merged and layer.kept_weight is None
-    ]:
+    if gone := [name for name, layer in layers.items() if layer.merged and layer.kept_base is None]:
         raise ValueError(f"{gone[0]}: merged with keep_base=False, so its original weight is gone")
     for layer in layers.values():
         layer.unmerge()
@@ -245,8 +255,8 @@ def detach(model: nn.Module) -> None:
     if not any(layer.merged for layer in layers.values()):
         with torch.no_grad():
             for key, value in state.originals.items():
-                _tensor(model, key).copy_(value)
-    swap(model, {layer: layer.base_layer for layer in layers.values()})
+                getattr(*holder(model, key)).copy_(value)
+    replace_modules(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
     delattr(model, STATE)
@@ -255,6 +265,7 @@ def detach(model: nn.Module) -> None:
     pretrained.release(model)
 
 
-def _tensor(model: nn.Module, key: str) -> Tensor:
+def holder(model: nn.Module, key: str) -> tuple[nn.Module, str]:
+    """The module that holds the tensor of this key of the model's state, and its name there."""
     path, _, name = key.rpartition(".")
-    return getattr(model.get_submodule(path), name)
+    return model.get_submodule(path), name

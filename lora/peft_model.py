@@ -15,7 +15,7 @@ from lora.bases import is_dense_linear
 from lora.config import Config
 from lora.initialization import initial_factors, prepare
 from lora.layer import own
-from lora.model import swap
+from lora.model import replace_modules
 from lora.peft_config import target_names
 from lora.ranks import Sharing, exactly
 from lora.report import LayerReport, Report
@@ -85,7 +85,7 @@ def initialize_peft(
             config.scale_of(key, config.rank_of(key)),
         )
     if lost := {layers[key]: bases[key] for key in layers if key not in initial}:
-        swap(model, lost)
+        replace_modules(model, lost)
         names = target_names(model.get_base_model(), initial)
         theirs.target_modules = names if isinstance(names, str) else set(names)
     if config != asked:

@@ -18,6 +18,8 @@ class LayerReport:
         rank: r of its factors.
         scale: s.
         path: how its forward is computed, and why when it is not fused.
+        added: the columns that `lora.save` adds to its factors: r for a frozen pair, and those of
+            the variant. PEFT reads a plain adapter of `saved_rank`.
     """
 
     name: str
@@ -25,6 +27,11 @@ class LayerReport:
     rank: int
     scale: float
     path: str
+    added: int = 0
+
+    @property
+    def saved_rank(self) -> int:
+        return self.rank + self.added
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,19 @@ class Report:
         ]
         for layer in self.layers:
             size = "x".join(map(str, layer.shape))
+            saved = f" (saved as {layer.saved_rank})" if layer.added else ""
             lines.append(
-                f"  {layer.name:{width}}  {size:>11}  rank {layer.rank}  scale {layer.scale:g}  "
-                f"{layer.path}"
+                f"  {layer.name:{width}}  {size:>11}  rank {layer.rank}{saved}  "
+                f"scale {layer.scale:g}  {layer.path}"
             )
         lines += [f"  skipped {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
+
+
+def exported_rank(layer: LoRALinear) -> int:
+    """The rank of `layer.exported()`."""
+    more = layer.extension()
+    return layer.rank * (1 if layer.B0 is None else 2) + (0 if more is None else len(more[1]))
 
 
 def report_of(
@@ -70,7 +84,12 @@ def report_of(
     """Describe a model as it stands, with `skipped` from `lora.targets`."""
     rows = tuple(
         LayerReport(
-            name, (layer.out_features, layer.in_features), layer.rank, layer.scale, layer.path
+            name,
+            (layer.out_features, layer.in_features),
+            layer.rank,
+            layer.scale,
+            layer.path,
+            exported_rank(layer) - layer.rank,
         )
         for name, layer in layers.items()
     )

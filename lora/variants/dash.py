@@ -26,6 +26,7 @@ from torch.optim import Optimizer
 
 from lora.bases import weight_of
 from lora.layer import Kind
+from lora.parts import Parts
 from lora.variants.factored import FactoredLinear
 
 EPS = 1e-6
@@ -68,8 +69,8 @@ class DashLinear(FactoredLinear):
         self.register_buffer("Vt", self.A.new_zeros(k, self.in_features))
         self.register_buffer("chosen", torch.full((k,), -1, device=self.B.device))
 
-    def extension(self) -> tuple[Tensor, Tensor]:
-        return self.U * (self.d / self.scale), self.Vt
+    def parts(self) -> Parts:
+        return Parts(self.B, self.A, (self.U * (self.d / self.scale), self.Vt))
 
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         yield from super().trained()

@@ -11,9 +11,12 @@ at least, without a graph.
 from collections.abc import Iterator
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
-from lora.layer import Kind, row_norms
+from lora.casts import row_norms
+from lora.layer import Kind
+from lora.parts import Parts
 from lora.variants.factored import FactoredLinear
 
 
@@ -25,10 +28,14 @@ class Dora(FactoredLinear):
 
     def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
         super().__init__(base_layer, *settings, **more)
-        self.magnitude = nn.Parameter(row_norms(self.dense()))
+        self.magnitude = nn.Parameter(row_norms(self._dense(super().parts())))
 
-    def magnitudes(self) -> Tensor:
-        return self.magnitude
+    def parts(self) -> Parts:
+        return Parts(self.B, self.A, magnitudes=self.magnitude)
+
+    @torch.no_grad()
+    def lengthened(self, change: Tensor) -> None:
+        self.magnitude.add_(change)
 
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         yield from super().trained()

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Generator, nn
 
 from lora.layer import Kind, LoRALinear, own
+from lora.parts import Parts
 from lora.schemes import Factors
 
 
@@ -43,8 +44,8 @@ class FactoredLinear(LoRALinear, ABC):
         self.B = nn.Parameter(own(factors.B), requires_grad=train_b)
         self.A = nn.Parameter(own(factors.A), requires_grad=train_a)
 
-    def factors(self) -> Factors:
-        return Factors(self.B, self.A)
+    def parts(self) -> Parts:
+        return Parts(self.B, self.A)
 
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         yield "A", self.get_parameter("A")

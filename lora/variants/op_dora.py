@@ -9,9 +9,11 @@ else is as in `lora.variants.dora`; saved as DoRA.
 
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
-from lora.layer import row_norms
+from lora.casts import row_norms
+from lora.parts import Parts
 from lora.variants.overparam import GeneratedLinear
 
 
@@ -24,10 +26,15 @@ class OverparamDora(GeneratedLinear):
 
     def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
         super().__init__(base_layer, *settings, **more)
-        self.register_buffer("norms", row_norms(self.dense()))
+        self.register_buffer("norms", row_norms(self._dense(super().parts())))
 
     def more_values(self, like: Tensor) -> dict[str, Tensor]:
         return {"magnitude": like.new_zeros(self.out_features)}
 
-    def magnitudes(self) -> Tensor:
-        return self.norms + self.generator()["magnitude"]
+    def parts(self) -> Parts:
+        values = self.generator()
+        return Parts(values["B"], values["A"], magnitudes=self.norms + values["magnitude"])
+
+    @torch.no_grad()
+    def lengthened(self, change: Tensor) -> None:
+        self.norms.add_(change)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from lora.layer import Kind, LoRALinear
+from lora.parts import Parts
 from lora.schemes import Factors
 from lora.variants.hypernetwork import HyperNetwork
 
@@ -110,9 +111,9 @@ class GeneratedLinear(LoRALinear):
     def A(self) -> Tensor:  # type: ignore[override]
         return self.generator()["A"]
 
-    def factors(self) -> Factors:
+    def parts(self) -> Parts:
         values = self.generator()
-        return Factors(values["B"], values["A"])
+        return Parts(values["B"], values["A"])
 
     def trained(self) -> Iterator[tuple[Kind, nn.Parameter]]:
         B = {id(p) for p in self.generator.head("B").parameters()}
@@ -160,4 +161,4 @@ def accumulate(model: nn.Module) -> Iterator[None]:
             generator.end()
     finally:
         for generator in generators:
-            generator._leaves = None
+            generator.leaves = None

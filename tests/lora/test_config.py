@@ -1,10 +1,15 @@
 """Config: refuses what cannot be, names what it refuses, survives JSON."""
 
+import copy
+import inspect
 import json
 import math
+import pickle
+import pydoc
+from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora import SCHEMES, Config
@@ -58,7 +63,44 @@ def test_json_round_trip(values):
             {"rank_pattern": {"q_proj": -1}},
             r"rank_pattern\['q_proj'\] must be a non-negative integer, got -1",
         ),
-        ({"alpha_pattern": {"q_(": 2.0}}, "alpha_pattern has an invalid regular expression"),
+        (
+            {"alpha_pattern": {"q_(": 2.0}},
+            "alpha_pattern has a key that is not a valid regular expression: 'q_",
+        ),
+        ({"target_modules": r"(a)\1"}, "target_modules is not .*back-references cannot be matched"),
+        ({"rank_pattern": {"(?>a)": 2}}, "rank_pattern has a key .*atomic groups cannot"),
+        ({"target_modules": None}, "target_modules must be a regular expression or a list of"),
+        ({"target_modules": 7}, "target_modules must be .* got 7"),
+        ({"exclude_modules": {"a": 1}}, "exclude_modules must be .* got {'a': 1}"),
+        ({"modules_to_save": None}, "modules_to_save must be a list of names, got None"),
+        ({"modules_to_save": b"head"}, "modules_to_save must be a list of names, got b'head'"),
+        ({"scheme_options": 3}, "scheme_options must be a dict, got 3"),
+        ({"scheme_options": {("a",): 1}}, "scheme_options must be a dict from names to values"),
+        ({"scheme_options": {"a": {2: 1}}}, "scheme_options must be a dict from names to values"),
+        ({"scheme_options": {"a": object()}}, "scheme_options must be a dict from names to values"),
+        ({"variant_options": [1]}, r"variant_options must be a dict, got \[1\]"),
+        ({"rank_pattern": {3: 4}}, "a key of rank_pattern must be a string, got 3"),
+        ({"rank_pattern": []}, r"rank_pattern must be a dict, got \[\]"),
+        ({"rank": 10**400}, "rank must be at most 2147483647, got an integer of 1329 bits"),
+        ({"rank": 10**5000}, "rank must be at most 2147483647, got an integer of 16610 bits"),
+        ({"rank_pattern": {"a": 10**400}}, r"rank_pattern\['a'\] must be at most 2147483647"),
+        ({"alpha": 10**400}, "alpha must be from 1e-18 to 1e.18, got an integer of 1329 bits"),
+        ({"alpha": 1e308}, "alpha must be from 1e-18 to 1e.18, got 1e.308"),
+        ({"alpha": 5e-324}, "alpha must be from 1e-18 to 1e.18, got 5e-324"),
+        ({"alpha_pattern": {"a": 1e200}}, r"alpha_pattern\['a'\] must be from 1e-18"),
+        ({"dropout": 10**400}, r"dropout must be in \[0, 1\)"),
+        ({"seed": 2**64}, "seed must be less than 2.64"),
+        ({"scheme": ["pissa"]}, r"scheme must be a string, got \['pissa'\]"),
+        ({"variant": None}, "variant must be a string, got None"),
+        ({"r": 4}, "unknown config key 'r'; did you mean 'rank'?"),
+        ({"lora_alpha": 4}, "unknown config key 'lora_alpha'; did you mean 'alpha'?"),
+        ({"lora_dropout": 0.1}, "unknown config key 'lora_dropout'; did you mean 'dropout'?"),
+        ({"use_rslora": True}, "unknown config key 'use_rslora'; did you mean 'rank_stabilized'?"),
+        ({"use_dora": True}, "unknown config key 'use_dora'; did you mean 'variant'?"),
+        ({"init_lora_weights": "pissa"}, "'init_lora_weights'; did you mean 'scheme'?"),
+        ({"layers_to_transform": [1]}, "'layers_to_transform'; did you mean 'target_modules'?"),
+        ({"target_module": ["q"]}, "'target_module'; did you mean 'target_modules'?"),
+        ({"xyz": True}, "unknown config key 'xyz'; known: rank, alpha"),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(values, message):
@@ -72,12 +114,61 @@ def test_an_impossible_value_is_refused_by_name(values, message):
         ('{"rnk": 4}', "unknown config key 'rnk'; did you mean 'rank'"),
         ("[1]", "must be a JSON object, got list"),
         ("{", "must be JSON"),
+        ('{"rank": ' + "9" * 5000 + "}", "must be JSON"),
+        ("[" * 100_000, "must be JSON that is not nested too deep"),
+        ('{"r": 4}', "unknown config key 'r'; did you mean 'rank'"),
+        ('{"self": 4}', "unknown config key 'self'"),
+        ('{"rank_pattern": null}', "rank_pattern must be a dict, got None"),
         (json.dumps({"rank": -2}), "rank must be a positive integer"),
     ],
 )
 def test_a_bad_json_config_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         Config.from_json(text)
+
+
+JUNK = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text(max_size=4),
+        st.just(10**400),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from([f.name for f in fields(Config)]), JUNK, max_size=3))
+@settings(max_examples=500)
+def test_whatever_is_accepted_survives_json(values):
+    try:
+        config = Config(**values)
+    except ValueError:
+        return
+    assert Config.from_json(config.to_json()) == config
+
+
+def test_help_shows_the_settings():
+    shown = inspect.signature(Config).parameters
+    assert list(shown) == [f.name for f in fields(Config)]
+    assert "rank: int = 8" in pydoc.plain(pydoc.render_doc(Config))
+
+
+def test_a_config_can_be_changed_copied_and_pickled():
+    config = Config(rank=3, rank_pattern={"q_proj": 2})
+    assert replace(config, rank=4).rank == 4
+    assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
+    with pytest.raises(ValueError, match="did you mean 'rank'"):
+        replace(config, r=4)  # type: ignore[call-arg]
+
+
+def test_a_set_of_names_gives_one_json_text():
+    assert Config(target_modules={"b", "c", "a"}).target_modules == ("a", "b", "c")  # type: ignore[arg-type]
 
 
 def test_config_is_frozen_and_keeps_no_foreign_dict():

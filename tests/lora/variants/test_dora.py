@@ -1,5 +1,6 @@
 """DoRA against the formula written out, rows that vanish included."""
 
+import json
 from typing import Any
 
 import pytest
@@ -92,6 +93,9 @@ def test_a_magnitude_that_does_not_fit_is_refused(tmp_path):
     tensors = load_file(file)
     tensors["base_model.model.up.lora_magnitude_vector.weight"] = torch.ones(5)
     save_file(tensors, file, {"format": "pt"})
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    del settings["auto_mapping"]  # as if another program had written both files
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
     with pytest.raises(
         ValueError, match=r"up: stored is a magnitude \(5,\), but this layer needs \(16,\)"
     ):

@@ -95,7 +95,6 @@ def shares(
 
 def _generate(layers: list[GeneratedLinear], given: list[list[Tensor]]) -> None:
     for layer, gradients in zip(layers, given, strict=True):
-        layer.generator.forget()
         torch.autograd.backward(list(layer.generator().values()), gradients)
 
 

@@ -1,0 +1,96 @@
+"""Tensors as the bytes of a safetensors file and back, and what PEFT calls them."""
+
+import cmath
+import json
+from collections.abc import Mapping
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from lora.bases import base_of
+from lora.config import Config
+from lora.kinds import parsed
+from lora.storage.files import Content
+from lora.targets import saved_modules
+
+# PEFT writes it without ".weight", and reads both; what transformers itself reads needs it
+MAGNITUDE = "lora_magnitude_vector.weight"
+METADATA = "__metadata__"
+TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "C64": torch.complex64,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+def key_of(name: str, part: str) -> str:
+    return f"base_model.model.{name}.{part}"
+
+
+def keys_of(name: str, base: nn.Module) -> tuple[str, str]:
+    """What the A and the B of a layer are called."""
+    a, b = base_of(base).keys
+    return key_of(name, a), key_of(name, b)
+
+
+def saved_tensors(model: nn.Module, config: Config) -> dict[str, Tensor]:
+    """The values of the modules_to_save as they stand."""
+    return {
+        key_of(name, key): value
+        for name, module in saved_modules(model, config).items()
+        for key, value in module.state_dict(keep_vars=True).items()
+    }
+
+
+def to_file(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Content:
+    """The bytes of a file, the same ones for the same tensors: safetensors itself writes the
+    metadata in another order in each process."""
+    content = memoryview(to_bytes(dict(tensors), dict(metadata)))
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(bytes(content[8:end]))
+    header[METADATA] = dict(sorted(header[METADATA].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the data begins at a multiple of 8
+    return [len(text).to_bytes(8, "little"), text, content[end:]]
+
+
+def from_file(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata; raises ValueError for a damaged file."""
+    try:
+        header = parsed(content[8 : 8 + int.from_bytes(content[:8], "little")], "its header")
+        for key, entry in header.items():
+            kind = entry.get("dtype") if isinstance(entry, dict) and key != METADATA else None
+            if isinstance(kind, str) and kind not in TYPES:
+                raise ValueError(f"{key} is of type {kind}; supported are {', '.join(TYPES)}")
+        tensors = from_bytes(content)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"damaged or no safetensors file: {error}") from error
+    return tensors, header.get(METADATA) or {}
+
+
+def as_written_here(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same by our keys, which are PEFT's but for the magnitudes."""
+    short = MAGNITUDE.removesuffix(".weight")
+    return {
+        f"{key}.weight" if key.endswith(short) else key: tensor for key, tensor in tensors.items()
+    }
+
+
+def check_finite(key: str, tensor: Tensor) -> None:
+    # counting takes ten times as long as a sum, which is never finite where an entry is not (it may
+    # also overflow)
+    if tensor.dtype not in TYPES.values():
+        raise ValueError(f"{key} is of type {tensor.dtype}; supported are {', '.join(TYPES)}")
+    if not cmath.isfinite(tensor.sum().item()) and (bad := int((~tensor.isfinite()).sum())):
+        raise ValueError(f"{key} has {bad} entries that are NaN or infinite")
