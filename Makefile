@@ -6,19 +6,23 @@ BIN := .venv/bin
 STAMP := .venv/installed
 NEEDED := 3000000 # kB of disk that the environment may take
 MINIMUM := 3, 11
+BOUND ?= 600 # seconds that each fuzz battery may take
 ENVIRONMENT := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
-.PHONY: reproduce test lint bench figures ledger clean help
+.PHONY: reproduce test fuzz lint bench figures ledger clean help
 
 reproduce: $(STAMP) ## Run every experiment, print the ledger, write report/index.html (QUICK=1: reduced size)
 	@$(BIN)/loralab reproduce $(if $(QUICK),--quick)
 
 test: $(STAMP) ## Run the test suite (PYTEST_ADDOPTS is handed on)
 	@$(ENVIRONMENT) $(BIN)/python -m pytest -n auto --dist loadgroup
+
+fuzz: $(STAMP) ## Look for what fails in silence: damaged adapters, odd requests, kills (BOUND: seconds for each)
+	@$(ENVIRONMENT) $(BIN)/python -m tests.fuzz --seconds $(BOUND)
 
 lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .

@@ -19,8 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from lora import obstacles
 from lora.processes import is_sharded, whole
 
 
@@ -57,6 +60,8 @@ class Base:
     """whether x is one-hot, given by its index"""
     keys: tuple[str, str] = ("lora_A.weight", "lora_B.weight")
     """what PEFT calls the factors on disk"""
+    fault: Callable[[Any], str | None] = lambda module: obstacles.fault(module.weight)
+    """why such a layer cannot be adapted as it stands, which the user can mend"""
 
 
 def _is_linear(module: nn.Module) -> bool:
@@ -78,31 +83,92 @@ def _of(library: str, name: str) -> Callable[[nn.Module], bool]:
 
 
 def _four_bits(module: Any) -> Tensor:
-    if module.weight.quant_state is None:
-        raise ValueError("it is not quantised yet: move the model to its device first")
-    unpack = sys.modules["bitsandbytes"].functional.dequantize_4bit
-    return unpack(module.weight.data, module.weight.quant_state)
+    functional, state = sys.modules["bitsandbytes"].functional, module.weight.quant_state
+    packed = module.weight.data
+    if getattr(state, "packing_format_for_cpu", False):
+        # After a forward in eval mode on some CPUs. Its own inverse is lossy, or leaves the scales
+        # transposed: given a state that was not nested it touches none of them.
+        state = copy.copy(state)
+        scales, state.original_nested = state.absmax, False
+        packed, state = functional._convert_weight_packed_for_cpu_inverse(packed, state)
+        state.absmax = scales.mT.reshape(-1).float()
+    return functional.dequantize_4bit(packed, state)
+
+
+def _four_bits_fault(module: Any) -> str | None:
+    if module.weight.quant_state is None or module.weight.is_meta:
+        return "it is not quantised yet: move the model to its device first"
+    return None
+
+
+def _rows(module: Any) -> Tensor | None:
+    """The scales of bitsandbytes' rows of eight bits; they move at the first forward."""
+    return module.weight.SCB if module.weight.SCB is not None else module.state.SCB
 
 
 def _eight_bits(module: Any) -> Tensor:
-    # it moves at the first forward
-    rows = module.weight.SCB if module.weight.SCB is not None else module.state.SCB
-    if rows is None:
-        raise ValueError(
+    unpack = sys.modules["bitsandbytes"].functional.int8_vectorwise_dequant
+    return unpack(module.weight.data, _rows(module))
+
+
+def _eight_bits_fault(module: Any) -> str | None:
+    if _rows(module) is None or module.weight.is_meta:
+        return (
             "it is not quantised yet: build it with has_fp16_weights=False and move it to its "
             "device"
         )
-    return sys.modules["bitsandbytes"].functional.int8_vectorwise_dequant(module.weight.data, rows)
+    return None
 
+
+def _is_torchao(module: Any) -> bool:
+    loaded = sys.modules.get("torchao.utils")
+    return (
+        loaded is not None
+        and _is_linear(module)
+        and isinstance(module.weight, loaded.TorchAOBaseTensor)
+    )
+
+
+def _torchao_fault(module: Any) -> str | None:
+    weight = module.weight
+    if weight.is_meta:
+        return obstacles.fault(weight)
+    kind = f"its weight is torchao's {type(weight).__name__}"
+    if type(weight).dequantize is Tensor.dequantize:
+        return f"{kind}, which cannot be dequantised; choose a weight-only config of int8 or intx"
+    with torch.inference_mode(False), torch.enable_grad():
+        x = torch.ones(
+            1, weight.shape[1], dtype=weight.dtype, device=weight.device, requires_grad=True
+        )
+        if not F.linear(x, weight.detach()).requires_grad:
+            return (
+                f"{kind}, which quantises its inputs too and passes no gradient to the layers "
+                "before it; choose a weight-only config"
+            )
+    return None
+
+
+CONV1D = Base(
+    "transformers' Conv1D",
+    _of("transformers.pytorch_utils", "Conv1D"),
+    lambda module: module.weight.mT,
+    transposed=True,
+)
+FOUR_BITS = Base(
+    "bitsandbytes' Linear4bit",
+    _of("bitsandbytes.nn", "Linear4bit"),
+    _four_bits,
+    quantised=True,
+    fault=_four_bits_fault,
+)
 
 BASES = (
-    Base("torch.nn.Linear", _is_linear, lambda module: module.weight),
     Base(
-        "transformers' Conv1D",
-        _of("transformers.pytorch_utils", "Conv1D"),
-        lambda module: module.weight.mT,
-        transposed=True,
+        "torch.nn.Linear",
+        lambda module: _is_linear(module) and not _is_torchao(module),
+        lambda module: module.weight,
     ),
+    CONV1D,
     Base(
         "torch.nn.Embedding",
         lambda module: (
@@ -113,20 +179,27 @@ BASES = (
         reads_ids=True,
         keys=("lora_embedding_A", "lora_embedding_B"),
     ),
-    Base(
-        "bitsandbytes' Linear4bit", _of("bitsandbytes.nn", "Linear4bit"), _four_bits, quantised=True
-    ),
+    FOUR_BITS,
     Base(
         "bitsandbytes' Linear8bitLt",
         _of("bitsandbytes.nn", "Linear8bitLt"),
         _eight_bits,
         quantised=True,
+        fault=_eight_bits_fault,
+    ),
+    Base(
+        "torchao's weights in a torch.nn.Linear",
+        _is_torchao,
+        lambda module: module.weight.dequantize(),
+        quantised=True,
+        fault=_torchao_fault,
     ),
     Base(
         "a lora.bases.QuantisedLinear",
         lambda module: isinstance(module, QuantisedLinear),
         lambda module: module.dequantised_weight(),
         quantised=True,
+        fault=lambda module: None,
     ),
 )
 
@@ -143,23 +216,45 @@ def base_of(module: nn.Module, name: str = "it") -> Base:
     called `name`."""
     base = find_base(module)
     if base is None:
+        kind = type(module).__name__
+        if library := obstacles.packer(module):
+            raise ValueError(
+                f"{name} is a {kind} of {library}, whose quantised weight cannot be read; quantise "
+                "the model with bitsandbytes or torchao (weight only), load it unquantised, or "
+                "give the layer the attributes of lora.bases.QuantisedLinear"
+            )
         known = ", ".join(base.name for base in BASES)
-        raise ValueError(
-            f"{name} is a {type(module).__name__}, which is not supported; supported are {known}"
-        )
+        raise ValueError(f"{name} is a {kind}, which is not supported; supported are {known}")
     return base
 
 
+def check_ready(module: Any, name: str) -> None:
+    """Raise ValueError, naming the layer, where one of a known kind cannot be adapted as it
+    stands. Other than an `obstacle` this is of the model's state: to pass over the layer would
+    leave out what the user did not mean to."""
+    base = base_of(module, name)
+    if obstacle(module) is None and (why := base.fault(module)):
+        raise ValueError(f"{name} cannot be adapted: {why}")
+
+
 def obstacle(module: Any) -> str | None:
-    """Why a layer of a known kind can still not be adapted, if so."""
+    """Why a layer of a known kind can never be adapted, if so."""
     base = base_of(module)
-    if not base.quantised and not isinstance(module.weight, nn.Parameter):
+    if base.quantised:
+        return None
+    weight = module.weight
+    if not isinstance(weight, nn.Parameter):
         return "its weight is computed from other parameters"
-    if base.reads_ids and is_sharded(module.weight):
+    if weight.ndim == 2 and not weight.numel():
+        out, in_ = base.weight(module).shape
+        return f"its weight is empty ({out}x{in_})"
+    if not base.reads_ids:
+        return None
+    if is_sharded(weight):
         return "its weight is sharded between processes, and an embedding's must be whole"
-    if base.reads_ids and module.max_norm is not None:
+    if module.max_norm is not None:
         return "max_norm changes its weight in each forward"
-    if base.reads_ids and module.scale_grad_by_freq:
+    if module.scale_grad_by_freq:
         return "scale_grad_by_freq divides the gradient of a weight, which two factors do not have"
     return None
 
@@ -179,8 +274,14 @@ def shape_of(module: Any) -> tuple[int, int]:
     return out, in_
 
 
+def repacks(module: nn.Module) -> bool:
+    """Whether a forward in eval mode may change the layer's weight: on some CPUs bitsandbytes then
+    packs its four bits anew, and rounds their scales."""
+    return FOUR_BITS.includes(module)
+
+
 def is_conv1d(module: nn.Module) -> bool:
-    return BASES[1].includes(module)
+    return CONV1D.includes(module)
 
 
 def is_dense_linear(module: nn.Module) -> bool:

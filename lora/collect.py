@@ -6,18 +6,17 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from lora.bases import repacks
+from lora.batches import LossFn, in_turn, mask_of, run, weights_of
 from lora.hooks import Recorder, SharingBroken, Stop, Widths
+from lora.obstacles import check_model
 from lora.processes import over_processes
 from lora.sketch import Sketch
 from lora.statistics import Statistics, merged
 from lora.stopping import capture_loss, converged
 from lora.targets import output_head
-
-LossFn = Callable[[nn.Module, Any], Tensor]
-IGNORED = -100  # the label that losses skip, by torch's own default
 
 
 def collect(
@@ -95,7 +94,7 @@ def collect(
     "gradient"). A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place
     of the square's.
     """
-    wanted = {need} if isinstance(need, str) else set(need)
+    wanted = {need} if isinstance(need, str) or not isinstance(need, Iterable) else set(need)
     if not wanted or wanted - {"inputs", "gradient"}:
         raise ValueError(f'need must be "inputs" or "gradient" or both, got {need!r}')
     limits = {
@@ -105,20 +104,30 @@ def collect(
         "sketch_above": sketch_above,
     }
     for name, limit in (limits | {"axes": 1 if axes is None else axes}).items():
-        if limit < 1:
-            raise ValueError(f"{name} must be at least 1, got {limit!r}")
-    if tolerance is not None and (axes is None or wanted != {"inputs"} or not tolerance > 0):
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ValueError(f"{name} must be at least 1 and a whole number, got {limit!r}")
+    positive = isinstance(tolerance, int | float) and tolerance is not True and tolerance > 0
+    if tolerance is not None and (axes is None or wanted != {"inputs"} or not positive):
         raise ValueError(
             f'tolerance must be positive, and needs axes and need="inputs", got {tolerance!r}'
         )
+    if not isinstance(label_mask, bool):
+        raise ValueError(f"label_mask must be True or False, got {label_mask!r}")
+    for name, function in {"loss_fn": loss_fn, "weights": weights}.items():
+        if function is not None and not callable(function):
+            given = "(model, batch)" if name == "loss_fn" else "(batch)"
+            raise ValueError(
+                f"{name} must be a function {name}{given}, got {type(function).__name__}"
+            )
+    gradient = "gradient" in wanted
+    check_model(model, trained=gradient)
     modules = _modules(model, layers)
-    iterator = islice(batches, max_batches)
+    iterator = islice(in_turn(batches, model, loss_fn, gradient), max_batches)
     try:
         first = next(iterator)
     except StopIteration:
         raise ValueError("batches is empty: there is nothing to collect statistics from") from None
 
-    gradient = "gradient" in wanted
     recorder = Recorder(
         modules,
         gradient,
@@ -134,13 +143,13 @@ def collect(
         if head is not None and loss_fn is None and head not in modules.values():
             restored.callback(head.register_forward_pre_hook(recorder.before_head).remove)
         for done, batch in enumerate(chain([first], iterator)):
-            mask = _mask(batch, label_mask)
-            weighed = None if weights is None else _weights(weights(batch), mask)
+            mask = mask_of(batch, label_mask)
+            weighed = None if weights is None else weights_of(weights(batch), mask)
             while True:
                 recorder.begin(mask, weighed, done % recorder.parts)
                 try:
                     with suppress(Stop):
-                        _run(model, batch, loss_fn, gradient)
+                        run(model, batch, loss_fn, gradient)
                     recorder.end()
                     break
                 except SharingBroken:
@@ -163,76 +172,38 @@ def collect(
 def _modules(
     model: nn.Module, layers: Collection[str] | Mapping[str, nn.Module]
 ) -> dict[str, nn.Module]:
-    if isinstance(layers, str):
-        raise ValueError(f"layers must be a collection of names, got the string {layers!r}")
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise ValueError(f"layers must be a collection of names, got {layers!r}")
     if isinstance(layers, Mapping):
         found = dict(layers)
+        if other := [name for name, module in found.items() if not isinstance(module, nn.Module)]:
+            kind = type(found[other[0]]).__name__
+            raise ValueError(f"layers: {other[0]!r} must be a torch.nn.Module, got {kind}")
     else:
-        every = dict(model.named_modules())
-        if unknown := [name for name in layers if name not in every]:
+        every, names = dict(model.named_modules()), list(layers)
+        if unknown := [name for name in names if not isinstance(name, str) or name not in every]:
             raise ValueError(f"layers: the model has no module {unknown[0]!r}")
-        found = {name: every[name] for name in layers}
+        found = {name: every[name] for name in names}
     if not found:
         raise ValueError("layers is empty: there is nothing to collect")
     return found
 
 
 def _guard(restored: ExitStack, model: nn.Module, gradient: bool) -> None:
-    """Eval mode and, for gradients, frozen parameters: both undone when the stack is left."""
+    """Eval mode and, for gradients, frozen parameters without `.grad`: undone when the stack is
+    left, whatever a loss function did to them in between."""
     for module in model.modules():
         restored.callback(setattr, module, "training", module.training)
     model.eval()
+    for module in model.modules():
+        if repacks(module):
+            module.training = True  # which means nothing else to it
     if gradient:
         for parameter in model.parameters():
+            restored.callback(setattr, parameter, "grad", parameter.grad)
             restored.callback(parameter.requires_grad_, parameter.requires_grad)
+            parameter.grad = None
         model.requires_grad_(False)
-
-
-def _run(model: nn.Module, batch: Any, loss_fn: LossFn | None, gradient: bool) -> None:
-    with torch.set_grad_enabled(gradient):
-        if loss_fn is not None:
-            result: Any = loss_fn(model, batch)
-        elif isinstance(batch, Mapping):
-            result = model(
-                **{key: value for key, value in batch.items() if gradient or key != "labels"}
-            )
-        else:
-            result = model(*batch) if isinstance(batch, tuple | list) else model(batch)
-        if not gradient:
-            return
-        loss = result if loss_fn is not None else getattr(result, "loss", None)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            raise ValueError(
-                "gradients need a scalar loss: pass loss_fn, or batches that hold the model's "
-                "labels"
-            )
-        if not loss.requires_grad:
-            raise ValueError("the loss does not depend on any of the layers")
-        if not loss.isfinite():
-            raise ValueError(f"the loss must be finite, got {loss.item()}")
-        loss.backward()
-
-
-def _mask(batch: Any, label_mask: bool) -> Tensor | None:
-    """Which tokens of the batch count, (batch, tokens); None for all."""
-    values = batch if isinstance(batch, Mapping) else {}
-    mask = values.get("attention_mask")
-    mask = mask != 0 if isinstance(mask, Tensor) and mask.ndim == 2 else None
-    if label_mask:
-        labels = values.get("labels")
-        if not isinstance(labels, Tensor):
-            raise ValueError('label_mask needs "labels" in every batch')
-        mask = labels != IGNORED if mask is None else mask & (labels != IGNORED)
-    return mask
-
-
-def _weights(weights: Tensor, mask: Tensor | None) -> Tensor:
-    if weights.ndim != 2 or (mask is not None and weights.shape != mask.shape):
-        meant = "(batch, tokens)" if mask is None else f"{tuple(mask.shape)} like the mask"
-        raise ValueError(f"weights must have shape {meant}, got {tuple(weights.shape)}")
-    if bad := int((~(weights.isfinite() & (weights >= 0))).sum()):
-        raise ValueError(f"weights must be finite and not negative, got {bad} that are not")
-    return weights.detach()
 
 
 def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[str, Statistics]:

@@ -23,7 +23,6 @@ from lora.kinds import (
     shown,
 )
 from lora.patterns import check_key, check_pattern, pattern_matches, suggestion
-from lora.patterns import matches as matches
 from lora.schemes import SCHEMES
 from lora.variants import VARIANTS
 

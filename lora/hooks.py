@@ -108,10 +108,10 @@ class Recorder:
 
     def hook(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
         def before(_: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-            self._see(name, _input(args, kwargs))
+            self._see(name, _input(name, args, kwargs))
 
         def after(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Tensor) -> Tensor:
-            return self._tap(name, _input(args, kwargs), output)
+            return self._tap(name, _input(name, args, kwargs), output)
 
         yield module.register_forward_pre_hook(before, with_kwargs=True)
         if self.gradient:
@@ -148,6 +148,10 @@ class Recorder:
 
     def _tap(self, name: str, x: Tensor, output: Tensor) -> Tensor:
         """Have the gradient at the output summed when the backward comes by."""
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"{name}: its output must be a tensor, and is a {type(output).__name__}"
+            )
         version = _version(x)
         x = x.detach()
 
@@ -208,8 +212,14 @@ class Recorder:
         )
 
 
-def _input(args: tuple, kwargs: dict[str, Any]) -> Tensor:
-    return args[0] if args else next(iter(kwargs.values()))
+def _input(name: str, args: tuple, kwargs: dict[str, Any]) -> Tensor:
+    x = next(iter((*args, *kwargs.values())), None)
+    if not isinstance(x, Tensor) or not x.ndim or not x.is_floating_point():
+        what = f"of {x.dtype}" if isinstance(x, Tensor) and x.ndim else f"a {type(x).__name__}"
+        raise ValueError(
+            f"{name}: its input must be a tensor (..., in) of floating-point numbers, and is {what}"
+        )
+    return x
 
 
 def _arranged(values: Tensor | None, x: Tensor) -> Tensor | None:

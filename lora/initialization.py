@@ -18,6 +18,7 @@ from lora.ranks import Sharing, redistributed
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics
 from lora.targets import check_vectors, targets
+from lora.variants import VARIANTS
 
 COLLECTING = [
     p.name for p in inspect.signature(collect).parameters.values() if p.kind is p.KEYWORD_ONLY
@@ -68,9 +69,11 @@ def prepare(
         collecting: keywords of `lora.collect`.
 
     Returns: the same config and {} for a scheme that needs no data.
-    Raises: ValueError for options that are impossible, before the pass; for batches and stats both
-        or neither; and naming the layer that stats lack or do not fit.
+    Raises: ValueError as `check`, before the pass; for batches and stats both or neither; and
+        naming the layer that stats lack or do not fit.
     """
+    shapes = {name: shape_of(module) for name, module in layers.items()}
+    check(config, shapes)
     if unknown := [key for key in collecting if key not in COLLECTING]:
         raise ValueError(
             f"unknown argument {unknown[0]!r}; lora.collect takes {', '.join(COLLECTING)}"
@@ -84,22 +87,43 @@ def prepare(
         raise ValueError(
             f"scheme {config.scheme!r} needs batches, or stats from lora.collect, and not both"
         )
-    shapes = {name: shape_of(module) for name, module in layers.items()}
     if batches is not None:
         # a scheme that is about leading axes alone says how many: wide inputs then cost little
         axes = max(sharing.components(config, shapes).values()) if scheme.sharing else None
         stats = collect(
             model, layers, batches, scheme.needs, loss_fn, **{"axes": axes, **collecting}
         )
-    assert stats is not None
+    if not isinstance(stats, Mapping):
+        raise ValueError(
+            "stats must be a mapping from layer names to lora.Statistics, got "
+            f"{type(stats).__name__}"
+        )
     for name, (_, width) in shapes.items():
         if name not in stats:
             raise ValueError(f"{name}: stats has no statistics of this layer")
+        if not isinstance(stats[name], Statistics):
+            kind = type(stats[name]).__name__
+            raise ValueError(f"{name}: stats must hold lora.Statistics, got {kind}")
         if len(stats[name].mean) != width:
             raise ValueError(
                 f"{name}: its inputs are {width} wide, those of stats {len(stats[name].mean)}"
             )
     return of_first(redistributed(config, {name: stats[name] for name in shapes}, shapes)), stats
+
+
+def check(config: Config, shapes: Mapping[str, tuple[int, int]]) -> None:
+    """Raise ValueError, naming the layer, for all that a config asks of layers of these shapes
+    (out, in) and that they cannot have, whatever their weights and the data are."""
+    scheme, variant = SCHEMES[config.scheme], VARIANTS[config.variant]
+    scheme.check_options(config.scheme_options)
+    Sharing.of(config)
+    options = config.options()
+    for name, shape in shapes.items():
+        try:
+            scheme.check_rank(config.rank_of(name), shape)
+            variant.check_shape(options, shape)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def initial_factors(
@@ -114,7 +138,7 @@ def initial_factors(
         module: the base layer.
         stats: the layer's statistics, for a scheme that needs data.
 
-    Raises: ValueError as the scheme, TypeError for an option that it does not have.
+    Raises: ValueError as the scheme.
     """
     W, rank = weight_of(module).detach(), config.rank_of(name)
     with warnings.catch_warnings(record=True) as caught:

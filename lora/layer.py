@@ -85,6 +85,10 @@ class LoRALinear(nn.Module, ABC):
     def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
         """Raise ValueError for settings that this variant cannot have together."""
 
+    @classmethod
+    def check_shape(cls, options: Any, shape: tuple[int, int]) -> None:
+        """Raise ValueError for a weight (out, in) that is too small for these options."""
+
     @abstractmethod
     def parts(self) -> Parts:
         """What the update is made of as the parameters stand, differentiable in what is trained."""

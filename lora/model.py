@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lora.config import Config
 from lora.initialization import initial_factors, layer_rng, prepare
 from lora.layer import LoRALinear
+from lora.obstacles import check_model
 from lora.processes import copy_first
 from lora.report import Report, report_of
 from lora.schemes import SCHEMES, Factors
@@ -78,6 +79,7 @@ def attach(
 
 
 def check_bare(model: nn.Module) -> None:
+    check_model(model)
     if STATE in vars(model):
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
 

@@ -23,9 +23,8 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, layer in adapters(model).items():
         own = layer.state_dict(prefix=f"{name}.")
-        found |= {
-            key: value for key, value in own.items() if not key.startswith(f"{name}.base_layer.")
-        }
+        base = (f"{name}.base_layer.", f"{name}.kept_base.")
+        found |= {key: value for key, value in own.items() if not key.startswith(base)}
     for name, module in saved_modules(model, config).items():
         found |= module.state_dict(prefix=f"{name}.")
     return found

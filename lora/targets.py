@@ -5,9 +5,11 @@ from typing import Any
 
 from torch import nn
 
-from lora.bases import base_of, find_base, obstacle
-from lora.config import Config, matches, pattern_matches, suggestion
+from lora.bases import base_of, check_ready, find_base, obstacle
+from lora.config import Config
 from lora.layer import LoRALinear
+from lora.obstacles import check_model, check_without_peft, packer
+from lora.patterns import matches, pattern_matches, suggestion
 
 ALL_LINEAR = "all-linear"
 
@@ -24,8 +26,13 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
     """The layers to adapt by name, and for every other layer with a matrix of weights why it is
     skipped.
 
-    Raises ValueError when a pattern names nothing, or a layer that cannot be adapted.
+    Raises ValueError when a pattern names nothing, or a layer that cannot be adapted; and for a
+    layer that could be adapted but for the state it is in, such as a weight that is not loaded.
     """
+    check_model(model)
+    check_without_peft(model)
+    if not isinstance(config, Config):
+        raise ValueError(f"config must be a lora.Config, got {type(config).__name__}")
     found: dict[str, nn.Module] = {}
     every = config.target_modules == ALL_LINEAR
     head = output_head(model) if every else None
@@ -46,8 +53,10 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
             reason = "in exclude_modules"
         elif not (every or matches(config.target_modules, name)):
             reason = "not in target_modules"
+        elif module is head:
+            reason = "the output head"
         elif (base := find_base(module)) is None:
-            if not every:
+            if not every or packer(module):
                 base_of(module, name)
             reason = f"{type(module).__name__} is not supported"
         elif base.reads_ids and every:
@@ -57,9 +66,8 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
                 raise ValueError(f"{name} cannot be adapted: {why}")
             skipped[name] = why
             continue
-        elif module is head:
-            reason = "the output head"
         else:
+            check_ready(module, name)
             found[name] = module
             continue
         if any(parameter.ndim > 1 for _, parameter in _own_parameters(module)):

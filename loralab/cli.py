@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from tyro.conf import Positional
-
 import loralab
 from loralab import recorded
 from loralab.chain import chain
@@ -31,7 +29,7 @@ class NoOptions:
 class Claims:
     """Which claims are printed, and how."""
 
-    ids: Positional[tuple[str, ...]] = ()
+    ids: tuple[str, ...] = ()
     """Claims to follow from the statement to the evidence, such as E1; without any, all."""
     json: bool = False
     """Print a JSON list instead of a table."""
@@ -167,7 +165,8 @@ def run(arguments: Sequence[str]) -> int:
             hint = nearest(command, known) or f"; known: {', '.join(known)}"
             raise ValueError(f"unknown command {command}{hint}")
         act, kind = HERE[command]
-        values = read({"command": Group(kind)}, f"loralab {command}", act.__doc__, rest)
+        group = Group(kind, words="ids" if kind is Claims else "")
+        values = read({"command": group}, f"loralab {command}", act.__doc__, rest)
         options = kind(**values["command"])
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

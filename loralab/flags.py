@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
@@ -11,10 +12,11 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-import tyro
+from loralab.values import parsed
 
+VALUE = re.compile(r"(?!-)|-(\.?\d|inf$|nan$)|-?$")  # how what is no flag begins
 NAMES = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 
 
@@ -30,6 +32,7 @@ class Group:
         choices: the values of a flag, to be shown; whoever takes the value checks it.
         shown: the fields that the help lists; None for all of them.
         about: what the help says of the group, where the dataclass's docstring is for others.
+        words: the field that words before any flag are for, if one is.
     """
 
     kind: type
@@ -39,16 +42,18 @@ class Group:
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shown: Collection[str] | None = None
     about: str = ""
+    words: str = ""
 
-    def form(self, for_help: bool) -> type:
-        """What tyro reads: a dataclass of these fields that says how the help describes them."""
+    def form(self) -> type:
+        """What tyro describes: a dataclass of these fields that says how."""
+        import tyro  # for the help alone, and slow to load
+
         texts = descriptions(self.kind) | dict(self.texts)
-        types = get_type_hints(self.kind, include_extras=True) | dict(self.types)
-        parts = []
+        types, parts = self.hints(), []
         for f in fields(self.kind):
-            if for_help and self.shown is not None and f.name not in self.shown:
+            if self.shown is not None and f.name not in self.shown:
                 continue
-            value = self._default(f)
+            value = self.default(f)
             # A switch is off, and the description says what happens where nothing is given.
             unsaid = isinstance(value, bool) or value in (None, (), {})
             argument = tyro.conf.arg(
@@ -57,19 +62,22 @@ class Group:
                 help_behavior_hint="" if unsaid else None,
             )
             default = field() if value is MISSING else field(default_factory=partial(copy, value))
-            parts.append((f.name, Annotated[types[f.name], argument], default))
+            kind = types[f.name]
+            kind = tyro.conf.Positional[kind] if f.name == self.words else kind
+            parts.append((f.name, Annotated[kind, argument], default))
         made = make_dataclass(self.kind.__name__, parts, frozen=True, kw_only=True)
         made.__doc__ = self.about or " ".join((self.kind.__doc__ or "").split("\n\n")[0].split())
         return made
 
-    def flags(self) -> list[str]:
-        """As they are typed: a switch that is on by default is turned off by --no-name."""
-        return [
-            f"--{'no-' * (self._default(f) is True)}{f.name.replace('_', '-')}"
-            for f in fields(self.kind)
-        ]
+    def hints(self) -> dict[str, Any]:
+        """The type of each field, as it is read."""
+        return get_type_hints(self.kind) | dict(self.types)
 
-    def _default(self, of: Field) -> Any:
+    def flag(self, of: Field) -> str:
+        """As it is typed: a switch that is on by default is turned off by --no-name."""
+        return f"--{'no-' * (self.default(of) is True)}{of.name.replace('_', '-')}"
+
+    def default(self, of: Field) -> Any:
         if of.name in self.defaults:
             return self.defaults[of.name]
         return of.default if of.default_factory is MISSING else of.default_factory()
@@ -78,8 +86,8 @@ class Group:
 def read(
     groups: Mapping[str, Group], program: str, description: str | None, arguments: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
-    """The values of the flags, by group and field. Help, and a value of the wrong type, end the
-    process as tyro does.
+    """The values of the flags, by group and field; of a flag that is given twice the last. Help
+    ends the process.
 
     Args:
         groups: the flags, each group under its name; no two flags may be called alike.
@@ -87,24 +95,65 @@ def read(
         description: the beginning of the help.
         arguments: the command line without the program.
 
-    Raises: ValueError for a flag that no group has.
+    Raises: ValueError for a flag that no group has, one that is missing, or a wrong value.
     """
-    given = list(arguments)
-    for_help = bool({"-h", "--help"} & set(given))
-    forms = {name: group.form(for_help) for name, group in groups.items()}
-    found, unknown = tyro.cli(
-        make_dataclass("Flags", forms.items()),
+    words = list(arguments)
+    if {"-h", "--help"} & set(words):
+        _help(groups, program, description)
+    known = {g.flag(f): (name, f) for name, g in groups.items() for f in fields(g.kind)}
+    bare = {flag: at for flag, at in known.items() if groups[at[0]].words == at[1].name}
+    given: dict[str, list[str]] = {}
+    here = next(iter(bare), "")
+    for word in words:
+        if VALUE.match(word):
+            if not here:
+                raise ValueError(f"unexpected argument {word!r}; --help lists the flags")
+            given.setdefault(here, []).append(word)
+            continue
+        here, equal, value = word.partition("=")
+        here = here.replace("_", "-")
+        if here not in known or here in bare:
+            close = nearest(here, known)
+            raise ValueError(f"unknown flag {word}{close or '; --help lists the flags'}")
+        given[here] = [value] if equal else []
+    found: dict[str, dict[str, Any]] = {name: {} for name in groups}
+    for flag, (name, f) in known.items():
+        found[name][f.name] = _value(groups[name], f, flag, given.get(flag))
+    return found
+
+
+def _value(group: Group, of: Field, flag: str, words: list[str] | None) -> Any:
+    """What a flag was given, else its default."""
+    default, kind = group.default(of), group.hints()[of.name]
+    if words is None:
+        if default is MISSING:
+            about = descriptions(group.kind).get(of.name, "").rstrip(".")
+            raise ValueError(f"{flag} is missing{about and f': {about[0].lower()}{about[1:]}'}")
+        return copy(default)
+    if isinstance(default, bool):
+        if words:
+            raise ValueError(f"{flag} takes no value, got {' '.join(words)!r}")
+        return not default
+    try:
+        return parsed(kind, words)
+    except ValueError as error:
+        got = " ".join(map(repr, words)) or "nothing"
+        choices = [str(choice) for choice in get_args(kind)] if get_origin(kind) is Literal else ()
+        close = nearest(words[0], choices) if words else ""
+        raise ValueError(f"{flag} must be {error}, got {got}{close}") from error
+
+
+def _help(groups: Mapping[str, Group], program: str, description: str | None) -> NoReturn:
+    import tyro
+
+    tyro.cli(
+        make_dataclass("Flags", [(name, group.form()) for name, group in groups.items()]),
         prog=program,
         description=description,
-        args=given,
+        args=["--help"],
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
-        return_unknown_args=True,
     )
-    if unknown:
-        known = [flag for group in groups.values() for flag in group.flags()]
-        close = nearest(unknown[0].partition("=")[0], known)
-        raise ValueError(f"unknown flag {unknown[0]}{close or '; --help lists the flags'}")
-    return {name: dict(vars(getattr(found, name))) for name in groups}
+    raise AssertionError("the help ends the process")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

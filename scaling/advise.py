@@ -12,6 +12,7 @@ few per cent of each other once each has a learning rate of its own. Exit code 0
 the input is wrong.
 """
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -99,6 +100,10 @@ def advise(
     """
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), batches)
+    if config.training.peft is not None:
+        raise ValueError(
+            "peft is trained, by loralab finetune; advise is about adapters of this library"
+        )
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:
@@ -128,8 +133,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def check_writable(file: Path) -> None:
     """Raise ValueError, before a model is loaded, where the file could not be written."""
-    if file.is_dir() or not file.absolute().parent.is_dir():
+    folder = file.absolute().parent
+    if file.is_dir() or not folder.is_dir():
         raise ValueError(f"{file} cannot be written: it must be a file in a folder that is there")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{file} cannot be written: {folder} is read-only")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ an example, curves.png, and until it has finished its last checkpoint, from whic
 Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 
-import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,10 +18,9 @@ from loralab.code import fingerprint, home
 from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
-from scaling.core import processes
+from scaling.core import processes, run_folder
 from scaling.core.config import Config, peft_settings
-from scaling.core.outputs import ADAPTER, METRICS, write_json
-from scaling.core.run_folder import check_folder, mark
+from scaling.core.outputs import ADAPTER, METRICS, Damaged
 from scaling.tasks import find
 from scaling.training import command
 
@@ -73,6 +72,9 @@ class FineTuned:
         )
 
 
+KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metrics.json of a run
+
+
 def finetune(
     config: Config | None = None,
     *,
@@ -98,8 +100,7 @@ def finetune(
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options)
-    names = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}
-    kept = {name: result[name] for name in names}
+    kept = {name: result[name] for name in KEPT}
     return FineTuned(config.data.task, Path(result["folder"]), **kept)
 
 
@@ -125,23 +126,27 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
     name = f"{task}-{run_key(FAMILY, task, settings, '')[:12]}"
     folder = options.out or home() / "runs" / FAMILY / name
 
-    def look() -> dict[str, Any] | None:
-        finished = check_folder(folder, settings, options.resume, options.force)
-        if finished is None:
-            Store(options.store)  # one that cannot be used is an error before anything is trained
-        return finished
+    with ExitStack() as held:
 
-    finished = processes.by_first(look)
-    if finished is not None:
-        return finished
-    from scaling.training.running import train  # transformers, which takes seconds to load
+        def look() -> dict[str, Any] | None:
+            held.enter_context(run_folder.alone(folder))
+            finished = run_folder.check_folder(folder, settings, options.resume, options.force)
+            if finished is None:
+                Store(options.store)  # one that cannot be used is an error before training
+            elif lacking := sorted(KEPT - finished.keys()):
+                raise Damaged(folder / METRICS, f"it has no {lacking[0]!r}")
+            return finished
 
-    result = train(config, folder, lambda: mark(folder, settings))
-    if processes.is_first():
-        Store(options.store).put(FAMILY, task, settings, code, result["seconds"], result)
-        write_json(folder / METRICS, result)
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        finished = processes.by_first(look)
+        if finished is not None:
+            return finished
+        from scaling.training.running import train  # transformers, which takes seconds to load
+
+        anew = options.force
+        result = train(config, folder, lambda: run_folder.begin(folder, settings, anew), anew=anew)
+        if processes.is_first():
+            Store(options.store).put(FAMILY, task, settings, code, result["seconds"], result)
+            run_folder.finish(folder, result)
     return result
 
 

@@ -5,15 +5,16 @@ scaling.init`; in Python, `loralab.init`.
 
 The flags are those of loralab finetune, and the initialization is the one that its run would begin
 with; the help lists the flags that matter here. The batch and the seed say which data an
-initialization that learns from data sees. The folder is an ordinary PEFT adapter at which the model
+initialization that learns from data sees; what that run would hold out of them for its test is held
+out here too, and of no other use. The folder is an ordinary PEFT adapter at which the model
 computes what the base model does: PEFT goes on from it by PeftModel.from_pretrained(base, folder,
 is_trainable=True), and so do the tools that are made of PEFT. Exit code 0 when written, 2 when the
 input is wrong or the initialization cannot be handed over.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,12 +24,11 @@ from torch import Tensor
 
 import lora
 from lora.initialization import statistics_for
-from lora.testing import sample
 from loralab.flags import Group
 from loralab.ledger import records_table, text_of
 from loralab.process import finish
-from scaling.core import processes
-from scaling.core.config import Config, training_whole
+from scaling.core import processes, run_folder
+from scaling.core.config import Config, check_scheme, training_whole
 from scaling.training import command
 
 if TYPE_CHECKING:
@@ -99,7 +99,18 @@ def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> I
     """
     config, folder = (config or Config()).replace(**settings), Path(out)
     check_portable(config)
-    check_free(folder)
+    with ExitStack() as held:
+
+        def look() -> None:
+            held.enter_context(run_folder.alone(folder))
+            if not run_folder.is_free(folder):
+                raise ValueError(f"{folder} is not an empty folder; choose another --out")
+
+        processes.by_first(look)
+        return _written(config, folder)
+
+
+def _written(config: Config, folder: Path) -> Initialized:
     # transformers, which takes seconds to load
     from scaling.training.preparation import on_batches, prepare
 
@@ -133,14 +144,8 @@ def check_portable(config: Config) -> None:
             "peft is trained, by loralab finetune; init writes an initialization of this library"
         )
     adapter = config.adapter
-    scheme = lora.SCHEMES[adapter.scheme]
-    try:
-        # run on a sample, so that an impossible option is refused before a model is loaded
-        W, stats = sample((16, 8))
-        scheme(W, 2, stats=stats, **adapter.scheme_options)
-    except TypeError as error:
-        raise ValueError(f"scheme {adapter.scheme!r}: {error}") from error
-    if not scheme.zero_product:
+    check_scheme(adapter)
+    if not lora.SCHEMES[adapter.scheme].zero_product:
         raise ValueError(_not_zero(adapter.scheme))
     if lora.VARIANTS[adapter.variant].exported_as != adapter.variant:
         raise ValueError(
@@ -162,16 +167,6 @@ def _not_zero(scheme: str) -> str:
         "step 0, or train the pair B0 A0 that must stay frozen to cancel it; use loralab finetune "
         "or lora.attach, which carry the pair, or a scheme that starts at zero, such as eva"
     )
-
-
-def check_free(folder: Path) -> None:
-    """Raise ValueError where the folder holds something, or cannot be written: before a model is
-    loaded."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not an empty folder; choose another --out")
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise ValueError(f"{folder} cannot be written, as {there} is no folder with permission to")
 
 
 def _attached(job: "Job", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:

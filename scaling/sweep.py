@@ -41,9 +41,10 @@ from loralab.workers import Compute, local
 from scaling.comparison import method_comparison, report, trials
 from scaling.comparison.driver import outcomes_of
 from scaling.comparison.file import METHODS, Named, read
-from scaling.comparison.grid import PEFT, Grid
+from scaling.comparison.grid import PEFT, Grid, Method
 from scaling.comparison.grid import methods as methods_of
 from scaling.comparison.summary import Row, summarise
+from scaling.core import run_folder
 from scaling.core.config import Config, plain
 from scaling.core.outputs import write_json
 from scaling.tasks import find
@@ -76,6 +77,8 @@ class Options:
     """The run store, one SQLite file; by default runs/loralab.sqlite."""
 
     def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {self.jobs}")
         if self.executor not in ("local", "ray"):
             raise ValueError(f"executor must be local or ray, got {self.executor!r}")
 
@@ -175,9 +178,18 @@ def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
     spec = config.as_json() | json.loads(json.dumps(asdict(grid))) | {METHODS: named}
     name = run_key(trials.FAMILY, task, spec, "")[:12]
     folder = options.out or home() / "runs" / "sweeps" / name
-    memo = Memo(Store(options.store), trials.FAMILY, trials.code(task), compute=_executor(options))
-    _mark(folder, spec)
+    with run_folder.alone(folder):
+        check_free(folder, spec)
+        store = Store(options.store)
+        memo = Memo(store, trials.FAMILY, trials.code(task), compute=_executor(options))
+        return _compared(folder, spec, compared, grid, memo)
+
+
+def _compared(
+    folder: Path, spec: dict[str, Any], compared: dict[str, Method], grid: Grid, memo: Memo
+) -> Swept:
     outcomes = outcomes_of(compared, grid, memo)
+    write_json(folder / SWEEP, spec)
     reference = grid.reference or next(iter(compared))
     rows = summarise(outcomes, reference, grid.margin, np.random.default_rng(0))
     report.write(folder, rows, outcomes, spec)
@@ -189,18 +201,20 @@ def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
     return Swept(folder, rows, report.notes(rows, outcomes, grid.margin))
 
 
-def _mark(folder: Path, spec: dict[str, Any]) -> None:
-    """Make the folder this sweep's; raises ValueError where it holds something else."""
+def check_free(folder: Path, spec: dict[str, Any]) -> None:
+    """Raise ValueError where the folder holds something else than this sweep."""
     record = folder / SWEEP
     if record.is_file():
-        if json.loads(record.read_text(encoding="utf-8")) != spec:
+        try:
+            there = json.loads(record.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{record} is damaged; remove it or choose another --out") from error
+        if there != spec:
             raise ValueError(f"{folder} holds another sweep; choose another --out")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not run_folder.is_free(folder):
         raise ValueError(
             f"{folder} is not an empty folder and holds no sweep; choose another --out"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(record, spec)
 
 
 def _executor(options: Options) -> Compute:

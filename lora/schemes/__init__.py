@@ -6,7 +6,7 @@ the layer carries the factors as a frozen pair too, so training begins at the pr
 with every scheme. A scheme never changes W.
 
 The rules below all take W, the rank r, a random generator rng and the scale s; their docstrings
-list the options.
+list the options, and their annotations say what an option may be.
 """
 
 from lora.schemes.gradient import gradient_signal, lora_ga, lora_one, nystrom_grad, tsd_init
@@ -29,7 +29,7 @@ SCHEMES = {
     "nystrom": Scheme(nystrom, "weight", "2410.18965", zero_product=True),
     "eva": Scheme(eva, "inputs", "2410.07170", zero_product=True, sharing=("rho",)),
     "corda": Scheme(corda, "inputs", "2406.05223"),
-    "lora_ga": Scheme(lora_ga, "gradient", "2407.05000"),
+    "lora_ga": Scheme(lora_ga, "gradient", "2407.05000", pairs=2),
     "lora_one": Scheme(lora_one, "gradient", "2502.01235"),
     "nystrom_grad": Scheme(nystrom_grad, "gradient", "derived", zero_product=True),
     "gradient_signal": Scheme(

@@ -7,20 +7,21 @@ gradient that is zero throughout is refused: it means that the loss does not rea
 every direction would be arbitrary. Singular values G = U S V^T.
 """
 
-import math
 import warnings
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from lora.linalg import noise, svd, top_svd
+from lora.schemes.options import Positive
 from lora.schemes.scheme import Factors, normal
 from lora.schemes.weight import balanced
 from lora.statistics import Statistics
 
 
 def lora_ga(
-    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 16.0
+    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: Positive = 16.0
 ) -> Factors:
     """A = c V_{1..r}^T and B = c U_{r+1..2r}, c = out^(1/4) / sqrt(gamma) (arXiv:2407.05000, scale
     "stable").
@@ -33,12 +34,6 @@ def lora_ga(
     Args:
         gamma: divides the squared size of the factors, as in c.
     """
-    _positive("lora_ga", "gamma", gamma)
-    if 2 * rank > min(W.shape):
-        raise ValueError(
-            "lora_ga takes 2 r singular pairs of the gradient, so rank must be at most min(out, "
-            f"in) / 2 = {min(W.shape) // 2}, got {rank}"
-        )
     U, S, Vh = top_svd(_gradient("lora_ga", W, stats), 2 * rank, rng)
     _warn_of_arbitrary("lora_ga", S, W.shape)
     c = W.shape[0] ** 0.25 / gamma**0.5
@@ -46,7 +41,13 @@ def lora_ga(
 
 
 def lora_one(
-    W: Tensor, rank: int, rng: Generator, scale: float, *, stats: Statistics, gamma: float = 128.0
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    *,
+    stats: Statistics,
+    gamma: Positive = 128.0,
 ) -> Factors:
     """B = U_r (S_r/S_1)^1/2 / sqrt(gamma) and A = (S_r/S_1)^1/2 V_r^T / sqrt(gamma) of -G
     (arXiv:2502.01235).
@@ -59,7 +60,6 @@ def lora_one(
     Args:
         gamma: 1 / gamma is the spectral norm of B A.
     """
-    _positive("lora_one", "gamma", gamma)
     G = _gradient("lora_one", W, stats)
     U, S, Vh = top_svd(-G, rank, rng)
     return balanced(U, S / S[0], Vh, noise(S / S[0], W.shape), gamma)
@@ -72,8 +72,8 @@ def nystrom_grad(
     scale: float,
     *,
     stats: Statistics,
-    xi: float = 1.0,
-    side: str = "in",
+    xi: Positive = 1.0,
+    side: Literal["in", "out"] = "in",
 ) -> Factors:
     """A random sketch of G on one side, zero on the other: the Nyström initialization of
     arXiv:2410.18965 for what is learnt.
@@ -88,17 +88,12 @@ def nystrom_grad(
         side: "in" gives A = xi N G / (sqrt(3) |G|_F) with N (r, out), "out" gives B = xi sqrt(out /
             (3 r)) G N / |G|_F with N (in, r), N standard normal.
     """
-    _positive("nystrom_grad", "xi", xi)
     out, in_ = W.shape
     G = _gradient("nystrom_grad", W, stats)
     G = xi / 3**0.5 * G / G.norm()
     if side == "in":
         return Factors(W.new_zeros(out, rank), normal(W, rank, out, rng=rng) @ G)
-    if side == "out":
-        return Factors(
-            (out / rank) ** 0.5 * G @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_)
-        )
-    raise ValueError(f'nystrom_grad: side must be "in" or "out", got {side!r}')
+    return Factors((out / rank) ** 0.5 * G @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_))
 
 
 def gradient_signal(
@@ -139,8 +134,8 @@ def tsd_init(
     scale: float,
     *,
     stats: Statistics,
-    mode: str = "rate",
-    eps: float = 1e-6,
+    mode: Literal["rate", "abs"] = "rate",
+    eps: Positive = 1e-6,
 ) -> Factors:
     """LoRA-Init: s B A = sum over i in I of s_i u_i v_i^T, split evenly, I the r task-specific
     directions of W.
@@ -156,9 +151,6 @@ def tsd_init(
             the loss.
         eps: as in the change rate.
     """
-    _positive("tsd_init", "eps", eps)
-    if mode not in ("rate", "abs"):
-        raise ValueError(f'tsd_init: mode must be "rate" or "abs", got {mode!r}')
     G = _gradient("tsd_init", W, stats)
     U, S, Vh = svd(W)
     score = ((U.mT @ G) * Vh).sum(dim=1).abs()
@@ -192,11 +184,6 @@ def _scaled(
             f"{scheme}: stats.{name} is zero throughout, so the loss does not depend on this layer"
         )
     return (value.detach() / value.abs().max()).to(W.device, W.dtype)
-
-
-def _positive(scheme: str, name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{scheme}: {name} must be positive and finite, got {value!r}")
 
 
 def _warn_of_arbitrary(scheme: str, S: Tensor, shape: torch.Size) -> None:

@@ -2,10 +2,12 @@
 
 import math
 import warnings
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
+from lora.schemes.options import Positive
 from lora.schemes.scheme import Factors, normal
 from lora.statistics import Statistics
 
@@ -65,8 +67,8 @@ def corda(
     rng: Generator,
     scale: float,
     stats: Statistics,
-    mode: str = "ipm",
-    damping: float = 0.01,
+    mode: Literal["ipm", "kpm", "sqrt"] = "ipm",
+    damping: Positive = 0.01,
 ) -> Factors:
     """Triplets of the SVD U S V^T of W P: B = U (S/s)^1/2 and A = (S/s)^1/2 V^T P^-1 (CorDA,
     arXiv:2406.05223).
@@ -83,10 +85,6 @@ def corda(
             always does.
     """
     del rng
-    if mode not in ("ipm", "kpm", "sqrt"):
-        raise ValueError(f'corda: mode must be "ipm", "kpm" or "sqrt", got {mode!r}')
-    if not (math.isfinite(damping) and damping > 0):
-        raise ValueError(f"corda: damping must be positive and finite, got {damping!r}")
     if stats.covariance_sketch is not None:
         raise ValueError(
             "corda needs the whole second moment, and only a sketch was stored; collect without "

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from lora.schemes import options as of_rules
 from lora.statistics import Statistics
 
 
@@ -34,6 +35,7 @@ class Scheme:
             inputs or gradients.
         needs: "nothing" (only the shape of W), "weight", "inputs" or "gradient".
         source: an arXiv id or "derived".
+        pairs: how many singular pairs of the layer each rank takes: pairs * r <= min(out, in).
         zero_product: whether one factor is zero, so that B A = 0 and no frozen pair is needed.
         sharing: the options of rank sharing (`lora.ranks`), which the rule never gets.
     """
@@ -42,12 +44,31 @@ class Scheme:
     needs: Literal["nothing", "weight", "inputs", "gradient"]
     source: str
     zero_product: bool = False
+    pairs: int = 1
     sharing: tuple[str, ...] = ()
 
     @property
     def needs_data(self) -> bool:
         """Whether it needs the statistics of probe batches."""
         return self.needs in ("inputs", "gradient")
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError for an option that the rule does not have, or a value that it cannot
+        take. The options of rank sharing may stand among them."""
+        of_rules.check(self.rule, options, self.sharing)
+
+    def check_rank(self, rank: int, shape: Sequence[int]) -> None:
+        """Raise ValueError for a rank that a weight of this shape (out, in) cannot have."""
+        most = min(shape)
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= most:
+            raise ValueError(
+                f"rank must be an integer from 1 to min(out, in) = {most}, got {rank!r}"
+            )
+        if self.pairs * rank > most:
+            raise ValueError(
+                f"{self.rule.__name__} takes {self.pairs} r singular pairs, so rank must be at "
+                f"most min(out, in) / {self.pairs} = {most // self.pairs}, got {rank}"
+            )
 
     def __call__(
         self,
@@ -70,15 +91,13 @@ class Scheme:
             scale: s of the update s B A.
             options: those of the rule.
 
-        Raises: ValueError for a rank outside 1..min(out, in), a scale that is not positive, a
-            non-finite W or missing stats.
+        Raises: ValueError as `check_options` and `check_rank`, and for a scale that is not
+            positive, a non-finite W or missing stats.
         """
         if W.ndim != 2:
             raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
-        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= min(W.shape):
-            raise ValueError(
-                f"rank must be an integer from 1 to min(out, in) = {min(W.shape)}, got {rank!r}"
-            )
+        self.check_options(options)
+        self.check_rank(rank, W.shape)
         if not (math.isfinite(scale) and scale > 0):
             raise ValueError(f"scale must be positive and finite, got {scale!r}")
         # the extremes carry NaN and infinity, and are found in a tenth of the time that counting

@@ -1,12 +1,13 @@
 """Schemes that need the weight W = U S V^T; subscript r: the first r singular triplets, -r: the
 last r."""
 
-import math
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from lora.linalg import noise, svd, top_svd
+from lora.schemes.options import Positive
 from lora.schemes.scheme import Factors, normal
 
 
@@ -53,7 +54,12 @@ def mica(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
 
 
 def nystrom(
-    W: Tensor, rank: int, rng: Generator, scale: float, xi: float = 0.1, side: str = "in"
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    xi: Positive = 0.1,
+    side: Literal["in", "out"] = "in",
 ) -> Factors:
     """A sketch of W on one side, zero on the other (NoRA, arXiv:2410.18965, with the released
     code's scale xi/s).
@@ -63,14 +69,10 @@ def nystrom(
         side: "in" gives A = (xi/s) N W with N (r, out), whose rows lie in the row space of W, and B
             = 0; "out" gives B = (xi/s) W N with N (in, r), the paper's X0 = W Omega, and A = 0.
     """
-    if not (math.isfinite(xi) and xi > 0):
-        raise ValueError(f"nystrom: xi must be positive and finite, got {xi!r}")
     out, in_ = W.shape
     if side == "in":
         return Factors(W.new_zeros(out, rank), xi / scale * normal(W, rank, out, rng=rng) @ W)
-    if side == "out":
-        return Factors(xi / scale * W @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_))
-    raise ValueError(f'nystrom: side must be "in" or "out", got {side!r}')
+    return Factors(xi / scale * W @ normal(W, in_, rank, rng=rng), W.new_zeros(rank, in_))
 
 
 def balanced(U: Tensor, S: Tensor, Vh: Tensor, least: Tensor, scale: float) -> Factors:

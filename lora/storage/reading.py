@@ -18,7 +18,7 @@ from lora.storage.files import CONFIG, WEIGHTS, locked
 from lora.storage.record import KEY, Record, check_same_keys
 from lora.storage.tensors import (
     MAGNITUDE,
-    as_written_here,
+    by_full_names,
     check_finite,
     from_file,
     key_of,
@@ -132,7 +132,7 @@ def read(folder: Path, names: list[str]) -> Stored:
             record.check_tensors(tensors)
         for key, tensor in tensors.items():
             check_finite(key, tensor)
-        tensors = as_written_here(tensors)
+    tensors = by_full_names(tensors)
     if record is None:
         if description is None:
             raise _missing(folder, CONFIG)

@@ -16,7 +16,7 @@ from lora.kinds import parsed
 from lora.storage.files import Content
 from lora.targets import saved_modules
 
-# PEFT writes it without ".weight", and reads both; what transformers itself reads needs it
+# PEFT leaves out ".weight", which it then adds when reading and transformers does not
 MAGNITUDE = "lora_magnitude_vector.weight"
 METADATA = "__metadata__"
 TYPES = {
@@ -42,6 +42,12 @@ def keys_of(name: str, base: nn.Module) -> tuple[str, str]:
     """What the A and the B of a layer are called."""
     a, b = base_of(base).keys
     return key_of(name, a), key_of(name, b)
+
+
+def by_full_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file under the keys that `save` writes: PEFT's own are shorter."""
+    short = MAGNITUDE.removesuffix(".weight")
+    return {key + ".weight" * key.endswith(short): value for key, value in tensors.items()}
 
 
 def saved_tensors(model: nn.Module, config: Config) -> dict[str, Tensor]:
@@ -77,14 +83,6 @@ def from_file(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"damaged or no safetensors file: {error}") from error
     return tensors, header.get(METADATA) or {}
-
-
-def as_written_here(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same by our keys, which are PEFT's but for the magnitudes."""
-    short = MAGNITUDE.removesuffix(".weight")
-    return {
-        f"{key}.weight" if key.endswith(short) else key: tensor for key, tensor in tensors.items()
-    }
 
 
 def check_finite(key: str, tensor: Tensor) -> None:

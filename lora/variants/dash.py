@@ -53,6 +53,13 @@ class DashLinear(FactoredLinear):
     Vt: Tensor
     chosen: Tensor
 
+    @classmethod
+    def check_shape(cls, options: DashOptions, shape: tuple[int, int]) -> None:
+        if options.directions > min(shape):
+            raise ValueError(
+                f"directions must be at most min(out, in) = {min(shape)}, got {options.directions}"
+            )
+
     def __init__(
         self,
         base_layer: nn.Module,
@@ -61,9 +68,8 @@ class DashLinear(FactoredLinear):
         **more: Any,
     ) -> None:
         super().__init__(base_layer, *settings, **more)
-        k, most = options.directions, min(self.out_features, self.in_features)
-        if k > most:
-            raise ValueError(f"directions must be at most min(out, in) = {most}, got {k}")
+        self.check_shape(options, (self.out_features, self.in_features))
+        k = options.directions
         self.d = nn.Parameter(self.B.new_zeros(k))
         self.register_buffer("U", self.B.new_zeros(self.out_features, k))
         self.register_buffer("Vt", self.A.new_zeros(k, self.in_features))

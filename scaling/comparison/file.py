@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lora.config import suggestion
+from lora.patterns import suggestion
 
 METHODS = "methods"
 Named = dict[str, dict[str, Any]]

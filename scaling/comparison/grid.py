@@ -106,6 +106,8 @@ def methods(
             found[label] = Method(label, whole, tuple(sorted(grid.rates or centred(whole))))
             for rate in found[label].rates:
                 found[label].at(rate, grid.seeds[0])
+            for seed in (*grid.seeds, max(grid.seeds) + grid.confirm):
+                found[label].at(found[label].rates[0], seed)
         except (TypeError, ValueError) as error:
             raise ValueError(f"method {label!r}: {error}") from error
     if not found:
@@ -173,6 +175,6 @@ def width(config: Config) -> int | None:
 
     try:
         found = AutoConfig.from_pretrained(data.model, trust_remote_code=data.trust_remote_code)
-    except (OSError, ValueError):
+    except Exception:  # of a file that is anything
         return None  # the run itself tells what is wrong with a model
     return getattr(found.get_text_config(), "hidden_size", None)

@@ -7,17 +7,16 @@ holds the adapter in the end, as the folder of any run.
 import io
 import json
 import math
-import shutil
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lora.storage import WEIGHTS
 from loralab.code import fingerprint, home
 from loralab.store import run_key
-from scaling.core import outputs
+from scaling.core import outputs, run_folder
 from scaling.core.config import Config, peft_settings
-from scaling.core.run_folder import mark
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -69,17 +68,28 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
     config, folder = Config.of(**settings), folder_of(settings, peft)
     _forget_peak()
     # the progress bars of trials side by side cannot be read
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with (
+        run_folder.alone(folder),
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+    ):
+
+        def trained() -> Outcome:
+            begin = partial(run_folder.begin, folder, settings)
+            return train(config, folder, begin, judge_base=False)
+
         try:
-            result = train(config, folder, lambda: mark(folder, settings), judge_base=False)
+            try:
+                result = trained()
+            except outputs.Damaged:  # a trial is what it is whether it goes on or begins anew
+                run_folder.clear(folder)
+                result = trained()
         except RuntimeError as error:
             if not isinstance(error.__cause__, Diverged):
                 raise
-            shutil.rmtree(folder)
+            run_folder.clear(folder)
             return {"diverged": str(error.__cause__)}
-    outputs.write_json(folder / outputs.METRICS, result)
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+        run_folder.finish(folder, result)
     kept = ("metrics", "losses", "validation", "trained_parameters", "seconds", "test_data")
     return {name: result[name] for name in kept} | {
         "scores": _scores(config.data.task, folder, result["metrics"]),

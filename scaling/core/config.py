@@ -9,17 +9,21 @@ import json
 import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import lora
-from lora.config import suggestion
+from lora.patterns import suggestion
+from lora.ranks import Sharing
+from lora.testing import sample
 from lora.variants.factored import FactoredLinear
+from loralab.values import fits, wanted
 
 Option = int | float | bool | str
 OPTIMIZERS = ("adamw", *lora.OPTIMIZERS)
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS = get_args(Precision)
 ALL_LINEAR = ("all-linear",)
+SEEDS = 2**32  # that numpy's generator takes
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class DataSettings:
     """A transformers model: a folder, or a name on the hub; by default one that needs no
     network."""
     train: str | None = None
-    """Training data: a file (.jsonl, .parquet, .csv, or .txt, whose paragraphs are separated by
-    blank lines), a folder that the library datasets reads, or a data set on the hub, name or
-    name:subset; by default data that are on this machine, or made there."""
+    """Training data: a file (.jsonl, .parquet, .csv, or .txt with one record a line), a folder that
+    the library datasets reads, or a data set on the hub, name or name:subset; by default data that
+    are on this machine, or made there."""
     test: str | None = None
     """Data to evaluate on, of the same kinds, or a split of the training data set; by default its
     split "test", else a tenth of the training data, held out."""
@@ -188,6 +192,8 @@ class Config:
             self.training.launch_step,
             self.training.steps,
         )
+        if self.seed >= SEEDS:
+            raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
         optimizer = self.training.optimizer
         if optimizer != "adamw" and not issubclass(lora.VARIANTS[variant], FactoredLinear):
             raise ValueError(
@@ -228,7 +234,9 @@ class Config:
         for name, value in settings.items():
             if name not in GROUP_OF:
                 raise ValueError(f"there is no setting {name!r}{suggestion(name, (*GROUP_OF,))}")
-            changed[GROUP_OF[name]][name] = plain(value)
+            changed[GROUP_OF[name]][name] = found = plain(value)
+            if not fits(TYPES[name], found):
+                raise ValueError(f"{name} must be {wanted(TYPES[name])}, got {value!r}")
         if changed["adapter"].get("target_modules") == ALL_LINEAR:
             changed["adapter"]["target_modules"] = ALL_LINEAR[0]
         return replace(
@@ -255,6 +263,7 @@ GROUPS = {
     "run": RunSettings,
 }
 GROUP_OF = {f.name: group for group, kind in GROUPS.items() for f in fields(kind)}
+TYPES = {name: kind for group in GROUPS.values() for name, kind in get_type_hints(group).items()}
 # Of the adapters of this library, and what their optimizers and FSDP2 alone have.
 NOT_OF_PEFT = {f.name for f in fields(lora.Config)} - {"seed"} | {"ratio", "optimizer", "sharded"}
 
@@ -264,6 +273,17 @@ def training_whole(adapter: lora.Config, modules: tuple[str, ...]) -> lora.Confi
     bring."""
     whole = dict.fromkeys((*adapter.modules_to_save, *modules))
     return replace(adapter, modules_to_save=tuple(whole))
+
+
+def check_scheme(adapter: lora.Config) -> None:
+    """Raise ValueError for options that the scheme does not have, or that are impossible, by a run
+    on a sample: before a model is loaded."""
+    W, stats = sample((16, 8))
+    try:
+        Sharing.of(adapter)
+        lora.SCHEMES[adapter.scheme](W, 2, stats=stats, **adapter.scheme_options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"scheme {adapter.scheme!r}: {error}") from error
 
 
 def peft_settings(config: Config) -> dict[str, Any]:

@@ -12,8 +12,32 @@ RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
 PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
 
 
+class Damaged(ValueError):
+    """A file that a run wrote cannot be read any more."""
+
+    def __init__(self, file: Path, why: object) -> None:
+        reason = " ".join(str(why).split())[:200]
+        super().__init__(f"{file} is damaged: {reason}; --force begins the run anew")
+
+
 def write_json(file: Path, value: Any) -> None:
     write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(file: Path, *names: str) -> dict[str, Any]:
+    """The object that a run wrote; raises `Damaged` where it is none, or lacks one of these
+    names."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Damaged(file, error.strerror) from error
+    except (ValueError, RecursionError) as error:
+        raise Damaged(file, f"it is not JSON, {error}") from error
+    if not isinstance(value, dict):
+        raise Damaged(file, f"it holds a {type(value).__name__}, not an object")
+    if lacking := [name for name in names if name not in value]:
+        raise Damaged(file, f"it has no {lacking[0]!r}")
+    return value
 
 
 def write_rows(file: Path, rows: Sequence[Record]) -> None:

@@ -18,6 +18,7 @@ from lora.layer import LoRALinear
 from lora.model import attached, build_layer, install
 from lora.schemes import Factors
 from lora.targets import targets
+from scaling.core.outputs import Damaged
 
 # on a model whose adapters are not ours, the names of their tensors and whatever is trained
 NAMED = "_scaling_trained"
@@ -52,18 +53,20 @@ def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None)
     about = {"config": attached(model).config.to_json()}
     for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
         if tensors is not None:
-            lora.state.write(folder / name, tensors, about)
+            try:
+                lora.state.write(folder / name, tensors, about)
+            except SafetensorError as error:
+                raise OSError(f"{folder / name} cannot be written: {error}") from error
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
-    """The resolved config and the tensors; raises ValueError for a file that is missing or
-    damaged."""
+    """The resolved config and the tensors; raises `Damaged` for a file that is none any more."""
     try:
         with safe_open(folder / name, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return lora.Config.from_json(file.metadata()["config"]), tensors
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(folder / name, error) from error
 
 
 def read_best(folder: Path) -> dict[str, Tensor] | None:

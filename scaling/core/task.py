@@ -13,6 +13,22 @@ Record = dict[str, Any]
 IGNORED = -100  # the label that every loss skips
 
 
+class Row(dict[str, Any]):
+    """A record that knows where it was read."""
+
+    def __init__(self, record: Record, where: str) -> None:
+        super().__init__(record)
+        self.where = where
+
+    def __or__(self, other: Record) -> "Row":  # type: ignore[override]
+        return Row(dict(self) | other, self.where)
+
+
+def place(record: Record, number: int) -> str:
+    """Where a record is to be found: in its file, or as the number that it has among others."""
+    return record.where if isinstance(record, Row) else f"record {number}"
+
+
 class Data(NamedTuple):
     """Records as they were read, and what all of them say of the task (the classes, say),
     JSON-like."""

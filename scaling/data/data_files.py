@@ -1,6 +1,7 @@
 """Data files and data sets of the hub as lists of records; whatever is wrong is one sentence."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
-from scaling.core.task import Data, Record
+from scaling.core.task import Data, Record, Row, place
 
 Parts = tuple[list[Record], list[Record]]  # for training, for the test
 PART = 10  # of the training data that comes without test data one part is held out
@@ -17,10 +18,11 @@ PART = 10  # of the training data that comes without test data one part is held 
 def read(source: str) -> dict[str, list[Record]]:
     """The records of a source by split: those of a file are all "train".
 
-    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a paragraph.
-    A folder, and a name on the hub (name:subset), is read by the library datasets, its classes by
-    their names and its images as {"bytes", "path"}. Raises ValueError for what is missing, empty or
-    not what its name says.
+    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a line that
+    is not blank. A folder, and a name on the hub (name:subset), is read by the library datasets,
+    its classes by their names and its images as {"bytes", "path"}. Each record knows the line or
+    row that it was read from. Raises ValueError for what is missing, empty or not what its name
+    says.
     """
     file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
     if not file.exists() and (file.suffix in known or file.is_absolute()):
@@ -39,22 +41,51 @@ def read(source: str) -> dict[str, list[Record]]:
     for records in splits.values():
         if not records:
             raise ValueError(f"{source} holds no records")
-        if not all(isinstance(record, dict) for record in records):
-            raise ValueError(f"{source}: every record must be an object with named columns")
     return splits
 
 
-def _records(file: Path) -> list[Any]:
+def one_a_line(config: Config) -> str:
+    """What there is to say about the training data where they have fewer records than expected."""
+    plain = Path(config.data.train or "").suffix == ".txt"
+    return " (a .txt file has one a line)" if plain else ""
+
+
+def _records(file: Path) -> list[Record]:
     if file.suffix in (".parquet", ".csv"):
         import pandas  # with the extra llm, and slow to load
 
         table = pandas.read_parquet(file) if file.suffix == ".parquet" else pandas.read_csv(file)
-        return table.to_dict("records")
-    text = file.read_text(encoding="utf-8")
-    if file.suffix == ".jsonl":
-        # JSON may hold other line ends
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
-    return [{"text": part.strip()} for part in text.split("\n\n") if part.strip()]
+        return [
+            Row({name: _given(cell) for name, cell in record.items()}, f"row {number} of {file}")
+            for number, record in enumerate(table.to_dict("records"), 1)
+        ]
+    found: list[Record] = []
+    # not at the other line ends that JSON may hold
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+        if line.strip():
+            where = f"line {number} of {file}"
+            record = _object(line, where) if file.suffix == ".jsonl" else {"text": line.strip()}
+            found.append(Row(record, where))
+    return found
+
+
+def _given(cell: Any) -> Any:
+    """What a cell of a table holds; one without a value is NaN in pandas."""
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
+
+
+def _object(line: str, where: str) -> Record:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError(f"{where} is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{where} must be an object with named columns, got a {type(value).__name__}"
+        )
+    return value
 
 
 def _data_set(source: str) -> dict[str, list[Any]]:
@@ -70,7 +101,10 @@ def _data_set(source: str) -> dict[str, list[Any]]:
         for column, feature in table.features.items():
             if isinstance(feature, datasets.Image):
                 table = table.cast_column(column, datasets.Image(decode=False))
-        records = [dict(record) for record in table]
+        records = [
+            Row(dict(record), f"row {number} of {source}, split {split}")
+            for number, record in enumerate(table, 1)
+        ]
         for record in records:
             named = {n: record[n] for n in classes if record[n] is not None and record[n] >= 0}
             record.update({n: classes[n].int2str(number) for n, number in named.items()})
@@ -133,8 +167,12 @@ def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
         for column in columns:
             if record.get(column) is None:
                 raise ValueError(
-                    f"record {number} has no column {column!r}; it has "
-                    f"{', '.join(map(repr, record))}"
+                    f"{place(record, number)} has no "
+                    + (
+                        f"value in {column!r}"
+                        if column in record
+                        else f"column {column!r}; it has {', '.join(map(repr, record))}"
+                    )
                 )
 
 

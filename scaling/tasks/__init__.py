@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from lora.config import suggestion
+from lora.patterns import suggestion
 from scaling.core.task import Task
 
 TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))

@@ -6,8 +6,7 @@ else "text". Without files a small GPT-2 that has read Python's standard library
 files that it has not seen.
 
 With the column text, all texts are one row of tokens, each followed by the end token, which is cut
-into blocks of `length`: nothing is thrown away. A file of plain text counts as one text a
-paragraph.
+into blocks of `length`: nothing is thrown away. A line of a .txt file counts as one text.
 
 With prompt and answer, only the answer's tokens count in the loss. A tokenizer with a chat template
 makes them a user's and an assistant's message. An example longer than `length` loses the beginning
@@ -25,7 +24,7 @@ from torch import Tensor
 from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.processes import is_first
-from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
 from scaling.data.prompts import blocks, fitted, tokens
@@ -118,7 +117,7 @@ def _tokens(loaded: Loaded, data: Data, number: int, record: Record) -> tuple[li
     read, learnt = tokens(loaded.processor, prompt, answer)
     for name, ids in zip(data.facts["columns"], (read, learnt), strict=True):
         if not ids:
-            raise ValueError(f"record {number} has no token in {name!r}")
+            raise ValueError(f"{place(record, number)} has no token in {name!r}")
     return read, learnt
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import IGNORED, Data, Loaded, Record, Task
+from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import summarised
 from scaling.evaluation.rouge import ROUGE, rouge
@@ -76,9 +76,8 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
         zip(encoded["input_ids"], encoded["labels"], strict=True), 1
     ):
         if not ids or not labels:
-            raise ValueError(
-                f"record {number} has no token in {data.facts['columns'][bool(ids)]!r}"
-            )
+            where = place(records[number - 1], number)
+            raise ValueError(f"{where} has no token in {data.facts['columns'][bool(ids)]!r}")
     return [{name: encoded[name][i] for name in encoded} for i in range(len(records))]
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from torch import Tensor
 
 from scaling.core.batches import split
-from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
+from scaling.core.config import Config, DataSettings
+from scaling.core.task import Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier
-from scaling.models.loading import embedded_model
+from scaling.models.loading import embedded_model, positions
 
 TRAIN, TEST = 300, 50  # docstrings of each package
 
@@ -34,16 +34,16 @@ def data(config: Config) -> Data:
     for number, record in enumerate([*train, *test], 1):
         if isinstance(label := record[columns[-1]], float) and not math.isfinite(label):
             raise ValueError(
-                f"record {number} has {label} in {columns[-1]!r}, which is neither a class nor a "
-                "number"
+                f"{place(record, number)} has {label} in {columns[-1]!r}, which is neither a class "
+                "nor a number"
             )
     labels = [record[columns[-1]] for record in train]
     if all(map(_is_number, labels)) and any(isinstance(label, float) for label in labels):
         for number, record in enumerate(test, 1):
             if not _is_number(record[columns[-1]]):
                 raise ValueError(
-                    f"test record {number} has no number in {columns[-1]!r}, as the training data "
-                    "have"
+                    f"{place(record, number)}, of the test data, has no number in "
+                    f"{columns[-1]!r}, as the training data have"
                 )
         return limited(config, Data(train, test, {"columns": columns, "classes": None}))
     classes = sorted(set(map(str, labels)))
@@ -69,15 +69,24 @@ def load(config: Config, data: Data) -> Loaded:
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
+    length, limit = config.data.length, positions(loaded.model)
+    if limit is not None and length > max(limit, DataSettings.length):
+        raise ValueError(_too_long(length, limit))
     *texts, label = data.facts["columns"]
     settings: Any = loaded.model.config
     number = float if data.facts["classes"] is None else lambda label: settings.label2id[str(label)]
     columns = [[str(record[name]) for record in records] for name in texts]
-    encoded = loaded.processor(*columns, truncation=True, max_length=config.data.length)
+    encoded = loaded.processor(*columns, truncation=True, max_length=length)
+    if limit is not None and max(map(len, encoded["input_ids"]), default=0) > limit:
+        raise ValueError(_too_long(length, limit))
     return [
         {name: encoded[name][i] for name in encoded} | {"labels": number(record[label])}
         for i, record in enumerate(records)
     ]
+
+
+def _too_long(length: int, limit: int) -> str:
+    return f"length must be at most the {limit} tokens that the model reads, got {length}"
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:

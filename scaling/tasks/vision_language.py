@@ -23,7 +23,7 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
+from scaling.core.task import Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
@@ -82,7 +82,7 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
         learnt = tokenizer(str(record[answer]), add_special_tokens=False)["input_ids"] + end
         if taken >= config.data.length or not learnt:
             raise ValueError(
-                f"record {number} has no token to learn: its question takes {taken} of "
+                f"{place(record, number)} has no token to learn: its question takes {taken} of "
                 f"{config.data.length}; raise --length"
             )
         kept = learnt[: config.data.length - taken]

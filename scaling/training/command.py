@@ -37,6 +37,8 @@ ADAPTER = {
     "tie": "Adapt a layer whose weight another module shares: in that layer alone.",
 }
 ABOUT = {"adapter": "The low-rank adapter that is trained in place of the model's weights."}
+DISK = ("inline_container", "PytorchStreamWriter")
+MEMORY = ("out of memory", "can't allocate memory")  # as torch says it
 Names = tuple[str, ...]
 Options = dict[str, Option]
 TYPES = {
@@ -72,8 +74,8 @@ def answer(
     description: str | None,
     arguments: Iterable[str],
 ) -> int:
-    """The exit code of a command: 0 when done, 2 for wrong input (a ValueError), 1 for a failure
-    (a RuntimeError).
+    """The exit code of a command: 0 when done, 2 for wrong input (a ValueError), 1 for a failure,
+    of the training, the memory or the disk.
 
     Args:
         act: the command; it takes the values of the flags by name, and the first process prints
@@ -94,10 +96,24 @@ def answer(
         if processes.is_first():  # the others have found the same
             print(f"error: {error}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (RuntimeError, MemoryError, OSError) as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """What a failure says, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    said = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(words in said for words in MEMORY):
+        return f"out of memory ({said[:200]}); a smaller model, --length or --batch needs less"
+    if any(words in said for words in DISK):
+        return (
+            f"a checkpoint cannot be written, perhaps for want of room on the disk ({said[:200]})"
+        )
+    return said
 
 
 def path_of(name: str | Path | None) -> Path | None:

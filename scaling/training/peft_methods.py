@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from transformers import TrainerCallback
 
 import lora
-from lora.config import matches, suggestion
+from lora.patterns import matches, suggestion
 from lora.targets import ALL_LINEAR, targets
 from scaling.core import processes, state
 from scaling.core.config import Config, peft_settings
@@ -50,6 +50,11 @@ def starter(config: Config) -> Callable[[Job], Adapted]:
         raise ValueError("peft is trained in a single process: start it without torchrun")
     made = _configuration(config)
     return lambda job: _put_on(job, made)
+
+
+def check(job: Job) -> None:
+    """Raise ValueError where the layers of the config's PEFT file are not those of the model."""
+    _name_layers(job.config, _configuration(job.config), job.loaded.model, job.loaded.fresh)
 
 
 def _configuration(config: Config) -> Any:

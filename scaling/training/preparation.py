@@ -5,11 +5,16 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
+from torch import nn
 from transformers.trainer_utils import set_seed
 
+import lora
+from lora.bases import shape_of
+from lora.targets import check_vectors, saved_modules, targets
+from lora.variants.dash import DashLinear
 from scaling.core import processes
 from scaling.core.batches import stream
-from scaling.core.config import Config
+from scaling.core.config import Config, check_scheme, training_whole
 from scaling.core.memory import shrinking
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data.data_files import PART
@@ -37,9 +42,12 @@ def prepare(config: Config) -> Job:
     ValueError for wrong input."""
     count, task = processes.join().num_processes, find(config.data.task)
     task.options(config)
+    check_scheme(config.adapter)
     data = task.data(config)
     records, validated = split_validation(config, data)
     loaded = task.load(config, data)
+    if config.training.peft is None:
+        check(loaded.model, training_whole(config.adapter, loaded.fresh))
     inputs = task.examples(config, loaded, data, records)
     valid = task.examples(config, loaded, data, validated) if validated else []
     batch, micro = sizes(config, len(inputs), count)
@@ -47,6 +55,27 @@ def prepare(config: Config) -> Job:
     processes.place(loaded.model, config.run.sharded, whole)
     loaded.model.eval()
     return Job(config, task, loaded, data, inputs, valid, batch, micro)
+
+
+def check(model: nn.Module, adapter: lora.Config) -> None:
+    """Raise ValueError, naming the layer or the setting, for an adapter that this model cannot have
+    whatever the data are."""
+    layers, _ = targets(model, adapter)
+    saved_modules(model, adapter)
+    if lora.SCHEMES[adapter.scheme].needs_data:
+        check_vectors(layers, adapter.scheme)
+    kind = lora.VARIANTS[adapter.variant]
+    for name, module in layers.items():
+        most, rank = min(shape_of(module)), adapter.rank_of(name)
+        part, said = (2, " / 2") if adapter.scheme == "lora_ga" else (1, "")
+        if rank > most // part:
+            raise ValueError(
+                f"{name}: rank must be at most min(out, in){said} = {most // part}, got {rank}"
+            )
+        if issubclass(kind, DashLinear) and (asked := adapter.options().directions) > most:
+            raise ValueError(
+                f"{name}: directions must be at most min(out, in) = {most}, got {asked}"
+            )
 
 
 def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:

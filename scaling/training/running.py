@@ -18,15 +18,21 @@ from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
 from scaling.core.quiet import quiet
 from scaling.core.task import Record
+from scaling.data.data_files import one_a_line
 from scaling.training import adapting, peft_methods
 from scaling.training.adapting import Adapted
+from scaling.training.checkpoints import check
 from scaling.training.preparation import Job, prepare
 from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
 from scaling.training.validation import Best
 
 
 def train(
-    config: Config, folder: Path, begin: Callable[[], None], judge_base: bool = True
+    config: Config,
+    folder: Path,
+    begin: Callable[[], None],
+    judge_base: bool = True,
+    anew: bool = False,
 ) -> dict[str, Any]:
     """The result of the run, with the folder filled; every process calls it. Goes on from the
     folder's last checkpoint where it has one.
@@ -36,21 +42,28 @@ def train(
         folder: where its checkpoints, predictions and adapter go.
         begin: called when the input has proved right, before anything is written.
         judge_base: whether the metrics are wanted before training too.
+        anew: whether the checkpoints that are there are those of a run that `begin` removes.
 
     Raises: ValueError, before any training, for wrong input; RuntimeError where training fails.
     """
+    check_reports(config)
     peft = config.training.peft is not None
     attach = peft_methods.starter(config) if peft else adapting.attach
+    last = [] if anew else checkpoints(folder)[-1:]
+    if last:
+        before = outputs.read_json(folder / outputs.BEFORE)
+        check(last[0])
     job, here = prepare(config), processes.join()
+    if peft:
+        peft_methods.check(job)
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
         raise ValueError(
-            f"{config.data.train} has one record, and none can be held out: pass --test"
+            f"{config.data.train} has one record{one_a_line(config)}, and none can be held out: "
+            "pass --test"
         )
     held = task.examples(config, loaded, data, data.test)
-    last = checkpoints(folder)[-1:]
     if last:
-        before = json.loads((folder / outputs.BEFORE).read_text())
         adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
         before = _evaluated(job, held)[1] if judge_base else {}
@@ -86,6 +99,18 @@ def train(
         "seconds": seconds,
         "folder": str(folder),
     }
+
+
+def check_reports(config: Config) -> None:
+    """Raise ValueError for a service of report_to that is unknown, or not installed."""
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    name = config.run.report_to
+    try:
+        for callback in get_reporting_integration_callbacks(name):
+            callback()
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise ValueError(f"report_to {name!r}: {' '.join(str(error).split())}") from error
 
 
 def _evaluated(job: Job, held: Sequence[Record]) -> tuple[list[Record], dict[str, float]]:

@@ -1,7 +1,6 @@
 """The kinds of layer that carry an adapter: quantised ones, and every other kind refused or skipped
 by name."""
 
-import warnings
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import lora
 from lora import SCHEMES, VARIANTS, Config
-from lora.bases import QuantisedLinear, weight_of
+from lora.bases import QuantisedLinear
 from tests.support.models import IDS, data_for, photograph, shake, small
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*directions asked for:UserWarning")
@@ -147,61 +146,6 @@ def test_a_quantised_layer_that_gives_nan_is_refused():
     with pytest.raises(ValueError, match="down: W must be finite"):
         lora.attach(model, config(scheme="pissa"))
     assert photograph(model) == before
-
-
-def bitsandbytes_layer(bits: int) -> Any:
-    """A frozen layer of theirs, quantised on the CPU."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what the library finds on this machine
-        nn_of = pytest.importorskip("bitsandbytes").nn
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            linear = nn.Linear(64, 64)
-            layer = (
-                nn_of.Linear4bit(64, 64, quant_type="nf4")
-                if bits == 4
-                else nn_of.Linear8bitLt(64, 64, has_fp16_weights=False)
-            )
-        layer.load_state_dict(linear.state_dict())
-        return layer.to("cpu").requires_grad_(False), linear
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("bits", [4, 8])
-def test_layers_of_bitsandbytes_are_adapted(tmp_path, bits):
-    layer, linear = bitsandbytes_layer(bits)
-    W = weight_of(layer)
-    # nf4's widest gap is 0.304 of the largest
-    step = linear.weight.abs().max() * (1 / 127 if bits == 8 else 0.2)
-    assert (W - linear.weight).abs().max() <= step
-    model = nn.Sequential(layer)
-    x = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
-    expected = model(x)
-    report = lora.attach(model, Config(rank=4, scheme="pissa"))
-    assert report.layers[0].path == "unfused: quantised base"
-    assert torch.equal(model(x), expected)
-    shake(model)
-    adapter = lora.adapters(model)["0"]
-    L, R = adapter.update()
-    # sums of 64 terms of values below 10
-    assert (model(x) - expected - adapter.scale * x @ R.mT @ L.mT).abs().max() <= 10 * 64 * EPS
-    model(x).square().sum().backward()
-    assert adapter.A.grad is not None
-    with pytest.raises(ValueError, match="0: a quantised weight cannot hold"):
-        lora.merge(model)
-    lora.save(model, tmp_path)
-    again = nn.Sequential(bitsandbytes_layer(bits)[0])
-    lora.load(again, tmp_path)
-    assert torch.equal(again(x), model(x))
-    assert torch.equal(weight_of(layer), W), "where the forward has moved the scales"
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_layer_of_bitsandbytes_that_is_not_quantised_yet_is_refused():
-    bnb = pytest.importorskip("bitsandbytes")
-    for layer in (bnb.nn.Linear4bit(64, 64), bnb.nn.Linear8bitLt(64, 64)):
-        with pytest.raises(ValueError, match="0: it is not quantised yet"):
-            lora.attach(nn.Sequential(layer), Config(rank=4))
 
 
 class Experts(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 import lora
 from lora import Config, Statistics, collect, merged
@@ -338,7 +338,7 @@ def square(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
         (None, {"need": "weights"}, ValueError, 'need must be "inputs" or "gradient"'),
         (None, {"need": ()}, ValueError, 'need must be "inputs" or "gradient"'),
         (None, {"layers": ["upp"]}, ValueError, "no module 'upp'"),
-        (None, {"layers": "up"}, ValueError, "got the string 'up'"),
+        (None, {"layers": "up"}, ValueError, "layers must be a collection of names, got 'up'"),
         (None, {"layers": []}, ValueError, "layers is empty"),
         (None, {"layers": {"lost": nn.Linear(2, 2)}}, ValueError, "lost: the layer never ran"),
         (None, {"max_width": 11}, ValueError, "up: its input is 12 wide, above max_width = 11"),
@@ -541,3 +541,101 @@ def test_merging_needs_parts_of_one_kind():
     with pytest.raises(ValueError, match="at least one"):
         merged()
     assert lora.merged is merged
+
+
+X = torch.randn(5, 12, generator=torch.Generator().manual_seed(0))
+
+
+def unfreezing(model: nn.Module, ids: Tensor) -> Tensor:
+    model.requires_grad_(True)
+    return model(ids).square().mean()
+
+
+def test_a_loss_that_unfreezes_the_model_leaves_no_grad_behind():
+    model = small().requires_grad_(False)
+    kept = torch.full_like(model.head.weight, 3.0)
+    model.head.weight.grad = kept
+    before, value = photograph(model), kept.clone()
+    stats = lora.collect(model, ["up", "down"], [IDS], "gradient", unfreezing)
+    assert photograph(model) == before
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == {"head.weight"}
+    assert model.head.weight.grad is kept
+    assert torch.equal(kept, value)
+    frozen = lora.collect(
+        small(), ["up", "down"], [IDS], "gradient", lambda m, ids: m(ids).square().mean()
+    )
+    for name in frozen:
+        ours, theirs = frozen[name].gradient, stats[name].gradient
+        assert ours is not None
+        assert theirs is not None
+        assert torch.equal(ours, theirs)
+
+
+def test_a_model_made_in_inference_mode_gives_inputs_and_refuses_gradients():
+    with torch.inference_mode():
+        model = small()
+    flags = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(ValueError, match=r"^embed.weight was made under torch.inference_mode"):
+        lora.collect(model, ["up"], [IDS], "gradient", lambda m, ids: m(ids).square().mean())
+    assert [p.requires_grad for p in model.parameters()] == flags
+    ours, theirs = (lora.collect(m, ["up"], [IDS])["up"] for m in (model, small()))
+    assert torch.equal(ours.second_moment, theirs.second_moment)
+
+
+class Strange(nn.Module):
+    """Calls its layers in ways that no statistics can be taken of."""
+
+    def __init__(self, given: Any) -> None:
+        super().__init__()
+        self.layer, self.given = nn.Identity(), given
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer() if self.given is nn.Identity else self.layer(self.given)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (None, "a NoneType"),
+        ("text", "a str"),
+        (torch.tensor(3.0), "a Tensor"),
+        (torch.ones(2, 3, dtype=torch.int64), r"of torch\.int64"),
+        (torch.ones(2, 3, dtype=torch.complex64), r"of torch\.complex64"),
+        (nn.Identity, "a NoneType"),
+    ],
+)
+def test_an_input_without_rows_of_numbers_is_refused_by_the_layer_s_name(given, what):
+    with pytest.raises(ValueError, match=f"^layer: its input must be a tensor .*, and is {what}"):
+        lora.collect(Strange(given), ["layer"], [X])
+
+
+def test_an_output_that_is_no_tensor_is_refused_by_the_layer_s_name():
+    model = nn.Sequential(nn.LSTM(12, 4))
+    with pytest.raises(ValueError, match=r"^0: its output must be a tensor, and is a tuple"):
+        lora.collect(model, ["0"], [X], "gradient", lambda m, x: m(x)[0].sum())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"need": 3}, 'need must be "inputs" or "gradient" or both, got 3'),
+        ({"layers": 3}, "layers must be a collection of names, got 3"),
+        ({"layers": [3]}, "layers: the model has no module 3"),
+        ({"layers": {"0": 3}}, "layers: '0' must be a torch.nn.Module, got int"),
+        ({"model": 3}, "model must be a torch.nn.Module, got int"),
+        ({"model": nn.Sequential(nn.LazyLinear(3))}, "0.weight has no shape yet"),
+        (
+            {
+                "batches": [{"input": X, "attention_mask": X > 0, "labels": X[:1]}],
+                "label_mask": True,
+                "loss_fn": lambda model, batch: model(batch["input"]).sum(),
+            },
+            r'label_mask: "labels" must have the shape \(5, 12\) of the mask, got \(1, 12\)',
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, str) else next(iter(value)),
+)
+def test_a_malformed_argument_is_named(given, message):
+    arguments = {"model": nn.Sequential(nn.Linear(12, 3)), "layers": ["0"], "batches": [X]} | given
+    with pytest.raises(ValueError, match=f"^{message}"):
+        lora.collect(**arguments)

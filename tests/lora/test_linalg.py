@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from lora.linalg import SMALL, svd, top_svd
+from lora.linalg import SMALL, noise, svd, top_svd
 
 EPS = torch.finfo(torch.float64).eps
 
@@ -104,6 +104,17 @@ def test_a_sketch_of_half_the_matrix_is_not_worth_it():
     generator = rng()
     top_svd(normal(520, 520, dtype=torch.float32), 66, generator)  # 66 + 3 * 66 columns of 520
     assert torch.equal(generator.get_state(), rng().get_state())
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 200), (200, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_counts_as_rounding_is_what_torch_counts_in_a_rank(shape, dtype):
+    for size in (1.0, 1e-20, 1e20):
+        bar = size * max(shape) * torch.finfo(dtype).eps
+        S = torch.tensor([size, 2 * bar, bar / 2], dtype=dtype)
+        W = torch.zeros(shape, dtype=dtype)
+        W.fill_diagonal_(1)[:3, :3] *= S
+        assert int((noise(S, W.shape) < S).sum()) == int(torch.linalg.matrix_rank(W)) == 2
 
 
 @given(st.tuples(st.integers(1, 30), st.integers(1, 30)), st.integers(0, 2**32))

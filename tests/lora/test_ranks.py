@@ -15,7 +15,15 @@ from torch import nn
 import lora
 from lora import SCHEMES, Config, Statistics
 from lora.layer import weight_of
-from lora.ranks import SCORES, Sharing, distribute, signal_scores, variance_scores, with_ranks
+from lora.ranks import (
+    SCORES,
+    Sharing,
+    distribute,
+    redistributed,
+    signal_scores,
+    variance_scores,
+    with_ranks,
+)
 from tests.support.models import TOKENS, data_for, llama, photograph, shake, small, stats_for, twin
 
 EPS64 = torch.finfo(torch.float64).eps
@@ -238,6 +246,22 @@ def test_a_layer_of_rank_0_is_not_adapted_and_comes_back_so(tmp_path):
     assert not lora.adapters(model)
 
 
+def test_by_parameters_a_rank_costs_in_plus_out():
+    """Of equal scores the layer with the fewest parameters a rank comes first, though its longest
+    side is the longer one."""
+    shapes = {"square": (10, 10), "flat": (2, 14)}
+    signal = lambda width: torch.eye(width, dtype=torch.float64)
+    stats = {
+        name: Statistics(9, torch.zeros(i).double(), signal(i), signal(i)[:o], signal(i))
+        for name, (o, i) in shapes.items()
+    }
+    options = {"rho": 2.0, "per_parameter": True}
+    config = Config(rank=1, scheme="gradient_signal", scheme_options=options)
+    found = redistributed(config, stats, shapes)
+    # of 20 + 16 parameters two components of the second leave 4
+    assert {name: found.rank_of(name) for name in shapes} == {"square": 0, "flat": 2}
+
+
 @pytest.mark.parametrize("scheme", ["eva", "gradient_signal"])
 @pytest.mark.parametrize(
     "options", [{"rho": rho} for rho in (0.5, math.nan, math.inf, "2", True)] + [SPELT]
@@ -252,7 +276,8 @@ def test_bad_options_are_refused_before_the_pass(scheme, options):
 
     with pytest.raises(
         ValueError,
-        match=r"rho must be a finite number of at least 1|per_parameter must be True or F",
+        match=r"rho must be a finite number of at least 1|per_parameter must be True or F"
+        "|eva has no option 'per_parameter'",
     ):
         lora.attach(model, Config(scheme=scheme, scheme_options=options), never())
     assert photograph(model) == before

@@ -5,14 +5,19 @@ import ast
 import importlib
 import re
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from loralab.claims import Check, Claim, Within
+from loralab.chain import chain
+from loralab.claims import Check, Claim, Measured, Within
 from loralab.code import ROOT
 from loralab.families import proxies
+from loralab.ledger import Row
 
 CLAIMS = {claim.id: claim for family in proxies() for claim in family.claims}
 LEANING = ("So ", "The same", "the same", "Which ", "And ")  # on the row above
@@ -116,6 +121,40 @@ def test_a_fault_of_a_chain_is_seen(fault):
     }
     assert broken(Claim(id="X", source="derived", **sound)) == []
     assert broken(Claim(id="X", source="derived", **sound | FAULTS[fault])) == [fault]
+
+
+def test_a_claim_is_shown_link_by_link():
+    """Each link under its name, a link that there is none of left out."""
+    family: Any = SimpleNamespace(stem="one", file="proxies/one.py")
+    links = {"assumptions": "it is [small]", "equation": "an.equation", "test": "a.test"}
+    claim = Claim(
+        "X", "It is so.", "1234.56789", (Check("one", Within()),), trial="a.trial", **links
+    )
+    shown = {
+        "claim": "X: It is so.",
+        "source": "arXiv:1234.56789",
+        **links,
+        "trial": "a.trial",
+        "figures": "paper_figs/one.py",
+        "measured by": "python proxies/one.py",
+        "evidence": "run store, 0123",
+        "verdict": "holds",
+    }
+    row = Row(claim, {"one": Measured(1, 1, 1)}, "0123")
+    assert printed(chain(family, row, "run store"))[: len(shown)] == list(shown.items())
+    bare = Row(Claim("X", "It is so.", "derived", claim.checks), {})
+    others = {"source": "derived here", "evidence": "not run", "verdict": "not measured"}
+    absent = {"assumptions", "equation", "test", "trial"}
+    wanted = [(k, others.get(k, v)) for k, v in shown.items() if k not in absent]
+    assert printed(chain(family, bare, "not run"))[: len(wanted)] == wanted
+
+
+def printed(group: Any) -> list[tuple[str, str]]:
+    """The lines, each at its first wide gap."""
+    console = Console(width=150, file=StringIO())
+    console.print(group)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return [(name, text.strip()) for name, _, text in (line.partition("  ") for line in lines)]
 
 
 def test_no_two_claims_share_an_id():

@@ -14,6 +14,7 @@ FILES = {
     "lora/__init__.py": "from .layer import Layer\n",
     "lora/layer.py": "from . import product\n",
     "lora/product.py": "from .deep.kernel import fuse\n",
+    "lora/deep/__init__.py": "",  # an import of a module runs its package too
     "lora/deep/kernel.py": "from ..last import stop\n",
     "lora/last.py": "import numpy\nfrom numpy import linalg\n",
     "lora/lonely.py": "",
@@ -32,6 +33,7 @@ NEEDED = {
     "lora/__init__.py",
     "lora/layer.py",
     "lora/product.py",
+    "lora/deep/__init__.py",
     "lora/deep/kernel.py",
     "lora/last.py",
     "theory/law.py",
@@ -80,6 +82,18 @@ def test_a_file_that_changes_its_name_counts(project):
     assert len({before, renamed, fingerprint(project)}) == 3
 
 
+def test_a_file_from_elsewhere_counts_by_its_name_and_content(project, tmp_path_factory):
+    """A trial of the user's own, which needs nothing but a name."""
+    folders = [tmp_path_factory.mktemp("elsewhere") for _ in range(2)]
+    found = []
+    for folder, text in zip((*folders, folders[1]), ("a = 1", "a = 1", "a = 2"), strict=True):
+        (folder / "own.py").write_text(text)
+        code.fingerprint.cache_clear()
+        found.append(code.fingerprint(folder / "own.py"))
+    assert found[0] == found[1] != found[2]
+    assert {len(bytes.fromhex(each)) for each in found} == {8}, "64 bits"
+
+
 def test_the_same_code_in_another_folder_has_the_same_fingerprint(
     project, tmp_path_factory, monkeypatch
 ):
@@ -90,8 +104,11 @@ def test_the_same_code_in_another_folder_has_the_same_fingerprint(
 
 
 def test_runs_are_kept_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
     monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
     assert code.home() == tmp_path
+    monkeypatch.setenv("LORALAB_HOME", "~/there")
+    assert code.home() == Path.home() / "there"
     monkeypatch.delenv("LORALAB_HOME")
     assert code.home() == code.ROOT
     monkeypatch.setattr(code, "ROOT", tmp_path)  # an installed package: no checkout around it

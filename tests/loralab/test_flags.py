@@ -1,12 +1,14 @@
 """Flags made from dataclasses: what the help says, and what is said of a wrong one."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
 from loralab.flags import Group, descriptions, read
+from loralab.values import fits
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,100 @@ def test_an_unknown_flag_is_an_error_that_names_the_nearest(flag, end):
 def test_descriptions_are_the_strings_below_the_fields():
     assert descriptions(Options)["out"] == "A folder whose description goes on on a second line."
     assert descriptions(Options).keys() == vars(Options()).keys()
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Of every type that a flag has."""
+
+    folder: Path
+    """Where it goes. More about it."""
+    count: int | None = 2
+    """How many."""
+    share: float = 0.5
+    """A part."""
+    kind: Literal["small", "large"] = "small"
+    """Which."""
+    pair: tuple[float, float] | None = None
+    """Two of them."""
+    sizes: tuple[int, ...] = (1,)
+    """Several."""
+    options: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """By name."""
+    names: tuple[str, ...] = ()
+    """Words without a flag."""
+    off: bool = True
+    """Not off."""
+
+
+def typed(*arguments: str) -> dict:
+    return read({"g": Group(Typed, words="names")}, "program", None, arguments)["g"]
+
+
+def test_every_type_is_read_from_its_words():
+    found = typed(
+        *("one", "two", "--folder=a=b", "--count", "None", "--share", "-1e-3", "--kind", "LARGE"),
+        *("--pair", "-1", ".5", "--sizes", "--no-off", "--share", "2"),
+        *("--options", "a", "3", "b", "2.0", "c", "false", "d", "-x.y"[1:]),
+    )
+    assert found == {
+        "folder": Path("a=b"),
+        "count": None,
+        "share": 2.0,
+        "kind": "large",
+        "pair": (-1.0, 0.5),
+        "sizes": (),
+        "options": {"a": 3, "b": 2.0, "c": False, "d": "x.y"},
+        "names": ("one", "two"),
+        "off": False,
+    }
+    assert [type(value) for value in found["options"].values()] == [int, float, bool, str]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--count", "3"], "--folder is missing: where it goes. More about it"),
+        (["--folder"], "--folder must be a path, got nothing"),
+        (["--folder", "a", "b"], "--folder must be a path, got 'a' 'b'"),
+        (["--count", "1e3"], "--count must be a whole number, got '1e3'"),
+        (["--count="], "--count must be a whole number, got ''"),
+        (["--share", "half"], "--share must be a number, got 'half'"),
+        (
+            ["--kind", "smal"],
+            "--kind must be one of small, large, got 'smal'; did you mean small?",
+        ),
+        (["--pair", "1"], "--pair must be 2 numbers, got '1'"),
+        (["--sizes", "1", "two"], "--sizes must be whole numbers, got '1' 'two'"),
+        (["--options", "a"], "--options must be pairs of a name and a whole number or a number or"),
+        (["--no-off", "True"], "--no-off takes no value, got 'True'"),
+        (["--names", "a"], "unknown flag --names"),
+        (["-r", "4"], "unknown flag -r; --help lists the flags"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_value_is_one_sentence_that_says_what_is_wanted(words, sentence, capsys):
+    with pytest.raises(ValueError, match="^" + re.escape(sentence)) as found:
+        typed(*([] if words == ["--count", "3"] else ["--folder", "here"]), *words)
+    assert "\n" not in str(found.value)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_word_that_no_flag_takes_is_refused():
+    with pytest.raises(ValueError, match=r"^unexpected argument 'yes'; --help lists the flags$"):
+        read_one("yes")
+    assert read_one("--frozen", "--frozen")["frozen"] is True
+
+
+def test_python_values_are_held_to_the_same_types():
+    assert fits(float, 3)
+    assert not fits(int, True)
+    assert not fits(int, 3.0)
+    assert fits(tuple[int, ...], (1, 2))
+    assert not fits(tuple[int, ...], (1, "2"))
+    assert not fits(tuple[float, float], (1.0,))
+    assert fits(dict[str, int], {"a": 1})
+    assert not fits(dict[str, int], {3: 1})
+    assert fits(int | None, None)
+    assert not fits(Literal["a"], "b")
+    assert fits(Any, object())

@@ -7,7 +7,16 @@ import pytest
 from rich.console import Console
 
 from loralab.claims import Check, Claim, Measured, Verdict, Within
-from loralab.ledger import Row, as_table, as_text, cell, rows_of
+from loralab.ledger import (
+    Row,
+    as_table,
+    as_text,
+    cell,
+    records_table,
+    rows_of,
+    text_of,
+    with_interval,
+)
 
 KEYS = [
     "id",
@@ -85,6 +94,13 @@ def test_one_line_shows_a_surprise_or_else_what_limits_the_claim():
     assert row(open_claim, SMALL, UNSURE).deciding == (unsure, UNSURE, Verdict.INCONCLUSIVE)
 
 
+@pytest.mark.parametrize("surprise", [SMALL, UNSURE])
+def test_a_surprise_is_shown_before_a_refuted_check_that_was_declared(surprise):
+    declared = [Check(key, Within(high=1), expected=Verdict.REFUTED) for key in ("old", "new")]
+    mixed = Claim("X5", "It is refuted.", "derived", tuple(declared))
+    assert row(mixed, LARGE, surprise).deciding[:2] == (declared[1], surprise)
+
+
 def test_json_has_the_promised_keys():
     records = json.loads(as_text([row(ONE, SMALL, run="0123"), row(TWO, None, None)]))
     assert [list(record) for record in records] == [KEYS, KEYS]
@@ -125,6 +141,45 @@ def test_people_see_every_check_of_every_claim():
         "not measured",
     ):
         assert words in text
+
+
+def words_of(text: str) -> list[list[str]]:
+    """The words of each line that has some, without the table's rules."""
+    lines = ["".join(c if c.isascii() else " " for c in line) for line in text.splitlines()]
+    return [words for line in lines if (words := line.split())]
+
+
+def test_records_are_a_titled_table_of_three_digits():
+    records = [{"n": 3, "loss": 0.123456, "note": None}, {"n": 40, "loss": 1e-9, "note": "[b]"}]
+    assert words_of(text_of(records_table("some runs", records))) == [
+        ["some", "runs"],
+        ["n", "loss", "note"],
+        ["3", "0.123", "-"],
+        ["40", "1e-09", "[b]"],
+    ]
+
+
+def test_tables_follow_each_other_and_are_as_wide_as_the_user_says(monkeypatch):
+    tables = [records_table(title, [{"what": "word " * 30}]) for title in ("one", "two")]
+    for width in (40, 200):
+        monkeypatch.setenv("COLUMNS", f"{width}")
+        text = text_of(*tables)
+        assert text == text.rstrip("\n")
+        assert [words[0] for words in words_of(text) if words[0] != "word"] == [
+            "one",
+            "what",
+            "two",
+            "what",
+        ]
+        assert width - 10 < max(map(len, text.splitlines())) <= width or width == 200
+    monkeypatch.delenv("COLUMNS")
+    assert "word " * 20 in text_of(*tables), "a sentence has room where nobody says"
+
+
+def test_a_value_without_a_width_stands_alone():
+    assert with_interval(None) == "-"
+    assert with_interval(Measured(2, 2, 2)) == "2"
+    assert with_interval(Measured(1.23456, 1, 2)) == "1.23 [1, 2]"
 
 
 def test_brackets_in_a_claim_are_words_not_colours():

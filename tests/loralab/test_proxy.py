@@ -1,9 +1,17 @@
 """A proxy as a program: its exit codes, its output, its second run."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from loralab.claims import Check, Claim, Within
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
+from loralab.statistics import spread
+from loralab.store import Store
 
 KEYS = [
     "id",
@@ -22,6 +30,26 @@ KEYS = [
     "run",
     "checks",
 ]
+
+
+@dataclass(frozen=True)
+class Config:
+    draws: int = 3
+
+
+def measure(config: Config, memo: Memo) -> Evidence:
+    del memo
+    return Evidence({"F": {"size": spread(range(config.draws))}}, {}, {})
+
+
+PROXY = Proxy(
+    "test_proxy",
+    Config,
+    (Claim("F", "Numbers are small.", "derived", (Check("size", Within(high=9)),)),),
+    measure,
+    quick=Config(2),
+    package="tests.loralab",
+)
 
 
 def computed(checkout: Path) -> int:
@@ -43,6 +71,19 @@ def test_an_unexpected_verdict_ends_with_code_1_and_is_named(run):
     assert "not as expected: F1" in done.stdout
     assert "not as expected: F2" in done.stdout
     assert run("fake", "--shift", "3", "--json").returncode == 1
+
+
+def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(tmp_path):
+    store = Store(tmp_path / "runs.sqlite")
+    assert PROXY.latest(store) is None
+    assert [row.verdict for row in PROXY.rows(None)] == [None]
+    quick = PROXY.run(PROXY.size(quick=True), store)
+    assert PROXY.latest(store) == quick
+    whole = PROXY.run(PROXY.size(quick=False), store)
+    assert PROXY.latest(store) == whole
+    shown: Any = [PROXY.rows(run)[0].measured["size"] for run in (quick, whole)]
+    assert [measured.high for measured in shown] == [1, 2]
+    assert [row.run for row in PROXY.rows(whole)] == [whole.key[:12]]
 
 
 @pytest.mark.parametrize(

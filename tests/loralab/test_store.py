@@ -129,6 +129,12 @@ def test_every_part_of_a_key_counts():
     assert len({run_key(*part) for part in parts}) == len(parts)
 
 
+def test_a_key_stays_what_it_is():
+    """Another rule would lose every run that a user has stored."""
+    config = {"b": [1, 2.5, None], "a": "é"}
+    assert run_key("family", "trial", config, "code") == "9f73c46b9688dfd8bb6f522f"
+
+
 def test_a_run_comes_back_as_it_went_in(path):
     put = Store(path).put("f", "n", {"a": (1, 2)}, "c", 1.5, {"x": [1.0, None], "y": "ü"})
     assert Store(path).get(put.key) == put
@@ -192,6 +198,26 @@ def test_a_full_disk_is_said_and_loses_nothing(path, monkeypatch):
             store.put("f", "n", {"i": 1}, "c", 0.0, ["x"] * 100_000)
     assert store.get(first.key) == first
     assert store.put("f", "n", {"i": 1}, "c", 0.0, 2).result == 2
+
+
+def test_the_default_store_is_where_runs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    assert Store().path == tmp_path / "runs" / "loralab.sqlite"
+    assert Store().path.is_file()
+
+
+def test_no_connection_outlives_its_transaction(path, monkeypatch):
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kw: opened.append(connect(*args, **kw)) or opened[-1]
+    )
+    store = Store(path)
+    store.put("family", "trial", {}, "code", 0.0, 1)
+    store.get("nothing")
+    assert len(opened) == 3
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):

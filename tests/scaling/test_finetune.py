@@ -127,8 +127,12 @@ def test_of_a_pair_the_second_sentence_is_read_too(steady, tmp_path):
 
 
 WRONG_LABELS = {
-    "no number": ([1.5, 2.0], [3.0, "high"], "test record 2 has no number in 'label'"),
-    "not finite": ([1.5, float("nan")], [3.0], "record 2 has nan in 'label'"),
+    "no number": (
+        [1.5, 2.0],
+        [3.0, "high"],
+        "test.jsonl, of the test data, has no number in 'label'",
+    ),
+    "not finite": ([1.5, float("nan")], [3.0], "train.jsonl has nan in 'label'"),
     "one class": (["a", "a"], ["a"], "only one class, 'a'"),
     "unknown class": (["a", "b"], ["c"], "a class that the training data lack: 'c'"),
 }

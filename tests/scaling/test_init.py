@@ -162,9 +162,9 @@ def test_the_factors_themselves_are_looked_at_too(model, tmp_path, monkeypatch, 
         (("--no-train-a",), "does not say which factor is frozen"),
         (
             ("--scheme", "eva", "--scheme-options", "whitn", "True"),
-            "unexpected keyword argument 'whitn'",
+            "has no option 'whitn'; did you mean 'whiten'?",
         ),
-        (("--out", "README.md"), "README.md is not an empty folder"),
+        (("--out", "README.md"), "README.md is no folder"),
         (("--out", "README.md/start"), "README.md is no folder"),
     ],
 )

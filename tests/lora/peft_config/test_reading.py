@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from typing import Any
 
 import peft
 import pytest
@@ -166,7 +167,8 @@ def test_layers_to_transform_means_the_layers_that_peft_means(tmp_path, indices,
         with pytest.raises(ValueError, match=r"leaves no layer|must hold names of module lists"):
             from_peft(text, [name for name, _ in model.named_modules()])
         return
-    shake(theirs).save_pretrained(str(tmp_path))
+    shake(theirs)
+    theirs.save_pretrained(str(tmp_path))
     lora.load(model, tmp_path)
     wanted = {
         name.removeprefix("base_model.model.")
@@ -177,10 +179,11 @@ def test_layers_to_transform_means_the_layers_that_peft_means(tmp_path, indices,
 
 
 def saved_by_peft(folder, **options):
-    theirs = peft.get_peft_model(
+    theirs: Any = peft.get_peft_model(
         llama(), peft.LoraConfig(**({"r": 2, "target_modules": ["q_proj"]} | options))
     )
-    shake(theirs).eval().save_pretrained(str(folder))
+    shake(theirs)
+    theirs.eval().save_pretrained(str(folder))
     return theirs
 
 

@@ -55,6 +55,16 @@ def test_the_first_step_of_lora_ga_is_along_the_best_gradient_of_rank_2r(
     assert error.norm() <= 100 * EPS * c2 * G.norm() / gap
 
 
+@pytest.mark.parametrize("shape", [(9, 7), (7, 9)])
+def test_lora_ga_gives_a_the_first_directions_and_b_the_next(shape):
+    U, V = (torch.linalg.qr(normal(n, 6, seed=n)).Q for n in shape)
+    G = U * torch.arange(6, 0, -1) @ V.mT
+    B, A = SCHEMES["lora_ga"](normal(*shape), 2, stats=with_gradient(G), gamma=shape[0] ** 0.5)
+    # the singular values are 1 apart, of at most 6
+    assert (A.mT @ A - V[:, :2] @ V[:, :2].mT).norm() <= 100 * EPS * 6
+    assert (B @ B.mT - U[:, 2:4] @ U[:, 2:4].mT).norm() <= 100 * EPS * 6
+
+
 @given(SIDES, SIDES, st.data(), SEEDS, st.sampled_from([1.0, 128.0]))
 def test_lora_one_is_a_descent_step_of_known_size(out, in_, data, seed, gamma):
     rank = data.draw(st.integers(1, min(out, in_)))

@@ -96,6 +96,17 @@ def test_poor_inputs_keep_their_own_directions_and_the_rest_is_random(spread, wh
     )
 
 
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("tokens", [1, 2, 4])
+def test_a_few_tokens_span_one_direction_less_about_their_mean(tokens, center):
+    """Whatever the moment says: its rounding may look like directions of its own."""
+    full = Statistics(tokens, torch.zeros(9).double(), torch.eye(9).double())
+    spanned = tokens - center
+    with pytest.warns(UserWarning, match=rf"only {spanned} of the 5 .* \({tokens} tokens\)"):
+        A = SCHEMES["eva"](normal(6, 9), 5, stats=full, center=center).A
+    assert (A @ A.mT - torch.eye(5)).abs().max() <= 100 * EPS
+
+
 def test_layers_that_read_one_input_get_the_same_whitened_rows():
     """q, k and v: rows of one variance, where dividing a shared tensor in place would compound."""
     model = llama()

@@ -140,6 +140,20 @@ def test_uniform_starts_have_the_variance_of_their_fan_in():
         assert abs(factor.square().mean() - bound**2 / 3) <= error
 
 
+@pytest.mark.parametrize("rank", [1, 5, 40])
+def test_gaussian_is_normal_with_the_variance_of_its_rank(rank):
+    z = SCHEMES["gaussian"](normal(50, 4000), rank).A * rank
+    # of n standard normals the mean, mean square and mean fourth power, to 5 standard errors
+    for power, mean, variance in ((1, 0, 1), (2, 1, 2), (4, 3, 96)):
+        assert abs((z**power).mean() - mean) <= 5 * (variance / z.numel()) ** 0.5
+
+
+def test_orthogonal_rows_have_no_preferred_sign():
+    """Under Haar's measure A and -A are equally likely, so every entry has mean 0."""
+    A = torch.stack([SCHEMES["orthogonal"](normal(6, 8), 3, rng(seed)).A for seed in range(400)])
+    assert (A.mean(0).abs() <= 5 * A.std(0) / len(A) ** 0.5).all()
+
+
 @given(SHAPES, st.data(), st.integers(0, 2**32), SCALES)
 def test_pissa_is_the_best_approximation_and_balanced(shape, data, seed, scale):
     rank = data.draw(st.integers(1, min(shape)))

@@ -3,17 +3,19 @@
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import pytest
+from torch import nn
 
 import lora
 from lora import Config
 from tests.support.models import gpt2, shake, small
 
 
-def adapted(**options):
+def adapted(rank: int = 2, **options: Any) -> nn.Module:
     model = small()
-    lora.attach(model, Config(**({"rank": 2} | options)))
+    lora.attach(model, Config(rank=rank, **options))
     return shake(model)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 import lora
 from lora import SCHEMES, Config
+from lora.variants.dash import change_rates
 from tests.support.models import IDS, gpt2, photograph, shake, small, twin
 
 EPS = torch.finfo(torch.float64).eps
@@ -60,6 +61,17 @@ def test_the_directions_are_those_with_the_highest_rates(scheme, out, in_, seed)
         pair = np.outer(layer.U[:, k].numpy(), layer.Vt[k].numpy())
         gap = np.abs(np.delete(S, i) - S[i]).min() / S[0]
         assert np.abs(pair - np.outer(U[:, i], Vt[i])).max() <= 100 * EPS / gap
+
+
+@pytest.mark.parametrize("unit", [2.0**-60, 2.0**60])
+def test_the_rates_are_free_of_the_unit_of_the_weight(unit):
+    """A change that grows with W is the same change, also where a singular value is 0."""
+    rng = torch.Generator().manual_seed(0)
+    U, L, R, V = (torch.randn(*shape, generator=rng).double() for shape in [(5, 3)] * 3 + [(3, 3)])
+    S = torch.tensor([2.0, 1.0, 0.0]).double()
+    rates = change_rates(U, S, V, L, R.mT[:, :3])
+    assert rates.all()
+    assert torch.equal(change_rates(U, unit * S, V, unit * L, R.mT[:, :3]), rates)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)

@@ -236,7 +236,7 @@ WRONG = {
     "too short": (("--length", "1"), "length must be at least 2"),
     "no token": (
         ("--columns", "empty", "answer", "--test", "train"),
-        "record 1 has no token in 'empty'",
+        "train.jsonl has no token in 'empty'",
     ),
     "nothing written": (
         ("--task-options", "new_tokens", "0"),

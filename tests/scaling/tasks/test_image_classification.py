@@ -182,15 +182,15 @@ def test_a_folder_of_folders_of_images_is_read(model, data):
     [
         (
             lambda d: (d / "train" / "3.png").unlink(),
-            r"record 4: 'image' is not an image.*No such file.*3\.png",
+            r"line 4 of .*: 'image' is not an image.*No such file.*3\.png",
         ),
         (
             lambda d: (d / "train" / "3.png").write_text("no image"),
-            r"record 4: 'image' is not an image.*3\.png",
+            r"line 4 of .*: 'image' is not an image.*3\.png",
         ),
         (
             lambda d: rewrite(d / "train.jsonl", '"label"', '"lable"'),
-            "record 1 has no column 'label'",
+            r"line 1 of .* has no column 'label'",
         ),
         (lambda d: rewrite(d / "train.jsonl", '"left"', '"right"'), "only one class, 'right'"),
         (

@@ -284,7 +284,7 @@ def test_images_that_are_not_there_or_broken_are_named(stable_diffusion, clip, t
     refused(
         capsys,
         given,
-        "record 2: 'image' is not an image that can be read: cannot identify image file",
+        "train.jsonl: 'image' is not an image that can be read: cannot identify image file",
     )
     (tmp_path / "g.png").unlink()
     refused(capsys, given, f"No such file or directory: '{tmp_path / 'g.png'}'")

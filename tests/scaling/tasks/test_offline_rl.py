@@ -162,7 +162,7 @@ WRONG = {
     "is not a column": ({"steps": [1]}, "no column 'observations'"),
     "observations of another width": (
         ROW | {"observations": [[0.0] * 3] * 2},
-        "record 1: 'observations' .* a list of 4",
+        r"line 1 of .*: 'observations' .* a list of 4",
     ),
     "another number of actions": (
         ROW | {"actions": [0]},
@@ -175,13 +175,13 @@ WRONG = {
     "half an action": (ROW | {"actions": [0, 0.5]}, "'actions' must be whole numbers from 0 to 1"),
     "no number": (
         ROW | {"rewards": [1.0, "much"]},
-        "record 1: 'rewards' must be a list of numbers",
+        r"line 1 of .*: 'rewards' must be a list of numbers",
     ),
     "infinity": (
         ROW | {"rewards": [1.0, math.inf]},
-        "record 1: 'rewards' holds a value that is not finite",
+        r"line 1 of .*: 'rewards' holds a value that is not finite",
     ),
-    "no step": (ROW | {"observations": []}, "record 1: 'observations' must have"),
+    "no step": (ROW | {"observations": []}, r"line 1 of .*: 'observations' must have"),
 }
 
 
@@ -211,7 +211,7 @@ def test_torques_out_of_bounds_are_refused(cart_pole, tmp_path, capsys):
     refused(
         capsys,
         given,
-        r"record 1: 'actions' must lie between the environment's bounds \[-2.\] and \[2.\]",
+        r"line 1 of .*: 'actions' must lie between the environment's bounds \[-2.\] and \[2.\]",
     )
 
 

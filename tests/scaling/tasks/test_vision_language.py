@@ -184,12 +184,12 @@ def test_a_killed_run_resumes_to_the_same_bits(model, data, tmp_path_factory):
 
 
 def test_wrong_input_is_one_sentence(model, data, tmp_path_factory):
-    with pytest.raises(ValueError, match=r"record 1 .*its question takes 9 of 8; raise --length"):
+    with pytest.raises(ValueError, match=r"line 1 of .*its question takes 9 of 8; raise --length"):
         ready(model, data, length=8)
     with pytest.raises(ValueError, match="columns must be image question answer, got 2 of them"):
         ready(model, data, columns=("image", "question"))
     (data / "train" / "3.png").unlink()
-    with pytest.raises(ValueError, match="record 4: 'image' is not an image that can be read"):
+    with pytest.raises(ValueError, match=r"line 4 of .*: 'image' is not an image that can be read"):
         ready(model, data)
     bare = tmp_path_factory.mktemp("bare")
     shutil.copytree(model, bare, dirs_exist_ok=True)

@@ -162,7 +162,7 @@ def test_a_damaged_checkpoint_is_one_sentence(model, tmp_path, capsys, monkeypat
     state = tmp_path / "run" / "checkpoint-4" / "training_state.safetensors"
     state.write_bytes(state.read_bytes()[:100])
     assert call([*given, "--resume"]) == 2
-    assert "checkpoint-4 cannot be read" in capsys.readouterr().err.splitlines()[-1]
+    assert f"{state} is damaged" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_prediction_goes_on_with_fewer_examples_when_memory_runs_out(model, tmp_path, monkeypatch):

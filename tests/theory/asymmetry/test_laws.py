@@ -11,9 +11,11 @@ import sympy as sp
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 import lora
 from tests.support.laws.asymmetry.quadratic import (
+    EPS,
     check_advice,
     check_lossless,
     check_means,
@@ -158,6 +160,18 @@ def test_gaps(samples):
     check_gaps(samples, 1007)
 
 
+@pytest.mark.parametrize(("features", "samples"), [(1, 3), (2, 5), (4, 6), (8, 64)])
+def test_the_excess_error_is_the_mean_of_an_inverse_wishart_matrix(features, samples):
+    """With Gaussian features the trace of (Z^T Z)^-1 has a mean, which scipy knows."""
+    problem, rng = drawn(3, features, 10, 1011)
+    U = orthonormal(3, 2, rng)
+    wishart = stats.invwishart(samples, np.eye(features))
+    excess = 2 * 0.25 * np.trace(np.atleast_2d(wishart.mean()))
+    assert gaps.gap_A(problem, U, 0.5, samples) == pytest.approx(
+        2 * 0.25 * features / samples + excess, rel=100 * EPS
+    )
+
+
 @given(out=st.integers(2, 8), in_=st.integers(2, 8), seed=seeds)
 def test_the_ratio_of_gaps_tends_to_at_least_out_over_in(out, in_, seed):
     problem, rng = drawn(out, in_, 10, seed)
@@ -181,6 +195,20 @@ def test_too_few_samples_are_refused():
 @given(out=sizes, in_=sizes, condition=conditions, seed=seeds, data=st.data())
 def test_advice(out, in_, condition, seed, data):
     check_advice(out, in_, data.draw(st.integers(1, min(out, in_))), condition, seed)
+
+
+@pytest.mark.parametrize(
+    ("lead", "freeze"), [(0.02, "A"), (0.005, "either"), (-0.005, "either"), (-0.02, "B")]
+)
+def test_shares_within_a_hundredth_are_a_tie(lead, freeze):
+    """In the plane and at rank 1 the share of the first direction is sqrt(a) / (sqrt(a) +
+    sqrt(b)); the errors are flat, so training A explains a half."""
+    share = 0.5 + lead
+    M = np.diag([share**2, (1 - share) ** 2])
+    G = np.array([[1.0, 0.0], [1.0, 0.0]])
+    advice = freezing.which_to_freeze(M, np.eye(2), (G, G), 1)
+    assert (advice.tune_b, advice.tune_a) == pytest.approx((share, 0.5), rel=1e-9)
+    assert advice.freeze == freeze
 
 
 def test_noise_cancels_between_the_halves():

@@ -64,6 +64,17 @@ def test_law(check: Callable[[Population], None], p: Population):
     check(p)
 
 
+@pytest.mark.parametrize("square", [0.5, 1.5, 2.5, 4.0])
+def test_both_bounds_of_centring_are_attained(square):
+    """By a mean along a direction in which the inputs do not vary: removing it loses |mu|^2, and
+    taking it in loses the least of the r variances."""
+    C, mu = np.diag([3.0, 2.0, 0.0]), np.array([0.0, 0.0, square**0.5])
+    low, gap, high = theory.centring(C, mu, 2)
+    assert low == pytest.approx(gap, abs=100 * EPS)
+    assert gap == pytest.approx(max(0, square - 2), abs=100 * EPS)
+    assert high == pytest.approx(square, abs=100 * EPS)
+
+
 @drawn
 @given(
     st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=4), min_size=1, max_size=4),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.support.laws.gradient_signal import SIGMAS, Population, drawn, populations
+from tests.support.laws.gradient_signal import EPS, SIGMAS, Population, drawn, populations
 from tests.support.laws.gradient_signal.risk import check_frozen_risk, check_kernel
 from theory.gradient_signal import optimum as theory
 from theory.gradient_signal import risk
@@ -17,6 +17,20 @@ from theory.gradient_signal import risk
 @given(p=populations())
 def test_law(check: Callable[[Population], None], p: Population):
     check(p)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 1e-9, 1e-3, 30.0, 90.0])
+def test_the_largest_angle_is_that_of_a_turn(degrees):
+    """In degrees, whatever rows span the planes, and also where its cosine is 1 to rounding."""
+    rng, turn = np.random.default_rng(1000), np.radians(degrees)
+    plane = np.eye(5)[:2]
+    turned = np.array([[1, 0, 0, 0, 0], [0, np.cos(turn), np.sin(turn), 0, 0]])
+    mix = rng.standard_normal((2, 2))
+    # the sine is good to the rounding of orthonormal rows; its arc, at 90 degrees, to the root of
+    # it
+    allowed = np.degrees(100 * EPS if degrees < 90 else np.sqrt(100 * EPS)) * np.linalg.cond(mix)
+    for A, B in ((plane, turned), (mix @ turned, plane), (plane, mix @ turned)):
+        assert risk.largest_angle(A, B) == pytest.approx(degrees, abs=allowed)
 
 
 def test_split_halves_foretell_the_error():

@@ -1,0 +1,65 @@
+"""Records of files: what counts as one, and that a wrong one is found by its line or row."""
+
+import json
+
+import pytest
+
+from scaling.core.config import Config
+from scaling.core.task import Data
+from scaling.data.data_files import parts, read
+from scaling.tasks import find
+
+
+def rows(count: int, wrong: int, column: str = "label") -> list[dict]:
+    """Of two classes, with a null in the row of this number, counted from 1."""
+    return [
+        {"text": f"text {i}", "label": "ab"[i % 2]} | ({column: None} if i == wrong else {})
+        for i in range(1, count + 1)
+    ]
+
+
+def data_of(file, **more) -> Data:
+    return find("text_classification").data(Config.of(train=str(file), **more))
+
+
+@pytest.mark.parametrize("wrong", [1, 11, 40])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_null_is_found_by_its_line_whatever_the_shuffle(tmp_path, wrong, seed):
+    file = tmp_path / "some.jsonl"
+    lines = [json.dumps(row) for row in rows(40, wrong)]
+    file.write_text("\n\n" + "\n".join(lines))  # after two blank lines
+    with pytest.raises(ValueError, match=f"^line {wrong + 2} of {file} has no value in 'label'$"):
+        data_of(file, seed=seed)
+
+
+def test_a_null_is_found_by_its_row_in_a_table_too(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    file = tmp_path / "some.parquet"
+    pandas.DataFrame(rows(20, 7)).to_parquet(file)
+    with pytest.raises(ValueError, match=f"^row 7 of {file} has no value in 'label'$"):
+        data_of(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"text": "a", "label"', "is not JSON: Expecting ':' delimiter at column 22"),
+        ("[1, 2]", "must be an object with named columns, got a list"),
+        ("[" * 100_000, "is nested too deeply"),
+    ],
+    ids=["cut", "list", "deep"],
+)
+def test_a_broken_line_is_named(tmp_path, line, sentence):
+    file = tmp_path / "some.jsonl"
+    file.write_text("\n".join([json.dumps(row) for row in rows(4, 0)] + [line]))
+    with pytest.raises(ValueError, match=f"line 5 of {file} {sentence}".replace("[", r"\[")):
+        read(str(file))
+
+
+def test_a_text_file_has_a_record_a_line(tmp_path):
+    file = tmp_path / "some.txt"
+    file.write_text("one\ntwo \n\nthree\u2028more\r\n")
+    found = read(str(file))["train"]
+    assert found == [{"text": "one"}, {"text": "two"}, {"text": "three\u2028more"}]
+    train, test = parts(Config.of(train=str(file)), lambda: ([], []))
+    assert sorted(record["text"] for record in [*train, *test]) == ["one", "three\u2028more", "two"]
