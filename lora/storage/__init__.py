@@ -11,7 +11,7 @@ metadata, which PEFT does not read: with it `load` gives back exactly what was s
 pair included. A pickle is never opened.
 
 Of a variant the function is saved, not its way of being trained: `load` gives the variant's
-`exported_as`, and what continues a training run is the model's state_dict.
+`exported_as`, and what continues a training run is its trained state (`lora.state`).
 """
 
 from lora.storage.files import CONFIG, WEIGHTS

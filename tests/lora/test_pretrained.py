@@ -90,6 +90,16 @@ def test_a_merged_model_is_not_saved_as_an_adapter_and_detached_it_is_a_plain_mo
     assert torch.equal(output(LlamaForCausalLM.from_pretrained(tmp_path)), wanted)
 
 
+def test_while_the_adapters_are_disabled_nothing_is_saved(tmp_path):
+    model = adapted(llama())
+    with (
+        lora.disabled(model),
+        pytest.raises(ValueError, match="the adapters are disabled"),
+    ):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("build", [llama, small])
 def test_detach_gives_the_methods_back(build):
     model = build()
