@@ -1,13 +1,10 @@
 """What may happen to a saved adapter: one change, in words, and what a load may make of it."""
 
 import json
-import os
 import re
-import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,9 +14,9 @@ from torch import Tensor
 
 from tests.fuzz.adapters import CONFIG, LONG, WEIGHTS, Files, Kind
 from tests.fuzz.oddities import dumped, mutated, texts
+from tests.fuzz.places import PLACES, Place
 
 METADATA = "__metadata__"
-Place = Callable[[Path], None]
 
 
 @dataclass
@@ -255,29 +252,6 @@ def pattern(rng: Random, kind: Kind) -> Damaged:
     return Damaged(f"{where}: {hostile}", files, forged=not kind.own, ignored=set(HOSTILE))
 
 
-def _socket(path: Path) -> None:
-    """In the folder itself, since the path of a socket is short."""
-    here = os.getcwd()
-    os.chdir(path.parent)
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(path.name)
-    os.chdir(here)
-
-
-PLACES: dict[str, Place | None] = {
-    "a FIFO": lambda path: os.mkfifo(path),
-    "a folder": lambda path: path.mkdir(),
-    "a link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "a link to nothing": lambda path: path.symlink_to("nothing"),
-    "a link to the folder": lambda path: path.symlink_to("."),
-    "a socket": _socket,
-    "nothing": lambda path: None,
-    "an empty file": lambda path: path.touch(),
-    "a hole of 64 MB": lambda path: (path.touch(), os.truncate(path, 2**26))[0],
-}
-
-
 def placed(rng: Random, kind: Kind) -> Damaged:
     """Something else in place of a file, or a link to it."""
     name = rng.choice((CONFIG, WEIGHTS))
@@ -288,9 +262,7 @@ def placed(rng: Random, kind: Kind) -> Damaged:
         ]
         return Damaged(f"{name} is a link to itself elsewhere", kind.files, place={name: link})
     what = rng.choice(list(PLACES))
-    place = PLACES[what]
-    assert place is not None
-    return Damaged(f"{name} is {what}", kind.files, place={name: place})
+    return Damaged(f"{name} is {what}", kind.files, place={name: PLACES[what]})
 
 
 def _length(content: bytes) -> int:

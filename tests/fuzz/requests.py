@@ -269,7 +269,9 @@ def original(model: nn.Module, batches: Any, loss: Any, gradient: bool) -> BaseE
         for batch in itertools.islice(batches, 3):
             with torch.set_grad_enabled(gradient):
                 if loss is not None:
-                    loss(model, batch)
+                    value = loss(model, batch)
+                    if gradient:
+                        value.backward()
                 elif isinstance(batch, dict):
                     model(**{k: v for k, v in batch.items() if gradient or k != "labels"})
                 else:
