@@ -321,7 +321,7 @@ def test_an_adapter_that_cannot_be_initialized_is_refused_before_a_batch_is_read
         (("evaa",), {}, "unknown scheme 'evaa'; did you mean 'eva'"),
         (("eva",), {"stats": 3}, "stats must be a mapping"),
     ],
-    ids=str,
+)
 def test_a_malformed_argument_is_named(arguments, options, message):
     model = small()
     model = wrapped(model, target_modules=["up", "down"])
