@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lora.model import adapters, attached
+from lora.storage.files import replace_together
+from lora.storage.tensors import to_file
 from lora.targets import saved_modules
 
 
@@ -50,11 +51,10 @@ def put(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
 
 
 def write(file: Path, state: Mapping[str, Tensor], about: Mapping[str, str] = {}) -> None:
-    """A state as a safetensors file, replaced in one step; `about` are words for its header."""
+    """A state as a safetensors file, which is replaced in one step; `about` are words for its
+    header."""
     own = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
-    partial = file.with_name(f".{file.name}.partial")
-    save_file(own, partial, {"format": "pt", **about})
-    partial.replace(file)
+    replace_together(file.parent, {file.name: to_file(own, {"format": "pt", **about})})

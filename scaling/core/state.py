@@ -53,10 +53,7 @@ def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None)
     about = {"config": attached(model).config.to_json()}
     for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
         if tensors is not None:
-            try:
-                lora.state.write(folder / name, tensors, about)
-            except SafetensorError as error:
-                raise OSError(f"{folder / name} cannot be written: {error}") from error
+            lora.state.write(folder / name, tensors, about)
 
 
 def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
