@@ -288,15 +288,3 @@ def is_dense_linear(module: nn.Module) -> bool:
     """Whether this is a layer on vectors with a dense weight: Linear or Conv1D."""
     base = find_base(module)
     return base is not None and not (base.quantised or base.reads_ids)
-
-
-def holding(base: nn.Module, weight: Tensor) -> nn.Module:
-    """A twin of a layer that has this weight, and shares all else with it."""
-    if "forward" in vars(base):  # accelerate's, which is bound to the layer: the twin needs its own
-        shared: Any = {id(t): t for t in (*base.parameters(), *base.buffers())}
-        twin = copy.deepcopy(base, shared)
-    else:
-        twin = copy.copy(base)
-        twin._parameters = dict(base._parameters)
-    twin.weight = nn.Parameter(weight, requires_grad=False)
-    return twin

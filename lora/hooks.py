@@ -68,6 +68,7 @@ class Recorder:
         self.owner: dict[str, str] = {}
         self.moments: list[dict[str, Moments]] = [{} for _ in range(self.parts)]
         self.gradients: dict[str, GradientMoments] = {}
+        self.width: dict[tuple[str, str], int] = {}  # of each layer's input and output
 
     @property
     def tokens(self) -> int:
@@ -108,10 +109,10 @@ class Recorder:
 
     def hook(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
         def before(_: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-            self._see(name, _input(name, args, kwargs))
+            self._see(name, self._checked(name, "input", _first(args, kwargs)))
 
         def after(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Tensor) -> Tensor:
-            return self._tap(name, _input(name, args, kwargs), output)
+            return self._tap(name, _first(args, kwargs), self._checked(name, "output", output))
 
         yield module.register_forward_pre_hook(before, with_kwargs=True)
         if self.gradient:
@@ -148,9 +149,10 @@ class Recorder:
 
     def _tap(self, name: str, x: Tensor, output: Tensor) -> Tensor:
         """Have the gradient at the output summed when the backward comes by."""
-        if not isinstance(output, Tensor):
+        if output.shape[:-1].numel() != x.shape[:-1].numel():
             raise ValueError(
-                f"{name}: its output must be a tensor, and is a {type(output).__name__}"
+                f"{name}: its output must have a row for each of its input {tuple(x.shape)}, and "
+                f"is {tuple(output.shape)}"
             )
         version = _version(x)
         x = x.detach()
@@ -175,8 +177,28 @@ class Recorder:
         # everything upstream is frozen; a clone, which the model may change in place
         if not output.requires_grad:
             output = output.detach().requires_grad_().clone()
+        if not output.requires_grad:
+            raise ValueError(
+                f"{name}: it ran under torch.no_grad or torch.inference_mode, so the loss has no "
+                "gradient there; compute the loss outside of both"
+            )
         output.register_hook(absorb)
         return output
+
+    def _checked(self, name: str, side: str, x: Any) -> Tensor:
+        """An input or output of a layer, once it is clear that its rows can be summed."""
+        if what := _unlike_rows(x):
+            raise ValueError(
+                f"{name}: its {side} must be a tensor (..., {side[:-3]}) of floating-point "
+                f"numbers, and is {what}"
+            )
+        width, first = x.shape[-1], self.width.setdefault((name, side), x.shape[-1])
+        if width != first:
+            raise ValueError(
+                f"{name}: its {side} was {first} wide at first and is {width} wide later, and "
+                "rows of one width are needed"
+            )
+        return x
 
     def _counted(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The rows of x that count, and their weights where the rows are tokens."""
@@ -212,14 +234,21 @@ class Recorder:
         )
 
 
-def _input(name: str, args: tuple, kwargs: dict[str, Any]) -> Tensor:
-    x = next(iter((*args, *kwargs.values())), None)
-    if not isinstance(x, Tensor) or not x.ndim or not x.is_floating_point():
-        what = f"of {x.dtype}" if isinstance(x, Tensor) and x.ndim else f"a {type(x).__name__}"
-        raise ValueError(
-            f"{name}: its input must be a tensor (..., in) of floating-point numbers, and is {what}"
-        )
-    return x
+def _first(args: tuple, kwargs: dict[str, Any]) -> Any:
+    return next(iter((*args, *kwargs.values())), None)
+
+
+def _unlike_rows(x: Any) -> str | None:
+    """What x is, where no rows of numbers can be read from it."""
+    if not isinstance(x, Tensor):
+        return f"a {type(x).__name__}"
+    if x.is_nested or x.layout != torch.strided:
+        return "nested" if x.is_nested else f"of the layout {x.layout}"
+    if not x.ndim:
+        return "of shape ()"
+    if not x.is_floating_point():
+        return f"of {x.dtype}"
+    return "on the meta device, without values" if x.is_meta else None
 
 
 def _arranged(values: Tensor | None, x: Tensor) -> Tensor | None:

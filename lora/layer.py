@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lora.bases import base_of, holding, shape_of, weight_of
+from lora.bases import base_of, shape_of, weight_of
 from lora.branch import on_ids, on_vectors, without_padding
 from lora.casts import in_float32, lengths, row_norms, stored
+from lora.copies import holding, own
 from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
@@ -295,7 +296,3 @@ class LoRALinear(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, scale={self.scale:g}, path={self.path!r}"
-
-
-def own(factor: Tensor) -> Tensor:
-    return factor.detach().clone(memory_format=torch.contiguous_format)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lora.config import Config
+from lora.copies import own
 from lora.initialization import initial_factors, prepare
-from lora.layer import own
 from lora.model import replace_modules
 from lora.patterns import suggestion
 from lora.peft_adapter import PeftAdapter, find_adapter

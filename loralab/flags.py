@@ -86,8 +86,8 @@ class Group:
 def read(
     groups: Mapping[str, Group], program: str, description: str | None, arguments: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
-    """The values of the flags, by group and field; of a flag that is given twice the last. Help
-    ends the process.
+    """The values of the flags, by group and field; of a flag that is given twice the last, though
+    every one must be right. Help ends the process.
 
     Args:
         groups: the flags, each group under its name; no two flags may be called alike.
@@ -102,23 +102,24 @@ def read(
         _help(groups, program, description)
     known = {g.flag(f): (name, f) for name, g in groups.items() for f in fields(g.kind)}
     bare = {flag: at for flag, at in known.items() if groups[at[0]].words == at[1].name}
-    given: dict[str, list[str]] = {}
+    given: dict[str, list[list[str]]] = {}  # the words of each time that a flag is given
     here = next(iter(bare), "")
     for word in words:
         if VALUE.match(word):
             if not here:
                 raise ValueError(f"unexpected argument {word!r}; --help lists the flags")
-            given.setdefault(here, []).append(word)
+            given.setdefault(here, [[]])[-1].append(word)
             continue
         here, equal, value = word.partition("=")
         here = here.replace("_", "-")
         if here not in known or here in bare:
             close = nearest(here, known)
             raise ValueError(f"unknown flag {word}{close or '; --help lists the flags'}")
-        given[here] = [value] if equal else []
+        given.setdefault(here, []).append([value] if equal else [])
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for flag, (name, f) in known.items():
-        found[name][f.name] = _value(groups[name], f, flag, given.get(flag))
+        for each in given.get(flag, [None]):
+            found[name][f.name] = _value(groups[name], f, flag, each)
     return found
 
 

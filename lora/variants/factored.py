@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Generator, nn
 
-from lora.layer import Kind, LoRALinear, own
+from lora.copies import own
+from lora.layer import Kind, LoRALinear
 from lora.parts import Parts
 from lora.schemes import Factors
 

@@ -60,6 +60,9 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _at_least_one(self, "length", "limit")
+        for name in ("model", "train", "test"):
+            if (value := getattr(self, name)) is not None and not str(value).strip():
+                raise ValueError(f"{name} must be a name or a path, got {value!r}")
         if len(self.hold_out) == 1:
             raise ValueError(
                 "hold_out must be a column and at least one value of it, got "

@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,18 +161,27 @@ def split_by_column(config: Config, records: Sequence[Record]) -> Parts:
     return train, test
 
 
-def check_columns(records: Sequence[Record], columns: Sequence[str]) -> None:
-    """Raise ValueError naming the first column that a record lacks, or has no value in."""
+def check_columns(
+    records: Sequence[Record], columns: Sequence[str], texts: Sequence[str] = ()
+) -> None:
+    """Raise ValueError naming the first column that a record lacks, or has no value in, or one of
+    these `texts` in which it holds neither a text nor a number but a list of turns, say."""
     for number, record in enumerate(records, 1):
         for column in columns:
-            if record.get(column) is None:
+            where, value = place(record, number), record.get(column)
+            if value is None:
                 raise ValueError(
-                    f"{place(record, number)} has no "
+                    f"{where} has no "
                     + (
                         f"value in {column!r}"
                         if column in record
                         else f"column {column!r}; it has {', '.join(map(repr, record))}"
                     )
+                )
+            if column in texts and isinstance(value, Iterable) and not isinstance(value, str):
+                raise ValueError(
+                    f"{where} has a {type(value).__name__} in {column!r}, which must be a text or "
+                    "a number"
                 )
 
 

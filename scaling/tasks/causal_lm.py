@@ -56,7 +56,7 @@ def data(config: Config) -> Data:
     )
     if len(columns) > 2:
         raise ValueError(f"columns must be text, or prompt answer, got {len(columns)} of them")
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns)
     numbered = len(columns) == 2 and all(
         final(str(record[columns[1]])) is not None for record in test
     )

@@ -38,7 +38,7 @@ def data(config: Config) -> Data:
         raise ValueError(f"columns must be image label, got {len(columns)} of them")
     image, label = columns
     train, test = parts(config, lambda: in_domains(config))
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns[1:])
     classes = sorted({str(record[label]) for record in train})
     if len(classes) < 2:
         raise ValueError(f"the training data have only one class, {classes[0]!r}")

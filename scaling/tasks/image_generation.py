@@ -73,7 +73,7 @@ def data(config: Config) -> Data:
         raise ValueError(
             f"columns must be image, image label, or image text, got {len(columns)} of them"
         )
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns[1:])
     image, *asked = list(columns)
     labels = {label_of(record, name) for name in asked for record in (*train, *test)}
     facts = {

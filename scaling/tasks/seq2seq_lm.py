@@ -48,7 +48,7 @@ def data(config: Config) -> Data:
     columns = config.data.columns or ("text", "summary")
     if len(columns) != 2:
         raise ValueError(f"columns must be source target, got {len(columns)} of them")
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns)
     words = sum(len(str(record[columns[1]]).split()) for record in train)
     return limited(
         config, Data(train, test, {"columns": columns, "words": max(1, round(words / len(train)))})

@@ -30,7 +30,7 @@ def data(config: Config) -> Data:
             f"columns must be text label, or text text label, got {len(columns)} of them"
         )
     train, test = parts(config, lambda: labelled(TRAIN, TEST, config.seed))
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns)
     for number, record in enumerate([*train, *test], 1):
         if isinstance(label := record[columns[-1]], float) and not math.isfinite(label):
             raise ValueError(

@@ -39,7 +39,7 @@ def data(config: Config) -> Data:
     if len(columns) != 3:
         raise ValueError(f"columns must be image question answer, got {len(columns)} of them")
     train, test = parts(config, lambda: new(config))
-    check_columns([*train, *test], columns)
+    check_columns([*train, *test], columns, columns[1:])
     return limited(config, Data(*located(config, (train, test), columns[0]), {"columns": columns}))
 
 

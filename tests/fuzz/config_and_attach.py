@@ -183,7 +183,8 @@ def _is_theirs(error: BaseException, request: Request, config: Any) -> bool:
     loss = (request.arguments or {}).get("loss_fn", LOSSES[request.loss])
     scheme = SCHEMES.get(getattr(config, "scheme", ""))
     gradient = scheme is not None and scheme.needs == "gradient"
-    theirs = requests.original(victim, _data(request, x)[0], loss, gradient)
+    weights = (request.arguments or {}).get("weights")
+    theirs = requests.original(victim, _data(request, x)[0], loss, gradient, weights)
     return theirs is not None and (type(theirs), _bare(theirs)) == (type(error), _bare(error))
 
 

@@ -76,7 +76,7 @@ def _near(rng: Random, value: Any) -> Any:
     """Another value of the same kind, or the same value as another kind."""
     if isinstance(value, bool):
         return rng.choice((not value, int(value), str(value)))
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and abs(value) < 1e300:  # nor NaN, nor too long for a float
         return rng.choice((value + 1, value - 1, -value, value * 2, str(value), float(value)))
     if isinstance(value, str):
         return rng.choice((value.upper(), f"{value}x", value[:-1], [value], f" {value}"))

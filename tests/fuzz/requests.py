@@ -261,12 +261,16 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def original(model: nn.Module, batches: Any, loss: Any, gradient: bool) -> BaseException | None:
+def original(
+    model: nn.Module, batches: Any, loss: Any, gradient: bool, weights: Any = None
+) -> BaseException | None:
     """What the user's own code raises when it is called as `lora.collect` says that it is."""
     try:
         model.eval()
         batch: Any
         for batch in itertools.islice(batches, 3):
+            if callable(weights):
+                weights(batch)
             with torch.set_grad_enabled(gradient):
                 if loss is not None:
                     value = loss(model, batch)

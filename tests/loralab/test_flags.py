@@ -163,6 +163,12 @@ def test_a_wrong_value_is_one_sentence_that_says_what_is_wanted(words, sentence,
     assert capsys.readouterr() == ("", "")
 
 
+def test_of_a_flag_given_twice_the_last_counts_and_both_must_be_right():
+    assert typed("--folder", "here", "--count", "1", "--count", "3")["count"] == 3
+    with pytest.raises(ValueError, match=r"^--count must be a whole number, got 'few'$"):
+        typed("--folder", "here", "--count", "few", "--count", "3")
+
+
 def test_a_word_that_no_flag_takes_is_refused():
     with pytest.raises(ValueError, match=r"^unexpected argument 'yes'; --help lists the flags$"):
         read_one("yes")

@@ -128,7 +128,7 @@ def test_a_setting_of_a_wrong_type_in_python(settings, sentence):
         ("rank_pattern: 3", "--rank-pattern must be pairs of a name and a whole number, got '3'"),
         ("methods: {X: {rank_pattern: 3}}", "method 'X': rank_pattern must be pairs of a name"),
         ("steps: [1, 2]", "--steps must be a whole number, got '1' '2'"),
-        ("seeds: [0, 99999999999999999999999]", "seed must be less than 2^32"),
+        (f"seeds: [0, {2**33}]", "seed must be less than 2^32"),
         ("jobs: 0", "jobs must be at least 1, got 0"),
     ],
 )
@@ -136,6 +136,17 @@ def test_a_wrong_value_in_the_file_of_a_sweep(tmp_path, capsys, content, sentenc
     (tmp_path / "sweep.yaml").write_text(content)
     assert sweep.run([str(tmp_path / "sweep.yaml"), "--out", str(tmp_path / "out")]) == 2
     assert sentence in said(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("setting", ["steps: [3, 4]", "steps: few", "rates: [low]"])
+def test_a_wrong_value_in_the_file_of_a_sweep_is_found_behind_a_right_one(
+    tmp_path, capsys, setting
+):
+    (tmp_path / "sweep.yaml").write_text(setting)
+    right = ("--steps", "4", "--rates", "1e-3", "--out", str(tmp_path / "out"))
+    assert sweep.run([str(tmp_path / "sweep.yaml"), *right]) == 2
+    assert f"--{setting.split(':')[0]} must be" in said(capsys)
     assert not (tmp_path / "out").exists()
 
 

@@ -53,6 +53,9 @@ WRONG = {
     "optimizer": ("adam", "unknown optimizer 'adam'; did you mean 'adamw'?"),
     "precision": ("float8", "precision must be one of float32, bfloat16, float16, got 'float8'"),
     "limit": (0, "limit must be at least 1, got 0"),
+    "model": ("", "model must be a name or a path, got ''"),
+    "train": (" ", "train must be a name or a path, got ' '"),
+    "test": ("", "test must be a name or a path, got ''"),
     "scheme": ("evaa", "unknown scheme 'evaa'; did you mean 'eva'?"),
 }
 

@@ -63,3 +63,24 @@ def test_a_text_file_has_a_record_a_line(tmp_path):
     assert found == [{"text": "one"}, {"text": "two"}, {"text": "three\u2028more"}]
     train, test = parts(Config.of(train=str(file)), lambda: ([], []))
     assert sorted(record["text"] for record in [*train, *test]) == ["one", "three\u2028more", "two"]
+
+
+TASKS = {
+    "text_classification": ("text", "label"),
+    "causal_lm": ("prompt", "answer"),
+    "seq2seq_lm": ("text", "summary"),
+}
+
+
+@pytest.mark.parametrize("value", [["some", "turns"], {"role": "user"}])
+@pytest.mark.parametrize(
+    ("task", "column"), [(task, column) for task, both in TASKS.items() for column in both]
+)
+def test_a_list_where_a_text_belongs_is_found_by_its_line(tmp_path, task, column, value):
+    file, kind = tmp_path / "some.jsonl", type(value).__name__
+    sound = [dict.fromkeys(TASKS[task], str(i % 2)) for i in range(6)]
+    sound[4] |= {column: value}
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in sound))
+    sentence = f"^line 5 of {file} has a {kind} in '{column}', which must be a text or a number$"
+    with pytest.raises(ValueError, match=sentence):
+        find(task).data(Config.of(task=task, train=str(file)))
