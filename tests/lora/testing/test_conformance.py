@@ -270,6 +270,12 @@ def is_dead_where_the_weight_is_zero(W, rank, rng, scale, stats):
     return Factors((U[:, :rank] * root).to(W.dtype), (root[:, None] * Vh[:rank]).to(W.dtype))
 
 
+def is_dead_in_float16(W, rank, rng, scale, stats):
+    B, A = in_float64(W, rank, rng, scale, stats)
+    alive = torch.arange(rank) >= (W.dtype == torch.float16)
+    return Factors((B * alive).to(W.dtype), (A * alive[:, None]).to(W.dtype))
+
+
 def takes_any_rank(W, rank, rng, scale, stats):
     B, A = start(W.double(), rank, rng, scale)
     return Factors(B.to(W.dtype), A.to(W.dtype))
@@ -280,6 +286,7 @@ def takes_any_rank(W, rank, rng, scale, stats):
     [
         (in_float64, "B must have W's type torch.float32, got torch.float64"),
         (is_dead_where_the_weight_is_zero, "weight zero: a direction is dead"),
+        (is_dead_in_float16, "a direction is dead, B_i = A_i = 0, in torch.float16"),
         (takes_any_rank, "must refuse a rank of 0 with a ValueError"),
     ],
 )
