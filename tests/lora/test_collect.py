@@ -533,6 +533,27 @@ def test_processes_get_the_statistics_of_all(tmp_path):
             )
 
 
+@pytest.mark.parametrize(
+    ("tokens", "losses", "wanted"),
+    [
+        ((3, 4), (0.1, 0.3), (7, 0.3)),
+        ((3, 4), (0.3, 0.1), (7, 0.3)),
+        ((None, 4), (None, 0.1), (None, None)),
+        ((3, None), (0.1, None), (None, None)),
+    ],
+)
+def test_merged_tokens_add_up_and_the_worst_loss_counts_where_every_part_knows_its_own(
+    tokens, losses, wanted
+):
+    mean, moment = torch.zeros(2).double(), torch.eye(2).double()
+    parts = [
+        Statistics(1.5, mean, moment, tokens=n, capture_loss=loss)
+        for n, loss in zip(tokens, losses, strict=True)
+    ]
+    whole = merged(*parts)
+    assert (whole.count, whole.tokens, whole.capture_loss) == (3.0, *wanted)
+
+
 def test_merging_needs_parts_of_one_kind():
     one = collect(small(), ["up"], [IDS])["up"]
     other = collect(small(), ["up"], [IDS], "gradient", square)["up"]

@@ -100,10 +100,12 @@ def test_small_matrices_and_those_asked_for_are_done_in_full(shape, rank, exact)
     assert torch.equal(generator.get_state(), rng().get_state()), "nothing is drawn"
 
 
-def test_a_sketch_of_half_the_matrix_is_not_worth_it():
+@pytest.mark.parametrize(("rank", "drawn"), [(65, True), (66, False)])
+def test_a_sketch_of_more_than_half_the_matrix_is_not_worth_it(rank, drawn):
     generator = rng()
-    top_svd(normal(520, 520, dtype=torch.float32), 66, generator)  # 66 + 3 * 66 columns of 520
-    assert torch.equal(generator.get_state(), rng().get_state())
+    # rank + 3 rank columns of 520
+    top_svd(normal(520, 520, dtype=torch.float32), rank, generator)
+    assert torch.equal(generator.get_state(), rng().get_state()) != drawn
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (3, 200), (200, 3)])

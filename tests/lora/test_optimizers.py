@@ -229,6 +229,13 @@ def test_a_scheduler_and_the_ratio_of_rates_apply(name):
 
 
 @every_optimizer
+def test_a_group_that_is_added_later_has_the_learning_rate(name):
+    optimizer = OPTIMIZERS[name](adapted(), lr=0.25)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2))]})
+    assert optimizer.param_groups[-1]["lr"] == 0.25
+
+
+@every_optimizer
 def test_bad_arguments_are_refused(name):
     with pytest.raises(ValueError, match="carries no adapter"):
         OPTIMIZERS[name](small(), lr=1e-3)

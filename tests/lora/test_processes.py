@@ -10,6 +10,7 @@ from torch.distributed.fsdp import fully_shard
 
 import lora
 import lora.model
+from lora.processes import copy_first, of_first, several
 from lora.storage import WEIGHTS
 from tests.support.models import TOKENS, gpt2, llama, shake
 from tests.support.processes import together
@@ -123,6 +124,20 @@ def test_factors_that_are_elsewhere_are_never_saved_empty(tmp_path):
     ):
         lora.save(model, tmp_path)
     assert (tmp_path / WEIGHTS).read_bytes() == before
+
+
+def test_all_take_the_value_of_the_first_and_one_alone_keeps_its_own(tmp_path):
+    def act(rank: int):
+        # one of them a view that is not contiguous
+        tensors = [torch.full((3, 2), float(rank)), torch.arange(6.0).view(3, 2).mT + rank]
+        copy_first(*tensors)
+        return several(), of_first({"rank": rank}), [tensor.tolist() for tensor in tensors]
+
+    first, second = together(2, tmp_path, act_in_a_group(act))
+    alone = act(0)
+    assert first == second == (True, *alone[1:])
+    assert alone[:2] == (False, {"rank": 0})
+    assert act(5)[1:] == ({"rank": 5}, [[[5.0] * 2] * 3, [[5.0, 7.0, 9.0], [6.0, 8.0, 10.0]]])
 
 
 def test_all_start_from_the_factors_and_ranks_of_the_first(tmp_path):

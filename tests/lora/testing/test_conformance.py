@@ -231,6 +231,22 @@ def test_a_planted_fault_is_caught(rule, needs, message):
         check_scheme(Scheme(rule, needs, "derived"))
 
 
+def test_a_scheme_that_reads_more_than_it_declares_is_caught():
+    with pytest.raises(ValueError, match=r"needs stats\.gradient, which was not collected"):
+        check_scheme(Scheme(SCHEMES["lora_one"].rule, "inputs", "derived"))
+
+
+def test_a_name_stands_for_its_row_of_laws(monkeypatch):
+    """And for none where other laws or other options are asked for."""
+    monkeypatch.setitem(LAWS, "gaussian", Laws(weight=(0, 1)))
+    monkeypatch.setitem(LAWS, "nystrom", Laws(weight=(0, 0)))
+    for name in ("gaussian", "nystrom"):
+        with pytest.raises(AssertionError, match="does not take A to c"):
+            check_scheme(name)
+    check_scheme("gaussian", laws=Laws())
+    check_scheme("nystrom", xi=2.0)
+
+
 def test_a_scheme_that_works_in_one_type_alone_is_caught():
     with pytest.raises(
         AssertionError, match=r"needs_float64 fails on a weight in torch.float32: .*same dtype"
@@ -255,6 +271,12 @@ def is_dead_where_the_weight_is_zero(W, rank, rng, scale, stats):
     return Factors((U[:, :rank] * root).to(W.dtype), (root[:, None] * Vh[:rank]).to(W.dtype))
 
 
+def is_dead_in_float16(W, rank, rng, scale, stats):
+    B, A = in_float64(W, rank, rng, scale, stats)
+    alive = torch.arange(rank) >= (W.dtype == torch.float16)
+    return Factors((B * alive).to(W.dtype), (A * alive[:, None]).to(W.dtype))
+
+
 def takes_any_rank(W, rank, rng, scale, stats):
     B, A = start(W.double(), rank, rng, scale)
     return Factors(B.to(W.dtype), A.to(W.dtype))
@@ -265,6 +287,7 @@ def takes_any_rank(W, rank, rng, scale, stats):
     [
         (in_float64, "B must have W's type torch.float32, got torch.float64"),
         (is_dead_where_the_weight_is_zero, "weight zero: a direction is dead"),
+        (is_dead_in_float16, "a direction is dead, B_i = A_i = 0, in torch.float16"),
         (takes_any_rank, "must refuse a rank of 0 with a ValueError"),
     ],
 )
@@ -388,6 +411,12 @@ def test_sample_statistics_are_consistent(shape):
             or (moment - moment.mT).abs().max() <= 1e-14 * moment.abs().max()
         )
         assert torch.linalg.eigvalsh(moment).min() > 0
+
+
+def test_the_round_trip_names_the_extra_that_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ImportError, match=r"check_round_trip needs peft: .*loralab\[llm\]"):
+        check_round_trip("init_a")
 
 
 def test_the_battery_needs_no_test_runner():

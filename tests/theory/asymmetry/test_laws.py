@@ -5,6 +5,8 @@ Tolerances of identities are in units of rounding, eps times the condition numbe
 inverted.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -165,8 +167,8 @@ def test_the_excess_error_is_the_mean_of_an_inverse_wishart_matrix(features, sam
     """With Gaussian features the trace of (Z^T Z)^-1 has a mean, which scipy knows."""
     problem, rng = drawn(3, features, 10, 1011)
     U = orthonormal(3, 2, rng)
-    wishart = stats.invwishart(samples, np.eye(features))
-    excess = 2 * 0.25 * np.trace(np.atleast_2d(wishart.mean()))
+    mean: Any = stats.invwishart(samples, np.eye(features)).mean()
+    excess = 2 * 0.25 * np.trace(np.atleast_2d(mean))
     assert gaps.gap_A(problem, U, 0.5, samples) == pytest.approx(
         2 * 0.25 * features / samples + excess, rel=100 * EPS
     )
