@@ -129,7 +129,9 @@ def record(rng: Random, kind: Kind) -> Damaged:
 def without_record(kind: Kind) -> Kind:
     """As PEFT would have saved the same function."""
     header = _header(kind.files[WEIGHTS]) | {METADATA: {"format": "pt"}}
-    return Kind(kind.build, _with_header(kind.files, header), False, kind.loaded)
+    settings = json.loads(kind.files[CONFIG]) | {"auto_mapping": None}
+    files = kind.files | {CONFIG: dumped(settings).encode()}
+    return Kind(kind.build, _with_header(files, header), False, kind.loaded)
 
 
 def dropped(rng: Random, kind: Kind) -> Damaged:

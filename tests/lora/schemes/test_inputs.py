@@ -213,9 +213,9 @@ def test_a_scheme_that_needs_data_says_so_and_touches_nothing(scheme):
     model = small()
     before = photograph(model)
     with pytest.raises(ValueError, match=f"scheme '{scheme}' needs batches"):
-        lora.attach(model, Config(scheme=scheme))
+        lora.attach(model, Config(rank=1, scheme=scheme))
     with pytest.raises(ValueError, match="batches is empty"):
-        lora.attach(model, Config(scheme=scheme), [])
+        lora.attach(model, Config(rank=1, scheme=scheme), [])
     with pytest.raises(ValueError, match="up: rank must be"):
         lora.attach(
             model, Config(scheme=scheme, rank=13), [IDS], lambda m, ids: m(ids).square().mean()

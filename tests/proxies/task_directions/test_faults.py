@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lora
+from lora.parts import Parts
 from lora.variants import dash
 from proxies.families.task_directions.trials import (
     directions,
@@ -69,7 +70,7 @@ def not_divided(U, S, Vt, L, R):
 
 
 def with_s(self):
-    return self.U * self.d, self.Vt
+    return Parts(self.B, self.A, (self.U * self.d, self.Vt))
 
 
 def launched_at_one(self, U, Vt, indices):
@@ -150,7 +151,7 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     ),
     "d with LoRA's scale": (
         dash.DashLinear,
-        "extension",
+        "parts",
         with_s,
         lambda: check_invariants("dash", 1000),
     ),

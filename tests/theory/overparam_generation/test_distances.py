@@ -89,7 +89,7 @@ def test_adam_moves_a_generated_factor_by_the_multiplier_on_a_layer():
         net(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
         if variant == "overparam":
             generator: Any = layer.get_submodule("generator")
-            multiplier = generator_network.adam_multiplier(generator.hidden().numpy())
+            multiplier = generator_network.adam_multiplier(generator.hidden().detach().numpy())
         optimizer.step()
         moved[variant] = layer.factors().B.detach()
     torch.testing.assert_close(moved["overparam"], multiplier * moved["plain"], rtol=1e-12, atol=0)
