@@ -45,6 +45,9 @@ def attach(
 
     Everything is frozen but the adapters and `config.modules_to_save`.
 
+    The model's own `save_pretrained`, where it has one, then writes the adapter. So attach to the
+    model that you will save and give to a Trainer, not to a part of it.
+
     Args:
         model: the model, without adapters.
         config: what to adapt and how.
