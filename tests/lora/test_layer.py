@@ -177,3 +177,10 @@ def test_a_model_survives_pickling(variant, merged):
         lora.unmerge(read)
         lora.unmerge(model)
     assert torch.equal(read(IDS), model(IDS))
+
+
+def test_a_merged_weight_is_frozen():
+    model = shake(attach(small(), "plain"))
+    lora.merge(model)
+    own = {id(p) for _, p in lora_parameters(model)}
+    assert not any(p.requires_grad for p in model.parameters() if id(p) not in own)

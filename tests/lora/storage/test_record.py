@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import lora
+from lora import Config
 from lora.model import attached
 from lora.storage import CONFIG, WEIGHTS
 from lora.storage.record import KEY
+from tests.support.models import shake, small
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
 X = torch.linspace(-1, 1, 24).view(4, 6)
@@ -215,3 +217,19 @@ def test_the_checksum_covers_the_type(tmp_path):
     save_file(tensors, tmp_path / WEIGHTS, {"format": "pt", KEY: text})
     with pytest.raises(ValueError, match=f"{key} is damaged, its checksum does not match"):
         seen(tmp_path)
+
+
+def test_a_launched_adapter_is_read_with_its_seed_and_its_scheme(tmp_path):
+    """Its ranks are those of the file, all else is what was asked for."""
+    model = small()
+    asked = Config(
+        rank=2, scheme="orthogonal", variant="dash", seed=7, variant_options={"directions": 2}
+    )
+    lora.attach(model, asked)
+    shake(model)
+    lora.launch(model)
+    lora.save(model, tmp_path)
+    read = small()
+    lora.load(read, tmp_path)
+    found = attached(read).config
+    assert (found.seed, found.scheme) == (7, "orthogonal")
