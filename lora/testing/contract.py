@@ -39,7 +39,10 @@ def contract(trial: Trial) -> None:
         B, A = trial.factors()
         trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if trial.scheme.needs == "inputs":
-        trial.factors(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
+        try:
+            trial.factors(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
+        except (AttributeError, TypeError) as error:
+            trial.law(False, f"is declared to need inputs alone, and fails on them: {error}")
     _gathered(trial)
     _degenerate(trial)
     _refusals(trial)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import lora
+from lora.kinds import parsed
 from lora.patterns import suggestion
 from lora.ranks import Sharing
 from lora.variants.factored import FactoredLinear
@@ -288,11 +289,7 @@ def peft_settings(config: Config) -> dict[str, Any]:
     """What the file `peft` holds; raises ValueError where it is no JSON object."""
     file = config.training.peft
     try:
-        values = json.loads(Path(str(file)).read_text(encoding="utf-8"))
+        text = Path(str(file)).read_bytes()
     except OSError as error:
         raise ValueError(f"peft: {file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"peft: {file} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"peft: {file} must hold a JSON object, got {type(values).__name__}")
-    return values
+    return parsed(text, f"peft: {file}")

@@ -236,6 +236,14 @@ def test_a_scheme_that_reads_more_than_it_declares_is_caught():
         check_scheme(Scheme(SCHEMES["lora_one"].rule, "inputs", "derived"))
 
 
+def test_a_scheme_of_inputs_that_reads_the_gradient_is_caught():
+    def rule(W, rank, rng, scale, stats):
+        return Factors(W.new_zeros(len(W), rank), stats.gradient.mT.mean(1).expand(rank, -1))
+
+    with pytest.raises(AssertionError, match="declared to need inputs alone, and fails on them"):
+        check_scheme(Scheme(rule, "inputs", "derived"))
+
+
 def test_a_name_stands_for_its_row_of_laws(monkeypatch):
     """And for none where other laws or other options are asked for."""
     monkeypatch.setitem(LAWS, "gaussian", Laws(weight=(0, 1)))

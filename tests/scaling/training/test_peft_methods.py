@@ -312,8 +312,9 @@ def test_a_run_that_diverges_says_where(model, tmp_path, capsys):
 
 
 WRONG = {
-    "not json": ("{", "is not JSON"),
-    "a list": ([1], "must hold a JSON object, got list"),
+    "not json": ("{", "must be JSON"),
+    "nested too deep": ('{"r":' + "[" * 100_000, "must be JSON that is not nested too deep"),
+    "a list": ([1], "must be a JSON object, got list"),
     "no type": ({"r": 4}, "unknown peft_type None"),
     "unknown type": (
         {"peft_type": "ADALORRA"},
