@@ -162,12 +162,14 @@ FOUR_BITS = Base(
     fault=_four_bits_fault,
 )
 
+LINEAR = Base(
+    "torch.nn.Linear",
+    lambda module: _is_linear(module) and not _is_torchao(module),
+    lambda module: module.weight,
+)
+
 BASES = (
-    Base(
-        "torch.nn.Linear",
-        lambda module: _is_linear(module) and not _is_torchao(module),
-        lambda module: module.weight,
-    ),
+    LINEAR,
     CONV1D,
     Base(
         "torch.nn.Embedding",
@@ -205,6 +207,8 @@ BASES = (
 
 
 def find_base(module: nn.Module) -> Base | None:
+    if type(module) is nn.Linear and type(module.weight) is nn.Parameter:
+        return LINEAR  # by far the most common, and every forward asks
     for base in BASES:
         if base.includes(module):
             return base

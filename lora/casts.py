@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from lora.bases import base_of
@@ -19,12 +18,3 @@ def stored(base: nn.Module) -> Tensor | None:
     """The base weight as (out, in) where it is stored as such: its present memory."""
     kind = base_of(base)
     return None if kind.quantised or is_sharded(base.weight) else kind.weight(base).detach()  # type: ignore[arg-type]
-
-
-def row_norms(W: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(W, dim=1)
-
-
-def lengths(W: Tensor, like: Tensor) -> Tensor:
-    """The row norms, summed in the order in which `LoRALinear.dense` has them summed."""
-    return row_norms(W.to(like.dtype).contiguous()).to(like)

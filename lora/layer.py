@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from lora.bases import base_of, shape_of, weight_of
 from lora.branch import on_ids, on_vectors, without_padding
-from lora.casts import in_float32, lengths, row_norms, stored
+from lora.casts import in_float32, stored
 from lora.copies import holding, own
+from lora.norms import Norms, excess, growth, row_norms
 from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
 from lora.schemes import Factors
+from lora.shared import Share
 
 Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
 
@@ -81,6 +83,8 @@ class LoRALinear(nn.Module, ABC):
         self.dropout = dropout
         self.merged = self.disabled = False
         self.kept_base = None
+        self.base_norms = Norms()
+        self.share: Share | None = None  # during a forward of the model, see `lora.joint`
 
     @classmethod
     def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
@@ -163,14 +167,15 @@ class LoRALinear(nn.Module, ABC):
     def update(self) -> tuple[Tensor, Tensor]:
         """(L, R) of the update s L R = s (B A - B0 A0) and the extension: L is (out, k) and R is
         (k, in)."""
-        return self.parts().update(self._frozen)
+        return self.parts().update(self.frozen)
 
     def exported(self) -> Factors:
         """The same update as a pair of plain factors, [B, extension, -B0] [A; extension; A0]."""
-        return self.parts().exported(self._frozen)
+        return self.parts().exported(self.frozen)
 
     @property
-    def _frozen(self) -> Factors | None:
+    def frozen(self) -> Factors | None:
+        """The pair (B0, A0), where there is one."""
         return None if self.B0 is None or self.A0 is None else Factors(self.B0, self.A0)
 
     def forward(self, *args: Tensor, **named: Tensor) -> Tensor:
@@ -178,14 +183,17 @@ class LoRALinear(nn.Module, ABC):
         if len(args) + len(named) != 1:
             raise TypeError(f"an adapted layer takes one input, got {len(args) + len(named)}")
         (x,) = (*args, *named.values())
-        route, base = self.route, self.base_layer
+        share, base = self.share, self.base_layer
+        if share is not None and share.fits(x):
+            return share.forward(x, weight_of(base), self.bias)
+        route = self.route
         if route is Route.DISABLED:
             return self.original(x)
         if route is Route.MERGED:
             return base(x)
         parts = self.parts()
         if route is Route.FUSED:
-            L, R = parts.update(self._frozen)
+            L, R = parts.update(self.frozen)
             y = low_rank_linear(x, weight_of(base), self.bias, L, R, self.scale)
         else:
             ids = x.reshape(-1) if route is Route.GATHERED else None
@@ -199,7 +207,7 @@ class LoRALinear(nn.Module, ABC):
     def _branch(self, x: Tensor, parts: Parts, ids: Tensor | None) -> Tensor:
         """s L R x; `ids` are the indices that x holds, where the base layer reads indices."""
         apply, dtype = (on_vectors, x.dtype) if ids is None else (on_ids, self.weight.dtype)
-        L, R = parts.update(self._frozen, ids)
+        L, R = parts.update(self.frozen, ids)
         trained = None
         if self.dropout and self.training:
             B, A = parts.trained(ids)
@@ -208,14 +216,14 @@ class LoRALinear(nn.Module, ABC):
 
     def _excess(self, parts: Parts) -> Tensor | None:
         """m / n - 1 by row, where n is the norm of the row of W + s L R, a constant in backward
-        (arXiv:2402.09353, section 4.3). While L R = 0 and m is the row norm of W this is 0 exactly,
-        since n is computed as m was."""
+        (arXiv:2402.09353, section 4.3). While L R = 0 and m is the row norm of W this is 0
+        exactly."""
         m = parts.magnitudes
         if m is None:
             return None
-        n = row_norms(self._dense(parts))
-        # a row that vanishes has no direction
-        return torch.where(n > 0, m - n, 0) / torch.where(n > 0, n, 1)
+        with torch.autocast(m.device.type, enabled=False):
+            W, (L, R) = weight_of(self.original), parts.update(self.frozen)
+            return excess(m, self.base_norms.of(self.original, W), growth(W, L, self.scale * R))
 
     def dense(self) -> Tensor:
         """W + s L R as (out, in), in float32 at least."""
@@ -225,7 +233,7 @@ class LoRALinear(nn.Module, ABC):
     def _dense(self, parts: Parts) -> Tensor:
         W = weight_of(self.original)
         with torch.autocast(W.device.type, enabled=False):
-            L, R = parts.update(self._frozen)
+            L, R = parts.update(self.frozen)
             return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
 
     @torch.no_grad()
@@ -282,6 +290,7 @@ class LoRALinear(nn.Module, ABC):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LoRALinear":
         """As torch's, which every cast and move goes through: the base layer follows `fn`, and what
         is trained moves along but stays in float32 at least."""
+        self.base_norms = Norms()
         gone = self.merged and self.kept_base is None
         before = None if gone else stored(self.original)
         for module in (self.base_layer, self.kept_base):
@@ -291,7 +300,7 @@ class LoRALinear(nn.Module, ABC):
         after, m = None if gone else stored(self.original), self.magnitudes()
         if before is None or after is None or m is None or before.dtype == after.dtype:
             return self
-        self.lengthened(lengths(after, m) - lengths(before, m))
+        self.lengthened(row_norms(after).to(m) - row_norms(before).to(m))
         return self
 
     def extra_repr(self) -> str:

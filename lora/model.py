@@ -1,7 +1,7 @@
 """Adapters on a whole model: attach, list, merge and detach them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lora.config import Config
 from lora.initialization import initial_factors, layer_rng, prepare
+from lora.joint import Joint
 from lora.layer import LoRALinear
 from lora.obstacles import check_model
 from lora.processes import copy_first
@@ -30,6 +31,7 @@ class Attached:
     originals: dict[str, Tensor]  # values of the modules_to_save before
     tied: tuple[str, ...]  # adapted layers whose weight another module holds too
     disabled: bool = False  # within `lora.disabled`
+    hooks: list[Any] = field(default_factory=list)  # handles of what `lora.joint` hooks
 
 
 def attach(
@@ -151,6 +153,7 @@ def install(
         module.requires_grad_(True)
     replace_modules(model, layers)
     _keep_forwards(model)
+    state.hooks = Joint(list(layers.values())).hook(model)
     setattr(model, STATE, state)
     from lora import pretrained  # which imports this module
 
@@ -261,6 +264,8 @@ def detach(model: nn.Module) -> None:
         with torch.no_grad():
             for key, value in state.originals.items():
                 getattr(*holder(model, key)).copy_(value)
+    for handle in state.hooks:
+        handle.remove()
     replace_modules(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))

@@ -4,8 +4,7 @@ their lengths (arXiv:2402.09353).
     y = diag(m / n) V x + b,    V = W + s (B A - B0 A0),    n = row norms of V.
 
 m is initialized to the row norms of W, so m = n and the function is unchanged, exactly and in every
-dtype. n is a constant in backward, as in the paper's section 4.3; it is computed from V in float32
-at least, without a graph.
+dtype. n is a constant in backward, as in the paper's section 4.3 (`lora.norms`).
 """
 
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from lora.casts import row_norms
+from lora.bases import weight_of
 from lora.layer import Kind
+from lora.norms import row_norms
 from lora.parts import Parts
 from lora.variants.factored import FactoredLinear
 
@@ -28,7 +28,7 @@ class Dora(FactoredLinear):
 
     def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
         super().__init__(base_layer, *settings, **more)
-        self.magnitude = nn.Parameter(row_norms(self._dense(super().parts())))
+        self.magnitude = nn.Parameter(row_norms(weight_of(base_layer).detach()).to(self.B.dtype))
 
     def parts(self) -> Parts:
         return Parts(self.B, self.A, magnitudes=self.magnitude)

@@ -12,7 +12,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from lora.casts import row_norms
+from lora.bases import weight_of
+from lora.norms import row_norms
 from lora.parts import Parts
 from lora.variants.overparam import GeneratedLinear
 
@@ -26,7 +27,7 @@ class OverparamDora(GeneratedLinear):
 
     def __init__(self, base_layer: nn.Module, *settings: Any, **more: Any) -> None:
         super().__init__(base_layer, *settings, **more)
-        self.register_buffer("norms", row_norms(self._dense(super().parts())))
+        self.register_buffer("norms", row_norms(weight_of(base_layer).detach()))
 
     def more_values(self, like: Tensor) -> dict[str, Tensor]:
         return {"magnitude": like.new_zeros(self.out_features)}

@@ -1,0 +1,222 @@
+"""What one forward of an adapted model prepares for all of its layers at once.
+
+In a half-precision model, and under autocast, each layer needs its factors, which are float32
+masters, in half precision, and layers that read one tensor (q, k and v; gate and up) each multiply
+it by a thin matrix of their own. Layer by layer these are many small operations, and where a step
+has few tokens, or runs on a GPU, their number is its time. So a forward of the whole model begins
+with
+
+    one cast of all factors, s folded into R, whose backward casts all their gradients,
+    for DoRA, m / n of all rows of all layers,
+
+and layers that read one tensor share the product x [R_q; R_k; R_v]^T. Which layers do is learnt in
+the first such forward, and only saves work: where a layer reads another tensor than its group, the
+product is found with that one.
+
+All of it lives from the beginning to the end of a forward of the model that was given to
+`lora.attach`. A layer that is called at another time, or in a type that was not expected, prepares
+for itself: in a checkpoint, in a part of the model that is called by itself, in torch.func, and in
+torch.compile, which joins such operations in its own way.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from lora.bases import weight_of
+from lora.layer import LoRALinear, Route
+from lora.norms import excess, growth
+from lora.parts import Parts
+from lora.processes import is_sharded
+from lora.product import autocast_type
+from lora.shared import Group, Readers, Share
+from lora.tracing import recorded
+
+
+class Joint:
+    """The preparation of the forwards of one model: `begin` and `end` are its hooks."""
+
+    def __init__(self, layers: Sequence[LoRALinear]) -> None:
+        self.layers = list(layers)
+        self.alike: list[list[int]] | None = None  # which layers read one tensor, once known
+        self.readers: Readers | None = None
+
+    def hook(self, model: nn.Module) -> list[Any]:
+        """Have the forwards of this model begin and end here; gives the handles of the hooks."""
+        return [
+            model.register_forward_pre_hook(self.begin),
+            model.register_forward_hook(self.end, always_call=True),
+        ]
+
+    def begin(self, model: nn.Module, args: Any) -> None:
+        if not _applies(model):
+            return
+        kinds: dict[tuple, list[int]] = defaultdict(list)
+        for i, layer in enumerate(self.layers):
+            if (kind := _kind(layer)) is not None:
+                kinds[kind].append(i)
+        readers = Readers()
+        for (_, dtype), these in kinds.items():
+            groups = [[i] for i in these] if self.alike is None else _among(these, self.alike)
+            shares = _shares([[self.layers[i] for i in group] for group in groups], dtype)
+            for i, share in zip([i for group in groups for i in group], shares, strict=False):
+                if self.alike is None:
+                    share.note = partial(readers.note, i)
+                vars(self.layers[i])["share"] = share
+        self.readers = readers
+
+    def end(self, model: nn.Module, args: Any, output: Any) -> None:
+        for layer in self.layers:
+            if vars(layer)["share"] is not None:
+                vars(layer)["share"] = None
+        readers, self.readers = self.readers, None
+        if self.alike is None and readers is not None and readers.lists and output is not None:
+            self.alike = readers.lists
+
+
+def _applies(model: nn.Module) -> bool:
+    """Whether a forward of this model is an ordinary one."""
+    replica = getattr(model, "_is_replica", False)  # nn.DataParallel's has layers of its own
+    return not (recorded() or replica or _gathers(model))
+
+
+def _gathers(model: nn.Module) -> bool:
+    """Whether FSDP holds parameters of the model: it gathers them part by part, and wants the
+    gradients of a part as soon as its backward is done."""
+    fsdp: Any = sys.modules.get("torch.distributed.fsdp")
+    if fsdp is None or not (dist.is_available() and dist.is_initialized()):
+        return False
+    kinds = fsdp.FSDPModule, fsdp.FullyShardedDataParallel
+    return any(isinstance(module, kinds) for module in model.modules())
+
+
+def _kind(layer: LoRALinear) -> tuple[torch.device, torch.dtype] | None:
+    """The device and the type of a layer's products, where its factors must be cast to it."""
+    if layer.route is not Route.FUSED:
+        return None
+    W = layer.weight
+    dtype = autocast_type(W) or W.dtype
+    return None if dtype.itemsize >= 4 or W.is_meta or is_sharded(W) else (W.device, dtype)
+
+
+def _among(these: Sequence[int], alike: Sequence[Sequence[int]]) -> list[list[int]]:
+    """These layers, those that read one tensor together."""
+    wanted = set(these)
+    groups = [group for each in alike if (group := [i for i in each if i in wanted])]
+    return groups + [[i] for i in wanted.difference(*groups)]
+
+
+def _shares(groups: Sequence[Sequence[LoRALinear]], dtype: torch.dtype) -> list[Share]:
+    """The shares of these layers in their order; none where some of their factors are elsewhere."""
+    layers = [layer for group in groups for layer in group]
+    parts = [layer.parts() for layer in layers]
+    factors = [each.update(layer.frozen) for layer, each in zip(layers, parts, strict=True)]
+    if any(_absent(tensor) for pair in factors for tensor in pair):
+        return []
+    lefts, rights = zip(*factors, strict=True)
+    scales, sizes = [layer.scale for layer in layers], [len(group) for group in groups]
+    cast = _Cast.apply(dtype, scales, sizes, *lefts, *rights)
+    found, first = [], 0
+    for size, R in zip(sizes, cast[len(layers) :], strict=True):
+        group = Group(R, [len(right) for right in rights[first : first + size]])
+        found += [Share(cast[first + place], group, place) for place in range(size)]
+        first += size
+    _rescale(layers, parts, found)
+    return found
+
+
+def _absent(factor: Tensor) -> bool:
+    """Whether a process holds a part of it only, or none for now."""
+    return factor.is_meta or factor.ndim != 2 or not factor.numel() or is_sharded(factor)
+
+
+def _rescale(layers: Sequence[LoRALinear], parts: Sequence[Parts], shares: list[Share]) -> None:
+    """Give the shares m / n - 1 where there are magnitudes m."""
+    rows = [
+        (layer, share, each.magnitudes)
+        for layer, share, each in zip(layers, shares, parts, strict=True)
+        if each.magnitudes is not None
+    ]
+    if not rows:
+        return
+    norms, grown = [], []
+    with torch.no_grad(), torch.autocast(rows[0][2].device.type, enabled=False):
+        for layer, share, _ in rows:
+            W = weight_of(layer.base_layer)
+            norms.append(layer.base_norms.of(layer.base_layer, W))
+            R = share.group.R.split(share.group.ranks)[share.place]
+            grown.append(growth(W, share.L, R))
+    m = torch.cat([each for *_, each in rows])
+    longer = excess(m, torch.cat(norms), torch.cat(grown)).to(shares[0].L.dtype)
+    for (_, share, _), part in zip(rows, longer.split([len(n) for n in norms]), strict=True):
+        share.excess = part
+
+
+class _Cast(torch.autograd.Function):
+    """Many factors in another type, by one operation: every L, and for each group of layers s R one
+    below the other. The backward casts their gradients so too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        dtype: torch.dtype,
+        scales: Sequence[float],
+        sizes: Sequence[int],
+        *factors: Tensor,
+    ) -> tuple[Tensor, ...]:
+        lefts, rights = factors[: len(scales)], factors[len(scales) :]
+        new = [torch.empty(L.shape, dtype=dtype, device=L.device) for L in lefts]
+        targets, first = list(new), 0
+        for size in sizes:
+            ranks = [len(R) for R in rights[first : first + size]]
+            shape = sum(ranks), rights[first].shape[1]
+            new.append(torch.empty(shape, dtype=dtype, device=rights[first].device))
+            targets += new[-1].split(ranks)
+            first += size
+        unit = all(s == 1 for s in scales)
+        torch._foreach_copy_(
+            targets, [*lefts, *(rights if unit else torch._foreach_mul(rights, scales))]
+        )
+        ctx.set_materialize_grads(False)
+        ctx.scales, ctx.sizes, ctx.unit = scales, sizes, unit
+        ctx.like = [(factor.shape, factor.dtype) for factor in factors]
+        needed = ctx.needs_input_grad[3:]
+        by_group, first = list(needed[: len(scales)]), len(scales)
+        for size in sizes:
+            by_group.append(any(needed[first : first + size]))
+            first += size
+        ctx.mark_non_differentiable(*(t for t, n in zip(new, by_group, strict=True) if not n))
+        return tuple(new)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        n, first, parts = len(ctx.scales), len(ctx.scales), list(grads[: len(ctx.scales)])
+        for size, grad in zip(ctx.sizes, grads[n:], strict=True):
+            ranks = [shape[0] for shape, _ in ctx.like[first : first + size]]
+            parts += [None] * size if grad is None else grad.split(ranks)
+            first += size
+        scales = [1.0] * n + list(ctx.scales)
+        found: list[Tensor | None] = [None] * len(parts)
+        present = [
+            i for i, part in enumerate(parts) if part is not None and ctx.needs_input_grad[3 + i]
+        ]
+        if torch.is_grad_enabled():  # a backward of the backward will come
+            for i in present:
+                found[i] = scales[i] * parts[i].to(ctx.like[i][1])
+        elif present:
+            new = [
+                torch.empty(ctx.like[i][0], dtype=ctx.like[i][1], device=parts[i].device)
+                for i in present
+            ]
+            torch._foreach_copy_(new, [parts[i] for i in present])
+            if not ctx.unit:
+                torch._foreach_mul_(new, [scales[i] for i in present])
+            for i, value in zip(present, new, strict=True):
+                found[i] = value
+        return None, None, None, *found
