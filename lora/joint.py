@@ -30,11 +30,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lora.bases import weight_of
-from lora.layer import LoRALinear, Route
+from lora.layer import LoRALinear
 from lora.norms import excess, growth
 from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import autocast_type
+from lora.route import Route
 from lora.shared import Group, Readers, Share
 from lora.tracing import recorded
 
@@ -120,13 +121,14 @@ def _shares(groups: Sequence[Sequence[LoRALinear]], dtype: torch.dtype) -> list[
     if any(_absent(tensor) for pair in factors for tensor in pair):
         return []
     lefts, rights = zip(*factors, strict=True)
-    scales, sizes = [layer.scale for layer in layers], [len(group) for group in groups]
-    cast = _Cast.apply(dtype, scales, sizes, *lefts, *rights)
-    found, first = [], 0
-    for size, R in zip(sizes, cast[len(layers) :], strict=True):
-        group = Group(R, [len(right) for right in rights[first : first + size]])
-        found += [Share(cast[first + place], group, place) for place in range(size)]
-        first += size
+    sizes = [1] * len(layers) + [len(group) for group in groups]
+    scales = [1.0] * len(layers) + [layer.scale for layer in layers]
+    cast = _Cast.apply(dtype, sizes, scales, *lefts, *rights)
+    found: list[Share] = []
+    for members, R in zip(groups, cast[len(layers) :], strict=True):
+        first = len(found)
+        group = Group(R, [len(right) for right in rights[first : first + len(members)]])
+        found += [Share(cast[first + place], group, place) for place in range(len(members))]
     _rescale(layers, parts, found)
     return found
 
@@ -159,64 +161,72 @@ def _rescale(layers: Sequence[LoRALinear], parts: Sequence[Parts], shares: list[
 
 
 class _Cast(torch.autograd.Function):
-    """Many factors in another type, by one operation: every L, and for each group of layers s R one
-    below the other. The backward casts their gradients so too."""
+    """All factors in another type by one operation, and their gradients by another.
+
+    Given are first every L and then every R, in the same order of layers. Each is multiplied by its
+    scale, and consecutive ones are put one below the other, as many as `sizes` says.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         dtype: torch.dtype,
-        scales: Sequence[float],
         sizes: Sequence[int],
+        scales: Sequence[float],
         *factors: Tensor,
     ) -> tuple[Tensor, ...]:
-        lefts, rights = factors[: len(scales)], factors[len(scales) :]
-        new = [torch.empty(L.shape, dtype=dtype, device=L.device) for L in lefts]
-        targets, first = list(new), 0
+        new: list[Tensor] = []
+        targets: list[Tensor] = []
+        ctx.rows = []
         for size in sizes:
-            ranks = [len(R) for R in rights[first : first + size]]
-            shape = sum(ranks), rights[first].shape[1]
-            new.append(torch.empty(shape, dtype=dtype, device=rights[first].device))
-            targets += new[-1].split(ranks)
-            first += size
-        unit = all(s == 1 for s in scales)
-        torch._foreach_copy_(
-            targets, [*lefts, *(rights if unit else torch._foreach_mul(rights, scales))]
-        )
+            these = factors[len(targets) : len(targets) + size]
+            ctx.rows.append([len(each) for each in these])
+            shape = sum(ctx.rows[-1]), these[0].shape[1]
+            new.append(torch.empty(shape, dtype=dtype, device=these[0].device))
+            targets += new[-1].split(ctx.rows[-1]) if size > 1 else new[-1:]
+        torch._foreach_copy_(targets, _scaled(factors, scales))
         ctx.set_materialize_grads(False)
-        ctx.scales, ctx.sizes, ctx.unit = scales, sizes, unit
-        ctx.like = [(factor.shape, factor.dtype) for factor in factors]
-        needed = ctx.needs_input_grad[3:]
-        by_group, first = list(needed[: len(scales)]), len(scales)
-        for size in sizes:
-            by_group.append(any(needed[first : first + size]))
-            first += size
-        ctx.mark_non_differentiable(*(t for t, n in zip(new, by_group, strict=True) if not n))
+        ctx.scales, ctx.like = scales, [(each.shape, each.dtype) for each in factors]
+        needed, frozen = list(ctx.needs_input_grad[3:]), []
+        for each, size in zip(new, sizes, strict=True):
+            these, needed = needed[:size], needed[size:]
+            if not any(these):
+                frozen.append(each)
+        ctx.mark_non_differentiable(*frozen)
         return tuple(new)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        n, first, parts = len(ctx.scales), len(ctx.scales), list(grads[: len(ctx.scales)])
-        for size, grad in zip(ctx.sizes, grads[n:], strict=True):
-            ranks = [shape[0] for shape, _ in ctx.like[first : first + size]]
-            parts += [None] * size if grad is None else grad.split(ranks)
-            first += size
-        scales = [1.0] * n + list(ctx.scales)
-        found: list[Tensor | None] = [None] * len(parts)
-        present = [
-            i for i, part in enumerate(parts) if part is not None and ctx.needs_input_grad[3 + i]
-        ]
-        if torch.is_grad_enabled():  # a backward of the backward will come
-            for i in present:
-                found[i] = scales[i] * parts[i].to(ctx.like[i][1])
-        elif present:
+        found: list[Tensor | None] = []
+        for rows, grad in zip(ctx.rows, grads, strict=True):
+            found += [None] * len(rows) if grad is None else grad.split(rows)
+        needed, n = ctx.needs_input_grad[3:], len(found) // 2
+        for i in range(n):  # a layer among others of its group, on which the loss does not depend
+            if found[i] is None and needed[i]:
+                found[n + i] = None
+        present = [i for i, g in enumerate(found) if g is not None and needed[i]]
+        some, scales = [found[i] for i in present], [ctx.scales[i] for i in present]
+        like = [ctx.like[i] for i in present]
+        if torch.is_grad_enabled():  # a backward of this backward will come
+            new = [s * g.to(dtype) for s, g, (_, dtype) in zip(scales, some, like, strict=True)]
+        else:
             new = [
-                torch.empty(ctx.like[i][0], dtype=ctx.like[i][1], device=parts[i].device)
-                for i in present
+                torch.empty(shape, dtype=dtype, device=g.device)
+                for g, (shape, dtype) in zip(some, like, strict=True)
             ]
-            torch._foreach_copy_(new, [parts[i] for i in present])
-            if not ctx.unit:
-                torch._foreach_mul_(new, [scales[i] for i in present])
-            for i, value in zip(present, new, strict=True):
-                found[i] = value
-        return None, None, None, *found
+            if new:
+                torch._foreach_copy_(new, some)
+                new = _scaled(new, scales)
+        for i, value in zip(present, new, strict=True):
+            found[i] = value
+        return None, None, None, *(g if use else None for g, use in zip(found, needed, strict=True))
+
+
+def _scaled(tensors: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
+    """Every tensor times its scale."""
+    result, chosen = list(tensors), [i for i, s in enumerate(scales) if s != 1]
+    if chosen:
+        products = torch._foreach_mul([tensors[i] for i in chosen], [scales[i] for i in chosen])
+        for i, product in zip(chosen, products, strict=True):
+            result[i] = product
+    return result

@@ -4,7 +4,6 @@ parameters."""
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -19,22 +18,11 @@ from lora.norms import Norms, excess, growth, row_norms
 from lora.parts import Parts
 from lora.processes import is_sharded
 from lora.product import low_rank_linear, rescaled
+from lora.route import Route, route_of
 from lora.schemes import Factors
 from lora.shared import Share
 
 Kind = Literal["A", "B", "magnitude", "generator", "generator of B", "directions"]
-
-
-class Route(Enum):
-    """How a forward is computed; the value is the sentence that `LoRALinear.path` gives."""
-
-    DISABLED = "disabled"
-    MERGED = "merged"
-    FUSED = "fused"
-    GATHERED = "gathered"
-    QUANTISED = "unfused: quantised base"
-    DROPOUT = "unfused: dropout {dropout:g} acts on the input of the trained branch alone"
-    HOOKED = "unfused: the base layer has hooks, which must see its own forward"
 
 
 @dataclass(frozen=True)
@@ -144,20 +132,7 @@ class LoRALinear(nn.Module, ABC):
     @property
     def route(self) -> Route:
         """How the next forward is computed."""
-        if self.disabled:
-            return Route.DISABLED
-        if self.merged:
-            return Route.MERGED
-        base = self.base_layer
-        kind = base_of(base)
-        if kind.reads_ids:
-            return Route.GATHERED
-        if kind.quantised:
-            return Route.QUANTISED
-        if self.dropout and self.training:
-            return Route.DROPOUT
-        hooks = base._forward_hooks or base._forward_pre_hooks or base._backward_hooks
-        return Route.HOOKED if hooks or "forward" in vars(base) else Route.FUSED
+        return route_of(self)
 
     @property
     def path(self) -> str:
