@@ -205,7 +205,8 @@ class _Cast(torch.autograd.Function):
             if found[i] is None and needed[i]:
                 found[n + i] = None
         present = [i for i, g in enumerate(found) if g is not None and needed[i]]
-        some, scales = [found[i] for i in present], [ctx.scales[i] for i in present]
+        some: list[Any] = [found[i] for i in present]
+        scales = [ctx.scales[i] for i in present]
         like = [ctx.like[i] for i in present]
         if torch.is_grad_enabled():  # a backward of this backward will come
             new = [s * g.to(dtype) for s, g, (_, dtype) in zip(scales, some, like, strict=True)]

@@ -72,7 +72,7 @@ class _Grown(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         y, e = ctx.saved_tensors
         to_y, to_e = ctx.needs_input_grad
-        de = (dy * y).sum(tuple(range(y.ndim - 1))) if to_e else None
+        de = (dy * y).reshape(-1, len(e)).sum(0) if to_e else None
         return torch.addcmul(dy, e, dy) if to_y else None, de
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lora.product import autocast_type, rescaled, with_update
+from lora.tracing import watched
 
 
 class Group:
@@ -84,11 +85,8 @@ class Share:
     def fits(self, x: Tensor) -> bool:
         """Whether the products of x are of this type, and nobody watches what they save: a
         checkpoint wants the very same again when it runs a part of the model by itself."""
-        return (
-            (autocast_type(x) or x.dtype) == self.L.dtype
-            and x.device == self.L.device
-            and torch._C._autograd._top_saved_tensors_default_hooks(True) is None
-        )
+        kind = autocast_type(x) or x.dtype
+        return kind == self.L.dtype and x.device == self.L.device and not watched()
 
     def forward(self, x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
         """y of the layer, whose base layer has W and this bias."""

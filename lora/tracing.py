@@ -1,5 +1,7 @@
 """Whether operations run as they are written, or something records or transforms them."""
 
+from typing import Any
+
 import torch
 
 
@@ -12,3 +14,9 @@ def recorded() -> bool:
     """Whether torch.func, torch.compile, torch.export or torch.jit.trace is at work. What is
     remembered from an earlier forward must then not be used: it would become a constant."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed()
+
+
+def watched() -> bool:
+    """Whether hooks see every tensor that is saved for backward."""
+    autograd: Any = torch._C._autograd  # type: ignore[attr-defined]
+    return autograd._top_saved_tensors_default_hooks(True) is not None
