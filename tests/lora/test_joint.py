@@ -148,9 +148,9 @@ def test_every_variant_computes_what_it_would_alone(variant, scheme):
         errors[name] = torch.stack(
             [(g - e).norm() / e.norm() for g, e in zip(found, expected, strict=True)]
         )
-    # both round every factor, input and sum once; neither way may be worse than the other by more
-    # than the scatter of roundings
-    assert errors["joint"].mean() <= 1.5 * errors["alone"].mean()
+    # both round every factor, input and sum once, to errors whose ratio was 1.02 with a standard
+    # deviation of .4 (36 models); a layer that took another's factors would be off by its gradient
+    assert errors["joint"].mean() <= 3 * errors["alone"].mean()
 
 
 def trained(model: nn.Module) -> list[nn.Parameter]:
