@@ -20,6 +20,7 @@ from lora.targets import saved_modules, targets, tied, with_a_rank
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
+STACKED = "_lora_stacked"  # of `lora.stack`
 
 
 @dataclass
@@ -86,6 +87,8 @@ def check_bare(model: nn.Module) -> None:
     check_model(model)
     if STATE in vars(model):
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
+    if STACKED in vars(model):
+        raise ValueError("the model carries stacked trials; call detach() of the stack first")
 
 
 def build_layer(
