@@ -51,11 +51,8 @@ SHARED = ("target_modules", "exclude_modules", "rank", "rank_pattern", "train_a"
 
 @final
 class Stack:
-    """What `stack` gives.
-
-    Attributes: `model`, `configs` (one a trial), `layers` (`StackedLinear` by name, whose B and A
-    are the parameters).
-    """
+    """What `stack` gives. Attributes: `model`, `configs` (one a trial), `layers` (the stacked ones
+    by name)."""
 
     def __init__(
         self,
@@ -109,10 +106,8 @@ class Stack:
         Raises: ValueError where they do not fit.
         """
         if len(rates) != len(self) or not all(0 <= rate < float("inf") for rate in rates):
-            raise ValueError(
-                f"{len(self)} trials need as many learning rates, non-negative and finite, got "
-                f"{list(rates)}"
-            )
+            wanted = f"{len(self)} trials need as many learning rates, non-negative and finite"
+            raise ValueError(f"{wanted}, got {list(rates)}")
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p.shape[:1] != (len(self),):
