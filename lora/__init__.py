@@ -22,6 +22,7 @@ from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
+from lora.stacked import Stack, stack
 from lora.statistics import Statistics, merged
 from lora.storage import load, save, swap
 from lora.variants import VARIANTS, accumulate, launch
@@ -36,6 +37,7 @@ __all__ = [
     "LoRALinear",
     "Report",
     "Scheme",
+    "Stack",
     "Statistics",
     "accumulate",
     "adapters",
@@ -51,6 +53,7 @@ __all__ = [
     "merged",
     "param_groups",
     "save",
+    "stack",
     "swap",
     "unmerge",
 ]

@@ -14,6 +14,7 @@ from lora.bases import base_of, shape_of, weight_of
 from lora.branch import on_ids, on_vectors, without_padding
 from lora.casts import in_float32, stored
 from lora.copies import holding, own
+from lora.finite import bad_entries
 from lora.norms import Norms, excess, growth, row_norms
 from lora.parts import Parts
 from lora.processes import is_sharded
@@ -209,7 +210,8 @@ class LoRALinear(nn.Module, ABC):
         W = weight_of(self.original)
         with torch.autocast(W.device.type, enabled=False):
             L, R = parts.update(self.frozen)
-            return torch.addmm(W.to(L.dtype), L, R, alpha=self.scale)
+            whole = W.to(L.dtype, copy=True, memory_format=torch.contiguous_format)
+            return whole.addmm_(L, R, alpha=self.scale)
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
@@ -233,7 +235,7 @@ class LoRALinear(nn.Module, ABC):
         if excess is not None:
             merged = merged * (1 + excess)[:, None]
         merged = merged.to(self.weight.dtype)
-        if bad := int((~merged.isfinite()).sum()):
+        if bad := bad_entries(merged):
             raise ValueError(f"the merged weight would have {bad} entries that are NaN or infinite")
         return merged.mT.contiguous() if base_of(self.base_layer).transposed else merged
 
@@ -246,11 +248,11 @@ class LoRALinear(nn.Module, ABC):
             raise ValueError("it was merged with keep_base=False, so the original weight is gone")
         return self.kept_base
 
-    def merge(self, keep_base: bool = True) -> None:
-        """Put a twin of the base layer with the merged weight in its place: another model may hold
-        the base layer too. The original is stored for `unmerge` if asked."""
+    def merge(self, keep_base: bool = True, weight: Tensor | None = None) -> None:
+        """Put a twin of the base layer with the merged weight, made if not given, in its place:
+        another model may hold the base layer too. The original is stored for `unmerge` if asked."""
         if not self.merged:
-            twin = holding(self.base_layer, self.merged_weight())
+            twin = holding(self.base_layer, self.merged_weight() if weight is None else weight)
             self.kept_base = self.base_layer if keep_base else None
             self.base_layer, self.merged = twin, True
 

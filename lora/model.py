@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lora.config import Config
 from lora.initialization import initial_factors, layer_rng, prepare
 from lora.joint import Joint
+from lora.kinds import about
 from lora.layer import LoRALinear
 from lora.obstacles import check_model
 from lora.processes import copy_first
@@ -20,6 +21,7 @@ from lora.targets import saved_modules, targets, tied, with_a_rank
 from lora.variants import VARIANTS
 
 STATE = "_lora_attached"
+STACKED = "_lora_stacked"  # of `lora.stack`
 
 
 @dataclass
@@ -87,6 +89,8 @@ def check_bare(model: nn.Module) -> None:
     check_model(model)
     if STATE in vars(model):
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
+    if STACKED in vars(model):
+        raise ValueError("the model carries stacked trials; call detach() of the stack first")
 
 
 def build_layer(
@@ -220,15 +224,15 @@ def merge(model: nn.Module, keep_base: bool = True) -> None:
         be finite, or a base weight is quantised or sharded.
     """
     attached(model)
-    layers = adapters(model)
+    layers = {name: layer for name, layer in adapters(model).items() if not layer.merged}
+    weights: dict[str, Tensor] = {}
     for name, layer in layers.items():
-        try:
-            if not layer.merged:
-                layer.merged_weight()
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    for layer in layers.values():
-        layer.merge(keep_base)
+        with about(name):
+            weights[name] = layer.merged_weight()
+        if not keep_base:  # else the memory of both is needed anyway
+            weights.clear()
+    for name, layer in layers.items():
+        layer.merge(keep_base, weights.get(name))
 
 
 def unmerge(model: nn.Module) -> None:

@@ -41,7 +41,7 @@ def matches(pattern: str | tuple[str, ...], name: str) -> bool:
     name; of several names one must equal it, or its end after a dot."""
     if isinstance(pattern, str):
         return bool(_compiled(pattern).fullmatch(name))
-    return any(name == end or name.endswith(f".{end}") for end in pattern)
+    return f".{name}".endswith(_after_a_dot(pattern))
 
 
 def pattern_matches(key: str, name: str) -> bool:
@@ -70,6 +70,11 @@ def has_choices(pattern: str) -> bool:
 def suggestion(name: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@lru_cache
+def _after_a_dot(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f".{name}" for name in names)
 
 
 def _of_key(key: str) -> str:

@@ -16,10 +16,10 @@ def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = Fals
     (arXiv:2404.02948).
 
     Args:
-        exact: forbid the random sketch from which the triplets come above a width of 512 (see
-            `lora.linalg` for when that is accurate).
+        exact: forbid the randomised method from which the triplets come where min(out, in) >= 160
+            and 10 r (see `lora.linalg` for when that is accurate).
     """
-    U, S, Vh = top_svd(W, rank, rng, exact)
+    U, S, Vh = top_svd(W, rank, rng, exact, quick=True)
     return balanced(U, S, Vh, noise(S, W.shape), scale)
 
 

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lora.config import Config
 from lora.kinds import INT, NAME, OBJECT, STRING, about, check_keys, either, listed, named, parsed
+from lora.storage.tensors import raw
 
 KEY = "loralab"
 KINDS = {
@@ -124,7 +124,7 @@ def check_same_keys(found: Iterable[str], wanted: Iterable[str]) -> None:
 
 def _checksum(tensor: Tensor, described: bool = True) -> int:
     start = zlib.crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode()) if described else 0
-    return zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, start)
+    return zlib.crc32(raw(tensor), start)
 
 
 def _disagreement(ours: str, theirs: Any) -> ValueError:

@@ -1,5 +1,6 @@
 """Adapters on whole models: exact at the start, exact to take back, and never half on."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -119,6 +120,45 @@ def test_merge_can_give_the_original_up():
     lora.detach(model)
     assert not lora.adapters(model)
     torch.testing.assert_close(model(IDS), expected)
+
+
+@pytest.mark.parametrize(("keep_base", "times"), [(True, 1), (False, 2)])
+def test_a_merged_weight_is_made_once_where_it_is_kept_beside_the_original(keep_base, times):
+    """Else twice, to check and to use: at no time are there two that are not in the model yet."""
+    model = small()
+    lora.attach(model, Config(rank=2))
+    layers = lora.adapters(shake(model))
+    made: list[weakref.ref] = []
+    waiting: list[int] = []
+
+    def counted(layer: Any) -> torch.Tensor:
+        waiting.append(sum(weight() is not None for weight in made))
+        weight = merged_weight(layer)
+        made.append(weakref.ref(weight))
+        return weight
+
+    merged_weight = lora.LoRALinear.merged_weight
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lora.LoRALinear, "merged_weight", counted)
+        lora.merge(model, keep_base)
+    assert len(made) == times * len(layers)
+    assert max(waiting) <= (len(layers) if keep_base else 0)
+
+
+@pytest.mark.parametrize("keep_base", [True, False])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_a_merge_that_fails_in_its_last_layer_changes_none(keep_base, value):
+    model = small()
+    lora.attach(model, Config(rank=2))
+    name, last = list(lora.adapters(shake(model)).items())[-1]
+    with torch.no_grad():
+        last.B[0, 0] = value
+        last.A[0, 0] = 4
+    before = photograph(model)
+    with pytest.raises(ValueError, match=f"{name}: the merged weight would have .* infinite"):
+        lora.merge(model, keep_base)
+    assert photograph(model) == before
+    assert not any(layer.merged for layer in lora.adapters(model).values())
 
 
 def test_merging_leaves_a_tied_weight_alone():

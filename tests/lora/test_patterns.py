@@ -100,6 +100,15 @@ HOSTILE = [
 ]
 
 
+names = st.text("ab.", max_size=5)
+
+
+@given(st.lists(names, max_size=4).map(tuple), names)
+def test_of_several_names_one_is_the_whole_or_the_end_after_a_dot(ends, name):
+    meant = any(name == end or name.endswith(f".{end}") for end in ends)
+    assert matches(ends, name) == meant
+
+
 def test_no_pattern_hangs():
     """A backtracking matcher would need longer than the universe is old."""
     code = (
