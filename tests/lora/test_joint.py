@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
@@ -351,6 +352,50 @@ def test_the_second_derivative_is_that_of_the_layers_alone():
     for again in found[:2]:
         for a, b in zip(again, found[2], strict=True):
             assert close(a, b, 6 * 14 * 6)
+
+
+def test_gradients_can_be_differentiated_again():
+    model = attention(alpha=4.0)
+    found = []
+    for m in (model, model, alone(model)):
+        grads = torch.autograd.grad(m(x_of(2)).square().sum() / 16, trained(m), create_graph=True)
+        penalty = sum((g.square().sum() for g in grads), torch.zeros(()))
+        found.append(torch.autograd.grad(penalty / 64, trained(m)))
+    for again in found[:2]:
+        for a, b in zip(again, found[2], strict=True):
+            assert close(a, b, 6 * 14 * 6)
+
+
+def test_a_frozen_factor_costs_no_product_for_its_gradient():
+    counts = []
+    for settings in ({}, {"train_a": False}):
+        model, x = attention(**settings), x_of(3).requires_grad_()
+        model(x)
+        with Calls() as seen:
+            model(x).sum().backward()
+        counts.append(seen.count["mm"])
+    assert counts[0] - counts[1] == 2, "dR of q, k and v together, and of o"
+
+
+def test_torch_func_stacks_parameters_of_a_half_precision_model():
+    model, x = attention(), x_of(3)
+    model(x)
+    stacked = {n: torch.stack([p.detach(), 2 * p.detach()]) for n, p in model.named_parameters()}
+    found = vmap(lambda given: functional_call(model, given, (x,)))(stacked)
+    for i in range(2):
+        given = {name: p[i] for name, p in stacked.items()}
+        assert torch.equal(found[i], functional_call(model, given, (x,)))
+
+
+def test_a_traced_half_precision_model_follows_its_parameters():
+    model, x = attention(), x_of(3)
+    model(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it announces its successor
+        traced = torch.jit.trace(model, x, check_trace=False)
+    for p in trained(model):
+        p.data.mul_(2)
+    assert torch.equal(traced(x), model(x))
 
 
 def test_a_layer_that_is_not_called_gets_no_gradient():

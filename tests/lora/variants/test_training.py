@@ -145,8 +145,10 @@ import sys, torch, lora
 from tests.lora.variants import test_training as here
 
 lora.SCHEMES["tsd_init"] = lora.SCHEMES["pissa"]
-for variant in sys.argv[1:]:
-    model = here.adapted(variant)
+half = here.adapted("dora", torch.bfloat16)
+models = [half, *(here.adapted(variant) for variant in sys.argv[1:])]
+half(here.IDS)  # learns which layers read one tensor
+for model in models:
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     here.same(here.gradients(model, compiled), here.gradients(model, model))
