@@ -91,7 +91,7 @@ def prepare(
         # a scheme that is about leading axes alone says how many: wide inputs then cost little
         axes = max(sharing.components(config, shapes).values()) if scheme.sharing else None
         stats = collect(
-            model, layers, batches, scheme.needs, loss_fn, **{"axes": axes, **collecting}
+            model, layers, batches, scheme.need, loss_fn, **{"axes": axes, **collecting}
         )
     if not isinstance(stats, Mapping):
         raise ValueError(
