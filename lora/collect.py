@@ -73,7 +73,7 @@ def collect(
         sketch_above: the width up to which an input is stored whole in spite of `axes`.
 
     Returns: the statistics by layer name. Layers that read the very same tensor (q, k and v; gate
-        and up) share one accumulator and, for "inputs", one Statistics; for "gradient" they share
+        and up) share one accumulator and, for "inputs", one Statistics; for gradients they share
         the tensors `mean` and `second_moment`. Where torch.distributed is initialized every process
         gets the statistics of all, by one all-reduce and one gather per accumulator.
     Raises: ValueError naming the layer for activations that are not finite, a layer that never ran,
@@ -97,11 +97,12 @@ def collect(
     2, 4, 8, ... batches, and stored as `capture_loss`.
 
     Sums are additive: the order of the batches and their split between processes change the result
-    by rounding only, and no random generator is used. Memory: 8 in^2 bytes per distinct input, for
-    "gradient" 8 (in^2 + out in) more per layer, and one batch's activations; `tolerance` doubles
-    it. Time: the forwards, and tokens * in^2 / 2 multiply-adds per distinct input (per layer for
-    "gradient"). A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place
-    of the square's.
+    by rounding only (`lora.accumulate` says by how much), and no random generator is used. Memory:
+    8 in^2 bytes per distinct input, 8 out in per layer for G and 8 in^2 for Q, and one batch's
+    activations; `tolerance` doubles it, and a model in bfloat16 halves it. Time: the forwards (and
+    backwards), and multiply-adds in the model's own precision: tokens * in^2 / 2 per distinct
+    input and per layer for Q, tokens * in * out per layer for G. A sketch of l columns takes 12 in
+    l bytes and 2 tokens in l multiply-adds in place of the square's.
     """
     needs = [need] if isinstance(need, str) or not isinstance(need, Iterable) else list(need)
     if not needs or any(not isinstance(each, str) or each not in NEEDS for each in needs):
@@ -239,9 +240,7 @@ def _statistics(recorder: Recorder, losses: Mapping[str, float]) -> dict[str, St
             G, Q = recorder.gradients.pop(name).means(counts[owner])
             whole, sketched = (None, Q) if isinstance(Q, Sketch) else (Q, None)
             none = shared.mean.new_zeros(0)
-            local = Statistics(
-                counts[owner], none, None, G, whole, weighted_sketch=sketched
-            )
+            local = Statistics(counts[owner], none, None, G, whole, weighted_sketch=sketched)
             result[name] = replace(
                 over_processes(local),
                 mean=shared.mean,

@@ -99,6 +99,7 @@ class Recorder:
         self.weighed = False  # some layer's rows are the tokens of the weights
         # what each layer has read in this forward, call by call
         self.read: dict[str, list[tuple]] = {}
+        self.calls = 0
         self.rows: dict[str, int] = {}
         self.first_reader: dict[tuple, str] = {}
         self.alive: list[Tensor] = []
@@ -128,6 +129,7 @@ class Recorder:
         key = (x.data_ptr(), x.shape, x.stride(), x.dtype, _version(x))
         calls = self.read.setdefault(name, [])
         calls.append(key)
+        self.calls += 1
         if name not in self.owner:
             share = self.calls_of_first is None and name not in self.alone
             self.owner[name] = self.first_reader.setdefault(key, name) if share else name
@@ -229,7 +231,8 @@ class Recorder:
 
     def _all_seen(self) -> bool:
         known = self.calls_of_first
-        if known is None or len(known) < len(self.modules):
+        # their number first: to compare them all at every call takes as long as a small layer
+        if known is None or len(known) < len(self.modules) or self.calls < sum(known.values()):
             return False
         return all(len(self.read.get(name, ())) == calls for name, calls in known.items())
 

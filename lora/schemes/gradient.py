@@ -113,9 +113,7 @@ def gradient_signal(
     del rng
     shape = (W.shape[1],) * 2
     if (sketch := stats.weighted_sketch) is None:
-        _largest(
-            "gradient_signal", "weighted_second_moment", stats.weighted_second_moment, shape
-        )
+        _largest("gradient_signal", "weighted_second_moment", stats.weighted_second_moment, shape)
     else:
         _largest(
             "gradient_signal", "weighted_sketch", sketch.factor, (len(W.mT), len(sketch.values))
