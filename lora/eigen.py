@@ -1,15 +1,15 @@
 """The first eigenvectors of a covariance, without the cost of all of them.
 
-A few of many come from a block Krylov space, the span K of [Q, C Q, C^2 Q, ...] for a random Q of l =
-count + 16 columns, and in it the best approximations v_j with their values t_j (Rayleigh and Ritz;
-Musco and Musco, arXiv:1504.05477). With the residual r_j = |C v_j - t_j v_j|, which is orthogonal
-to K, the variance along the j-th axis falls short of the best by
+A few of many come from a block Krylov space, the span K of [Q, C Q, C^2 Q, ...] for a random Q of
+l = count + 16 columns, and in it the best approximations v_j with their values t_j (Rayleigh and
+Ritz; Musco and Musco, arXiv:1504.05477). With the residual r_j = |C v_j - t_j v_j|, which is
+orthogonal to K, the variance along the j-th axis falls short of the best by
 
     about r_j^2 / (t_j - t_l)   for small r_j, and at most r_j,                                  (1)
 
 where t_l stands for the largest value that C has outside of K (second-order perturbation). K grows
-until (1) is at most 1e-4 t_j for every j. A flat spectrum, whose single vectors no short space
-finds, passes that test as early as a steep one: any of its directions will do.
+until (1) is at most 1e-4 t_j for every j. Where the spectrum is flat the vectors
+themselves are not found, but any of their mixtures will do.
 """
 
 import torch

@@ -133,7 +133,7 @@ class Nystrom:
         return bool((self.trace + self.product.sum()).isfinite())
 
     def mean(self, n: float, s: Tensor | None = None) -> Sketch:
-        """Of sum z z^T / n, less (s/n)(s/n)^T where s = sum z is given: of the covariance, for which
+        """Of sum z z^T / n, less (s/n)(s/n)^T where s = sum z is given: the covariance, for which
         (1) is exact too."""
         Y, Omega, trace = self.product.double() / n, self.frame.Omega, self.trace / n
         if Omega is None:
