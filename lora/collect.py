@@ -18,7 +18,6 @@ from lora.statistics import Statistics
 from lora.stopping import Check
 from lora.targets import output_head
 
-
 NEEDS = {
     "inputs": {"inputs"},
     "G": {"G"},

@@ -102,9 +102,8 @@ class Nystrom:
 
     def add(self, Z: Tensor) -> None:
         """Take in rows (n, in)."""
-        if self.frame.Omega is None:
-            self.frame.Omega = self._chosen(Z)
-        Omega = self.frame.Omega
+        if (Omega := self.frame.Omega) is None:
+            Omega = self.frame.Omega = self._chosen(Z)
         precise = torch.promote_types(Z.dtype, Omega.dtype)
         Z, Omega = Z.to(precise), Omega.to(precise)
         self.product += product(Z, Z @ Omega)

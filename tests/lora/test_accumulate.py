@@ -37,7 +37,9 @@ def moments(batches: list[Tensor], columns: int | None) -> Moments:
 def test_products_of_bfloat16_are_rounded_once_a_batch_and_no_more():
     X = rows(WIDTH, 1000)
     sums = moments(X, None)
-    stats, Z = sums.statistics(), torch.cat(X).double() - sums.frame.shift.double()
+    shift = sums.frame.shift
+    assert shift is not None
+    stats, Z = sums.statistics(), torch.cat(X).double() - shift.double()
     exact = torch.cov(torch.cat(X).double().mT, correction=0)
     # every entry of z is rounded once and every batch's sum once, each by half of EPS; the sums
     # themselves are of float32
