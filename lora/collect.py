@@ -14,9 +14,17 @@ from lora.hooks import Recorder, SharingBroken, Stop, Widths
 from lora.obstacles import check_model
 from lora.processes import over_processes
 from lora.sketch import Sketch
-from lora.statistics import Statistics, merged
-from lora.stopping import capture_loss, converged
+from lora.statistics import Statistics
+from lora.stopping import Check
 from lora.targets import output_head
+
+NEEDS = {
+    "inputs": {"inputs"},
+    "G": {"G"},
+    "Q": {"Q"},
+    "gradient": {"inputs", "G", "Q"},
+}
+"""What each `need` of `collect` has it sum."""
 
 
 def collect(
@@ -47,9 +55,9 @@ def collect(
         batches: any iterable of batches on the model's device. `loss_fn(model, batch)` runs a
             batch where one is given. Otherwise a mapping is run as model(**batch), a tuple or list
             as model(*batch), and anything else as model(batch).
-        need: "inputs" (mean and second moment), "gradient" (these, and G and Q), or a collection of
-            the two.
-        loss_fn: gives the loss L of a batch. For "gradient" the default is the `.loss` of what the
+        need: "inputs" (mean and second moment), "G" or "Q" (it and the mean), "gradient" (all of
+            these), or a collection of them. Fewer take less time and memory.
+        loss_fn: gives the loss L of a batch. For gradients the default is the `.loss` of what the
             model returns.
         axes: how many leading axes the statistics will be asked for. An input wider than
             `sketch_above` is then stored as a sketch. By default everything is exact.
@@ -64,7 +72,7 @@ def collect(
         sketch_above: the width up to which an input is stored whole in spite of `axes`.
 
     Returns: the statistics by layer name. Layers that read the very same tensor (q, k and v; gate
-        and up) share one accumulator and, for "inputs", one Statistics; for "gradient" they share
+        and up) share one accumulator and, for "inputs", one Statistics; for gradients they share
         the tensors `mean` and `second_moment`. Where torch.distributed is initialized every process
         gets the statistics of all, by one all-reduce and one gather per accumulator.
     Raises: ValueError naming the layer for activations that are not finite, a layer that never ran,
@@ -88,15 +96,19 @@ def collect(
     2, 4, 8, ... batches, and stored as `capture_loss`.
 
     Sums are additive: the order of the batches and their split between processes change the result
-    by rounding only, and no random generator is used. Memory: 8 in^2 bytes per distinct input, for
-    "gradient" 8 (in^2 + out in) more per layer, and one batch's activations; `tolerance` doubles
-    it. Time: the forwards, and tokens * in^2 / 2 multiply-adds per distinct input (per layer for
-    "gradient"). A sketch of l columns takes 12 in l bytes and 2 tokens in l multiply-adds in place
-    of the square's.
+    by rounding only (`lora.accumulate` says by how much), and no random generator is used. Memory:
+    8 in^2 bytes per distinct input, 8 out in per layer for G and 8 in^2 for Q, and one batch's
+    activations; `tolerance` doubles it, and a model in bfloat16 halves it. Time: the forwards (and
+    backwards), and multiply-adds in the model's own precision: tokens * in^2 / 2 per distinct
+    input and per layer for Q, tokens * in * out per layer for G. A sketch of l columns takes 12 in
+    l bytes and 2 tokens in l multiply-adds in place of the square's.
     """
-    wanted = {need} if isinstance(need, str) or not isinstance(need, Iterable) else set(need)
-    if not wanted or wanted - {"inputs", "gradient"}:
-        raise ValueError(f'need must be "inputs" or "gradient" or both, got {need!r}')
+    needs = [need] if isinstance(need, str) or not isinstance(need, Iterable) else list(need)
+    if not needs or any(not isinstance(each, str) or each not in NEEDS for each in needs):
+        raise ValueError(
+            f'need must be "inputs" or "gradient" or both, or "G" or "Q" alone, got {need!r}'
+        )
+    wanted = set().union(*(NEEDS[each] for each in needs))
     limits = {
         "max_batches": max_batches,
         "max_tokens": max_tokens,
@@ -119,7 +131,7 @@ def collect(
             raise ValueError(
                 f"{name} must be a function {name}{given}, got {type(function).__name__}"
             )
-    gradient = "gradient" in wanted
+    gradient = wanted != {"inputs"}
     check_model(model, trained=gradient)
     modules = _modules(model, layers)
     iterator = islice(in_turn(batches, model, loss_fn, gradient), max_batches)
@@ -130,10 +142,11 @@ def collect(
 
     recorder = Recorder(
         modules,
-        gradient,
+        wanted,
         Widths(axes, sketch_above, max_width),
         parts=1 if tolerance is None else 2,
     )
+    check = None if axes is None or tolerance is None else Check(axes, tolerance)
     with ExitStack() as restored:
         _guard(restored, model, gradient)
         for name, module in modules.items():
@@ -160,13 +173,9 @@ def collect(
                 )
             if recorder.tokens >= max_tokens:
                 break
-            if (
-                tolerance is not None
-                and axes is not None
-                and converged(recorder, done + 1, axes, tolerance)
-            ):
+            if check is not None and check.passed(recorder, done + 1):
                 break
-    return _statistics(recorder, gradient, axes)
+    return _statistics(recorder, {} if check is None else check.losses)
 
 
 def _modules(
@@ -206,13 +215,13 @@ def _guard(restored: ExitStack, model: nn.Module, gradient: bool) -> None:
         model.requires_grad_(False)
 
 
-def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[str, Statistics]:
+def _statistics(recorder: Recorder, losses: Mapping[str, float]) -> dict[str, Statistics]:
     for name in recorder.modules:
         if name not in recorder.owner:
             raise ValueError(f"{name}: the layer never ran on these batches")
         if not recorder.of(recorder.owner[name]):
             raise ValueError(f"{name}: no token counts, the masks and weights exclude them all")
-        if gradient and name not in recorder.gradients:
+        if recorder.gradient and name not in recorder.gradients:
             raise ValueError(
                 f"{name}: no gradient reached the layer, the loss does not depend on it"
             )
@@ -223,15 +232,14 @@ def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[st
         owner = recorder.owner[name]
         # each sum is released as soon as it is read: never are all held twice
         if owner not in inputs:
-            local = _of_parts(recorder, owner, axes)
+            local = replace(recorder.take(owner).statistics(), capture_loss=losses.get(owner))
             counts[owner], inputs[owner] = local.count, over_processes(local)
         result[name] = shared = inputs[owner]
-        if gradient:
+        if recorder.gradient:
             G, Q = recorder.gradients.pop(name).means(counts[owner])
             whole, sketched = (None, Q) if isinstance(Q, Sketch) else (Q, None)
-            local = Statistics(
-                counts[owner], G.new_zeros(0), None, G, whole, weighted_sketch=sketched
-            )
+            none = shared.mean.new_zeros(0)
+            local = Statistics(counts[owner], none, None, G, whole, weighted_sketch=sketched)
             result[name] = replace(
                 over_processes(local),
                 mean=shared.mean,
@@ -240,11 +248,3 @@ def _statistics(recorder: Recorder, gradient: bool, axes: int | None) -> dict[st
                 tokens=shared.tokens,
             )
     return result
-
-
-def _of_parts(recorder: Recorder, owner: str, axes: int | None) -> Statistics:
-    sums = recorder.take(owner)
-    parts = [sums.pop(0).statistics() for _ in range(len(sums))]
-    if recorder.parts == 1 or axes is None:
-        return parts[0]
-    return replace(merged(*parts), capture_loss=capture_loss(parts, axes))

@@ -1,7 +1,7 @@
 """The hooks of `lora.collect`: which layers read one tensor, where a forward may end, what is
 summed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from lora.accumulate import GradientMoments, Moments
-from lora.sketch import columns
+from lora.accumulate import GradientMoments, Gram, Moments, squares, total_like
+from lora.sketch import Frame, Nystrom, columns
 
 
 class Stop(BaseException):
@@ -48,7 +48,8 @@ class Widths:
 
 
 class Recorder:
-    """Sums over the calls of some layers, in `parts` parts to which whole batches go in turn.
+    """Sums over the calls of some layers, in `parts` parts to which whole batches go in turn: of
+    the `wanted` of "inputs", "G" and "Q".
 
     Two layers share an accumulator when each of their calls reads the same tensor: same memory,
     shape, strides and version within one forward. That is found on the first batch, whose inputs
@@ -56,9 +57,10 @@ class Recorder:
     """
 
     def __init__(
-        self, modules: dict[str, nn.Module], gradient: bool, widths: Widths, parts: int = 1
+        self, modules: dict[str, nn.Module], wanted: Collection[str], widths: Widths, parts: int = 1
     ) -> None:
-        self.modules, self.gradient, self.widths, self.parts = modules, gradient, widths, parts
+        self.modules, self.wanted, self.widths, self.parts = modules, wanted, widths, parts
+        self.gradient = "G" in wanted or "Q" in wanted
         self.alone: set[str] = set()  # layers that share with none
         self.calls_of_first: dict[str, int] | None = None
         self._clear()
@@ -67,6 +69,7 @@ class Recorder:
         # of every layer that ran, the one whose accumulator it uses
         self.owner: dict[str, str] = {}
         self.moments: list[dict[str, Moments]] = [{} for _ in range(self.parts)]
+        self.frames: dict[str, Frame] = {}  # which the parts share
         self.gradients: dict[str, GradientMoments] = {}
         self.width: dict[tuple[str, str], int] = {}  # of each layer's input and output
 
@@ -78,12 +81,14 @@ class Recorder:
         """The sums of the parts in which some token counts."""
         return [part[owner] for part in self.moments if owner in part and part[owner].count]
 
-    def take(self, owner: str) -> list[Moments]:
-        """The same, and release them."""
-        found = self.of(owner)
+    def take(self, owner: str) -> Moments:
+        """The sum of all parts, which are released."""
+        total, *others = self.of(owner)
+        for other in others:
+            total.absorb(other)
         for part in self.moments:
             part.pop(owner, None)
-        return found
+        return total
 
     def begin(self, mask: Tensor | None, weights: Tensor | None, part: int) -> None:
         """Before each forward: which of the (batch, tokens) count, how much each weighs, and what
@@ -94,6 +99,7 @@ class Recorder:
         self.weighed = False  # some layer's rows are the tokens of the weights
         # what each layer has read in this forward, call by call
         self.read: dict[str, list[tuple]] = {}
+        self.calls = 0
         self.rows: dict[str, int] = {}
         self.first_reader: dict[tuple, str] = {}
         self.alive: list[Tensor] = []
@@ -123,6 +129,7 @@ class Recorder:
         key = (x.data_ptr(), x.shape, x.stride(), x.dtype, _version(x))
         calls = self.read.setdefault(name, [])
         calls.append(key)
+        self.calls += 1
         if name not in self.owner:
             share = self.calls_of_first is None and name not in self.alone
             self.owner[name] = self.first_reader.setdefault(key, name) if share else name
@@ -142,10 +149,14 @@ class Recorder:
         sums = self.moments[self.part]
         try:
             if name not in sums:
-                sums[name] = Moments(x.shape[-1], self.widths.columns(x.shape[-1]), x.device)
+                frame = self.frames.setdefault(name, Frame())
+                sums[name] = Moments(x, self._squares("inputs", x, frame), frame)
             sums[name].add(rows, weights)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
+
+    def _squares(self, what: str, x: Tensor, frame: Frame) -> Gram | Nystrom | None:
+        return squares(x, self.widths.columns(x.shape[-1]), frame) if what in self.wanted else None
 
     def _tap(self, name: str, x: Tensor, output: Tensor) -> Tensor:
         """Have the gradient at the output summed when the backward comes by."""
@@ -166,9 +177,9 @@ class Recorder:
             (rows, weights), (gradients, _) = self._counted(x), self._counted(g)
             try:
                 if name not in self.gradients:
-                    columns = self.widths.columns(x.shape[-1])
                     self.gradients[name] = GradientMoments(
-                        g.shape[-1], x.shape[-1], columns, x.device
+                        total_like(x, g.shape[-1], x.shape[-1]) if "G" in self.wanted else None,
+                        self._squares("Q", x, Frame()),
                     )
                 self.gradients[name].add(gradients, rows, weights, self.rows[self.owner[name]])
             except ValueError as error:
@@ -220,7 +231,8 @@ class Recorder:
 
     def _all_seen(self) -> bool:
         known = self.calls_of_first
-        if known is None or len(known) < len(self.modules):
+        # their number first: to compare them all at every call takes as long as a small layer
+        if known is None or len(known) < len(self.modules) or self.calls < sum(known.values()):
             return False
         return all(len(self.read.get(name, ())) == calls for name, calls in known.items())
 

@@ -13,10 +13,11 @@ from torch import Generator, Tensor, nn
 from lora.bases import shape_of, weight_of
 from lora.collect import collect
 from lora.config import Config
-from lora.processes import of_first
+from lora.processes import of_first, several
 from lora.ranks import Sharing, redistributed
 from lora.schemes import SCHEMES, Factors, Scheme
 from lora.statistics import Statistics
+from lora.stopping import TOLERANCE
 from lora.targets import check_vectors, targets
 from lora.variants import VARIANTS
 
@@ -63,7 +64,9 @@ def prepare(
         model: the model of the layers.
         layers: the layers to adapt, by name.
         config: what the user asked for.
-        batches: probe batches for one pass by `lora.collect`, or None.
+        batches: probe batches for one pass by `lora.collect`, or None. A scheme that reads the
+            inputs' leading axes alone ends it where more tokens would gain less than `TOLERANCE`
+            of the variance that they capture, by an estimate; `tolerance=None` reads them all.
         loss_fn: as for `lora.collect`.
         stats: what an earlier pass gave, in place of batches.
         collecting: keywords of `lora.collect`.
@@ -90,9 +93,11 @@ def prepare(
     if batches is not None:
         # a scheme that is about leading axes alone says how many: wide inputs then cost little
         axes = max(sharing.components(config, shapes).values()) if scheme.sharing else None
-        stats = collect(
-            model, layers, batches, scheme.needs, loss_fn, **{"axes": axes, **collecting}
-        )
+        settings = {"axes": axes, **collecting}
+        # of several processes one that ends its pass early would leave the others waiting
+        if scheme.need == "inputs" and settings["axes"] is not None and not several():
+            settings.setdefault("tolerance", TOLERANCE)
+        stats = collect(model, layers, batches, scheme.need, loss_fn, **settings)
     if not isinstance(stats, Mapping):
         raise ValueError(
             "stats must be a mapping from layer names to lora.Statistics, got "

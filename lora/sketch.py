@@ -74,55 +74,105 @@ def sketch(F: Tensor, trace: float, kept: int | None = None) -> Sketch:
     return Sketch(S[:kept].square(), U[:, :kept], trace)
 
 
+@dataclass
+class Frame:
+    """What sums are taken about and along. The first rows decide; sums that share it add up."""
+
+    shift: Tensor | None = None
+    Omega: Tensor | None = None
+
+    def shift_of(self, rows: Tensor) -> Tensor:
+        if self.shift is None:
+            self.shift = rows.mean(0)
+        return self.shift
+
+
 class Nystrom:
     """Running products of sum z z^T with Omega, of which the sketch is made at the end.
 
-    Half of Omega is a range finder of the first rows seen, which makes the sketch several times as
-    good as one of random columns where these rows are like the later ones; the other half is random
-    for where they are not.
+    Half of Omega is a range finder of the first rows seen, with one power iteration, which makes
+    the sketch several times as good as one of random columns where these rows are like the later
+    ones; the other half is random for where they are not.
     """
 
-    def __init__(self, width: int, columns: int, device: torch.device) -> None:
-        self.product = torch.zeros(width, columns, dtype=torch.float64, device=device)
-        self.Omega: Tensor | None = None
-        self.trace, self.noise = 0.0, 0.0
+    def __init__(self, total: Tensor, frame: Frame) -> None:
+        self.product, self.frame = total, frame
+        self.trace = torch.zeros((), dtype=torch.float64, device=total.device)
+        self.noise, self.eps = 0.0, 0.0
 
     def add(self, Z: Tensor) -> None:
         """Take in rows (n, in)."""
-        if self.Omega is None:
-            self.Omega = self._chosen(Z)
-        Omega = self.Omega.to(Z.dtype)
-        self.product += Z.mT @ (Z @ Omega)
-        self.trace += Z.norm(dim=1).double().square().sum().item()
-        self.noise = max(self.noise, torch.finfo(Z.dtype).eps)
+        if (Omega := self.frame.Omega) is None:
+            Omega = self.frame.Omega = self._chosen(Z)
+        precise = torch.promote_types(Z.dtype, Omega.dtype)
+        Z, Omega = Z.to(precise), Omega.to(precise)
+        self.product += product(Z, Z @ Omega)
+        self.trace += lengths(Z).double().square().sum()
+        self._at_least(*rounding(Z.dtype))
+
+    def absorb(self, other: "Nystrom") -> None:
+        self.product += other.product
+        self.trace += other.trace
+        self._at_least(other.noise, other.eps)
+
+    def _at_least(self, noise: float, eps: float) -> None:
+        self.noise, self.eps = max(self.noise, noise), max(self.eps, eps)
 
     def _chosen(self, Z: Tensor) -> Tensor:
         rng = Generator().manual_seed(0)  # of its own: the same rows give the same sketch
-        G = torch.randn(self.product.shape, generator=rng, dtype=Z.dtype).to(Z.device)
+        precise = torch.promote_types(Z.dtype, torch.float32)
+        G = torch.randn(self.product.shape, generator=rng, dtype=precise).to(Z.device)
         half = G.shape[1] // 2
-        found = Z.mT @ (Z @ G[:, :half])
-        longest = found.norm(dim=0).max().clamp(min=torch.finfo(Z.dtype).tiny)
-        return torch.linalg.qr(torch.cat([found / longest, G[:, half:]], 1)).Q
+        found = G[:, :half]
+        for _ in range(2):
+            found = torch.linalg.qr(product(Z, Z @ found.to(Z.dtype)).to(precise)).Q
+        return torch.linalg.qr(torch.cat([found, G[:, half:]], 1)).Q.to(Z.dtype)
 
     def finite(self) -> bool:
-        return bool(torch.tensor(self.trace).isfinite()) and bool(self.product.isfinite().all())
+        return bool((self.trace + self.product.sum()).isfinite())
 
-    def mean(self, s: Tensor, n: float) -> Sketch:
-        """Of sum z z^T / n - (s/n)(s/n)^T: of the covariance where s = sum z. For this matrix too
-        (1) is exact."""
-        d = s / n
-        if self.Omega is None:
-            return Sketch(
-                d.new_zeros(self.product.shape[1]), torch.eye(*self.product.shape).to(d), 0.0
-            )
-        Omega = self.Omega.double()
-        Y = self.product / n - d.outer(d @ Omega)
+    def mean(self, n: float, s: Tensor | None = None) -> Sketch:
+        """Of sum z z^T / n, less (s/n)(s/n)^T where s = sum z is given: the covariance, for which
+        (1) is exact too."""
+        Y, Omega, trace = self.product.double() / n, self.frame.Omega, self.trace / n
+        if Omega is None:
+            return Sketch(Y.new_zeros(Y.shape[1]), torch.eye(*Y.shape).to(Y), 0.0)
+        Omega = Omega.to(Y)
+        if s is not None:
+            d = s / n
+            Y, trace = Y.addr_(d, d @ Omega, alpha=-1), trace - d.square().sum()
         core = Omega.mT @ Y
+        # columns of one length: rounding is relative to its column, and next to a few directions of
+        # enormous variance it would drown the others
+        length = core.diagonal().clamp(min=0).sqrt()
+        least = len(Y) ** 0.5 * self.eps * length.max()  # of what no more is than its own rounding
+        scale = torch.where(length > least, 1 / length, 0)
+        Y, core = Y * scale, scale[:, None] * core * scale
         values, U = torch.linalg.eigh((core + core.mT) / 2)
         # below the rounding of the products an inverse would blow up; what a direction there loses
         # is no more than it
         root = torch.where(values > self.noise * values[-1].clamp(min=0), values, torch.inf).sqrt()
-        return sketch(Y @ (U / root), self.trace / n - d.square().sum().item())
+        return sketch(Y @ (U / root), trace.item())
+
+
+def product(X: Tensor, Y: Tensor) -> Tensor:
+    """X^T Y over rows, with sums in float32 at least; see `lora.accumulate` for its rounding."""
+    if X.is_cuda and X.dtype == Y.dtype == torch.bfloat16:
+        return torch.mm(X.mT, Y, out_dtype=torch.float32)
+    return X.mT @ Y
+
+
+def lengths(rows: Tensor) -> Tensor:
+    """|row| of each, in float32 at least."""
+    precise = torch.promote_types(rows.dtype, torch.float32)
+    return torch.linalg.vector_norm(rows, dim=1, dtype=precise)
+
+
+def rounding(dtype: torch.dtype) -> tuple[float, float]:
+    """Of sums of products of rows, relative to their size, and of what is added up in each. That of
+    bfloat16 averages out over the tokens: over a thousand to about eps^2."""
+    eps = torch.finfo(dtype).eps
+    return (eps**2, torch.finfo(torch.float32).eps) if dtype == torch.bfloat16 else (eps, eps)
 
 
 def merge(parts: list[Sketch], weights: list[float], offsets: list[Tensor] | None = None) -> Sketch:

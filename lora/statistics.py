@@ -22,7 +22,7 @@ class Statistics:
         count: total weight of the tokens (their number where each weighs 1).
         mean: E[x], (in,).
         moment: M = E[x x^T], uncentred, (in, in), read as `second_moment`; None where x was
-            sketched.
+            sketched, or the moment not asked for.
         gradient: G = E[g x^T], the mean gradient of the weight, (out, in); None where not asked
             for.
         weighted_second_moment: Q = E[|g|^2 x x^T], (in, in); None where not asked for, or sketched.
@@ -31,8 +31,8 @@ class Statistics:
         weighted_sketch: the same of Q.
         tokens: their number, where known.
         capture_loss: an estimate of the part of the variance captured by the covariance's axes, as
-            many as were asked for, that sampling loses: 1 - tr(V^T C V) / max over V. None unless a
-            tolerance was given.
+            many as were asked for, that sampling loses: 1 - tr(V^T C V) / max over V. It is of the
+            last check of a tolerance, and all tokens lose no more; None where none was made.
     """
 
     count: float
@@ -56,11 +56,14 @@ class Statistics:
         than the rounding of the float32 inputs themselves, eps32 |mean| / std, for every ratio
         below 1e8.
         """
-        return self.second_moment - self.mean.outer(self.mean)
+        return torch.addr(self.second_moment, self.mean, self.mean, alpha=-1)
 
     @property
     def second_moment(self) -> Tensor:
-        """M = E[x x^T], (in, in). Raises ValueError where the input was sketched."""
+        """M = E[x x^T], (in, in). Raises ValueError where it was not collected, or the input
+        sketched."""
+        if self.moment is None and self.covariance_sketch is None:
+            raise ValueError('the second moment of the input needs statistics of need="inputs"')
         if self.moment is None:
             raise ValueError(
                 f"of this input, {len(self.mean)} wide, only a sketch was stored; collect without "
@@ -104,7 +107,9 @@ class Statistics:
         if self.weighted_sketch is not None:
             return self.weighted_sketch.axes(count)
         if self.weighted_second_moment is None:
-            raise ValueError('the gradient signal needs statistics collected with need="gradient"')
+            raise ValueError(
+                'the gradient signal needs statistics collected with need="Q" or "gradient"'
+            )
         return top_axes(self.weighted_second_moment, count)
 
 

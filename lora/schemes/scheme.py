@@ -35,6 +35,7 @@ class Scheme:
         rule: rule(W, rank, rng, scale, **options), with `stats` among the options where it needs
             inputs or gradients.
         needs: "nothing" (only the shape of W), "weight", "inputs" or "gradient".
+        reads: which of the gradient's statistics the rule reads, "G" or "Q", where it is not all.
         source: an arXiv id or "derived".
         pairs: how many singular pairs of the layer each rank takes: pairs * r <= min(out, in).
         zero_product: whether one factor is zero, so that B A = 0 and no frozen pair is needed.
@@ -47,6 +48,12 @@ class Scheme:
     zero_product: bool = False
     pairs: int = 1
     sharing: tuple[str, ...] = ()
+    reads: Literal["G", "Q"] | None = None
+
+    @property
+    def need(self) -> str:
+        """The `need` with which `lora.collect` gathers what it reads, and no more."""
+        return self.reads or self.needs
 
     @property
     def needs_data(self) -> bool:

@@ -639,7 +639,7 @@ def test_an_output_that_is_no_tensor_is_refused_by_the_layer_s_name():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"need": 3}, 'need must be "inputs" or "gradient" or both, got 3'),
+        ({"need": 3}, 'need must be "inputs" or "gradient" or both, or "G" or "Q" alone, got 3'),
         ({"layers": 3}, "layers must be a collection of names, got 3"),
         ({"layers": [3]}, "layers: the model has no module 3"),
         ({"layers": {"0": 3}}, "layers: '0' must be a torch.nn.Module, got int"),

@@ -10,6 +10,7 @@ from torch import nn
 import lora
 from lora import SCHEMES, Config
 from lora.initialization import statistics_for
+from lora.stopping import TOLERANCE
 from tests.support.models import IDS, TOKENS, data_for, llama, photograph, small
 
 NEEDY = [name for name, scheme in SCHEMES.items() if scheme.needs_data]
@@ -254,3 +255,36 @@ def test_a_malformed_argument_is_named(given, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         lora.attach(model, square(), **given)
     assert photograph(model) == before
+
+
+def rows_without_end(drawn: list[int]):
+    """Of a spectrum so steep that a few batches find its axes."""
+    rng = torch.Generator().manual_seed(1000)
+    while True:
+        drawn.append(1)
+        yield torch.randn(400, 6, generator=rng) * torch.logspace(0, -4, 6)
+
+
+@pytest.mark.parametrize("scheme", ["eva", "corda"])
+def test_a_pass_for_leading_axes_ends_where_tokens_gain_little(scheme, monkeypatch):
+    model, config = nn.Sequential(nn.Linear(6, 4)), Config(rank=2, scheme=scheme)
+
+    def batches_read(**keywords: Any) -> int:
+        drawn: list[int] = []
+        found = statistics_for(model, config, rows_without_end(drawn), max_batches=64, **keywords)[
+            "0"
+        ]
+        assert found.count == 400 * len(drawn)
+        if len(drawn) < 64:
+            assert found.capture_loss is not None
+            assert found.capture_loss <= TOLERANCE
+        return len(drawn)
+
+    # corda reads all of the second moment, so that leading axes tell nothing
+    assert batches_read() == 64 if scheme == "corda" else batches_read() <= 16
+    assert batches_read(tolerance=None) == 64, "all where the user says so"
+    assert batches_read(axes=None) == 64, "and where all axes may be asked for"
+    # a process that ends alone would leave the others in a forward that all take part in
+    monkeypatch.setattr("lora.initialization.several", lambda: True)
+    monkeypatch.setattr("lora.initialization.of_first", lambda value: value)
+    assert batches_read() == 64
