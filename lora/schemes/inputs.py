@@ -99,13 +99,22 @@ def corda(
         U, S, _ = svd(W.double() @ P)
         U, S, first = U[:, -rank:], S[-rank:], S[0]
     else:
-        M = W @ (torch.linalg.cholesky(P) if mode == "sqrt" else P).to(W)
+        M = W @ (_root(P, damping) if mode == "sqrt" else P).to(W)
         U, S, _ = top_svd(M, rank, rng)
         first = S[0]
     # a triplet below the rounding of W P is none: the usual cut of numerical rank
     least = torch.finfo(W.dtype).eps * max(W.shape) * first
     root = torch.where(least < S, S * scale, torch.inf).rsqrt()
     return Factors((U * (S * root)).to(W), (root[:, None] * (U.mT @ W.to(U))).to(W))
+
+
+def _root(P: Tensor, least: float) -> Tensor:
+    """Some L with L L^T = P, of which no eigenvalue is below `least` but by rounding."""
+    L, failed = torch.linalg.cholesky_ex(P)
+    if not failed:
+        return L
+    values, Q = torch.linalg.eigh(P)
+    return Q * values.clamp(min=least).sqrt()
 
 
 def _complement(V: Tensor, columns: int, rng: Generator) -> Tensor:
