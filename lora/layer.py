@@ -267,7 +267,6 @@ class LoRALinear(nn.Module, ABC):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LoRALinear":
         """As torch's, which every cast and move goes through: the base layer follows `fn`, and what
         is trained moves along but stays in float32 at least."""
-        self.base_norms = Norms()
         gone = self.merged and self.kept_base is None
         before = None if gone else stored(self.original)
         for module in (self.base_layer, self.kept_base):
