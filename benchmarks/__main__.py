@@ -8,7 +8,7 @@ Exits 1 where a row misses its aim with its whole interval, or fails.
 
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Config:
     """the peer; "none" leaves out the rows that it takes part in"""
     rows: tuple[str, ...] = ()
     """parts of the names of the rows to measure, such as "step: ours"; all by default"""
-    pairs: int = 9
+    pairs: int = 15
     """interleaved rounds; below 6 a ratio has no 95 % interval, and its row stays open"""
     toy: bool = False
     """tiny models, to see that every row runs; nothing is measured"""
@@ -56,7 +56,10 @@ def main(config: Config) -> int:
         raise ValueError(f"no row of the suite has one of {config.rows} in its name")
     on_gpu = config.suite == "gpu" and torch.cuda.is_available()
     toy = config.toy or (config.suite == "gpu" and not on_gpu)
-    setting = Setting(1 if toy else config.pairs, toy, "cuda" if on_gpu else "cpu")
+    device = "cuda" if on_gpu else "cpu"
+    setting = Setting(1 if toy else config.pairs, toy, device=device)
+    if config.suite == "gpu" and not on_gpu:
+        setting = replace(setting, reason="no GPU; ran at a toy size on the CPU")
     about = machine.machine(setting.device) | {
         "suite": config.suite,
         "toy": toy,

@@ -58,9 +58,8 @@ def their_lora_ga(rank: int, model: Any, batches: Batches) -> None:
     peft.get_peft_model(model, config)
 
 
-def their_axes(rank: int, body: Any, batches: Batches) -> dict[str, Tensor]:
+def their_axes(rank: int, body: Any, batches: Batches, names: list[str]) -> dict[str, Tensor]:
     """PEFT's, to convergence: as many columns as a layer is given, none where that is 0."""
-    names = linears(body)
     config = peft.LoraConfig(
         r=rank,
         target_modules=names,
@@ -102,9 +101,9 @@ def timed(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity]:
     def action(name: str) -> Action:
         run = every[name]
         prepare = partial(_own_weights, name, setting)
-        return Action(lambda model: run(model, batches), prepare, rounds=ROUNDS)
+        return Action(lambda model: run(model, batches), prepare)
 
-    return interleaved({name: action(name) for name in wanted}, setting, warm=False)
+    return interleaved({name: action(name) for name in wanted}, setting, ROUNDS, warm=False)
 
 
 def axes(model: Any, batches: Batches, count: int, **named: Any) -> dict[str, Tensor]:
@@ -121,6 +120,7 @@ def captured(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity
     batches = texts(SEEN + HELD_OUT, *SHAPE, setting)
     seen, held_out = batches[:SEEN], batches[SEEN:]
     model = base(SMOLLM2, setting).requires_grad_(False).eval()
+    names = linears(model.model)
     found: dict[str, dict[str, Tensor]] = {}
 
     def keep(name: str, run: Callable[[], dict[str, Tensor]]) -> float:
@@ -128,9 +128,9 @@ def captured(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity
 
     took = {
         "ours": keep("ours", lambda: axes(model.model, seen, RHO * rank)),
-        "PEFT": keep("PEFT", lambda: their_axes(rank, model.model, seen)),
+        "PEFT": keep("PEFT", lambda: their_axes(rank, model.model, seen, names)),
     }
-    population = lora.collect(model.model, linears(model.model), held_out)
+    population = lora.collect(model.model, names, held_out)
     part = {
         who: {
             name: float(

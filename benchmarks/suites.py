@@ -2,9 +2,13 @@
 
 from benchmarks import (
     advise,
+    compiled,
+    gpu,
+    growth,
     layer,
     life_cycle,
     lr_stability,
+    minilm,
     overparam,
     pissa,
     start,
@@ -17,13 +21,16 @@ SUITES: dict[str, tuple[Row, ...]] = {
     "cpu": (
         *step.ROWS,
         *layer.ROWS,
+        *compiled.ROWS,
         *start.ROWS,
+        *minilm.ROWS,
         *life_cycle.ROWS,
         *pissa.ROWS,
         *overparam.ROWS,
         *lr_stability.ROWS,
         *start_up.ROWS,
         *advise.ROWS,
+        *growth.ROWS,
     ),
-    "gpu": (),
+    "gpu": gpu.ROWS,
 }

@@ -27,8 +27,6 @@ class Action:
 
     run: Callable[[Any], object]
     prepare: Callable[[], Any] = nothing
-    rounds: int | None = None
-    """of the setting's, for what takes minutes"""
     repeats: int = 1
     """runs a round, for what takes microseconds"""
 
@@ -57,20 +55,21 @@ def _on_cuda(action: Action, given: Any) -> float:
 
 
 def interleaved(
-    actions: Mapping[str, Action], setting: Setting, warm: bool = True
+    actions: Mapping[str, Action], setting: Setting, rounds: int | None = None, warm: bool = True
 ) -> dict[str, list[float]]:
-    """Seconds of every action in every round."""
+    """Seconds of every action in every round.
+
+    Args:
+        actions: by name; few that run for long are better paired than many.
+        setting: has the number of rounds.
+        rounds: at most so many, for what takes minutes.
+        warm: whether a round that is not timed comes first.
+    """
     times: dict[str, list[float]] = {name: [] for name in actions}
-    first = -1 if warm else 0
-    for turn in range(first, setting.pairs):
-        order = list(actions) if turn % 2 == 0 else list(reversed(actions))
-        for name in order:
-            action = actions[name]
-            if turn >= (setting.pairs if action.rounds is None else action.rounds):
-                continue
-            if turn < 0 and action.rounds is not None:
-                continue
-            took = seconds(action, setting.device)
-            if turn >= 0:
-                times[name].append(took)
+    if warm:
+        for action in actions.values():
+            seconds(action, setting.device)
+    for turn in range(min(setting.pairs, rounds or setting.pairs)):
+        for name in list(actions) if turn % 2 == 0 else list(reversed(actions)):
+            times[name].append(seconds(actions[name], setting.device))
     return times

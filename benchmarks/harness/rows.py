@@ -22,10 +22,12 @@ from benchmarks.harness.intervals import Estimate, of_median
 class Setting:
     """How a run measures."""
 
-    pairs: int = 9
+    pairs: int = 15
     """timed rounds, after one that warms up"""
     toy: bool = False
     """tiny models, which show only that a row runs"""
+    reason: str = "ran at a toy size"
+    """what is said of a row then"""
     device: str = "cpu"
 
 
@@ -60,7 +62,7 @@ class Row:
     sign: Literal["<=", ">="] = "<="
     unit: str = "processor time"
     exact: bool = False
-    """counted rather than timed: one value, the same in every run"""
+    """one value, which every run repeats (a count), or nearly (a peak of memory)"""
 
     @property
     def name(self) -> str:
@@ -117,8 +119,7 @@ def result(row: Row, measured: Mapping[str, Quantity]) -> Result:
         below = measured[row.below]
         if isinstance(above, Estimate) or isinstance(below, Estimate):
             raise TypeError(f"{row.name}: a ratio needs the values of its pairs")
-        # what is measured but once (PEFT's slowest) has no more than one pair
-        estimate = of_median([a / b for a, b in zip(above, below, strict=False)])
+        estimate = of_median([a / b for a, b in zip(above, below, strict=True)])
     return Result(row, judge(row, estimate), estimate.note, estimate, medians)
 
 
@@ -142,15 +143,15 @@ def run(rows: Sequence[Row], setting: Setting, show: Callable[[Result], None]) -
             text = f"{type(error).__name__}: {error}".splitlines()[0]
             found = [Result(row, Verdict.FAILED, text) for row in together]
         if setting.toy:
-            found = [as_toy(entry) for entry in found]
+            found = [as_toy(entry, setting.reason) for entry in found]
         for entry in found:
             show(entry)
         results += found
     return results
 
 
-def as_toy(entry: Result) -> Result:
+def as_toy(entry: Result, reason: str) -> Result:
     """At a toy size a number says nothing: only that the row runs."""
     if entry.verdict in (Verdict.FAILED, Verdict.NOT_MEASURED):
         return entry
-    return Result(entry.row, Verdict.NOT_MEASURED, "ran at a toy size", None, {})
+    return Result(entry.row, Verdict.NOT_MEASURED, reason)
