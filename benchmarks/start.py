@@ -8,6 +8,7 @@ the axes are worth is the variance of four batches held out that they capture, i
 rank that PEFT gives it. Peaks of memory are above the loaded model, each in a new process.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -151,6 +152,7 @@ def captured(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity
 def peak_of(name: str, setting: Setting) -> float:
     """MiB above the loaded model; in a new process."""
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     batches, model = labelled(texts(SEEN, *SHAPE, setting)), _own_weights(name, setting)
     forwards(model, batches[:1])  # what every first forward allocates
     return peak(lambda: runs(_rank(setting))[name](model, batches), setting.device)

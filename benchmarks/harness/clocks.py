@@ -66,10 +66,15 @@ def interleaved(
         warm: whether a round that is not timed comes first.
     """
     times: dict[str, list[float]] = {name: [] for name in actions}
-    if warm:
-        for action in actions.values():
-            seconds(action, setting.device)
-    for turn in range(min(setting.pairs, rounds or setting.pairs)):
-        for name in list(actions) if turn % 2 == 0 else list(reversed(actions)):
-            times[name].append(seconds(actions[name], setting.device))
+    gc.collect()
+    gc.freeze()  # what is there already: a collection before every run is then cheap
+    try:
+        if warm:
+            for action in actions.values():
+                seconds(action, setting.device)
+        for turn in range(min(setting.pairs, rounds or setting.pairs)):
+            for name in list(actions) if turn % 2 == 0 else list(reversed(actions)):
+                times[name].append(seconds(actions[name], setting.device))
+    finally:
+        gc.unfreeze()
     return times

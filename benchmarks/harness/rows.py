@@ -10,6 +10,7 @@ or with too few pairs for an interval, it stays open. A count is the same in eve
 own interval.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -135,7 +136,9 @@ def run(rows: Sequence[Row], setting: Setting, show: Callable[[Result], None]) -
     for how, together in groups.items():
         wanted = tuple(dict.fromkeys(name for row in together for name in row.quantities))
         try:
-            measured = how(setting, wanted)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the peers', which change with their versions
+                measured = how(setting, wanted)
             found = [result(row, measured) for row in together]
         except NotMeasured as reason:
             found = [Result(row, Verdict.NOT_MEASURED, str(reason)) for row in together]

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 pytest.importorskip("triton", reason="Triton has no build for this machine's torch")
 
-# Half precision is float16 here: Triton 3.9's interpreter multiplies the bits of bfloat16 numbers as
-# if they were integers.
+# Half precision is float16 here: the interpreter of Triton 3.9 multiplies the bits of bfloat16
+# numbers as if they were integers.
 # tokens, in, out and rank that fill no block, and that fill several
 SHAPES = ((5, 24, 40, 3), (70, 300, 136, 16), (64, 128, 128, 20))
 COMPARE = """
