@@ -1,6 +1,7 @@
 """The verdict of an interval on an aim, and what one function's failure does to the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,9 @@ from benchmarks.harness.rows import NotMeasured, Row, Setting, Verdict, judge, r
 SETTING = Setting(pairs=9)
 
 
-def row(how=lambda *_: {}, **named):
-    return Row("subject", "ours", "floor", how, **({"aim": 1.1} | named))
+def row(how: Any = lambda *_: {}, **named: Any) -> Row:
+    settings: dict[str, Any] = {"aim": 1.1} | named
+    return Row("subject", "ours", "floor", how, **settings)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,7 @@ def test_a_ratio_is_that_of_pairs():
     floor = [1.0, 10.0, 1.0, 10.0, 1.0, 10.0]
     measured = {"floor": floor, "ours": [2 * value for value in floor]}
     found = result(row(aim=3), measured)
+    assert found.estimate is not None
     assert (found.estimate.value, found.estimate.low, found.estimate.high) == (2, 2, 2)
     assert found.verdict is Verdict.MET
     assert found.medians == {"ours": 11.0, "floor": 5.5}
