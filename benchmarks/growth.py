@@ -19,6 +19,7 @@ calls like neither: only with l.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from scipy.stats import linregress
@@ -82,7 +83,7 @@ def chain(size: Size) -> nn.Sequential:
     return nn.Sequential(*(one() for _ in range(size.layers))).requires_grad_(False)
 
 
-def adapted(size: Size, **settings: str) -> nn.Sequential:
+def adapted(size: Size, **settings: Any) -> nn.Sequential:
     model = chain(size)
     lora.attach(model, lora.Config(rank=size.rank, **settings))
     return model
@@ -115,7 +116,7 @@ def action(name: str, size: Size) -> Action:
 
 def slope(sizes: list[int], values: list[float]) -> tuple[float, float]:
     """Of log values on log sizes, and its standard error."""
-    fit = linregress([math.log(s) for s in sizes], [math.log(v) for v in values])
+    fit: Any = linregress([math.log(s) for s in sizes], [math.log(v) for v in values])
     return float(fit.slope), float(fit.stderr)
 
 
@@ -133,7 +134,8 @@ def exponent(name: str, along: str, setting: Setting) -> Estimate:
 
 
 def fitted(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity]:
-    return {name: exponent(*name.split(" with "), setting) for name in wanted}
+    parts = {name: name.partition(" with ") for name in wanted}
+    return {name: exponent(cost, along, setting) for name, (cost, _, along) in parts.items()}
 
 
 ROWS = tuple(

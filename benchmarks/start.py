@@ -48,11 +48,12 @@ def attach(scheme: str, rank: int, model: Any, batches: Batches) -> None:
 
 
 def their_lora_ga(rank: int, model: Any, batches: Batches) -> None:
+    scheme: Any = "lora_ga"  # which PEFT's own types lack
     config = peft.LoraConfig(
         r=rank,
         lora_alpha=rank,
         target_modules=linears(model),
-        init_lora_weights="lora_ga",
+        init_lora_weights=scheme,
         lora_ga_config=peft.LoraGAConfig(),
     )
     preprocess_loraga(model, config, lambda: backwards(model, batches))

@@ -73,7 +73,7 @@ def interleaved(
             for action in actions.values():
                 seconds(action, setting.device)
         for turn in range(min(setting.pairs, rounds or setting.pairs)):
-            for name in list(actions) if turn % 2 == 0 else list(reversed(actions)):
+            for name in list(actions)[:: 1 if turn % 2 == 0 else -1]:
                 times[name].append(seconds(actions[name], setting.device))
     finally:
         gc.unfreeze()

@@ -13,6 +13,9 @@ which is the forward and the backward of the input; dL and dR are products over 
 remain torch's. In torch's graph (1) and (2) are a cast and a product each, and one more to scale.
 """
 
+# Triton is no dependency: it comes with torch's builds for a GPU.
+# pyright: reportMissingImports=false, reportIndexIssue=false
+
 from typing import Any
 
 import torch
