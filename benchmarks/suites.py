@@ -1,0 +1,36 @@
+"""The suites: every row that is measured, in the order of the table."""
+
+from benchmarks import (
+    advise,
+    compiled,
+    gpu,
+    growth,
+    layer,
+    life_cycle,
+    lr_stability,
+    minilm,
+    overparam,
+    pissa,
+    start,
+    start_up,
+    step,
+)
+from benchmarks.harness.rows import Row
+
+SUITES: dict[str, tuple[Row, ...]] = {
+    "cpu": (
+        *step.ROWS,
+        *layer.ROWS,
+        *compiled.ROWS,
+        *start.ROWS,
+        *minilm.ROWS,
+        *life_cycle.ROWS,
+        *pissa.ROWS,
+        *overparam.ROWS,
+        *lr_stability.ROWS,
+        *start_up.ROWS,
+        *advise.ROWS,
+        *growth.ROWS,
+    ),
+    "gpu": gpu.ROWS,
+}
