@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loralab.code import fingerprint, home
 from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
-from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import ADAPTER, METRICS, Damaged
 from scaling.tasks import find
 from scaling.training import command
+
+if TYPE_CHECKING:
+    from scaling.core.config import Config
 
 FAMILY = "finetune"
 
@@ -76,7 +78,7 @@ KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metr
 
 
 def finetune(
-    config: Config | None = None,
+    config: "Config | None" = None,
     *,
     out: str | Path | None = None,
     resume: bool = False,
@@ -97,6 +99,8 @@ def finetune(
     Raises: ValueError for wrong input, before any training; RuntimeError where training fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
+    from scaling.core.config import Config  # torch, which no --help should wait for
+
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options)
@@ -114,10 +118,12 @@ def run(arguments: Sequence[str]) -> int:
     return command.answer(finetune, groups, "loralab finetune", __doc__, arguments)
 
 
-def _result(config: Config, options: Options) -> dict[str, Any]:
+def _result(config: "Config", options: Options) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
     settings, task = config.as_json(), config.data.task
     if config.training.peft is not None:
+        from scaling.core.config import peft_settings
+
         # a run is of what the file holds, wherever it lies
         settings["peft"] = peft_settings(config)
     here = Path(__file__)

@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from scaling.core.batches import split
-from scaling.core.config import Config, DataSettings
+from scaling.core.config import Config
+from scaling.core.settings import DataSettings
 from scaling.core.task import Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled

@@ -12,7 +12,7 @@ import lora
 from lora import initialization
 from lora.bases import shape_of
 from lora.targets import check_vectors, saved_modules, targets
-from scaling.core import processes
+from scaling.core import placement, processes
 from scaling.core.batches import stream
 from scaling.core.config import Config, check_scheme, training_whole
 from scaling.core.memory import shrinking
@@ -52,7 +52,7 @@ def prepare(config: Config) -> Job:
     valid = task.examples(config, loaded, data, validated) if validated else []
     batch, micro = sizes(config, len(inputs), count)
     whole = (*loaded.fresh, *config.adapter.modules_to_save)
-    processes.place(loaded.model, config.run.sharded, whole)
+    placement.place(loaded.model, config.run.sharded, whole)
     loaded.model.eval()
     return Job(config, task, loaded, data, inputs, valid, batch, micro)
 

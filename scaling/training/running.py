@@ -13,7 +13,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
-from scaling.core import outputs, processes, state
+from scaling.core import outputs, placement, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
 from scaling.core.quiet import quiet
@@ -68,7 +68,7 @@ def train(
     else:
         before = _evaluated(job, held)[1] if judge_base else {}
         adapted = attach(job)
-    processes.share(loaded.model)
+    placement.share(loaded.model)
     if here.is_main_process:
         begin()
         outputs.write_json(folder / outputs.BEFORE, before)

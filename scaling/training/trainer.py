@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer
 
-from scaling.core import processes, state
+from scaling.core import placement, state
 from scaling.training.adapting import Adapted
 from scaling.training.validation import Best
 
@@ -75,7 +75,7 @@ class AdapterTrainer(Trainer):
             return super()._wrap_model(model, training, dataloader)
         # accelerate would hand the sharded base model to DistributedDataParallel too; only its
         # mixed precision is wanted
-        return processes.replicated(
+        return placement.replicated(
             self.accelerator.prepare_model(model, False, evaluation_mode=True)
         )
 

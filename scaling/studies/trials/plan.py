@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loralab.memo import Memo
+from scaling.comparison.axes import Grid
 from scaling.comparison.driver import outcomes_of
-from scaling.comparison.grid import Grid, Method, methods
+from scaling.comparison.grid import Method, methods
 from scaling.comparison.summary import Outcomes
 from scaling.core.config import Config as FineTuneConfig
 from scaling.studies.claims.findings import MARGIN
