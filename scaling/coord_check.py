@@ -28,6 +28,7 @@ from loralab.code import ROOT, fingerprint, home
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store
+from proxies.instruments import optional
 from scaling.core.settings import SCHEMES
 
 # torch takes seconds to load: what needs it is imported where it is run, and no --help does
@@ -117,7 +118,7 @@ def check(config: Config) -> "Result":
     from scaling.evaluation.coordinates import Result
     from theory.lr_stability import exponents, max_single_lr
 
-    if not architectures.available():
+    if not optional.transformers():
         raise ValueError("The coordinate check needs transformers: pip install 'loralab[llm]'.")
     model = described(config.model_config)
     architectures.check(model, config.blocks)

@@ -8,12 +8,14 @@ import pytest
 
 from loralab.cli import ELSEWHERE, HERE
 from loralab.code import ROOT
+from loralab.families import stems
 
-HEAVY = {"torch", "transformers", "peft", "sklearn", "scipy", "numpy", "matplotlib"}
+HEAVY = {"torch", "transformers", "peft", "sklearn", "scipy", "sympy", "matplotlib"}
 COMMANDS = {
     "loralab": ["-m", "loralab"],
     **{f"loralab {name}": ["-m", "loralab", name] for name in (*HERE, *ELSEWHERE)},
     "scaling/coord_check.py": ["scaling/coord_check.py"],
+    **{f"proxies/{stem}.py": [f"proxies/{stem}.py"] for stem in stems()},
 }
 
 
