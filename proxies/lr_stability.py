@@ -59,11 +59,10 @@ def measure(config: Config, memo: Memo) -> Evidence:
     from proxies.families.lr_stability import evidence, tables
     from proxies.families.lr_stability.evidence.coordinates import of_coordinates
     from proxies.families.lr_stability.trials import coordinates, laws, plan
-    from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 
     speed = memo(laws.speed, width=1024, pairs=7)  # first, while nothing else of ours runs
     exact = memo.map(laws.exactness, [{"seed": seed} for seed in config.numbers()])
-    grid = plan.powers(memo, list(INITIALIZATIONS), PAIRS, config.numbers())
+    grid = plan.powers(memo, list(plan.GRID), PAIRS, config.numbers())
     pairs = [LIMIT_A, LIMIT_B, LORA_PLUS]
     limits = plan.powers(memo, [*NAMES, "eva"], pairs, config.numbers(4))
     parts = [
