@@ -32,7 +32,16 @@ def home() -> Path:
 
 def imported(file: Path) -> Iterator[str]:
     """The dotted names that a Python file imports; `from a import b` gives both a and a.b."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+    yield from _imported(file, file.read_text(encoding="utf-8"))
+
+
+@cache  # to parse takes the most of `closure`, and families share most of their files
+def _imported(file: Path, text: str) -> tuple[str, ...]:
+    return tuple(_names(file, ast.walk(ast.parse(text, str(file)))))
+
+
+def _names(file: Path, nodes: Iterator[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

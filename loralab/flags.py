@@ -27,8 +27,6 @@ class Group:
     Args:
         kind: the dataclass. The string below a field is the flag's description.
         defaults: the values of flags that are not given, where they are not those of the fields.
-        texts: descriptions of the fields that have no string below them.
-        types: what to read a flag as, where the field allows more.
         choices: the values of a flag, to be shown; whoever takes the value checks it.
         shown: the fields that the help lists; None for all of them.
         about: what the help says of the group, where the dataclass's docstring is for others.
@@ -37,8 +35,6 @@ class Group:
 
     kind: type
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
-    types: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shown: Collection[str] | None = None
     about: str = ""
@@ -48,8 +44,7 @@ class Group:
         """What tyro describes: a dataclass of these fields that says how."""
         import tyro  # for the help alone, and slow to load
 
-        texts = descriptions(self.kind) | dict(self.texts)
-        types, parts = self.hints(), []
+        texts, types, parts = descriptions(self.kind), self.hints(), []
         for f in fields(self.kind):
             if self.shown is not None and f.name not in self.shown:
                 continue
@@ -71,7 +66,7 @@ class Group:
 
     def hints(self) -> dict[str, Any]:
         """The type of each field, as it is read."""
-        return get_type_hints(self.kind) | dict(self.types)
+        return get_type_hints(self.kind)
 
     def flag(self, of: Field) -> str:
         """As it is typed: a switch that is on by default is turned off by --no-name."""

@@ -13,8 +13,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import joblib
-from joblib.externals.loky import process_executor
 from threadpoolctl import threadpool_limits
 
 from loralab.process import Lost, serve
@@ -27,6 +25,8 @@ Compute = Callable[[Function, Todo], Generator[Finished, None, None]]
 
 def cores() -> int:
     """How many trials may run side by side: $LORALAB_JOBS, else the cores this process may use."""
+    import joblib  # numpy too, which no --help should wait for
+
     return int(os.environ.get("LORALAB_JOBS", 0)) or joblib.cpu_count()
 
 
@@ -48,6 +48,9 @@ def local(jobs: int | None = None) -> Compute:
         if workers <= 1:
             yield from (timed(function, i, trial) for i, trial in todo.items())
             return
+        import joblib
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
         with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
             # On Ctrl-C joblib warns that it drops the trials at work: that is what was asked for.
@@ -60,7 +63,7 @@ def local(jobs: int | None = None) -> Compute:
             )
             try:
                 yield from done
-            except process_executor.BrokenProcessPool as error:
+            except BrokenProcessPool as error:
                 raise Lost(
                     f"a worker was killed while trials of {function.__name__} ran, {workers} at "
                     "once, perhaps for want of memory; what had finished is kept and will not be "
@@ -74,6 +77,8 @@ side_by_side = local()
 
 
 def _served(driver: int, *trial: Any) -> Finished:
+    from joblib.externals.loky import process_executor
+
     serve(driver)
     # loky replaces a worker that has grown by 300 MB, which one trial on a model does: the next
     # would load all again.

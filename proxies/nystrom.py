@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.nystrom.claims import CLAIMS
-from proxies.families.nystrom.evidence import evidence
-from proxies.families.nystrom.tables import figure_data, tables
-from proxies.families.nystrom.trials.plan import collect
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,11 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from proxies.families.nystrom.evidence import evidence
+    from proxies.families.nystrom.tables import figure_data, tables
+    from proxies.families.nystrom.trials.plan import collect
+
     trials = collect(config, memo)
     return Evidence(evidence(trials, config.timing), figure_data(trials), tables(trials))
 

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from proxies.families.overparam_generation import tables
 from proxies.families.overparam_generation.claims import CLAIMS
-from proxies.families.overparam_generation.evidence import evidence
-from proxies.families.overparam_generation.trials.plan import NEW, STYLE, collect
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,11 @@ class Config:
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from proxies.families.overparam_generation import tables
+    from proxies.families.overparam_generation.evidence import evidence
+    from proxies.families.overparam_generation.trials.plan import NEW, STYLE, collect
+
     seeds = {NEW: config.seeds, STYLE: config.style_seeds}
     found = collect(memo, config.pretraining, config.steps, seeds, config.dora, config.timing)
     return Evidence(evidence(found), tables.data(found), tables.tables(found))

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from loralab.flags import Group
 from loralab.process import finish
 from scaling.core import processes
-from scaling.core.config import Config
 from scaling.core.outputs import write_json
 from scaling.training import command
 
 if TYPE_CHECKING:
     from scaling.advice.advice import Advice
+    from scaling.core.config import Config
 
 # Of the settings of a run, those that its first batches do not depend on.
 HIDDEN = (
@@ -82,7 +82,7 @@ class Advised:
 
 
 def advise(
-    config: Config | None = None,
+    config: "Config | None" = None,
     *,
     out: str | Path | None = None,
     batches: int = OPTIONS.batches,
@@ -98,6 +98,8 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
+    from scaling.core.config import Config  # torch, which no --help should wait for
+
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), batches)
     if config.training.peft is not None:

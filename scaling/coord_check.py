@@ -21,18 +21,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lora import SCHEMES
 from loralab import flags
 from loralab.code import ROOT, fingerprint, home
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store
-from proxies.instruments import architectures
-from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted
-from scaling.evaluation.coordinates import Result, report
-from theory.lr_stability import exponents, max_single_lr
+from proxies.instruments import optional
+from scaling.core.settings import SCHEMES
+
+# torch takes seconds to load: what needs it is imported where it is run, and no --help does
+if TYPE_CHECKING:
+    from scaling.evaluation.coordinates import Result
 
 FIRST = 2000  # seed
 
@@ -89,6 +90,8 @@ def described(model_config: str) -> dict[str, Any]:
     from huggingface_hub.errors import StrictDataclassError
     from transformers import CONFIG_MAPPING, AutoConfig
 
+    from proxies.instruments import architectures
+
     if not model_config:
         return architectures.SMALL_LLAMA
     if Path(model_config).exists():
@@ -107,10 +110,15 @@ def described(model_config: str) -> dict[str, Any]:
     )
 
 
-def check(config: Config) -> Result:
+def check(config: Config) -> "Result":
     """Measure the slopes and compare them with their exponents; ValueError for an impossible
     configuration."""
-    if not architectures.available():
+    from proxies.instruments import architectures
+    from proxies.instruments.coordinates import QUANTITIES, coordinates, fitted
+    from scaling.evaluation.coordinates import Result
+    from theory.lr_stability import exponents, max_single_lr
+
+    if not optional.transformers():
         raise ValueError("The coordinate check needs transformers: pip install 'loralab[llm]'.")
     model = described(config.model_config)
     architectures.check(model, config.blocks)
@@ -161,6 +169,8 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    from scaling.evaluation.coordinates import report
+
     return report(result, config.out or home() / "report" / "coord_check")
 
 

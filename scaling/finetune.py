@@ -11,18 +11,22 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loralab.code import fingerprint, home
 from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
-from scaling.core.config import Config, peft_settings
 from scaling.core.outputs import ADAPTER, METRICS, Damaged
+from scaling.core.stages import Stages
 from scaling.tasks import find
 from scaling.training import command
+
+if TYPE_CHECKING:
+    from scaling.core.config import Config
 
 FAMILY = "finetune"
 
@@ -76,7 +80,7 @@ KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metr
 
 
 def finetune(
-    config: Config | None = None,
+    config: "Config | None" = None,
     *,
     out: str | Path | None = None,
     resume: bool = False,
@@ -97,9 +101,13 @@ def finetune(
     Raises: ValueError for wrong input, before any training; RuntimeError where training fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
+    stages = Stages()
+    with stages("loading torch"):
+        from scaling.core.config import Config  # which no --help should wait for
+
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
-    result = _result(config, options)
+    result = _result(config, options, stages)
     kept = {name: result[name] for name in KEPT}
     return FineTuned(config.data.task, Path(result["folder"]), **kept)
 
@@ -114,10 +122,12 @@ def run(arguments: Sequence[str]) -> int:
     return command.answer(finetune, groups, "loralab finetune", __doc__, arguments)
 
 
-def _result(config: Config, options: Options) -> dict[str, Any]:
+def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
     settings, task = config.as_json(), config.data.task
     if config.training.peft is not None:
+        from scaling.core.config import peft_settings
+
         # a run is of what the file holds, wherever it lies
         settings["peft"] = peft_settings(config)
     here = Path(__file__)
@@ -140,10 +150,12 @@ def _result(config: Config, options: Options) -> dict[str, Any]:
         finished = processes.by_first(look)
         if finished is not None:
             return finished
-        from scaling.training.running import train  # transformers, which takes seconds to load
+        with stages("loading transformers"):
+            from scaling.training.running import train
 
         anew = options.force
-        result = train(config, folder, lambda: run_folder.begin(folder, settings, anew), anew=anew)
+        begin = partial(run_folder.begin, folder, settings, anew)
+        result = train(config, folder, begin, anew=anew, stages=stages)
         if processes.is_first():
             Store(options.store).put(FAMILY, task, settings, code, result["seconds"], result)
             run_folder.finish(folder, result)

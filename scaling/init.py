@@ -19,22 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch
-from torch import Tensor
-
-import lora
-from lora.initialization import statistics_for
 from loralab.flags import Group
 from loralab.ledger import records_table, text_of
 from loralab.process import finish
 from scaling.core import processes, run_folder
-from scaling.core.config import Config, check_scheme, training_whole
 from scaling.training import command
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    import lora
+    from scaling.core.config import Config
     from scaling.training.preparation import Job
 
-Seen = Mapping[str, lora.Statistics]
 # Of the settings of a run, those that its initialization does not depend on.
 HIDDEN = (
     *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
@@ -57,7 +54,7 @@ class Initialized:
     its A explains where the initialization learnt from data."""
 
     folder: Path
-    report: lora.Report
+    report: "lora.Report"
     explained: dict[str, float | None]
 
     @property
@@ -87,7 +84,7 @@ class Initialized:
         )
 
 
-def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> Initialized:
+def init(config: "Config | None" = None, *, out: str | Path, **settings: Any) -> Initialized:
     """Write the initialization of a run's adapter as a PEFT adapter, for another tool to train.
 
     Args:
@@ -97,6 +94,8 @@ def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> I
 
     Raises: ValueError for wrong input, or an initialization that cannot be handed over.
     """
+    from scaling.core.config import Config  # torch, which no --help should wait for
+
     config, folder = (config or Config()).replace(**settings), Path(out)
     check_portable(config)
     with ExitStack() as held:
@@ -110,8 +109,9 @@ def init(config: Config | None = None, *, out: str | Path, **settings: Any) -> I
         return _written(config, folder)
 
 
-def _written(config: Config, folder: Path) -> Initialized:
-    # transformers, which takes seconds to load
+def _written(config: "Config", folder: Path) -> Initialized:
+    import lora
+    from scaling.core.placement import share
     from scaling.training.preparation import on_batches, prepare
 
     job = prepare(config)
@@ -119,7 +119,7 @@ def _written(config: Config, folder: Path) -> Initialized:
     layers = lora.adapters(job.loaded.model)
     if moved := [name for name, layer in layers.items() if layer.B0 is not None]:
         raise ValueError(f"{moved[0]}: {_not_zero(config.adapter.scheme)}")
-    processes.share(job.loaded.model)
+    share(job.loaded.model)
     if processes.is_first():
         lora.save(job.loaded.model, folder)
     shares = {name: explained(layers[name].A, stats) for name, stats in seen.items()}
@@ -136,9 +136,12 @@ def run(arguments: Sequence[str]) -> int:
     return command.answer(init, groups, "loralab init", __doc__, arguments)
 
 
-def check_portable(config: Config) -> None:
+def check_portable(config: "Config") -> None:
     """Raise ValueError for an initialization, or a way of training, that a PEFT adapter cannot
     carry to another tool."""
+    import lora
+    from scaling.core.config import check_scheme
+
     if config.training.peft is not None:
         raise ValueError(
             "peft is trained, by loralab finetune; init writes an initialization of this library"
@@ -169,16 +172,24 @@ def _not_zero(scheme: str) -> str:
     )
 
 
-def _attached(job: "Job", batches: Iterator[Any]) -> tuple[lora.Report, Seen]:
+def _attached(
+    job: "Job", batches: Iterator[Any]
+) -> "tuple[lora.Report, Mapping[str, lora.Statistics]]":
     """`lora.attach`, with the statistics that it started from."""
+    import lora
+    from lora.initialization import statistics_for
+    from scaling.core.config import training_whole
+
     model, adapter = job.loaded.model, training_whole(job.config.adapter, job.loaded.fresh)
     seen = statistics_for(model, adapter, batches, job.task.loss and job.task.loss(job.loaded))
     return lora.attach(model, adapter, stats=seen), seen
 
 
-def explained(A: Tensor, stats: lora.Statistics) -> float | None:
+def explained(A: "Tensor", stats: "lora.Statistics") -> float | None:
     """The part of the variance of the inputs that lies in the row space of A; of a sketch, a lower
     bound. None where the inputs do not vary, or A is zero."""
+    import torch
+
     variance = stats.variance().item()
     if variance == 0 or not A.any():
         return None

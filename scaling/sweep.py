@@ -26,29 +26,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from loralab.code import home
 from loralab.flags import Group
-from loralab.ledger import text_of
 from loralab.memo import Memo
 from loralab.process import finish
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
-from scaling.comparison import method_comparison, report, trials
-from scaling.comparison.driver import outcomes_of
+from scaling.comparison.axes import PEFT, Grid
 from scaling.comparison.file import METHODS, Named, read
-from scaling.comparison.grid import PEFT, Grid, Method
-from scaling.comparison.grid import methods as methods_of
-from scaling.comparison.summary import Row, summarise
 from scaling.core import run_folder
-from scaling.core.config import Config, plain
 from scaling.core.outputs import write_json
+from scaling.core.settings import plain
 from scaling.tasks import find
 from scaling.training import command
+
+# torch takes seconds to load, and numpy a part of one: what needs them is imported where it is run
+if TYPE_CHECKING:
+    from scaling.comparison.grid import Method
+    from scaling.comparison.summary import Row
+    from scaling.core.config import Config
 
 SWEEP, EXPORT = "sweep.json", "method_comparison"
 VALIDATIONS = 4  # of a run, where the config does not say
@@ -89,21 +87,26 @@ class Swept:
     notes say how to read them."""
 
     folder: Path
-    rows: list[Row]
+    rows: "list[Row]"
     notes: list[str]
 
     @property
     def page(self) -> Path:
         """The report, in Markdown."""
-        return self.folder / report.PAGE
+        from scaling.comparison.report import PAGE
+
+        return self.folder / PAGE
 
     def __repr__(self) -> str:
+        from loralab.ledger import text_of
+        from scaling.comparison.report import table
+
         notes = [f"- {note}" for note in self.notes]
-        return "\n".join([text_of(report.table(self.rows)), *notes, f"report: {self.page}"])
+        return "\n".join([text_of(table(self.rows)), *notes, f"report: {self.page}"])
 
 
 def sweep(
-    config: Config | None = None,
+    config: "Config | None" = None,
     *,
     methods: Named | None = None,
     executor: Literal["local", "ray"] = "local",
@@ -131,6 +134,8 @@ def sweep(
     Raises: ValueError for wrong input; RuntimeError where a run fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
+    from scaling.core.config import Config
+
     of_grid = {f.name for f in fields(Grid)} & settings.keys()
     axes = {name: settings.pop(name) for name in of_grid}
     if methods:
@@ -152,6 +157,8 @@ def run(arguments: Sequence[str]) -> int:
         """The flags of a file before those of the command line, which win."""
         rest = list(arguments)
         if rest and not rest[0].startswith("-"):
+            from scaling.core.config import Config
+
             defaults = Config().flat() | vars(Grid()) | vars(Options())
             given, found = read(Path(rest.pop(0)), defaults)
             named.update(found)
@@ -169,12 +176,15 @@ def run(arguments: Sequence[str]) -> int:
     return command.answer(act, groups, "loralab sweep", __doc__, flat())
 
 
-def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
+def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swept:
+    from scaling.comparison import trials
+    from scaling.comparison.grid import methods
+
     task, steps = config.data.task, config.training.steps
     find(task).options(config)
     if config.training.validate_every is None:
         config = config.replace(validate_every=max(1, steps // VALIDATIONS))
-    compared = methods_of(config, grid, named)
+    compared = methods(config, grid, named)
     spec = config.as_json() | json.loads(json.dumps(asdict(grid))) | {METHODS: named}
     name = run_key(trials.FAMILY, task, spec, "")[:12]
     folder = options.out or home() / "runs" / "sweeps" / name
@@ -186,8 +196,14 @@ def _swept(config: Config, grid: Grid, options: Options, named: Named) -> Swept:
 
 
 def _compared(
-    folder: Path, spec: dict[str, Any], compared: dict[str, Method], grid: Grid, memo: Memo
+    folder: Path, spec: dict[str, Any], compared: "dict[str, Method]", grid: Grid, memo: Memo
 ) -> Swept:
+    import numpy as np
+
+    from scaling.comparison import method_comparison, report, trials
+    from scaling.comparison.driver import outcomes_of
+    from scaling.comparison.summary import summarise
+
     outcomes = outcomes_of(compared, grid, memo)
     write_json(folder / SWEEP, spec)
     reference = grid.reference or next(iter(compared))
@@ -218,6 +234,8 @@ def check_free(folder: Path, spec: dict[str, Any]) -> None:
 
 
 def _executor(options: Options) -> Compute:
+    import torch
+
     if options.executor == "ray":
         from loralab.cluster import ray
 

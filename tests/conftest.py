@@ -93,6 +93,13 @@ def figures(data):
 '''
 
 
+@pytest.fixture(autouse=True)
+def _collector() -> None:
+    from tests.support.collector import hide_imported  # after what rewrites its assertions
+
+    hide_imported()
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A project of one family in a folder of its own, with a copy of loralab."""

@@ -9,7 +9,6 @@ in the last hidden state, a probe: the gradient of a layer neither vanishes nor 
 task has been learned.
 """
 
-import importlib.util
 import math
 from typing import Any, NamedTuple
 
@@ -59,10 +58,6 @@ class Setting(NamedTuple):
         """Linear in the last hidden state h (sequences, tokens, n): the mean of h times the
         direction."""
         return (model(input_ids=ids).last_hidden_state * self.direction).mean()
-
-
-def available() -> bool:
-    return importlib.util.find_spec("transformers") is not None
 
 
 def unit(config: dict[str, Any]) -> int:

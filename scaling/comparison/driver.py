@@ -13,7 +13,8 @@ from typing import Any
 from loralab.code import fingerprint
 from loralab.memo import Memo
 from scaling.comparison import trials
-from scaling.comparison.grid import Grid, Method, next_rate
+from scaling.comparison.axes import Grid
+from scaling.comparison.grid import Method, next_rate
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
 from scaling.core.config import Config
 

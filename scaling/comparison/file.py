@@ -7,8 +7,6 @@ from typing import Any
 
 import yaml
 
-from lora.patterns import suggestion
-
 METHODS = "methods"
 Named = dict[str, dict[str, Any]]
 
@@ -48,6 +46,8 @@ def read(file: Path, defaults: Mapping[str, Any]) -> tuple[list[str], Named]:
     for key, value in content.items():
         name = str(key).replace("-", "_")
         if name not in defaults:
+            from lora.patterns import suggestion
+
             raise ValueError(
                 f"{file}: there is no setting {key!r}{suggestion(name, (*defaults, METHODS))}"
             )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from loralab.files import whole, write_text
-from scaling.core.task import Record
 
 RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
 PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
@@ -40,7 +39,7 @@ def read_json(file: Path, *names: str) -> dict[str, Any]:
     return value
 
 
-def write_rows(file: Path, rows: Sequence[Record]) -> None:
+def write_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

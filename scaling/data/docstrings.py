@@ -3,15 +3,21 @@ imported."""
 
 import ast
 import importlib.util
+import platform
 import random
 import sysconfig
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from loralab.code import fingerprint
+from scaling.data.kept import kept
+
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # of packages that are called otherwise when installed
 # folders in the standard library's that are not of it
 OTHERS = {"site-packages", "dist-packages", "test", "tests"}
 SHORTEST, LONGEST = 40, 400  # letters of the opening paragraph that is taken as a text
@@ -98,7 +104,7 @@ def labelled(train: int, test: int, seed: int) -> Parts:
     def of(package: str, file: Path, found: Found) -> list[Record]:
         return [{"text": text, "label": package} for name, text in found if name]
 
-    return _parts(train, test, seed, opening, of)
+    return _parts("labelled", train, test, seed, opening, of)
 
 
 def summarised(train: int, test: int, seed: int) -> Parts:
@@ -117,7 +123,7 @@ def summarised(train: int, test: int, seed: int) -> Parts:
             if BRIEFEST <= len(first) <= BROADEST
         ]
 
-    return _parts(train, test, seed, on_lines, of)
+    return _parts("summarised", train, test, seed, on_lines, of)
 
 
 def documents(train: int, test: int, seed: int) -> Parts:
@@ -130,10 +136,11 @@ def documents(train: int, test: int, seed: int) -> Parts:
             else []
         )
 
-    return _parts(train, test, seed, on_lines, of)
+    return _parts("documents", train, test, seed, on_lines, of)
 
 
 def _parts(
+    kind: str,
     train: int,
     test: int,
     seed: int,
@@ -141,7 +148,37 @@ def _parts(
     of: Callable[[str, Path, Found], list[Record]],
 ) -> Parts:
     """For training and for the test; no file and no first line is in both. `of` makes the records
-    of a file from the names and texts that are new, in this form."""
+    of a file from the names and texts that are new, in this form. They are kept by the versions of
+    the packages and of the code, under the kind that they are of."""
+
+    def read() -> Parts:
+        return _read(train, test, seed, form, of)
+
+    if (installed := _installed()) is None:
+        return read()
+    found = kept(kind, [kind, train, test, seed, fingerprint(Path(__file__)), *installed], read)
+    return found[0], found[1]
+
+
+def _installed() -> list[str] | None:
+    """Where Python and the packages are, and their versions; None where one has none."""
+    found = [platform.python_version()]
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        try:
+            found += [str(spec and spec.origin), version(DISTRIBUTIONS.get(package, package))]
+        except PackageNotFoundError:
+            return None
+    return found
+
+
+def _read(
+    train: int,
+    test: int,
+    seed: int,
+    form: Callable[[str], str],
+    of: Callable[[str, Path, Found], list[Record]],
+) -> Parts:
     parts: Parts = ([], [])
     seen = set[str]()
     for package in PACKAGES:

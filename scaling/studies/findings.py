@@ -7,21 +7,24 @@ the size without the directions: the rows of `orthogonal` are as long as EVA's. 
 adapters is the number of values that they train.
 """
 
-import numpy as np
-
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from scaling.comparison.driver import mapped
-from scaling.comparison.report import records
-from scaling.comparison.summary import summarise
-from scaling.studies import tables
 from scaling.studies.claims.findings import CLAIMS, MARGIN
-from scaling.studies.evidence.findings import BUDGET, FEATURES, budget, evidence
-from scaling.studies.trials.features import inner_features
-from scaling.studies.trials.plan import METHODS, Config, compared, plan
+from scaling.studies.size import Config
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    import numpy as np
+
+    from scaling.comparison.driver import mapped
+    from scaling.comparison.report import records
+    from scaling.comparison.summary import summarise
+    from scaling.studies import tables
+    from scaling.studies.evidence.findings import BUDGET, FEATURES, budget, evidence
+    from scaling.studies.trials.features import inner_features
+    from scaling.studies.trials.plan import METHODS, compared, plan
+
     run, grid = plan(config)
     names = BUDGET if config.reduced else (*METHODS,)
     methods, outcomes = compared(run, grid, names, memo)

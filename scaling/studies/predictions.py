@@ -8,21 +8,24 @@ seed the probe batches are of the examples that the run begins with.
 
 from typing import Any
 
-import numpy as np
-
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
-from scaling.comparison.driver import mapped
-from scaling.comparison.report import records
-from scaling.comparison.summary import summarise
-from scaling.studies import tables
 from scaling.studies.claims.predictions import CLAIMS, MARGIN, METHOD_OF
-from scaling.studies.evidence.predictions import FROZEN, nothing, scored
-from scaling.studies.trials.advice import predicted
-from scaling.studies.trials.plan import Config, compared, plan
+from scaling.studies.size import Config
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    import numpy as np
+
+    from scaling.comparison.driver import mapped
+    from scaling.comparison.report import records
+    from scaling.comparison.summary import summarise
+    from scaling.studies import tables
+    from scaling.studies.evidence.predictions import FROZEN, nothing, scored
+    from scaling.studies.trials.advice import predicted
+    from scaling.studies.trials.plan import compared, plan
+
     first, grid = plan(config)
     measured = nothing()
     if config.reduced:

@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from scaling.core.batches import split
-from scaling.core.config import Config, DataSettings
+from scaling.core.config import Config
+from scaling.core.settings import DataSettings
 from scaling.core.task import Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled
@@ -129,10 +130,9 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     if data.facts["classes"] is not None:
         return of_classes(truth, guess)
     import numpy as np
-    from sklearn import metrics as sklearn
 
     varies = len(set(truth)) > 1 and len(set(guess)) > 1
-    error = float(sklearn.mean_squared_error(truth, guess))
+    error = float(np.mean(np.subtract(truth, guess) ** 2))
     return {"mean_squared_error": error} | (
         {"pearson": float(np.corrcoef(truth, guess)[0, 1])} if varies else {}
     )

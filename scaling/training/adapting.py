@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 import lora
 from lora.variants.dash import DashLinear
-from scaling.core import processes
+from scaling.core import placement
 from scaling.core.config import Config, training_whole
 from scaling.training.preparation import Job, on_batches
 
@@ -81,7 +81,7 @@ class Launch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step == self.step:
             lora.launch(self.model, self.optimizer)
-            processes.share(self.model)
+            placement.share(self.model)
 
 
 def _launches(model: nn.Module) -> bool:

@@ -4,54 +4,22 @@ error."""
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
-import lora
 from loralab import flags
 from loralab.flags import Group
 from scaling.core import processes
-from scaling.core.config import GROUPS, OPTIMIZERS, Config, Option
+from scaling.core.settings import GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
 from scaling.tasks import TASKS
 
-# lora.Config describes its fields in its docstring: these say what a flag does.
-ADAPTER = {
-    "rank": "Rank r of the factors B (out, r) and A (r, in).",
-    "alpha": "Numerator of the adapter's scale, alpha / rank.",
-    "target_modules": "The layers to adapt: all-linear (every linear layer but the output head), "
-    "or names that must equal a module's name or its end after a dot, as in PEFT.",
-    "exclude_modules": "Names of layers to leave alone, in the same form.",
-    "modules_to_save": "Modules that are trained and saved whole; a head that the model does not "
-    "bring is among them by itself.",
-    "scheme": "The initialization of the adapter.",
-    "scheme_options": "Options of the initialization, for example: rho 2.0.",
-    "variant": "How the factors become a change of the weight.",
-    "variant_options": "Options of the variant.",
-    "rank_stabilized": "Scale by alpha / sqrt(rank) in place of alpha / rank.",
-    "train_a": "Freeze A: only B is trained.",
-    "train_b": "Freeze B: only A is trained.",
-    "dropout": "Probability of dropout on the adapter's input.",
-    "seed": "Of the initialization, the order of the data and whatever else is drawn.",
-    "rank_pattern": "Other ranks by layer: the end of a name, or a regular expression, and the "
-    "rank; 0 leaves the layer alone.",
-    "alpha_pattern": "Other values of alpha by layer, in the same form.",
-    "tie": "Adapt a layer whose weight another module shares: in that layer alone.",
-}
-ABOUT = {"adapter": "The low-rank adapter that is trained in place of the model's weights."}
 DISK = ("inline_container", "PytorchStreamWriter")
 MEMORY = ("out of memory", "can't allocate memory")  # as torch says it
-Names = tuple[str, ...]
-Options = dict[str, Option]
-TYPES = {
-    "target_modules": Names,
-    "exclude_modules": Names,
-    "scheme_options": Options,
-    "variant_options": Options,
-}
 CHOICES = {
     "task": TASKS,
     "optimizer": OPTIMIZERS,
-    "scheme": tuple(lora.SCHEMES),
-    "variant": tuple(lora.VARIANTS),
+    "scheme": SCHEMES,
+    "variant": VARIANTS,
 }
 
 
@@ -59,10 +27,8 @@ def groups(hidden: Collection[str] = ()) -> dict[str, Group]:
     """The flags of a run in the groups of its config, but for those that a command has no use
     for: it takes them, so that one command line serves all commands, and the help leaves them out.
     """
-    defaults = Config().flat()
-    shown = defaults.keys() - set(hidden)
     return {
-        name: Group(kind, defaults, ADAPTER, TYPES, CHOICES, shown, ABOUT.get(name, ""))
+        name: Group(kind, choices=CHOICES, shown={f.name for f in fields(kind)} - {*hidden})
         for name, kind in GROUPS.items()
     }
 

@@ -12,10 +12,11 @@ import lora
 from lora import initialization
 from lora.bases import shape_of
 from lora.targets import check_vectors, saved_modules, targets
-from scaling.core import processes
+from scaling.core import placement, processes
 from scaling.core.batches import stream
 from scaling.core.config import Config, check_scheme, training_whole
 from scaling.core.memory import shrinking
+from scaling.core.stages import Stages
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data.data_files import PART
 from scaling.tasks import find
@@ -37,22 +38,26 @@ class Job(NamedTuple):
     micro: int
 
 
-def prepare(config: Config) -> Job:
-    """All that a run of this config has before its adapters; every process calls it. Raises
-    ValueError for wrong input."""
+def prepare(config: Config, stages: Stages | None = None) -> Job:
+    """All that a run of this config has before its adapters, made in `stages`; every process calls
+    it. Raises ValueError for wrong input."""
+    stages = stages or Stages()
     count, task = processes.join().num_processes, find(config.data.task)
     task.options(config)
     check_scheme(config.adapter)
-    data = task.data(config)
-    records, validated = split_validation(config, data)
-    loaded = task.load(config, data)
+    with stages("data"):
+        data = task.data(config)
+        records, validated = split_validation(config, data)
+    with stages("model"):
+        loaded = task.load(config, data)
     if config.training.peft is None:
         check(loaded.model, training_whole(config.adapter, loaded.fresh))
-    inputs = task.examples(config, loaded, data, records)
-    valid = task.examples(config, loaded, data, validated) if validated else []
+    with stages("examples"):
+        inputs = task.examples(config, loaded, data, records)
+        valid = task.examples(config, loaded, data, validated) if validated else []
     batch, micro = sizes(config, len(inputs), count)
     whole = (*loaded.fresh, *config.adapter.modules_to_save)
-    processes.place(loaded.model, config.run.sharded, whole)
+    placement.place(loaded.model, config.run.sharded, whole)
     loaded.model.eval()
     return Job(config, task, loaded, data, inputs, valid, batch, micro)
 

@@ -13,10 +13,11 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
-from scaling.core import outputs, processes, state
+from scaling.core import outputs, placement, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
 from scaling.core.quiet import quiet
+from scaling.core.stages import Stages
 from scaling.core.task import Record
 from scaling.data.data_files import one_a_line
 from scaling.training import adapting, peft_methods
@@ -33,6 +34,7 @@ def train(
     begin: Callable[[], None],
     judge_base: bool = True,
     anew: bool = False,
+    stages: Stages | None = None,
 ) -> dict[str, Any]:
     """The result of the run, with the folder filled; every process calls it. Goes on from the
     folder's last checkpoint where it has one.
@@ -43,9 +45,11 @@ def train(
         begin: called when the input has proved right, before anything is written.
         judge_base: whether the metrics are wanted before training too.
         anew: whether the checkpoints that are there are those of a run that `begin` removes.
+        stages: says how long each took, where it is wanted.
 
     Raises: ValueError, before any training, for wrong input; RuntimeError where training fails.
     """
+    stages = stages or Stages()
     check_reports(config)
     peft = config.training.peft is not None
     attach = peft_methods.starter(config) if peft else adapting.attach
@@ -53,7 +57,7 @@ def train(
     if last:
         before = outputs.read_json(folder / outputs.BEFORE)
         check(last[0])
-    job, here = prepare(config), processes.join()
+    job, here = prepare(config, stages), processes.join()
     if peft:
         peft_methods.check(job)
     task, loaded, data = job.task, job.loaded, job.data
@@ -63,12 +67,17 @@ def train(
             "pass --test"
         )
     held = task.examples(config, loaded, data, data.test)
+    stages.show()
     if last:
         adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
-        before = _evaluated(job, held)[1] if judge_base else {}
-        adapted = attach(job)
-    processes.share(loaded.model)
+        before = {}
+        if judge_base:
+            with stages("evaluation of the base model"):
+                before = _evaluated(job, held)[1]
+        with stages("initialization of the adapter"):
+            adapted = attach(job)
+    placement.share(loaded.model)
     if here.is_main_process:
         begin()
         outputs.write_json(folder / outputs.BEFORE, before)
@@ -76,7 +85,7 @@ def train(
     here.wait_for_everyone()
     began = time.perf_counter()
     try:
-        history = _trained(job, adapted, folder)
+        history = _trained(job, adapted, folder, stages)
         seconds = time.perf_counter() - began
         rows, scores = _evaluated(job, held)
     except ValueError as error:  # the input was right: this is no longer about it
@@ -132,7 +141,7 @@ def _evaluated(job: Job, held: Sequence[Record]) -> tuple[list[Record], dict[str
     return rows, task.metrics(rows, data)
 
 
-def _trained(job: Job, adapted: Adapted, folder: Path) -> list[dict[str, Any]]:
+def _trained(job: Job, adapted: Adapted, folder: Path, stages: Stages) -> list[dict[str, Any]]:
     """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's
     log.
 
@@ -150,6 +159,7 @@ def _trained(job: Job, adapted: Adapted, folder: Path) -> list[dict[str, Any]]:
         if training.validate_every is not None:
             best = Best(model, training.patience, state.read_best(last[0]) if last else None)
         trainer = _trainer(job, adapted, folder, micro, best)
+        trainer.add_callback(Bar(stages.say))
         try:
             with quiet():
                 trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
@@ -251,7 +261,6 @@ def _trainer(
     # of one size.
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and job.task.by_tokens
     trainer.pop_callback(ProgressCallback)
-    trainer.add_callback(Bar)
     for callback in (*([] if best is None else [best]), *adapted.callbacks(optimizer)):
         trainer.add_callback(callback)
     return trainer

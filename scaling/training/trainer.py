@@ -1,6 +1,7 @@
 """transformers' Trainer on a model with adapters: what it saves, and when it stops."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer
 
-from scaling.core import processes, state
+from scaling.core import placement, state
 from scaling.training.adapting import Adapted
 from scaling.training.validation import Best
 
@@ -75,7 +76,7 @@ class AdapterTrainer(Trainer):
             return super()._wrap_model(model, training, dataloader)
         # accelerate would hand the sharded base model to DistributedDataParallel too; only its
         # mixed precision is wanted
-        return processes.replicated(
+        return placement.replicated(
             self.accelerator.prepare_model(model, False, evaluation_mode=True)
         )
 
@@ -167,7 +168,19 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
 
 
 class Bar(ProgressCallback):
-    """The progress bar, without a line for each step."""
+    """The progress bar, without a line for each step; `say` is told when the first has ended, with
+    the time at which this was made."""
+
+    def __init__(self, say: Callable[[str, float], None]) -> None:
+        super().__init__()
+        self.began = time.perf_counter()
+        self.say: Callable[[str, float], None] | None = say
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        super().on_step_end(args, state, control, **more)
+        if self.say is not None:
+            self.say("first step", self.began)
+            self.say = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         pass

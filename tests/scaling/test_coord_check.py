@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxies.instruments import architectures
+from proxies.instruments import optional
 from proxies.instruments.coordinates import QUANTITIES
 from scaling.coord_check import Config, main
 from scaling.evaluation.coordinates import Result, faults
@@ -162,7 +162,7 @@ def test_it_is_a_program():
 
 
 def test_without_transformers_it_says_what_to_install(capsys, monkeypatch):
-    monkeypatch.setattr(architectures, "available", lambda: False)
+    monkeypatch.setattr(optional, "transformers", lambda: False)
     assert main([]) == 2
     assert "pip install 'loralab[llm]'" in capsys.readouterr().err
 

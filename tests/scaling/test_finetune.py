@@ -2,6 +2,7 @@
 computes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def model(tmp_path_factory) -> Path:
 def test_a_run_learns_and_leaves_adapter_predictions_metrics_and_curves(model, tmp_path, capsys):
     given = arguments(model, tmp_path)
     assert call(given) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "on 12 examples held out" in out
     folder = tmp_path / "run"
     result = json.loads((folder / "metrics.json").read_text())
@@ -34,6 +35,11 @@ def test_a_run_learns_and_leaves_adapter_predictions_metrics_and_curves(model, t
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["adapter", "before.json", "curves.png", "metrics.json", "predictions.jsonl", "run.json"]
     )
+    # a line a stage, from the command to the first step
+    assert [line[1] for line in re.finditer(r"(?:^|[\r\n])([a-z ]+): \d+\.\d s", err)] == [
+        *("loading torch", "loading transformers", "data", "model", "examples"),
+        *("evaluation of the base model", "initialization of the adapter", "first step"),
+    ]
     # A finished run is read, not repeated.
     before = (folder / "metrics.json").stat().st_mtime_ns
     assert call(given) == 0

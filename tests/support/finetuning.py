@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.support.collector import hide_imported
+
 WORDS = ("red", "green", "blue", "one", "two", "three", "the", "a", "of")
 COLOURS, NUMBERS = WORDS[:3], WORDS[3:6]
 
@@ -88,6 +90,7 @@ def without_store(out: str, model: Path, folder: Path, *more: str) -> list[str]:
 def call(arguments: list[str]) -> int:
     from scaling.finetune import run
 
+    hide_imported()  # what the run before has imported
     return run(arguments)
 
 

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
-from proxies.families.nystrom.claims.links import EXTRA
+from proxies.families.nystrom.claims.links import ACCURACY, EXTRA
 from proxies.families.nystrom.evidence import INITIALIZATIONS, Trials, fastest_descent
 from proxies.families.nystrom.trials.plan import CONDITIONS, LEAKS, SCALES
-from proxies.families.nystrom.trials.problem import ACCURACY
 from proxies.instruments.trial_grid import Records, pick
 from theory.nystrom import asymmetric, symmetric
 

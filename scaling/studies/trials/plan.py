@@ -1,15 +1,16 @@
 """The methods that the studies compare, the run that all of them share, and the grid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from loralab.memo import Memo
+from scaling.comparison.axes import Grid
 from scaling.comparison.driver import outcomes_of
-from scaling.comparison.grid import Grid, Method, methods
+from scaling.comparison.grid import Method, methods
 from scaling.comparison.summary import Outcomes
 from scaling.core.config import Config as FineTuneConfig
 from scaling.studies.claims.findings import MARGIN
+from scaling.studies.size import Config
 
 LEARNING_RATES = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
 METHODS: dict[str, dict[str, Any]] = {
@@ -26,28 +27,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "Nyström": {"scheme": "nystrom"},
     "gradient Nyström": {"scheme": "nystrom_grad"},
 }
-
-
-@dataclass(frozen=True)
-class Config:
-    """The size of a study."""
-
-    steps: int = 40
-    """Training steps of a run, 16 docstrings each."""
-    seeds: int = 3
-    """Seeds at every learning rate."""
-    confirm: int = 5
-    """Unseen seeds at each method's best learning rate."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("seeds", 1), ("confirm", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name} must be at least {least}, got {value}")
-
-    @property
-    def reduced(self) -> bool:
-        """Too small for an interval over seeds."""
-        return self.seeds < 2
 
 
 def plan(config: Config) -> tuple[FineTuneConfig, Grid]:

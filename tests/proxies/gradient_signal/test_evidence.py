@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from proxies.families.gradient_signal.claims import CLAIMS
+from proxies.families.gradient_signal.claims.links import DIGITS_ADAM, DIGITS_SGD, DOCSTRINGS
+from proxies.families.gradient_signal.claims.signal import SHARE, STAR
 from proxies.families.gradient_signal.claims.training import Case, Comparison
 from proxies.families.gradient_signal.evidence import evidence, loss_ratios
-from proxies.families.gradient_signal.trials.plan import DIGITS_ADAM, DIGITS_SGD, DOCSTRINGS
 from proxies.families.gradient_signal.trials.rows import INITIALIZATIONS
 from proxies.instruments.trial_grid import Records
+from theory.gradient_signal import batch
 
 OF = ("token", "data set", "inputs")
 
@@ -188,3 +190,9 @@ def test_a_rate_on_the_edge_is_no_evidence():
     assert ratios(DIGITS_ADAM, 40) is None, "the best learning rate is an end"
     assert ratios(DIGITS_ADAM, 160) is None, "not run"
     assert ratios(DOCSTRINGS, 10) is None, "not run"
+
+
+def test_what_the_claims_say_of_theory_is_what_it_gives():
+    # the root is sought to 1e-14; its shares change by less than its own change
+    assert pytest.approx(batch.censored_threshold(), abs=1e-13) == STAR
+    assert pytest.approx(batch.censored_share(2.0), abs=1e-13) == SHARE

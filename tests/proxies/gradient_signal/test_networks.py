@@ -8,6 +8,7 @@ import torch
 import lora
 from proxies.families.gradient_signal.trials import networks, tasks, text
 from proxies.families.gradient_signal.trials import rows as row_trials
+from proxies.instruments import optional
 from tests.support.laws.gradient_signal import example, layer, linear_loss
 from theory.gradient_signal import optimum as theory
 
@@ -63,7 +64,7 @@ def test_faults_of_the_starts_are_caught(monkeypatch):
                 check_starts()
 
 
-@pytest.mark.skipif(not text.available(), reason="needs MiniLM")
+@pytest.mark.skipif(not optional.minilm(), reason="needs MiniLM")
 def test_docstrings_are_real_and_the_same_each_time():
     texts, labels = text.labelled(5, 1000)
     again, other = text.labelled(5, 1000), text.labelled(5, 1001)

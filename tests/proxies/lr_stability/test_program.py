@@ -16,7 +16,6 @@ from loralab.claims import Verdict, combine, judge
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import lr_stability
-from proxies import lr_stability as family
 from proxies.families.lr_stability import evidence, tables
 from proxies.families.lr_stability.claims import CLAIMS
 from proxies.families.lr_stability.claims.checks import (
@@ -304,8 +303,7 @@ def small(monkeypatch):
     """The family without its sweeps on narrow networks, in this process."""
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(plan, "POWER_WIDTHS", (32, 64))
-    few = {name: INITIALIZATIONS[name] for name in ("init_a", "init_b", "eva")}
-    monkeypatch.setattr(family, "INITIALIZATIONS", few)
+    monkeypatch.setattr(plan, "GRID", ("init_a", "init_b", "eva"))
     return Config(seeds=5, first=1000, sweeps=False, transformer=False)
 
 

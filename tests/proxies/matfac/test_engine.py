@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from proxies.families.matfac.evidence import paired
-from proxies.families.matfac.trials import alternating, engine, optimizers, sweep, targets
+from proxies.families.matfac.trials import alternating, engine, sweep, targets
 from proxies.families.matfac.trials.methods import METHODS, Overparam, Sizes
 from proxies.families.matfac.trials.optimizers import OPTIMIZERS
 from tests.support.trials.matfac import (
@@ -48,11 +48,6 @@ def test_backward_is_the_gradient(name, shape, seed):
 @given(seeds)
 def test_optimisers_are_torch_optim(name, seed):
     check_optimizer(name, seed)
-
-
-def test_adam_in_blocks_of_one_run(monkeypatch):
-    monkeypatch.setattr(optimizers, "BLOCK", 1)
-    check_optimizer("Adam", 0)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

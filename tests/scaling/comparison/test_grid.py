@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from loralab import flags
+from scaling.comparison.axes import Grid
 from scaling.comparison.driver import swept
 from scaling.comparison.file import read
-from scaling.comparison.grid import Grid, Method, methods, next_rate
+from scaling.comparison.grid import Method, methods, next_rate
 from scaling.comparison.trials import arguments
 from scaling.core.config import Config
 from scaling.training.command import groups

@@ -7,6 +7,7 @@ import pytest
 
 import lora
 from loralab.flags import descriptions
+from scaling.core import settings
 from scaling.core.config import GROUP_OF, GROUPS, Config
 from scaling.training import command
 
@@ -68,11 +69,23 @@ def test_a_wrong_setting_is_one_sentence(name):
 
 
 def test_every_flag_has_a_description():
-    texts = command.ADAPTER.copy()
-    for kind in GROUPS.values():
-        texts |= descriptions(kind)
-    assert {name for name in GROUP_OF if not texts.get(name)} == set()
-    assert command.ADAPTER.keys() == {f.name for f in fields(lora.Config)}, "no text of a lost flag"
+    texts = [descriptions(kind) for kind in settings.GROUPS.values()]
+    assert [name for text in texts for name in text if text[name]] == list(GROUP_OF)
+
+
+def test_the_flags_are_the_settings():
+    """Flags are made without torch, so what they say of lora.Config and of lora's tables is written
+    or read beside them."""
+    flags = {
+        name: group.default(f)
+        for group in command.groups().values()
+        for f in fields(group.kind)
+        for name in [f.name]
+    }
+    assert list(flags.items()) == list(Config().flat().items())
+    assert tuple(lora.SCHEMES) == settings.SCHEMES
+    assert tuple(lora.VARIANTS) == settings.VARIANTS
+    assert ("adamw", *lora.OPTIMIZERS) == settings.OPTIMIZERS
 
 
 @pytest.mark.parametrize("name", ["finetune", "sweep", "init", "advise"])

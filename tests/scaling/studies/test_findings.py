@@ -12,7 +12,9 @@ from scaling.comparison import statistics, trials
 from scaling.core.config import Config as FineTuneConfig
 from scaling.studies import findings
 from scaling.studies.evidence.quantities import steps_ratio
-from scaling.studies.trials.plan import METHODS, Config
+from scaling.studies.size import Config
+from scaling.studies.trials import features
+from scaling.studies.trials.plan import METHODS
 from tests.support.sweeps import EXACT, exact, here
 
 NAMES = list(METHODS)
@@ -49,7 +51,7 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
 @pytest.fixture
 def known(monkeypatch, tmp_path) -> Memo:
     monkeypatch.setattr(trials, "fine_tuned", fine_tuned)
-    monkeypatch.setattr(findings, "inner_features", inner_features)
+    monkeypatch.setattr(features, "inner_features", inner_features)
     monkeypatch.setattr(statistics, "DRAWS", 50)  # of the ends of intervals, which are not read
     return Memo(Store(tmp_path / "store.sqlite"), "findings", "code", compute=here)
 

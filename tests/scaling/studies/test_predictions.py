@@ -10,10 +10,10 @@ from loralab.store import Store
 from paper_figs import predictions as figures
 from scaling.comparison import statistics, trials
 from scaling.core.config import Config as FineTuneConfig
-from scaling.studies import predictions
 from scaling.studies.evidence.predictions import FROZEN
 from scaling.studies.predictions import CLAIMS, PROXY, measure
-from scaling.studies.trials.plan import Config
+from scaling.studies.size import Config
+from scaling.studies.trials import advice
 from tests.support.sweeps import EXACT, exact, here
 
 TASKS = {"text_classification": "MiniLM", "causal_lm": "GPT"}
@@ -76,7 +76,7 @@ def measured(monkeypatch, tmp_path):
             made = {"learning_rate": PREDICTED[model], "bound": BOUND[model]}
             return made | {"scheme": "eva", "gain": 0.1} | changed
 
-        monkeypatch.setattr(predictions, "predicted", predicted)
+        monkeypatch.setattr(advice, "predicted", predicted)
         memo = Memo(Store(tmp_path / "store.sqlite"), "predictions", "", compute=here)
         return measure(config, memo), seen
 

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 
 from loralab.claims import Check, Claim, Verdict, Within
 from proxies.families.gradient_signal.claims.links import (
+    BUDGETS,
     DIGITS,
+    DIGITS_ADAM,
+    DIGITS_SGD,
+    DOCSTRINGS,
     EVA,
     TEXT,
     THEORY,
     TRIAL_TESTS,
     TRIALS,
-)
-from proxies.families.gradient_signal.trials.plan import (
-    BUDGETS,
-    DIGITS_ADAM,
-    DIGITS_SGD,
-    DOCSTRINGS,
 )
 
 SHORT, MIDDLE, LONG = BUDGETS

@@ -3,12 +3,15 @@
 from typing import Any
 
 from loralab.memo import Memo
+from proxies.families.gradient_signal.claims.links import (
+    BUDGETS,
+    DIGITS_ADAM,
+    DIGITS_SGD,
+    DOCSTRINGS,
+)
 from proxies.families.gradient_signal.trials import defects, laws, networks, released, tuning
 from proxies.instruments.trial_grid import Records, trials
 
-BUDGETS = (10, 40, 160)  # steps of training, each with a learning rate of its own
-DIGITS_ADAM, DIGITS_SGD = ("digits", "adam"), ("digits", "sgd")
-DOCSTRINGS = ("docstrings", "adam")
 # Task and optimizer, and the longest training: the 600 docstrings are seen eight times in 160
 # steps, and then the validation split decides more than the initialization (EVA's loss over the
 # default's: 0.93 to 1.05 over ten splits).

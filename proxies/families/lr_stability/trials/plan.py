@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from loralab.memo import Memo
 from proxies.families.lr_stability.claims.checks import BIG, NAMES, SCALES, SMALL
 from proxies.families.lr_stability.trials import sweep
+from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.instruments.slopes import best_rate, slopes
 from theory.lr_stability import Scale
 
@@ -20,6 +21,7 @@ K = TypeVar("K", bound=Hashable)
 # width times the number of seeds that share a trial, unless the width alone is above it
 TOGETHER = 2**13
 RANK, SAMPLES = 4, 32
+GRID = tuple(INITIALIZATIONS)  # of the exponents at every pair of learning rates
 POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
 FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8

@@ -11,7 +11,6 @@ from torch import Tensor
 
 MOMENTUM = 0.9
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
-BLOCK = 2**18  # numbers of each of Adam's five arrays that are worked on at a time
 
 
 class Optimizer(Protocol):
@@ -45,31 +44,31 @@ class Adam:
     """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for
     bias-corrected.
 
-    The passes are made over blocks of runs, so that what one pass has read the next still finds in
-    the cache; `proxies.instruments.adam` is the plain form, with other roundings.
+    torch's fused step makes one pass over memory where the formula makes five, but has one learning
+    rate. So it moves a displacement U at the rate 1, and theta = theta_0 + rate U, where a run's
+    rate must stay what it is. `proxies.instruments.adam` is the plain form, with other roundings.
     """
 
     def __init__(self, theta: Tensor) -> None:
+        self.initial, self.moved = theta.clone(), torch.zeros_like(theta)
         self.m, self.v = torch.zeros_like(theta), torch.zeros_like(theta)
-        self.t, self.rows = 0, max(1, BLOCK // theta.shape[1])
-        self.scratch = torch.empty_like(theta[: self.rows])
+        self.t = torch.zeros(())
 
     def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
         self.t += 1
-        # Both bias corrections go into two numbers, which saves two passes over the parameters.
-        root = (1 - BETA2**self.t) ** 0.5
-        rate = rate * (-root / (1 - BETA1**self.t))
-        arrays = (theta, gradient, rate, self.m, self.v)
-        for block in zip(*(x.split(self.rows) for x in arrays), strict=True):
-            self._move(*block, eps=EPS * root)
-
-    def _move(
-        self, theta: Tensor, g: Tensor, rate: Tensor, m: Tensor, v: Tensor, eps: float
-    ) -> None:
-        m.lerp_(g, 1 - BETA1)
-        v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-        move = torch.sqrt(v, out=self.scratch[: len(v)]).add_(eps).reciprocal_().mul_(m)
-        theta.addcmul_(move, rate)
+        torch._fused_adam_(
+            *([x] for x in (self.moved, gradient, self.m, self.v)),
+            max_exp_avg_sqs=[],
+            state_steps=[self.t],
+            lr=1.0,
+            beta1=BETA1,
+            beta2=BETA2,
+            eps=EPS,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
+        torch.addcmul(self.initial, self.moved, rate, out=theta)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"SGD": SGD, "momentum": Momentum, "Adam": Adam}

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.problem import ACCURACY, EPS, OTHER_STREAM, initial
+from proxies.families.nystrom.claims.links import ACCURACY
+from proxies.families.nystrom.trials.problem import EPS, OTHER_STREAM, initial
 from theory.nystrom import iterations as run
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.problem import ACCURACY, EPS, initial
+from proxies.families.nystrom.claims.links import ACCURACY
+from proxies.families.nystrom.trials.problem import EPS, initial
 from theory.nystrom import asymmetric, symmetric
 from theory.nystrom import iterations as run
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.nystrom.trials.problem import ACCURACY, EPS, OTHER_STREAM, Array, initial
+from proxies.families.nystrom.claims.links import ACCURACY
+from proxies.families.nystrom.trials.problem import EPS, OTHER_STREAM, Array, initial
 from theory.nystrom import asymmetric, symmetric, truncated
 from theory.nystrom import iterations as run
 

@@ -8,7 +8,6 @@ from lora import SCHEMES
 
 Array = NDArray[np.float64]
 EPS = float(np.finfo(float).eps)
-ACCURACY = 1e-12  # relative error at which a run counts as converged
 OTHER_STREAM = 10**6  # added to a seed for draws that must not repeat those of the target
 
 

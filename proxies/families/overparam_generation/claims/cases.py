@@ -6,8 +6,8 @@ A distance is an MMD, which is a square.
 from collections.abc import Callable
 
 from loralab.claims import Check, Verdict, Within
-from proxies.families.overparam_generation.trials.plan import RANKS
 
+RANKS = (1, 2, 4)
 METHODS = ("LoRA", "OP-LoRA", "DoRA", "OP-DoRA")
 PAIRS = (("OP-LoRA", "LoRA"), ("OP-DoRA", "DoRA"))
 PAIRED = {f"{over}, rank {rank}": (over, plain, rank) for over, plain in PAIRS for rank in RANKS}

@@ -6,12 +6,12 @@ from proxies.families.overparam_generation.claims.cases import (
     EQUATION,
     LAWS,
     PAPER,
+    RANKS,
     SWEEP,
     TESTS,
     TUNED,
     paired,
 )
-from proxies.families.overparam_generation.trials.plan import RANKS
 from theory.overparam_generation import distances as theory
 
 WIDER = Within(low=0.25)  # decades, half the spacing of the learning rates

