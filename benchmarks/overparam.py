@@ -66,6 +66,6 @@ def timed(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity]:
 
 ROWS = (
     Row("overparam", "step of overparam", "step of ours", timed),
-    Row("overparam", "generators and their Adam", "step of overparam", timed, 0.15),
+    Row("overparam", "generators and their Adam", "step of overparam", timed, 0.1),
     Row("overparam", "generators alone", "step of overparam", timed),
 )

@@ -32,11 +32,12 @@ def test_saved_for_backward_are_activations_once_and_no_parameters():
     # The layer saves x, 4 bytes a number, and its weight, which is the model's own.
     assert bytes_saved(lambda: layer(x + 1).sum(), layer) == 4 * rows * n
     # Two layers that read one x save it once; tanh saves its result.
-    both = lambda: (layer(x) + layer(x)).tanh().sum()
-    assert bytes_saved(both, layer) == 2 * 4 * rows * n
+    twice = lambda x: (layer(x) + layer(x)).tanh().sum()
+    assert bytes_saved(lambda: twice(x + 1), layer) == 2 * 4 * rows * n
     # A frozen layer saves nothing of x, which needs no gradient.
     layer.requires_grad_(False)
-    assert bytes_saved(lambda: layer(x.clone().requires_grad_()).sum(), layer) == 0
+    given = x.clone().requires_grad_()
+    assert bytes_saved(lambda: layer(given).sum(), layer) == 0
 
 
 class Broken(nn.Module):
