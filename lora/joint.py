@@ -13,10 +13,12 @@ and layers that read one tensor share the product x [R_q; R_k; R_v]^T. Which lay
 the first such forward, and only saves work: where a layer reads another tensor than its group, the
 product is found with that one.
 
-All of it lives from the beginning to the end of a forward of the model that was given to
-`lora.attach`. A layer that is called at another time, or in a type that was not expected, prepares
-for itself: in a checkpoint, in a part of the model that is called by itself, in torch.func, and in
-torch.compile, which joins such operations in its own way.
+All of it is made when the first layer of a forward asks, and lives to the end of that forward of
+the model that was given to `lora.attach`. A layer that is called at another time, with fewer rows
+than it has rank or in a type that was not expected, prepares for itself: when text is generated, in
+a checkpoint (which wants the very same saved tensors again when it runs a part of the model by
+itself), in a part of the model that is called by itself, in torch.func, and in torch.compile, which
+joins such operations in its own way.
 """
 
 import sys
@@ -34,10 +36,10 @@ from lora.layer import LoRALinear
 from lora.norms import excess, growth
 from lora.parts import Parts
 from lora.processes import is_sharded
-from lora.product import autocast_type
+from lora.product import autocast_type, few_rows
 from lora.route import Route
 from lora.shared import Group, Readers, Share
-from lora.tracing import recorded
+from lora.tracing import recorded, watched
 
 
 class Joint:
@@ -45,8 +47,11 @@ class Joint:
 
     def __init__(self, layers: Sequence[LoRALinear]) -> None:
         self.layers = list(layers)
+        self.ranks = [layer.rank for layer in layers]
         self.alike: list[list[int]] | None = None  # which layers read one tensor, once known
-        self.readers: Readers | None = None
+        self.shares: dict[int, Share] | None = None  # of the present forward, once it needs them
+        self.readers = Readers()
+        self.modes = _modes()
 
     def hook(self, model: nn.Module) -> list[Any]:
         """Have the forwards of this model begin and end here; gives the handles of the hooks."""
@@ -56,29 +61,50 @@ class Joint:
         ]
 
     def begin(self, model: nn.Module, args: Any) -> None:
-        if not _applies(model):
-            return
-        kinds: dict[tuple, list[int]] = defaultdict(list)
-        for i, layer in enumerate(self.layers):
-            if (kind := _kind(layer)) is not None:
-                kinds[kind].append(i)
-        readers = Readers()
-        for (_, dtype), these in kinds.items():
-            groups = [[i] for i in these] if self.alike is None else _among(these, self.alike)
-            shares = _shares([[self.layers[i] for i in group] for group in groups], dtype)
-            for i, share in zip([i for group in groups for i in group], shares, strict=False):
-                if self.alike is None:
-                    share.note = partial(readers.note, i)
-                vars(self.layers[i])["share"] = share
-        self.readers = readers
+        self.shares, self.modes = None, _modes()
+        if _applies(model):
+            for i, layer in enumerate(self.layers):
+                vars(layer)["share"] = partial(self.share, i)
 
     def end(self, model: nn.Module, args: Any, output: Any) -> None:
         for layer in self.layers:
             if vars(layer)["share"] is not None:
                 vars(layer)["share"] = None
-        readers, self.readers = self.readers, None
-        if self.alike is None and readers is not None and readers.lists and output is not None:
-            self.alike = readers.lists
+        if self.alike is None and self.readers.lists and output is not None:
+            self.alike = self.readers.lists
+        self.shares, self.readers = None, Readers()
+
+    def share(self, i: int, x: Tensor) -> Share | None:
+        """What the i-th layer needs for its input x, if it is to be found here."""
+        if few_rows(x, self.ranks[i]) or watched() or _modes() != self.modes:
+            return None
+        if self.shares is None:
+            self.shares = self._prepared()
+        share = self.shares.get(i)
+        if share is None or not share.fits(x):
+            return None
+        if self.alike is None:
+            self.readers.note(i, x)
+        return share
+
+    def _prepared(self) -> dict[int, Share]:
+        kinds: dict[tuple, list[int]] = defaultdict(list)
+        for i, layer in enumerate(self.layers):
+            if (kind := _kind(layer)) is not None:
+                kinds[kind].append(i)
+        found: dict[int, Share] = {}
+        for (_, dtype), these in kinds.items():
+            groups = [[i] for i in these] if self.alike is None else _among(these, self.alike)
+            shares = _shares([[self.layers[i] for i in group] for group in groups], dtype)
+            if shares:
+                order = [i for group in groups for i in group]
+                found |= dict(zip(order, shares, strict=True))
+        return found
+
+
+def _modes() -> tuple[bool, bool]:
+    """In which what is prepared has a graph, or none."""
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
 
 def _applies(model: nn.Module) -> bool:

@@ -73,7 +73,7 @@ class LoRALinear(nn.Module, ABC):
         self.merged = self.disabled = False
         self.kept_base = None
         self.base_norms = Norms()
-        self.share: Share | None = None  # during a forward of the model, see `lora.joint`
+        self.share: Callable[[Tensor], Share | None] | None = None  # within `lora.joint`
 
     @classmethod
     def check(cls, options: Any, scheme: str, train_a: bool, train_b: bool) -> None:
@@ -159,8 +159,8 @@ class LoRALinear(nn.Module, ABC):
         if len(args) + len(named) != 1:
             raise TypeError(f"an adapted layer takes one input, got {len(args) + len(named)}")
         (x,) = (*args, *named.values())
-        share, base = self.share, self.base_layer
-        if share is not None and share.fits(x):
+        base, share = self.base_layer, self.share and self.share(x)
+        if share is not None:
             return share.forward(x, weight_of(base), self.bias)
         route = self.route
         if route is Route.DISABLED:

@@ -7,8 +7,9 @@ are
 
 and dW = dY^T x where a user trains W too. Plain operations give them, since the second product is
 added to the first in place: saved for backward beyond the factors are x where R or W trains, the k
-columns R x where L trains, and nothing else. L and R are cast to x's type, x never to theirs. (A
-backward of our own would add u R to dX in place too; its Python costs more than that saves.)
+columns R x where L trains, and nothing else. (A backward of our own would add u R to dX in place
+too; its Python costs more than that saves.) L and R are cast to x's type, or x to theirs where it
+is the smaller.
 """
 
 from typing import Any
@@ -32,7 +33,15 @@ def low_rank_linear(
         x, W, bias = x.to(half), W.to(half), None if bias is None else bias.to(half)
         with torch.autocast(x.device.type, enabled=False):
             return low_rank_linear(x, W, bias, L, R, s)
+    if x.dtype != R.dtype and few_rows(x, len(R)) and not transformed():
+        update = F.linear(F.linear(x.to(R.dtype), R), L)
+        return F.linear(x, W, bias).add_(update, alpha=s)
     return with_update(x, W, bias, L.to(x.dtype), F.linear(x, R.to(x.dtype)), s)
+
+
+def few_rows(x: Tensor, rank: int) -> bool:
+    """Whether x has fewer numbers than R (rank, in): to cast it takes less than to cast R."""
+    return x.shape[:-1].numel() <= rank
 
 
 def with_update(

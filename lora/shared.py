@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lora.product import autocast_type, rescaled, with_update
-from lora.tracing import watched
 
 
 class Group:
@@ -37,11 +36,11 @@ class Group:
         if x.is_inference():  # no change of such a tensor can be seen
             x = x.to(self.R.dtype)
             return x, F.linear(x, self.R.split(self.ranks)[place])
-        state, last = (x._version, torch.is_grad_enabled()), self.last
-        if last is None or last[0]() is not x or last[1] != state:
+        last = self.last
+        if last is None or last[0]() is not x or last[1] != x._version:
             cast = x.to(self.R.dtype)
             images = F.linear(cast, self.R).split(self.ranks, -1)
-            self.last = last = (weakref.ref(x), state, cast, images)
+            self.last = last = (weakref.ref(x), x._version, cast, images)
         return last[2], last[3][place]
 
 
@@ -72,26 +71,20 @@ class Share:
         group: holds s R, (k, in), at
         place: this place.
         excess: m / n - 1 for every row (out,), where the variant rescales rows.
-        note: is told what the layer reads.
     """
 
-    __slots__ = ("L", "excess", "group", "note", "place")
+    __slots__ = ("L", "excess", "group", "place")
 
     def __init__(self, L: Tensor, group: Group, place: int) -> None:
         self.L, self.group, self.place = L, group, place
         self.excess: Tensor | None = None
-        self.note: Any = None
 
     def fits(self, x: Tensor) -> bool:
-        """Whether the products of x are of this type, and nobody watches what they save: a
-        checkpoint wants the very same again when it runs a part of the model by itself."""
-        kind = autocast_type(x) or x.dtype
-        return kind == self.L.dtype and x.device == self.L.device and not watched()
+        """Whether the products of x are of this type, and here."""
+        return (autocast_type(x) or x.dtype) == self.L.dtype and x.device == self.L.device
 
     def forward(self, x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
         """y of the layer, whose base layer has W and this bias."""
-        if self.note is not None:
-            self.note(x)
         if autocast_type(x) is None:
             return self._forward(x, W, bias)
         half = self.L.dtype

@@ -186,6 +186,18 @@ def test_the_cast_grows_in_no_number_of_operations_with_the_layers():
     assert counts == [1, 1]
 
 
+def test_rows_fewer_than_the_rank_prepare_nothing_for_all():
+    """As where text is generated, one token after another."""
+    model = attention()
+    model(x_of(3))
+    for rows, casts in ((1, 0), (2, 0), (3, 1)):
+        x = x_of(rows)
+        with torch.no_grad(), Calls() as seen:
+            y = model(x)
+        assert seen.count["_foreach_copy_"] == casts
+        assert torch.equal(y, alone(model)(x))
+
+
 def test_a_layer_that_reads_something_else_than_its_group_is_right():
     model = attention()
     other = alone(model)

@@ -119,6 +119,30 @@ def test_gradients_of_float32_masters_are_float32():
     assert L.grad.dtype == R.grad.dtype == torch.float32
 
 
+def test_an_input_smaller_than_the_factors_is_cast_in_their_place():
+    """Then only the sum is rounded, once, and the factors' gradients not at all."""
+    x, W, _, L, R = problem(torch.bfloat16, tokens=(2,), k=5)
+    L, R = (draw(*t.shape, seed=i, dtype=torch.float32) for i, t in enumerate((L, R)))
+    for leaf in (x, L, R):
+        leaf.requires_grad_()
+    y = low_rank_linear(x, W, None, L, R, 1.5)
+    dy = draw(*y.shape, seed=7).to(torch.bfloat16)
+    found = [y, *torch.autograd.grad(y, (x, L, R), dy)]
+    exact = [t.detach().double().requires_grad_() for t in (x, L, R)]
+    base = F.linear(x, W).double()
+    expected = base + 1.5 * F.linear(F.linear(exact[0], exact[2]), exact[1])
+    dL, dR = torch.autograd.grad(expected, exact[1:], dy.double())
+    assert found[0].dtype == found[1].dtype == torch.bfloat16
+    # a sum of two rounded terms in bfloat16, and sums of at most 7 terms in float32
+    assert (
+        (y - expected).abs() <= torch.finfo(torch.bfloat16).eps * expected.abs() / 2 + 1e-6
+    ).all()
+    for ours, theirs in zip(found[2:], (dL, dR), strict=True):
+        assert ours.dtype == torch.float32
+        bound = 7 * 4 * torch.finfo(torch.float32).eps * (1 + theirs.abs().max())
+        assert (ours - theirs).abs().max() <= bound
+
+
 def test_autocast_gives_what_linear_would():
     x, W, b, L, R = problem(torch.float32)
     leaves = [t.requires_grad_() for t in (x, L, R)]
