@@ -34,8 +34,8 @@ def low_rank_linear(
         with torch.autocast(x.device.type, enabled=False):
             return low_rank_linear(x, W, bias, L, R, s)
     if x.dtype != R.dtype and few_rows(x, len(R)) and not transformed():
-        update = F.linear(F.linear(x.to(R.dtype), R), L)
-        return F.linear(x, W, bias).add_(update, alpha=s)
+        update = F.linear(F.linear(s * x.to(R.dtype), R), L)
+        return F.linear(x, W, bias).add_(update)
     return with_update(x, W, bias, L.to(x.dtype), F.linear(x, R.to(x.dtype)), s)
 
 

@@ -402,6 +402,7 @@ def test_torch_func_stacks_parameters_of_a_half_precision_model():
 def test_a_traced_half_precision_model_follows_its_parameters():
     model, x = attention(), x_of(3)
     model(x)
+    traced: Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it announces its successor
         traced = torch.jit.trace(model, x, check_trace=False)
