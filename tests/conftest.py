@@ -1,13 +1,14 @@
 """Settings of the whole suite, and a small checkout of its own for what runs loralab as a
 program."""
 
+import compileall
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # before anything reads them
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "MPLBACKEND": "agg"}
@@ -20,6 +21,9 @@ torch.set_num_threads(1)
 pytest.register_assert_rewrite("tests.support")
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+if TYPE_CHECKING:
+    from tests.support.programs import Programs
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -100,12 +104,19 @@ def _collector() -> None:
     hide_imported()
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of loralab with its bytecode, which every checkout would make again."""
+    folder = tmp_path_factory.mktemp("compiled") / "loralab"
+    shutil.copytree(ROOT / "loralab", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert compileall.compile_dir(folder, quiet=1)
+    return folder
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, compiled: Path) -> Path:
     """A project of one family in a folder of its own, with a copy of loralab."""
-    shutil.copytree(
-        ROOT / "loralab", tmp_path / "loralab", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(compiled, tmp_path / "loralab")
     for name, text in {
         "proxies/__init__.py": "",
         "proxies/fake.py": FAMILY,
@@ -120,20 +131,28 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+COMMANDS = {
+    "loralab": ["-c", "from loralab.main import main; main()"],
+    "fake": ["-m", "proxies.fake"],
+}
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """One worker where a test does not say otherwise: two would each import numpy for trials of
+    microseconds."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
+    return inherited | {"COLUMNS": "150", "LORALAB_JOBS": "1"} | variables
+
+
 @pytest.fixture
 def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """Start `loralab ...`, or `python -m proxies.fake ...`, in that checkout."""
 
     def start(program: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        command = {
-            "loralab": ["-c", "from loralab.main import main; main()"],
-            "fake": ["-m", "proxies.fake"],
-        }[program]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("LORALAB_")}
         return subprocess.Popen(
-            [sys.executable, *command, *arguments],
+            [sys.executable, *COMMANDS[program], *arguments],
             cwd=checkout,
-            env=environment | {"COLUMNS": "150"} | variables,
+            env=environment(variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -143,14 +162,22 @@ def start(checkout: Path) -> Callable[..., "subprocess.Popen[str]"]:
     return start
 
 
+@pytest.fixture(scope="session")
+def programs() -> Iterator["Programs"]:
+    from tests.support.programs import Programs
+
+    programs = Programs()
+    yield programs
+    programs.close()
+
+
 @pytest.fixture
-def run(start: Callable[..., "subprocess.Popen[str]"]) -> Run:
+def run(checkout: Path, programs: "Programs") -> Run:
     """The same, waited for."""
 
     def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        child = start(*command, **variables)
-        out, err = child.communicate(timeout=120)
-        return subprocess.CompletedProcess(child.args, child.returncode, out, err)
+        program, *arguments = command
+        return programs.run([*COMMANDS[program], *arguments], checkout, environment(variables))
 
     return run
 

@@ -30,7 +30,7 @@ def test_claims_are_listed_before_anything_has_run(run):
 
 
 def test_reproduce_runs_prints_and_reports_and_does_nothing_twice(checkout, run):
-    first, second = run("loralab", "reproduce"), run("loralab", "reproduce")
+    first, second = run("loralab", "reproduce", LORALAB_JOBS="2"), run("loralab", "reproduce")
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout == second.stdout
     assert "refuted" in first.stdout

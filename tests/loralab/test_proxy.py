@@ -57,7 +57,7 @@ def computed(checkout: Path) -> int:
 
 
 def test_expected_verdicts_end_with_code_0_and_say_where_everything_is(checkout, run):
-    done = run("fake")
+    done = run("fake", LORALAB_JOBS="2")
     assert (done.returncode, done.stderr) == (0, "")
     assert "F1" in done.stdout
     assert "refuted" in done.stdout
@@ -137,7 +137,7 @@ def test_a_second_run_computes_nothing_and_says_the_same(checkout, run):
 
 def test_force_computes_everything_again(checkout, run):
     run("fake")
-    assert run("fake", "--force").returncode == 0
+    assert run("fake", "--force", LORALAB_JOBS="2").returncode == 0
     assert computed(checkout) == 8
 
 

@@ -1,7 +1,7 @@
 """The program of the learning-rate family: its trials, how evidence comes from them, resuming, and
 planted faults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from loralab.claims import Verdict, combine, judge
 from loralab.memo import Memo
 from loralab.store import Store
+from loralab.workers import Finished, Function, Todo
 from paper_figs import lr_stability
 from proxies.families.lr_stability import evidence, tables
 from proxies.families.lr_stability.claims import CLAIMS
@@ -43,6 +44,12 @@ known = cache(theory.exponents)
 
 def stub(width: int, seeds: list[int], shift: float) -> list[float]:
     return [shift + width + seed for seed in seeds]
+
+
+def backwards(function: Function, todo: Todo) -> Generator[Finished, None, None]:
+    """An executor whose trials finish in the opposite order, as on many cores they may."""
+    for i, trial in reversed(todo.items()):
+        yield i, 0.0, function(**trial)
 
 
 # --- checks that a wrong trial fails
@@ -255,7 +262,7 @@ def test_carried_rates_follow_their_exponent():
 
 
 def test_seeds_are_dealt_out_whole_and_in_order(tmp_path):
-    memo = Memo(Store(tmp_path / "s.sqlite"), "x", "code")
+    memo = Memo(Store(tmp_path / "s.sqlite"), "x", "code", compute=backwards)
     seeds = list(range(7))
     wanted = {width: {"width": width, "shift": 0.5} for width in (256, 4096, 16384)}
     found = plan.for_seeds(memo, stub, wanted, seeds)
