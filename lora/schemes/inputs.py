@@ -99,7 +99,7 @@ def corda(
         U, S, _ = svd(W.double() @ P)
         U, S, first = U[:, -rank:], S[-rank:], S[0]
     else:
-        M = W @ (_root(P, damping) if mode == "sqrt" else P).to(W)
+        M = W.double() @ (_root(P, damping) if mode == "sqrt" else P)
         U, S, _ = top_svd(M, rank, rng)
         first = S[0]
     # a triplet below the rounding of W P is none: the usual cut of numerical rank
