@@ -33,6 +33,7 @@ from tests.support.trials.generation_sweep import (
 )
 from tests.support.trials.overparam_generation import (
     check_engine,
+    check_images,
     check_midpoint,
     check_norms,
     check_path,
@@ -41,6 +42,7 @@ from theory.matfac import generator_network
 from theory.overparam_generation import distances as theory
 
 right_loss, right_heads, right_norms = flow_matching.loss, adapters._heads, adapters.row_norms
+right_merged = adapters.merged
 
 
 def diagonals_swapped(x, y, sigma=10.0, scale=1000.0):
@@ -99,6 +101,11 @@ def norms_of_the_base(W, B, A):
 
 def norms_without_cross(W, B, A):
     return (W.square().sum(1) + ((B @ (A @ A.mT)) * B).sum(-1)).sqrt()
+
+
+def merged_without_magnitudes(base, parameters):
+    plain = [{n: p for n, p in P.items() if "magnitude" not in n} for P in parameters]
+    return right_merged(base, plain)
 
 
 def summed_loss(v, wanted):
@@ -200,6 +207,12 @@ TRIALS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda: check_engine("OP-DoRA"),
     ),
     "norms without the cross term": (adapters, "row_norms", norms_without_cross, check_norms),
+    "images of DoRA without its magnitudes": (
+        adapters,
+        "merged",
+        merged_without_magnitudes,
+        lambda: check_images("DoRA"),
+    ),
     "runs share a loss": (flow_matching, "loss", summed_loss, lambda: check_engine("LoRA")),
     "one noise for both": (scores, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
     "infinite pixels clipped": (scores, "scores", any_finite_is_fine, check_not_finite),

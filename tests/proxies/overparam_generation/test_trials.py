@@ -11,6 +11,7 @@ from proxies.instruments import digit_targets, flow_matching
 from tests.support.trials.overparam_generation import (
     EPS,
     check_engine,
+    check_images,
     check_midpoint,
     check_norms,
     check_path,
@@ -21,6 +22,11 @@ from tests.support.trials.overparam_generation import (
 @pytest.mark.parametrize("method", adapters.METHODS)
 def test_every_run_of_a_batch_is_loras(method):
     check_engine(method)
+
+
+@pytest.mark.parametrize("method", adapters.METHODS)
+def test_images_are_those_of_the_adapted_layers(method):
+    check_images(method)
 
 
 def test_row_norms_are_those_of_the_dense_weight():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from proxies.families.overparam_generation.trials import adapters, training
+from proxies.families.overparam_generation.trials import adapters, scores, training
 from proxies.instruments import digit_targets, flow_matching
 from proxies.instruments.digit_networks import Linear
 
@@ -62,6 +62,27 @@ def check_engine(method: str, rank: int = 2) -> None:
             with torch.no_grad():
                 torch.testing.assert_close(found[i, j], net(x, t), rtol=1e-9, atol=1e-9)
     assert (loss[-1] != loss[-1, 0, 0]).sum() == 3, "no two runs are the same"
+
+
+def check_images(method: str) -> None:
+    """Images of trained runs are those of the adapted layers, run by run."""
+    base, seeds, rates = small_base(1000), [1000, 1001], [1e-3, 1e-2]
+    data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
+    initial = adapters.initial(base, method, 2, seeds, 2)
+    parameters = training.train(base, initial, data, seeds, rates, training.Plan(8, 16))[0]
+    x = torch.randn(2, 6, 64, generator=Generator().manual_seed(7), dtype=torch.float64)
+    layers = adapters.layers(base, parameters)
+    expected = flow_matching.integrate(
+        lambda x, t: flow_matching.velocity(layers, x, t), x.expand(2, *x.shape), scores.MIDPOINTS
+    )
+    # sums of 128 terms in another order, four layers and 24 evaluations one after the other
+    torch.testing.assert_close(
+        scores.draw(base, parameters, x),
+        expected,
+        rtol=0,
+        atol=24 * 4 * 128 * EPS * float(expected.abs().max()),
+    )
+    assert not torch.isclose(expected[0], expected[1]).all(), "what was learnt shows"
 
 
 def check_norms() -> None:

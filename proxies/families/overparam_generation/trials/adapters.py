@@ -87,6 +87,19 @@ def layers(base: Sequence[Linear], parameters: Parameters) -> list[Callable[[Ten
     ]
 
 
+def merged(base: Sequence[Linear], parameters: Parameters) -> list[Linear]:
+    """Each layer with every run's update inside its weight: W (learning rates, seeds, out, in) and
+    the bias that all share. One product a layer, where many inputs meet weights that stay."""
+    found = []
+    for (W, b), P in zip(base, parameters, strict=True):
+        B, A, m = factors(Linear(W, b), P)
+        V = W + B @ A
+        if m is not None:
+            V = V * (m / torch.linalg.vector_norm(V, dim=-1))[..., None]
+        found.append(Linear(V, b))
+    return found
+
+
 def alive(parameters: Parameters) -> Tensor | None:
     """The share of hidden units that pass a gradient, (learning rates, seeds); None for a method
     that has none."""

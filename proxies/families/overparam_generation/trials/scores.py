@@ -59,12 +59,16 @@ def noise(seeds: Sequence[int], part: str) -> Tensor:
 
 def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> Tensor:
     """Images (learning rates, seeds, n, 64) of every run from noise x (seeds, n, 64). They are not
-    clipped, so that divergence shows."""
-    layers = adapters.layers(base, parameters)
-    runs = next(iter(parameters[0].values())).shape[:2]
-    return flow_matching.integrate(
-        lambda x, t: flow_matching.velocity(layers, x, t), x.expand(*runs, *x.shape[1:]), MIDPOINTS
-    )
+    clipped, so that divergence shows. One learning rate at a time, so that what a layer computes is
+    still in the processor's cache when the next one reads it."""
+    merged = adapters.merged(base, parameters)
+    drawn = []
+    for weights in zip(*(layer.W for layer in merged), strict=True):
+        layers = [
+            partial(_linears, Linear(W, layer.b)) for W, layer in zip(weights, merged, strict=True)
+        ]
+        drawn.append(_carried(layers, x))
+    return torch.stack(drawn)
 
 
 def scores(found: Tensor, real: Tensor, problem: Problem) -> dict[str, float]:
@@ -87,9 +91,7 @@ def pixels(found: Tensor) -> list[list[int]]:
 def drawn_by_base(problem: Problem) -> Tensor:
     """Images (seeds, n, 64) of the base model without an adapter, from the noises of the test."""
     layers = [partial(_linear, one) for one in problem.base]
-    return flow_matching.integrate(
-        lambda x, t: flow_matching.velocity(layers, x, t), noise(problem.seeds, "test"), MIDPOINTS
-    )
+    return _carried(layers, noise(problem.seeds, "test"))
 
 
 def anchors(networks: Networks, target: str, seeds: int, seed: int) -> dict[str, Any]:
@@ -122,3 +124,12 @@ def anchors(networks: Networks, target: str, seeds: int, seed: int) -> dict[str,
 
 def _linear(layer: Linear, x: Tensor) -> Tensor:
     return F.linear(x, *layer)
+
+
+def _linears(layer: Linear, x: Tensor) -> Tensor:
+    """W x + b for W (seeds, out, in) and x (seeds, n, in)."""
+    return torch.baddbmm(layer.b, x, layer.W.mT)
+
+
+def _carried(layers: Sequence[flow_matching.Layer], x: Tensor) -> Tensor:
+    return flow_matching.integrate(lambda x, t: flow_matching.velocity(layers, x, t), x, MIDPOINTS)
