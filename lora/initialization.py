@@ -4,7 +4,7 @@ scheme."""
 import hashlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ def statistics_for(
     config: Config,
     batches: Iterable[Any],
     loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
+    also: Collection[str] = (),
     **collecting: Any,
 ) -> Mapping[str, Statistics]:
     """The statistics by layer that `lora.attach` would collect; none where the scheme needs none.
@@ -42,11 +43,13 @@ def statistics_for(
         config: the config that `attach` will be given.
         batches: the probe batches, as for `attach`.
         loss_fn: loss_fn(model, batch), for schemes that need gradients.
+        also: what else to gather in the same pass, as `need` of `lora.collect`.
         collecting: keywords of `lora.collect`.
 
     Raises: ValueError as `attach`.
     """
-    return prepare(model, targets(model, config)[0], config, batches, loss_fn, **collecting)[1]
+    layers = targets(model, config)[0]
+    return prepare(model, layers, config, batches, loss_fn, also=also, **collecting)[1]
 
 
 def prepare(
@@ -56,6 +59,7 @@ def prepare(
     batches: Iterable[Any] | None = None,
     loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
     stats: Mapping[str, Statistics] | None = None,
+    also: Collection[str] = (),
     **collecting: Any,
 ) -> tuple[Config, Mapping[str, Statistics]]:
     """The config with the ranks that its scheme gives these layers, and the layers' statistics.
@@ -69,6 +73,7 @@ def prepare(
             of the variance that they capture, by an estimate; `tolerance=None` reads them all.
         loss_fn: as for `lora.collect`.
         stats: what an earlier pass gave, in place of batches.
+        also: what to gather besides what the scheme reads.
         collecting: keywords of `lora.collect`.
 
     Returns: the same config and {} for a scheme that needs no data.
@@ -97,7 +102,7 @@ def prepare(
         # of several processes one that ends its pass early would leave the others waiting
         if scheme.need == "inputs" and settings["axes"] is not None and not several():
             settings.setdefault("tolerance", TOLERANCE)
-        stats = collect(model, layers, batches, scheme.need, loss_fn, **settings)
+        stats = collect(model, layers, batches, {scheme.need, *also}, loss_fn, **settings)
     if not isinstance(stats, Mapping):
         raise ValueError(
             "stats must be a mapping from layer names to lora.Statistics, got "

@@ -181,7 +181,8 @@ def _attached(
     from scaling.core.config import training_whole
 
     model, adapter = job.loaded.model, training_whole(job.config.adapter, job.loaded.fresh)
-    seen = statistics_for(model, adapter, batches, job.task.loss and job.task.loss(job.loaded))
+    loss = job.task.loss and job.task.loss(job.loaded)
+    seen = statistics_for(model, adapter, batches, loss, also=("inputs",))  # for `explained`
     return lora.attach(model, adapter, stats=seen), seen
 
 

@@ -32,7 +32,7 @@ def bytes_per_token(forward: Callable[[int], Tensor]) -> float:
         del output
         return sum(storages.values())
 
-    few, many = 16, 48
+    few, many = 32, 64  # more than the columns of an update: fewer would be cast to float32
     return (kept(many) - kept(few)) / (many - few)
 
 
