@@ -36,7 +36,7 @@ def steps(new: Callable[[], Any], ids: Tensor, count: int, rank: int) -> dict[st
     """One step of every trial, stacked and separate."""
     rates = torch.logspace(-4, -2.5, count).tolist()
     targets = [n for n, m in new().named_modules() if isinstance(m, torch.nn.Linear)]
-    targets = [n for n in targets if n not in ("lm_head", "pooler.dense")]
+    targets = tuple(n for n in targets if n not in ("lm_head", "pooler.dense"))
     configs = [
         lora.Config(rank=rank, alpha=ALPHA, target_modules=targets, seed=seed)
         for seed in range(count)
