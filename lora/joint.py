@@ -61,8 +61,9 @@ class Joint:
         ]
 
     def begin(self, model: nn.Module, args: Any) -> None:
-        self.shares, self.modes = None, _modes()
+        self.shares = None
         if _applies(model):
+            self.modes = _modes()
             for i, layer in enumerate(self.layers):
                 vars(layer)["share"] = partial(self.share, i)
 
