@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.harness.rows import Result, Verdict
 
@@ -32,9 +33,12 @@ def draw(results: Sequence[Result], title: str) -> Figure:
             axes.plot(aim, at, "D", color="black", markerfacecolor="none", markersize=5)
     axes.set_yticks(range(len(ratios)), [result.row.name for result in ratios], fontsize=7)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("ratio: median and 95 % interval (line), aim (diamond)")
-    axes.set_title(title, fontsize=8)
+    figure.suptitle(title, fontsize=7)
     return figure
 
 
