@@ -2,7 +2,7 @@
 full SVD.
 
 The weight is a Gaussian bulk, halved, with 128 spikes 8 j^-0.7. A full SVD costs some 20 n^3
-operations, the randomised one (4 power iterations, q = 4 r columns) about 20 n^2 q, so their ratio
+operations, the randomised one (block Krylov, q = 5 r columns) about 4 n^2 q, so their ratio
 grows like n. Beside it: the mean cos^2 between our r = 16 left singular directions and the true
 ones.
 """
@@ -47,5 +47,5 @@ def directions(setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quanti
 
 ROWS = (
     Row(f"pissa of {SIZE} x {SIZE}", "full SVD", "ours", timed, 25, ">="),
-    Row(f"pissa of {SIZE} x {SIZE}", "cos^2", None, directions, 0.99, ">=", "mean", exact=True),
+    Row(f"pissa of {SIZE} x {SIZE}", "cos^2", None, directions, 0.998, ">=", "mean", exact=True),
 )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lora.bases import repacks
 from lora.batches import LossFn, in_turn, mask_of, run, weights_of
 from lora.hooks import Recorder, SharingBroken, Stop, Widths
+from lora.layer import LoRALinear
 from lora.obstacles import check_model
 from lora.processes import over_processes
 from lora.sketch import Sketch
@@ -106,7 +107,7 @@ def collect(
     needs = [need] if isinstance(need, str) or not isinstance(need, Iterable) else list(need)
     if not needs or any(not isinstance(each, str) or each not in NEEDS for each in needs):
         raise ValueError(
-            f'need must be "inputs" or "gradient" or both, or "G" or "Q" alone, got {need!r}'
+            f'need must be "inputs", "gradient", "G" or "Q", or a collection of them, got {need!r}'
         )
     wanted = set().union(*(NEEDS[each] for each in needs))
     limits = {
@@ -207,6 +208,8 @@ def _guard(restored: ExitStack, model: nn.Module, gradient: bool) -> None:
     for module in model.modules():
         if repacks(module):
             module.training = True  # which means nothing else to it
+        if isinstance(module, LoRALinear):  # `Stop` ends forwards of a model past their last hook
+            restored.callback(setattr, module, "share", None)
     if gradient:
         for parameter in model.parameters():
             restored.callback(setattr, parameter, "grad", parameter.grad)

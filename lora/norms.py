@@ -2,8 +2,9 @@
 
     n^2 = |w|^2 + 2 s L . (W R^T) + s^2 L . (L R R^T),    row by row,                       (1)
 
-which is derived by expanding the square. It takes 2 k products a weight where the dense matrix
-takes a pass over all of it in float32 (25 times as long at 4096^2 in bfloat16). The products are in
+which is derived by expanding the square. It takes k multiply-adds a weight, in the
+weight's own type, where the dense matrix takes as many in float32 and two passes more over all of
+it. The products are in
 the type of W, the sums over k in float32 at least: n is off by a few eps |s L R| / |w| of itself,
 eps that of W's type. While L R = 0 by zeros, as at step 0, n is |w| bit for bit.
 """

@@ -8,7 +8,8 @@ are
 and dW = dY^T x where a user trains W too. Plain operations give them, since the second product is
 added to the first in place: saved for backward beyond the factors are x where R or W trains, the k
 columns R x where L trains, and nothing else. (A backward of our own would add u R to dX in place
-too; its Python costs more than that saves.) L and R are cast to x's type, or x to theirs where it
+too, which saves an addition of 4 us at 16 tokens and 60 us at 512, 576 wide; its Python costs 25 to
+40 us. On a GPU neither is measured.) L and R are cast to x's type, or x to theirs where it
 is the smaller.
 """
 

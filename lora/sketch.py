@@ -9,6 +9,10 @@ equal to C where its rank is at most l, and never above it, whatever Omega is. S
 exactly tr C - tr F F^T, and the trace is kept beside the sketch. Expected for Gaussian Omega
 (arXiv:1702.05419, Theorem 4.1): at most (1 + j / (l - j - 1)) times the sum of the eigenvalues
 after the j-th, for each j < l - 1.
+
+All of this is up to the rounding of C Omega. For rows in bfloat16 on a CPU that is visible: of five
+inputs of SmolLM2 the sketch exceeded C by 1e-3 of the 16th eigenvalue on four, and by .25 of it on
+one.
 """
 
 from dataclasses import dataclass

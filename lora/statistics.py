@@ -32,7 +32,8 @@ class Statistics:
         tokens: their number, where known.
         capture_loss: an estimate of the part of the variance captured by the covariance's axes, as
             many as were asked for, that sampling loses: 1 - tr(V^T C V) / max over V. It is of the
-            last check of a tolerance, and all tokens lose no more; None where none was made.
+            last check of a tolerance, and expected to be less for all tokens; None where none was
+            made.
     """
 
     count: float

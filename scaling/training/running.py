@@ -67,7 +67,6 @@ def train(
             "pass --test"
         )
     held = task.examples(config, loaded, data, data.test)
-    stages.show()
     if last:
         adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
@@ -77,6 +76,7 @@ def train(
                 before = _evaluated(job, held)[1]
         with stages("initialization of the adapter"):
             adapted = attach(job)
+    stages.show()
     placement.share(loaded.model)
     if here.is_main_process:
         begin()

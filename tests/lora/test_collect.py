@@ -335,8 +335,8 @@ def square(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
         (None, {"batches": failing_batches()}, Interrupted, "interrupted"),
         (None, {"batches": []}, ValueError, "batches is empty"),
         (None, {"batches": iter(())}, ValueError, "batches is empty"),
-        (None, {"need": "weights"}, ValueError, 'need must be "inputs" or "gradient"'),
-        (None, {"need": ()}, ValueError, 'need must be "inputs" or "gradient"'),
+        (None, {"need": "weights"}, ValueError, 'need must be "inputs", "gradient", '),
+        (None, {"need": ()}, ValueError, 'need must be "inputs", "gradient", '),
         (None, {"layers": ["upp"]}, ValueError, "no module 'upp'"),
         (None, {"layers": "up"}, ValueError, "layers must be a collection of names, got 'up'"),
         (None, {"layers": []}, ValueError, "layers is empty"),
@@ -639,7 +639,10 @@ def test_an_output_that_is_no_tensor_is_refused_by_the_layer_s_name():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"need": 3}, 'need must be "inputs" or "gradient" or both, or "G" or "Q" alone, got 3'),
+        (
+            {"need": 3},
+            'need must be "inputs", "gradient", "G" or "Q", or a collection of them, got 3',
+        ),
         ({"layers": 3}, "layers must be a collection of names, got 3"),
         ({"layers": [3]}, "layers: the model has no module 3"),
         ({"layers": {"0": 3}}, "layers: '0' must be a torch.nn.Module, got int"),

@@ -427,3 +427,14 @@ def test_merged_and_disabled_layers_are_left_alone():
         assert torch.equal(model(x), alone(model)(x))
     lora.merge(model)
     assert torch.equal(model(x), alone(model)(x))
+
+
+def test_a_pass_of_collect_that_ends_within_a_forward_leaves_nothing():
+    model, x = attention(), x_of(3)
+    model(x)
+    lora.collect(model, ["q.base_layer"], [x])  # on a base layer that hooks then make run itself
+    lora.collect(model, ["q"], [x, x])  # the second forward ends at q
+    assert [layer.share for layer in lora.adapters(model).values()] == [None] * 4
+    for p in trained(model):
+        p.data.mul_(2)
+    assert torch.equal(model.k(x), alone(model).k(x))

@@ -352,9 +352,7 @@ def test_a_wrong_file_is_refused_in_one_sentence(model, tmp_path, capsys, name):
     error = capsys.readouterr().err
     assert said in error
     assert str(tmp_path / "peft.json") in error
-    # what PEFT itself refuses is known when the adapter is made, after the stages before
-    *stages, _ = error.strip().splitlines()
-    assert all(line.endswith(" s") for line in stages)
+    assert error.strip().count("\n") == 0
     assert not (tmp_path / "run").exists()
 
 
