@@ -27,7 +27,16 @@ Y_0 = 0 and any X_0 is safe: the first step gives M_1 the eigenvalues
         error                                                                                    (5)
     ||X_0 Y_1^T - A||^2 = ||A||^2 - eta (2 - eta) ||P A||^2 with P the projector on col(X_0).    (6)
 
-Source: problem and initialization arXiv:2410.18965; (1)-(6) are derived here.
+What a sketch of something else keeps. With O the projector on what is outside range(A), and Y_t of
+full column rank, the first step leaves X as it was and each later one shrinks its part outside:
+    O X_t = (1 - eta)^(t - 1) O X_0,  hence  ||X_t Y_t^T - A||_F >= (1 - eta)^(t - 1)
+        ||O X_0 Y_t^T||_F,  t >= 1.                                                              (7)
+So a sketch X_0 = M Omega has the quadratic rate of (3) at eta = 1/2 only if range(M) lies in
+range(A). To fit a change A of a pretrained weight W by W + X Y^T, the gradient at zero, -A, is such
+an M, and W is none unless range(W) lies in range(A): from W the rate is linear, as from a random
+X_0, and only the first error (6) knows of W.
+
+Source: problem and initialization arXiv:2410.18965; (1)-(7) are derived here.
 """
 
 from typing import Any
@@ -36,7 +45,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from theory.nystrom.symmetric import HALF, eta
+from theory.nystrom.symmetric import HALF, eta, outside_factor
 
 Array = NDArray[np.floating]
 M, S, z = sp.symbols("M S z", commutative=False)  # z = Y^T V; then U^T X = S M z^-1
@@ -139,3 +148,24 @@ def first_step_error(A: Array, X_0: Array, step_size: float) -> float:
     """(6): ||X_0 Y_1^T - A||_F / ||A||_F."""
     overlap = np.linalg.norm(np.linalg.qr(X_0).Q.T @ A) / np.linalg.norm(A)
     return float(np.sqrt(1 - step_size * (2 - step_size) * overlap**2))
+
+
+def outside_law(step_size: float, steps: int) -> Array:
+    """(7): ||O X_t|| / ||O X_0|| for t = 0, ..., steps. As O A = 0, X meets Y^T Y as it meets X^T X
+    in the symmetric problem, and the factor is the one of theory.nystrom.symmetric (9)."""
+    factor: Any = outside_factor().subs(eta, step_size)
+    return float(factor) ** np.maximum(np.arange(steps + 1) - 1, 0)
+
+
+def outside_bound(U: Array, X_0: Array, Y_t: Array, step_size: float, steps: int) -> float:
+    """(7): the lower bound on ||X_t Y_t^T - A||_F.
+
+    Args:
+        U: an orthonormal basis of range(A), (m, k).
+        X_0: the first iterate, (m, r).
+        Y_t: the other factor after `steps` steps, (n, r).
+        step_size: eta.
+        steps: t, at least 1.
+    """
+    outside = X_0 - U @ (U.T @ X_0)
+    return float(outside_law(step_size, steps)[-1] * np.linalg.norm(outside @ Y_t.T))

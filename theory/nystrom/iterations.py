@@ -131,6 +131,15 @@ def _frobenius(matrix: mpmath.matrix) -> mpmath.mpf:
     return mpmath.sqrt(sum(entry**2 for entry in matrix))
 
 
+def _pinv_transpose(F: mpmath.matrix) -> mpmath.matrix:
+    """F (F^T F)^+ for F of full row rank."""
+    return (F * F.T) ** -1 * F
+
+
+def _order(logs: Sequence[mpmath.mpf]) -> float:
+    return float((logs[-1] - logs[-2]) / (logs[-2] - logs[-3]))
+
+
 def symmetric_order(
     F_0: Array, spectrum: Array, eta: str, accuracy: int, digits: int
 ) -> tuple[float, list[float]]:
@@ -138,7 +147,7 @@ def symmetric_order(
     iteration has shown two clean ratios.
 
     Args:
-        F_0: the first iterate (k, k) in the coordinates of range(A).
+        F_0: the first iterate (k, r), r >= k, in the coordinates of range(A).
         spectrum: eigenvalues of A, (k,).
         eta: a decimal string, so that 0.4 is meant exactly.
         accuracy: the iteration ends at an error of 10^-accuracy.
@@ -155,6 +164,27 @@ def symmetric_order(
         logs = []
         while not logs or logs[-1] > -accuracy:
             logs.append(mpmath.log10(_frobenius(F * F.T - L) / _frobenius(L)))
-            F = F - step_size * (F * F.T - L) * F * (F.T * F) ** -1
-        order = (logs[-1] - logs[-2]) / (logs[-2] - logs[-3])
-        return float(order), [float(value) for value in logs]
+            F = F - step_size * (F * F.T - L) * _pinv_transpose(F)
+        return _order(logs), [float(value) for value in logs]
+
+
+def asymmetric_order(
+    F_0: Array, spectrum: Array, eta: str, accuracy: int, digits: int
+) -> float:
+    """The same for X Y^T = A from (X_0, 0): F = U^T X and G = V^T Y, the spectrum being the
+    singular values of A."""
+    with mpmath.workdps(digits):
+        step_size, S, F = (
+            mpmath.mpf(eta),
+            mpmath.diag(spectrum.tolist()),
+            mpmath.matrix(F_0.tolist()),
+        )
+        G, logs = step_size * S * _pinv_transpose(F), []
+        while not logs or logs[-1] > -accuracy:
+            D = F * G.T - S
+            logs.append(mpmath.log10(_frobenius(D) / _frobenius(S)))
+            F, G = (
+                F - step_size * D * _pinv_transpose(G),
+                G - step_size * D.T * _pinv_transpose(F),
+            )
+        return _order(logs)

@@ -26,7 +26,7 @@ def tables(trials: Trials) -> dict[str, Records]:
             }
             for xi in SCALES
         ],
-        "Adapting a 128 x 128 weight by rank 4: steps to 1e-10, and the error after one": [
+        "Adapting a weight by rank 4: steps to 1e-10, and the error after one": [
             {
                 "overlap": alignment,
                 "initialization": title,

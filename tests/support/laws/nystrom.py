@@ -187,3 +187,41 @@ def check_range_finder(rank: int, condition: float, seed: int) -> None:
     allowed = UNITS * unit(X, rank)
     assert np.linalg.norm(X @ Y.T - truncated.range_finder(A, X)) <= allowed * np.linalg.norm(A)
     assert truncated.weak_optimality_gap(A, X, Y) <= allowed * min(condition, 1e3)
+
+
+def check_asymmetric_leak(rank: int, condition: float, seed: int, step_size: float = 0.5) -> None:
+    """(7) of theory.nystrom.asymmetric: from (X_0, 0) with any X_0, the part outside range(A) and
+    the bound that follows."""
+    A, U, *_ = run.target(4 * rank + 4, 3 * rank + 2, rank, condition, seed)
+    X_0 = np.random.default_rng([seed, 7]).standard_normal((len(A), rank))
+    size = np.linalg.norm(X_0 - U @ (U.T @ X_0))
+    law = asymmetric.outside_law(step_size, 8)
+    iterates = itertools.islice(run.zero_product_run(A, X_0, step_size, rank), 9)
+    for t, (X, Y) in enumerate(iterates):
+        # Y inherits the condition of A, and each step inverts both factors
+        allowed = UNITS * EPS * run.condition_number(X, rank) * max(1, float(np.linalg.norm(X)))
+        if t:
+            allowed *= run.condition_number(Y, rank)
+        outside = np.linalg.norm(X - U @ (U.T @ X))
+        assert abs(outside - law[t] * size) <= allowed
+        if t:
+            bound = asymmetric.outside_bound(U, X_0, Y, step_size, t)
+            error = np.linalg.norm(X @ Y.T - A)
+            assert error >= bound - allowed * np.linalg.norm(Y)
+
+
+def check_sketch_in_the_range(rank: int, condition: float, seed: int) -> None:
+    """(7): a sketch of M reaches 1e-8 in five steps where range(M) lies in range(A), and keeps the
+    linear rate where M has one direction more."""
+    A, U, *_ = run.target(4 * rank + 4, 3 * rank + 2, rank, min(condition, 1e2), seed)
+    rng = np.random.default_rng([seed, 8])
+    inside = U @ rng.standard_normal((rank, 2 * rank + 2))
+    beyond = rng.standard_normal((len(A), 1)) @ rng.standard_normal((1, 2 * rank + 2))
+    Omega = rng.standard_normal((2 * rank + 2, rank))
+    for M, quick in ((inside, True), (inside + beyond, False)):
+        errors = run.errors(A, run.zero_product_run(A, M @ Omega, 0.5, rank), 12)
+        # |d_5 - 1| = 2.3e-12, and 1e-8 leaves room for the rounding of an ill-conditioned sketch
+        if quick:
+            assert errors[5] < 1e-8
+        else:
+            assert errors[5] > 1e-8

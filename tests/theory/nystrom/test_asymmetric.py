@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from tests.support.laws.nystrom import (
     EPS,
+    check_asymmetric_leak,
     check_block_maps,
     check_first_step,
     check_scalar_law,
+    check_sketch_in_the_range,
     conditions,
     drawn,
     ranks,
@@ -24,14 +26,23 @@ from theory.nystrom import iterations as run
 eta, M, d = asymmetric.eta, asymmetric.M, asymmetric.d
 
 
-@pytest.mark.parametrize("law", [check_scalar_law, check_block_maps, check_first_step])
+@pytest.mark.parametrize(
+    "law",
+    [
+        check_scalar_law,
+        check_block_maps,
+        check_first_step,
+        check_asymmetric_leak,
+        check_sketch_in_the_range,
+    ],
+)
 @drawn
 @given(rank=ranks, condition=conditions, seed=seeds)
 def test_law(law, rank, condition, seed):
     law(rank, condition, seed)
 
 
-@pytest.mark.parametrize("law", [check_block_maps, check_first_step])
+@pytest.mark.parametrize("law", [check_block_maps, check_first_step, check_asymmetric_leak])
 @drawn
 @given(rank=ranks, condition=conditions, seed=seeds, step_size=step_sizes)
 def test_law_at_any_step_size(law, rank, condition, seed, step_size):

@@ -1,4 +1,5 @@
-"""What the claims of this family point to and share: source, theory, tests, trials and units."""
+"""What the claims of this family point to and share: source, theory, tests, trials, problems and
+units."""
 
 from loralab.claims import Within
 
@@ -8,8 +9,33 @@ THEORY = "theory.nystrom"
 TESTS = "tests/theory/nystrom"
 TRIAL_TESTS = "tests/proxies/nystrom"
 TRIALS = "proxies.families.nystrom.trials"
-ROUNDING = Within(high=30)  # worst deviation of any law over 3600 unseen problems: 5.5 units
 UNIT = "in units of eps cond(X_0)"
 # Of theory.nystrom, to which a test holds them: sympy keeps a --help waiting.
 SIX = 6  # asymmetric.scalar_steps(0.5, ACCURACY)
 EXTRA = 3.858842150229474  # symmetric.extra_steps(ACCURACY)
+
+SYMMETRIC = (
+    "ScaledGD X+ = X - eta (X X^T - A) X (X^T X)^+, the pseudo-inverse cut at the rank of A, from "
+    "X_0 = A Omega with Omega standard normal and as many columns as that rank; A = Q diag(L) Q^T "
+    "of 60 rows and rank 6, Q uniform among orthonormal matrices, L geometric from 1 to 1/cond; "
+    "relative errors |X X^T - A|/|A|; float64"
+)
+ASYMMETRIC = (
+    "ScaledGD with D = X Y^T - A: X+ = X - eta D Y (Y^T Y)^+ and Y+ = Y - eta D^T X (X^T X)^+, "
+    "both from the old values, pseudo-inverses cut at the rank of A, from X_0 = A Omega with Omega "
+    "standard normal and Y_0 = 0, the first step moving Y alone; A = U diag(S) V^T, 60 x 50 of "
+    "rank 6, U and V uniform among orthonormal matrices, S geometric from 1 to 1/cond; relative "
+    "errors |X Y^T - A|/|A|; float64"
+)
+CONDITIONED = "cond = 10, 1e2, ..., 1e6"
+
+
+def rounding(worst: float) -> Within:
+    """The bar of an identity in units of rounding: ten times the worst deviation of the problems
+    of seeds 0 to 199, which leaves room for the heavy tail of a Gaussian's condition number."""
+    return Within(high=10 * worst)
+
+
+def close(value: float, worst: float) -> Within:
+    """The same for a quantity that must be `value`."""
+    return Within(value - 10 * worst, value + 10 * worst)

@@ -13,7 +13,7 @@ from theory.nystrom import iterations as run
 
 def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) -> dict[str, Any]:
     """Deviation of ||X_t Y_t^T - A|| / ||A|| from |d_t - 1|, in units of eps cond(X_0), at rank and
-    twice the rank."""
+    twice the rank; apart from it the error after one step of size 1, where d_1 = 1."""
     A, *_ = run.target(rows, columns, rank, condition, seed)
     result: dict[str, Any] = {"deviation": 0.0, "steps": [], "condition": [], "one_step": 0.0}
     for columns_of_X in (rank, 2 * rank):
@@ -22,13 +22,14 @@ def scalar_law(rows: int, columns: int, rank: int, condition: float, seed: int) 
         unit = EPS * result["condition"][-1]
         for eta in (0.1, 0.5, 0.9, 1.0):
             errors = run.errors(A, run.zero_product_run(A, X, eta, rank), 12)
+            if eta == 1.0:
+                result["one_step"] = max(result["one_step"], errors[1] / unit)
+                continue
             law = np.abs(asymmetric.scalar_law(eta, 12) - 1)
             result["deviation"] = max(result["deviation"], float(np.abs(errors - law).max()) / unit)
             if eta == 0.5:
                 result["steps"].append(run.first_below(errors, ACCURACY))
                 result["errors"] = errors
-            if eta == 1.0:
-                result["one_step"] = max(result["one_step"], errors[1] / unit)
     return result
 
 
@@ -80,15 +81,29 @@ def symmetric_steps(rows: int, rank: int, condition: float, xi: float, seed: int
     }
 
 
-def order(rank: int, condition: float, eta: str, seed: int) -> dict[str, float]:
+def order(problem: str, rank: int, condition: float, eta: str, seed: int) -> dict[str, float]:
     """The order of convergence in multi-precision, from a Nyström sketch in the coordinates of
-    range(A)."""
-    A, Q, L = run.symmetric_target(2 * rank, rank, condition, seed)
-    F_0 = Q.T @ initial(A, rank, seed)
+    range(A).
+
+    Args:
+        problem: "exact" and "over" (twice the rank) are symmetric, "asymmetric" has the exact rank.
+        rank: of the target, of twice as many rows.
+        condition: of the target.
+        eta: the step size, a decimal string.
+        seed: of target and sketch.
+    """
     # a linear rate shows its order early, and takes ten times the steps
     accuracy = 60 if eta == "0.5" else 25
-    value, _ = run.symmetric_order(F_0, L, eta, accuracy, digits=4 * accuracy)
-    return {"order": value}
+    if problem == "asymmetric":
+        A, U, S, _ = run.target(2 * rank, 2 * rank, rank, condition, seed)
+        return {
+            "order": run.asymmetric_order(
+                U.T @ initial(A, rank, seed), S, eta, accuracy, digits=4 * accuracy
+            )
+        }
+    A, Q, L = run.symmetric_target(2 * rank, rank, condition, seed)
+    F_0 = Q.T @ initial(A, 2 * rank if problem == "over" else rank, seed)
+    return {"order": run.symmetric_order(F_0, L, eta, accuracy, digits=4 * accuracy)[0]}
 
 
 def tail(rows: int, rank: int, eta: float, seed: int) -> dict[str, float]:
