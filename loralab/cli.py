@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import loralab
-from loralab import page, recorded, registry
+from loralab import page, recorded, registry, statements
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
@@ -198,8 +198,11 @@ def ledger(options: Ledger) -> int:
     hold."""
     families = list(proxies())
     kept = recorded.write(named(options.family) or families, Store())
-    text = page.page(families, {proxy.stem: recorded.read(proxy.stem) for proxy in families})
-    write_text(page.PAGE, text)
+    records = {proxy.stem: recorded.read(proxy.stem) for proxy in families}
+    write_text(page.PAGE, page.page(families, records))
+    rows = [row for proxy in families for row in recorded.rows_of(proxy, records[proxy.stem])]
+    if statements.PAGE.parent.is_dir():  # in a checkout
+        write_text(statements.PAGE, statements.page({row.claim.id: row.verdict for row in rows}))
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
         print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")

@@ -34,7 +34,7 @@ def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) ->
             done.append(proxy)
             if not future.result():
                 failed.append(proxy.module)
-            print(_progress(families, done, size, time.monotonic() - start), file=sys.stderr)
+            print(progress(families, done, size, time.monotonic() - start), file=sys.stderr)
     if failed:
         sys.exit(
             f"error: could not run {', '.join(failed)}; what had finished is kept and will not be "
@@ -42,7 +42,7 @@ def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) ->
         )
 
 
-def _progress(families: "Sequence[Proxy]", done: "Sequence[Proxy]", size: str, spent: float) -> str:
+def progress(families: "Sequence[Proxy]", done: "Sequence[Proxy]", size: str, spent: float) -> str:
     """How many families have ended, and how long the others will take by the seconds that the
     record has of them."""
     text = f"{done[-1].stem} ended: family {len(done)} of {len(families)}"

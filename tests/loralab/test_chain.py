@@ -41,8 +41,8 @@ def broken(claim: Claim) -> list[str]:
     if claim.untestable:
         return []
     return [
-        *(() if _has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
-        *(() if _has_test(claim.test) else [f"test {claim.test!r}"]),
+        *(() if has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
+        *(() if has_test(claim.test) else [f"test {claim.test!r}"]),
         *(() if _has_trial(claim.trial) else [f"trial {claim.trial!r}"]),
         *[f"key {check.key!r}" for check in claim.checks if not check.key],
         *[
@@ -58,7 +58,7 @@ def broken(claim: Claim) -> list[str]:
     ]
 
 
-def _has_equation(equation: str) -> bool:
+def has_equation(equation: str) -> bool:
     if not equation:
         return True  # no theory of this project speaks of it
     try:
@@ -71,7 +71,7 @@ def _has_equation(equation: str) -> bool:
     return True
 
 
-def _has_test(test: str) -> bool:
+def has_test(test: str) -> bool:
     file, _, name = test.partition("::")
     path = ROOT / file
     return file.startswith("tests/") and path.is_file() and name in functions_of(path)
