@@ -156,7 +156,7 @@ CLAIMS = (
                 predicted=LINEAR,
             ),
         ),
-        "in 240 digits to an error of 1e-60 (100 and 1e-25 at eta = 0.4), targets of rank 3 in the "
+        "in 1920 digits to an error of 1e-480 (100 and 1e-25 at eta = 0.4), targets of rank 3 in the "
         "coordinates of their range, cond = 10, 1e3 and 1e6; the order is log(e_t/e_(t-1)) over "
         "log(e_(t-1)/e_(t-2)) at the end; updates of the asymmetric problem from the old values, "
         "the first one moving Y alone",
