@@ -1,5 +1,5 @@
-"""Figures of the generalisation bounds: the chain against the true gap, and certificates of
-adapters of digits."""
+"""Figures of the generalization bounds: the chain against the true gap, and certificates of
+adapters of 8 x 8 images."""
 
 from typing import Any
 
@@ -90,12 +90,24 @@ def chain(data: dict[str, Any]) -> Figure:
 
 
 def certificates(data: dict[str, Any]) -> Figure:
-    """The certified error of adapters of digits, beside the training and the test error of what is
-    certified; one mark a split."""
-    figure, axes = plt.subplots(figsize=(4.2, 2.8), layout="constrained")
-    variants = list(dict.fromkeys(record["variant"] for record in data["digits"]))
+    """The certified error of adapters, beside the training and the test error of what is
+    certified; one mark a split of the digits, or a sample of drawn images."""
+    sources = list(dict.fromkeys(record["images"] for record in data["images"]))
+    figure, panels = plt.subplots(
+        1, len(sources), figsize=(7.5, 2.9), layout="constrained", sharey=True, squeeze=False
+    )
+    for axes, source in zip(panels[0], sources, strict=True):
+        _certified(axes, [one for one in data["images"] if one["images"] == source], data)
+        axes.set_title(source)
+    panels[0][0].set_ylabel("error")
+    panels[0][0].legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def _certified(axes: Axes, images: list[dict[str, Any]], data: dict[str, Any]) -> None:
+    variants = list(dict.fromkeys(record["variant"] for record in images))
     for i, variant in enumerate(variants):
-        records = [record for record in data["digits"] if record["variant"] == variant]
+        records = [record for record in images if record["variant"] == variant]
         test, train = (
             [record[part][record["by"]] for record in records] for part in ("test", "train")
         )
@@ -112,9 +124,8 @@ def certificates(data: dict[str, Any]) -> Figure:
         range(len(variants)),
         [data["trained"][variant].replace(", ", ",\n") for variant in variants],
     )
-    axes.set(ylim=(0, 1), ylabel="error", xlim=(-0.5, len(variants) - 0.5))
-    axes.legend(fontsize=8, loc="lower left")
-    return figure
+    axes.set(ylim=(0, 1), xlim=(-0.5, len(variants) - 0.5))
+    axes.tick_params(axis="x", labelsize=8)
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:

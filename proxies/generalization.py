@@ -1,8 +1,8 @@
-"""Bounds on the generalisation gap of adapters (arXiv:2402.16842 and sharper ones) against the gap
+"""Bounds on the generalization gap of adapters (arXiv:2402.16842 and sharper ones) against the gap
 itself.
 
 Problems so small that every training sample can be enumerated, and PAC-Bayes certificates of
-adapters of digits.
+adapters of 8 x 8 images.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,20 @@ from proxies.families.generalization.claims import CLAIMS
 
 @dataclass(frozen=True)
 class Config:
-    seeds: int = 8
-    """independent problems, seeded 1000, 1001, ..."""
+    seeds: int = 12
+    """independent problems"""
+    block: int = 10_000
+    """first seed; those below 1000 are for exploration"""
     samples: int = 6
     """training samples of the largest problem; all numbers from 2 up to it are run"""
     supersamples: int = 200
     """supersamples drawn for each problem"""
-    splits: int = 5
-    """independent splits of the digits"""
+    splits: int = 6
+    """splits of the digits"""
+    images: int = 10
+    """independent samples of drawn images"""
     steps: int = 600
-    """training steps of an adapter of digits"""
+    """training steps of an adapter of images"""
     draws: int = 400
     """draws of a posterior for its mean error"""
 
@@ -38,11 +42,11 @@ class Config:
             raise ValueError(
                 f"--supersamples must be at least 30 for a standard error, got {self.supersamples}."
             )
-        if not 2 <= self.splits <= self.seeds:
-            raise ValueError(
-                f"--splits must be at least 2 and at most --seeds = {self.seeds}, got "
-                f"{self.splits}."
-            )
+        for name in ("splits", "images"):
+            if (count := getattr(self, name)) < 2:
+                raise ValueError(f"--{name} must be at least 2 for an interval, got {count}.")
+        if self.block < 0:
+            raise ValueError(f"--block must be at least 0, got {self.block}.")
         if self.steps < 1:
             raise ValueError(f"--steps must be at least 1, got {self.steps}.")
         if self.draws < 1:
@@ -66,7 +70,7 @@ PROXY = Proxy(
     Config,
     CLAIMS,
     measure,
-    quick=Config(seeds=6, samples=5, supersamples=60, splits=3, steps=250),
+    quick=Config(block=0, seeds=6, samples=5, supersamples=60, splits=3, images=3, steps=250),
 )
 
 if __name__ == "__main__":

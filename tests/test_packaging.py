@@ -29,7 +29,10 @@ import os, sys
 sys.path[:] = [p for p in sys.path if p == {prefix!r} or not os.path.exists(f"{{p}}/loralab")]
 """
 # Takes seconds, and decides nothing.
-SIZE = {"seeds": 3, "samples": 2, "supersamples": 30, "splits": 2, "steps": 1, "draws": 2}
+SIZE = {
+    **{"seeds": 3, "samples": 2, "supersamples": 30, "splits": 2},
+    **{"images": 2, "steps": 1, "draws": 2},
+}
 TINY = [f"--{name}={value}" for name, value in SIZE.items()]
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from loralab.statistics import mean
-from proxies.families.generalization.claims import TRAINED
+from proxies.families.generalization.claims.bounds import TRAINED
+from proxies.families.generalization.claims.certificates import SOURCES
 from proxies.families.generalization.trials.posterior import CONFIGS
 from proxies.instruments.trial_grid import Records, pick
 
@@ -19,7 +20,7 @@ BOUNDS = {
     "difference": "loss differences (ld-MI)",
 }
 CHAIN = {"train": "training error", "risk": "risk", "gap": "gap", **BOUNDS}
-DIGITS = {
+IMAGES = {
     "numbers": "numbers",
     "gibbs_train": "training error, posterior",
     "gibbs_test": "test error, posterior",
@@ -35,11 +36,16 @@ def tables(trials: Mapping[str, Records], largest: int) -> dict[str, Records]:
     """By title; of the problems those with the largest number of training samples."""
     last = [r for r in trials["noisy"] if r["n"] == largest]
     return {
-        f"The generalisation gap and its bounds, n = {largest} (means over problems)": _means(
+        f"The generalization gap and its bounds, n = {largest} (means over problems)": _means(
             last, list(TRAINED), CHAIN
         ),
         "The stored-bits bound at the sizes that people train, 0-1 loss": merged(trials["scale"]),
-        "Adapters of digits (means over splits)": _means(trials["digits"], list(CONFIGS), DIGITS),
+        **{
+            f"Adapters of {words} (means)": _means(
+                [r for r in trials["images"] if r["images"] == source], list(CONFIGS), IMAGES
+            )
+            for source, (words, _) in SOURCES.items()
+        },
     }
 
 
@@ -49,7 +55,7 @@ def data(trials: Mapping[str, Records]) -> dict[str, Any]:
         "titles": BOUNDS,
         "trained": WORDS,
         "noisy": merged(trials["noisy"]),
-        "digits": merged(trials["digits"]),
+        "images": merged(trials["images"]),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from proxies.families.generalization.trials.problems import VARIANTS, world
+from proxies.families.generalization.trials.problems import VARIANTS, updates, world
 from theory.generalization import bounds, exact
 
 OTHER_STREAM = 10**6  # added to a seed for draws that must not repeat those of the world
@@ -31,7 +31,7 @@ def chain(variant: str, noise: float, n: int, supersamples: int, seed: int) -> d
     drawn = exact.supersamples(w, pairs)
     differences = drawn.differences.mean(0)
     return {
-        "functions": len(w.losses),
+        "adapters": len(updates(variant, np.random.default_rng(seed))),
         "risk": found.risk,
         "train": found.train,
         "gap": found.gap,

@@ -5,7 +5,7 @@ from typing import Any
 from loralab.memo import Memo
 from proxies.families.generalization.trials import chain, posterior
 from proxies.families.generalization.trials.problems import VARIANTS
-from proxies.instruments.trial_grid import Records, trials
+from proxies.instruments.trial_grid import Records, product, trials
 
 NOISE = 0.1
 
@@ -17,18 +17,24 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         config: the family's Config.
         memo: keeps the results.
     """
-    seeds, variants = [1000 + i for i in range(config.seeds)], list(VARIANTS)
+    block, variants = config.block, list(VARIANTS)
+    seeds = [block + i for i in range(config.seeds)]
     drawn: dict[str, Any] = {"supersamples": [config.supersamples], "seed": seeds}
     sizes = range(config.samples, 1, -1)  # the longest first
-    return {  # what imports torch comes first, or its workers would look as if they leaked memory
-        "digits": trials(
-            memo,
-            posterior.certified,
+    samples = {"digits": config.splits, "drawn images": config.images}
+    certified = [
+        point
+        for images, count in samples.items()
+        for point in product(
             variant=list(posterior.CONFIGS),
+            images=[images],
             steps=[config.steps],
             draws=[config.draws],
-            seed=seeds[: config.splits],
-        ),
+            seed=range(block, block + count),
+        )
+    ]
+    return {  # what imports torch comes first, or its workers would look as if they leaked memory
+        "images": trials(memo, posterior.certified, certified),
         "noisy": trials(memo, chain.chain, variant=variants, noise=[NOISE], n=sizes, **drawn),
         "clean": trials(memo, chain.chain, variant=variants, noise=[0.0], n=[8], **drawn),
         "every": trials(memo, chain.every_supersample, variant=variants, seed=seeds[:3]),

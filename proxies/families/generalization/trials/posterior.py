@@ -1,10 +1,10 @@
 """PAC-Bayes on a real adapter of `lora`: a Gaussian posterior around its trained factors, certified
 and tested.
 
-A linear classifier of 400 scikit-learn digits is adapted to mirrored ones: 1000 others to train on,
-the last 397 to test. The images, and hence the errors, are split by the seed.
+A linear classifier of some images is adapted to mirrored ones of others, by images.splits.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +14,12 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 import lora
-from proxies.instruments.digits import CLASSES, digits, parts
+from proxies.families.generalization.trials.images import Split, mirrored, splits
+from proxies.instruments.digits import CLASSES
 from theory.generalization import Adapter
 from theory.generalization.certificate import Coded, Posterior, certify, gaussian_divergence
 
 CHANCE = 0.9
-PRETRAINED, TRAINED = 400, 1000
 RANK = 4
 PRIORS = (0.3, 1.0, 3.0)  # deviations of the priors around the initialization
 # bits of a stored number, and the largest there is
@@ -33,25 +33,6 @@ CONFIGS = {
     # A from images outside the training sample
     "B of EVA": lora.Config(**ADAPTED, scheme="eva", train_a=False),
 }
-
-
-class Split(NamedTuple):
-    x: Tensor
-    y: Tensor
-
-
-def splits(seed: int) -> tuple[Split, Split, Split]:
-    """Digits to pretrain on, and mirrored ones to train on and to test on, in a random order."""
-    images, labels = digits()
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels)))
-    pre, train, test = (
-        Split(images[part].flatten(1), labels[part]) for part in parts(order, [PRETRAINED, TRAINED])
-    )
-    return pre, train._replace(x=mirrored(train.x)), test._replace(x=mirrored(test.x))
-
-
-def mirrored(x: Tensor) -> Tensor:
-    return x.view(-1, 8, 8).flip(2).reshape(-1, 64)
 
 
 def pretrained(data: Split) -> nn.Sequential:
@@ -162,18 +143,19 @@ def adapter_of(model: nn.Module, config: lora.Config, precision: int) -> Adapter
     return Adapter(layers, precision, config.train_a, config.train_b, needs, "disjoint", pair)
 
 
-def certified(variant: str, steps: int, draws: int, seed: int) -> dict[str, Any]:
+def certified(variant: str, images: str, steps: int, draws: int, seed: int) -> dict[str, Any]:
     """Pretrain, attach, fit, certify from the training sample alone, and then measure the test
     error.
 
     Args:
         variant: a key of `CONFIGS`.
+        images: which images, a key of `images.SOURCES`.
         steps: training steps of the posterior.
         draws: draws of the posterior for its mean error.
-        seed: of the split and of all draws.
+        seed: of the images, of the frozen factor and of all draws.
     """
-    pre, train, test = splits(seed)
-    model, config = pretrained(pre), CONFIGS[variant]
+    pre, train, test = splits(images, seed)
+    model, config = pretrained(pre), replace(CONFIGS[variant], seed=seed)
     untouched = error(model, test)
     lora.attach(model, config, [mirrored(pre.x)])
     rng = Generator().manual_seed(seed)

@@ -33,8 +33,7 @@ def world(variant: str, noise: float, seed: int) -> World:
     """
     rng = np.random.default_rng(seed)
     W0, W_true = rng.standard_normal((2, CLASSES, D_IN))
-    updates = _updates(variant, rng)
-    tables = ((W0 + updates) @ INPUTS.T).argmax(1)  # (adapters, inputs)
+    tables = ((W0 + updates(variant, rng)) @ INPUTS.T).argmax(1)  # (adapters, inputs)
     truth = (W_true @ INPUTS.T).argmax(0) if noise else tables[rng.integers(len(tables))]
     p = np.full((len(INPUTS), CLASSES), noise / (CLASSES - 1))
     p[np.arange(len(INPUTS)), truth] = 1 - noise
@@ -46,7 +45,7 @@ def world(variant: str, noise: float, seed: int) -> World:
     return World(p.ravel()[possible] / len(INPUTS), rng.permutation(losses))
 
 
-def _updates(variant: str, rng: np.random.Generator) -> Array:
+def updates(variant: str, rng: np.random.Generator) -> Array:
     """B A of every adapter of the class, (adapters, CLASSES, D_IN); the frozen factor is a random
     unit vector."""
     frozen_A, frozen_B = (
