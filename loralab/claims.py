@@ -13,9 +13,11 @@ refuted.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+LEVEL = 0.95
 
 
 class Verdict(StrEnum):
@@ -48,16 +50,56 @@ class Within:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measured value with its interval; how the interval was made is said by the function that
-    made it."""
+    """A measured value with its interval, as `loralab.statistics` makes it.
+
+    Args:
+        value: the estimate.
+        low, high: the interval at `level`.
+        design: how the interval was made, such as "Student" or "range".
+        unit: what was drawn independently, such as "seed" or "network".
+        draws: how many of them.
+        level: the interval's nominal coverage; 1 for a range and for an exact value.
+        interval: gives (low, high) at another level from the same data; a range has none.
+
+    Raises:
+        ValueError: where the value is not finite or lies outside its interval.
+    """
 
     value: float
     low: float
     high: float
+    design: str = ""
+    unit: str = ""
+    draws: int = 0
+    level: float = LEVEL
+    interval: Callable[[float], tuple[float, float]] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.low <= self.value <= self.high):
             raise ValueError(f"a measurement needs a finite low <= value <= high, got {self}")
+
+    def at_level(self, level: float) -> "Measured":
+        """The same data at another level; a range stays."""
+        if self.interval is None:
+            return self
+        low, high = self.interval(level)
+        return replace(self, low=low, high=high, level=level)
+
+    def map(self, f: Callable[[float], float]) -> "Measured":
+        """The same data through a monotone function."""
+        interval = self.interval
+
+        def mapped(level: float) -> tuple[float, float]:
+            assert interval is not None
+            low, high = sorted(map(f, interval(level)))
+            return low, high
+
+        low, high = sorted((f(self.low), f(self.high)))
+        return replace(
+            self, value=f(self.value), low=low, high=high, interval=interval and mapped
+        )
 
 
 @dataclass(frozen=True)
