@@ -15,17 +15,18 @@ from proxies.families.generalization.claims import CLAIMS
 @dataclass(frozen=True)
 class Config:
     seeds: int = 12
-    """independent problems"""
+    """independent problems; the ratio of gaps with A alone, of standard deviation 1.1 in
+    logarithms, is known to 0.83 at a second look, and is 1.1 away from no difference"""
     block: int = 10_000
     """first seed; those below 1000 are for exploration"""
     samples: int = 6
     """training samples of the largest problem; all numbers from 2 up to it are run"""
     supersamples: int = 200
     """supersamples drawn for each problem"""
-    splits: int = 6
-    """splits of the digits"""
-    images: int = 10
-    """independent samples of drawn images"""
+    splits: int = 10
+    """splits of the digits; more of them hardly narrow an interval, as they share their images"""
+    images: int = 8
+    """independent samples of drawn images: bounds of standard deviation 0.04 are known to 0.03"""
     steps: int = 600
     """training steps of an adapter of images"""
     draws: int = 400

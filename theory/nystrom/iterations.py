@@ -168,9 +168,7 @@ def symmetric_order(
         return _order(logs), [float(value) for value in logs]
 
 
-def asymmetric_order(
-    F_0: Array, spectrum: Array, eta: str, accuracy: int, digits: int
-) -> float:
+def asymmetric_order(F_0: Array, spectrum: Array, eta: str, accuracy: int, digits: int) -> float:
     """The same for X Y^T = A from (X_0, 0): F = U^T X and G = V^T Y, the spectrum being the
     singular values of A."""
     with mpmath.workdps(digits):

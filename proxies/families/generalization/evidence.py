@@ -94,9 +94,7 @@ def _bounds(trials: Mapping[str, Records], largest: int) -> Measurements:
             "noisy labels": _by_seed(last, loosened),
             "fitted labels": _by_seed(clean, loosened),
         },
-        "A8i": {
-            "least bound": _by_seed(last, lambda r: min(r[name] for name in EXACT) / r["gap"])
-        },
+        "A8i": {"least bound": _by_seed(last, lambda r: min(r[name] for name in EXACT) / r["gap"])},
         "A14": {
             key: spread(
                 [

@@ -1,5 +1,5 @@
 """A made-up world for the evidence of the generalization family: every result of every trial is a
-number from 1 to 2 that belongs to it alone, the same one for each seed."""
+number from 1 to 2 that belongs to it alone."""
 
 import zlib
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from proxies.instruments.trial_grid import Records
 
 Trials = dict[str, Records]
 SEEDS, VARIANTS, SIZES, LARGEST = (1000, 1001), ("B", "A", "BA"), (2, 3), 3
+RISKLESS = ("B", 1001)  # the fitted problem that is learned without risk
 SOURCES = ("digits", "drawn images")
 CANDIDATES = ("posterior, prior 1", "32 bits", "4 bits up to 3")
 ENUMERATED = ("risk", "train", "gap", "bits", "class", "entropy", "individual", "conditional")
@@ -30,8 +31,11 @@ def value(*key: Any) -> float:
 
 
 def record(kind: str, names: tuple[str, ...], **point: Any) -> dict[str, Any]:
-    case = [v for k, v in point.items() if k != "seed"]
-    return {**point, "result": {name: value(kind, name, *case) for name in names}}
+    return {**point, "result": {name: value(kind, name, *point.values()) for name in names}}
+
+
+def r_key(trial: dict[str, Any]) -> tuple[Any, ...]:
+    return trial["variant"], trial["images"], trial["seed"]
 
 
 def world() -> Trials:
@@ -43,17 +47,17 @@ def world() -> Trials:
     ]
     for r in images:
         for part in ("test", "train", "bounds"):
-            r["result"][part] = {c: value(part, c, r["variant"], r["images"]) for c in CANDIDATES}
+            r["result"][part] = {c: value(part, c, *r_key(r)) for c in CANDIDATES}
         r["result"]["by"] = "32 bits"
     points = [{"variant": v, "n": n, "seed": s} for v in VARIANTS for n in SIZES for s in SEEDS]
     eight = [{"variant": v, "n": 8, "seed": s} for v in VARIANTS for s in SEEDS]
     clean = [record("clean", ENUMERATED, **point) for point in eight]
-    riskless = record("riskless", ENUMERATED, variant="B", n=8, seed=1002)
-    riskless["result"] |= {"risk": 0, "interpolating_risk": value("riskless")}
+    (riskless,) = (r["result"] for r in clean if (r["variant"], r["seed"]) == RISKLESS)
+    riskless |= {"risk": 0, "interpolating_risk": value("riskless")}
     return {
         "images": images,
         "noisy": [record("noisy", ENUMERATED, **point) for point in points],
-        "clean": [*clean, riskless],
+        "clean": clean,
         "every": [
             record("every", ("risk", "interpolating_risk"), variant=v, seed=s)
             for v in VARIANTS
@@ -68,28 +72,48 @@ def measured(trials: Trials) -> dict[str, dict[str, Measured | None]]:
     return evidence(trials, LARGEST)
 
 
-def at(name: str, variant: str = "BA", n: int = LARGEST) -> float:
-    return value("noisy", name, variant, n)
+Of = Callable[[str, int], float]  # a value of a variant and a seed
 
 
-def clean(name: str, variant: str) -> float:
-    return value("clean", name, variant, 8)
+def at(name: str, variant: str, n: int = LARGEST, seed: int = SEEDS[0]) -> float:
+    return value("noisy", name, variant, n, seed)
 
 
-def image(name: str, variant: str, source: str) -> float:
-    return value("images", name, variant, source)
+def noisy(name: str) -> Of:
+    return lambda v, s: at(name, v, seed=s)
 
 
-def geometric(f: Callable[[str], float]) -> float:
-    """Over the three variants."""
-    return (f("B") * f("A") * f("BA")) ** (1 / 3)
+def clean(name: str) -> Of:
+    return lambda v, s: value("clean", name, v, 8, s)
+
+
+def image(name: str, source: str) -> Of:
+    return lambda v, s: value("images", name, v, source, s)
+
+
+def least(v: str, s: int) -> float:
+    return min(noisy(name)(v, s) for name in GAPS)
+
+
+def geometric(*values: float) -> float:
+    return float(np.prod(values)) ** (1 / len(values))
+
+
+def ratio(above: Of, below: Of) -> float:
+    """Over all variants and seeds."""
+    return geometric(*(above(v, s) / below(v, s) for v in VARIANTS for s in SEEDS))
+
+
+def paired(f: Of, above: str, below: str) -> float:
+    """One variant over another, over seeds."""
+    return geometric(*(f(above, s) / f(below, s) for s in SEEDS))
 
 
 def middle(*values: float) -> float:
     return float(np.median(values))
 
 
-CASES = [(v, n) for v in VARIANTS for n in SIZES]
+CASES = [(v, n, s) for v in VARIANTS for n in SIZES for s in SEEDS]
 GAPS = ("bits", "class", "entropy", "individual", "difference")
 DRAWN = ("conditional", "evaluated", "averaged", "difference_of_draws")
 
@@ -98,79 +122,106 @@ def over(fine: str, coarse: str) -> list[float]:
     return [at(fine, *case) / at(coarse, *case) for case in CASES]
 
 
-def improved(name: str) -> float:
-    return at(name, "B") / at(name, "BA")
-
-
-def of(source: str, name: str, above: str, below: str) -> float:
-    return image(name, above, source) / image(name, below, source)
+def gaps() -> list[float]:
+    """Each gap over the least of its bounds."""
+    return [
+        at(gap, *case) / min(at(name, *case) for name in names)
+        for gap, names in (("gap", GAPS), ("drawn_gap", DRAWN))
+        for case in CASES
+    ]
 
 
 WORDS = {"B": "B alone", "A": "A alone", "BA": "both factors"}
+_FITTED = {
+    (v, s): clean("difference_of_draws")(v, s) / clean("evaluated")(v, s)
+    for v in VARIANTS
+    for s in SEEDS
+    if (v, s) != RISKLESS
+}
+ORDER = [*over("class", "bits"), *over("entropy", "class"), *over("individual", "entropy")]
+ORDER_DRAWN = [
+    *over("evaluated", "conditional"),
+    *over("evaluated", "averaged"),
+    *over("difference_of_draws", "averaged"),
+]
 EXPECTED: dict[str, dict[str, float]] = {
     "A8": {
-        "gap": middle(
-            *(at("gap", *c) / min(at(name, *c) for name in GAPS) for c in CASES),
-            *(at("drawn_gap", *c) / min(at(name, *c) for name in DRAWN) for c in CASES),
-        ),
-        "order": middle(
-            *over("class", "bits"), *over("entropy", "class"), *over("individual", "entropy")
-        ),
-        "order of supersamples": middle(
-            *over("evaluated", "conditional"),
-            *over("evaluated", "averaged"),
-            *over("difference_of_draws", "averaged"),
-        ),
+        "gap": middle(*gaps()),
+        "order": middle(*ORDER),
+        "order of supersamples": middle(*ORDER_DRAWN),
         "A from the sample": middle(*(value("memory", "counted", n) for n in (4, 5, 6))),
     },
     "A8b": {"A from the sample": middle(*(value("memory", "not_counted", n) for n in (4, 5, 6)))},
     "A8c": {
-        "stored bits": float((np.log(at("adapters", "B")) / np.log(at("adapters"))) ** 0.5),
-        "class": improved("class"),
-        "entropy": improved("entropy"),
-        "single samples": improved("individual"),
-        "supersamples": improved("conditional"),
-        "losses": improved("evaluated"),
-        "differences": improved("difference"),
+        "stored bits": middle(
+            *(
+                (np.log(noisy("adapters")("B", s)) / np.log(noisy("adapters")("BA", s))) ** 0.5
+                for s in SEEDS
+            )
+        ),
+        **{
+            key: paired(noisy(name), "B", "BA")
+            for key, name in (
+                ("class", "class"),
+                ("entropy", "entropy"),
+                ("single samples", "individual"),
+                ("supersamples", "conditional"),
+                ("losses", "evaluated"),
+                ("differences", "difference"),
+            )
+        },
     },
-    "A8d": {"CMI over entropy": geometric(lambda v: at("conditional", v) / at("entropy", v))},
-    "A8f": {"B alone": improved("gap"), "A alone": at("gap", "A") / at("gap")},
+    "A8d": {"CMI over entropy": ratio(noisy("conditional"), noisy("entropy"))},
+    "A8f": {
+        "B alone": paired(noisy("gap"), "B", "BA"),
+        "A alone": paired(noisy("gap"), "A", "BA"),
+    },
     "A8g": {
-        "B alone": improved("risk"),
-        "A alone": at("risk", "A") / at("risk"),
-        **{source: of(source, "gibbs_test", "B", "BA") for source in SOURCES},
+        "B alone": paired(noisy("risk"), "B", "BA"),
+        "A alone": paired(noisy("risk"), "A", "BA"),
+        **{source: paired(image("gibbs_test", source), "B", "BA") for source in SOURCES},
     },
     "A8h": {
-        "noisy labels": geometric(lambda v: at("difference_of_draws", v) / at("evaluated", v)),
+        "noisy labels": ratio(noisy("difference_of_draws"), noisy("evaluated")),
+        # variants of a seed first: the problem without risk is missing from one seed
         "fitted labels": geometric(
-            lambda v: clean("difference_of_draws", v) / clean("evaluated", v)
+            geometric(*(_FITTED[v, s] for v, s in _FITTED if s == SEEDS[0])),
+            geometric(*(_FITTED[v, s] for v, s in _FITTED if s == SEEDS[1])),
         ),
     },
-    "A8i": {"least bound": geometric(lambda v: min(at(b, v) for b in GAPS) / at("gap", v))},
+    "A8i": {"least bound": ratio(least, noisy("gap"))},
     "A9": {
-        f"{source}, {key}": x
+        f"{source}, {key}": float(np.mean([f(v, s) for s in SEEDS]))
         for source in SOURCES
-        for key, x in (
-            *((f"PAC-Bayes, {w}", image("pac_bayes", v, source)) for v, w in WORDS.items()),
-            ("Occam", value("bounds", "32 bits", "B", source)),
+        for key, v, f in (
+            *((f"PAC-Bayes, {w}", v, image("pac_bayes", source)) for v, w in WORDS.items()),
+            ("Occam", "B", lambda v, s, source=source: value("bounds", "32 bits", v, source, s)),
         )
     },
     "A9b": {
-        f"{source}, {words}": image("bound", v, source) / image("untouched", v, source)
+        f"{source}, {words}": geometric(
+            *(image("bound", source)(v, s) / image("untouched", source)(v, s) for s in SEEDS)
+        )
         for source in SOURCES
         for v, words in WORDS.items()
     },
-    "A9c": {source: of(source, "divergence", "B", "A") for source in SOURCES},
-    "A9d": {source: of(source, "bound", "B of EVA", "B") for source in SOURCES},
+    "A9c": {source: paired(image("divergence", source), "B", "A") for source in SOURCES},
+    "A9d": {source: paired(image("bound", source), "B of EVA", "B") for source in SOURCES},
     "A14": {
         "samples": middle(
             value("riskless"),
-            *(abs(clean("interpolating_risk", v) - clean("risk", v)) for v in VARIANTS * 2),
+            *(
+                abs(clean("interpolating_risk")(v, s) - clean("risk")(v, s))
+                for v in VARIANTS
+                for s in SEEDS
+                if (v, s) != RISKLESS
+            ),
         ),
         "supersamples": middle(
             *(
-                abs(value("every", "interpolating_risk", v) - value("every", "risk", v))
+                abs(value("every", "interpolating_risk", v, s) - value("every", "risk", v, s))
                 for v in VARIANTS
+                for s in SEEDS
             )
         ),
     },
@@ -217,7 +268,8 @@ def results(one: str, other: str, *names: str) -> Callable[[Trials], Trials]:
 
 
 def risk_for_the_riskless(trials: Trials) -> Trials:
-    trials["clean"][-1]["result"]["risk"] = 1.0
+    for r in trials["clean"]:
+        r["result"]["risk"] = r["result"]["risk"] or 1.0
     return trials
 
 

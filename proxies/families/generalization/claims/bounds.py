@@ -88,8 +88,8 @@ CLAIMS = (
             ),
         ),
         "6 and 8 one-hot inputs, one output, fair coins for labels, one stored bit, n = 4, 5 and "
-        "6: A holds the labels that were seen as signs, B = 1; exact over all samples. The lemma of "
-        "arXiv:2402.16842 takes an A that does not depend on the sample",
+        "6: A holds the labels that were seen as signs, B = 1; exact over all samples. The lemma "
+        "of arXiv:2402.16842 takes an A that does not depend on the sample",
         equation=f"{BOUNDS} (3)",
         test=f"{TESTS}::test_a_frozen_factor_chosen_from_the_sample_breaks_the_bound_of_what_is_"
         "trained",
@@ -220,8 +220,8 @@ CLAIMS = (
             Check(
                 key,
                 AT_MOST_ONE,
-                f"ld-MI bound over e-CMI bound, {words}, B, A and both trained, geometric mean over "
-                "problems",
+                f"ld-MI bound over e-CMI bound, {words}, B, A and both trained, geometric mean "
+                "over problems",
             )
             for key, words in (
                 ("noisy labels", "a tenth of the labels replaced, n = 6"),
@@ -272,8 +272,8 @@ CLAIMS = (
             Check(
                 "supersamples",
                 Within(high=5e-15),
-                "risk minus its formula, absolute, n = 2, over all supersamples and selectors, B, A "
-                "or both trained",
+                "risk minus its formula, absolute, n = 2, over all supersamples and selectors, B, "
+                "A or both trained",
             ),
         ),
         f"{CLEAN} or 2; the bar is ten times the worst of the problems of seeds 0 to 99",

@@ -110,8 +110,8 @@ CLAIMS = (
         for id, statement, words in (
             (
                 "A9c",
-                "Training B alone on 1000 8 x 8 images leaves the posterior of a linear classifier's "
-                "adapter nearer to its prior than training A alone.",
+                "Training B alone on 1000 8 x 8 images leaves the posterior of a linear "
+                "classifier's adapter nearer to its prior than training A alone.",
                 "KL divergence in nats from the nearest of the three priors, B alone over A alone",
             ),
             (

@@ -175,9 +175,10 @@ CLAIMS = (
                 ),
             )
         ),
-        "NoRA initialization A = xi N W, B = 0, rank 6, with W and G 60 x 50 and N standard normal; "
-        "seven xi from 1e-3 to 1e3, slope of log |change| against log xi; within 1e-3, which is "
-        "1.4 % over all six decades. The source shows this for ScaledGD on matrix factorization",
+        "NoRA initialization A = xi N W, B = 0, rank 6, with W and G 60 x 50 and N standard "
+        "normal; seven xi from 1e-3 to 1e3, slope of log |change| against log xi; within 1e-3, "
+        "which is 1.4 % over all six decades. The source shows this for ScaledGD on matrix "
+        "factorization",
         equation=f"{THEORY}.sketch (2)",
         test=f"{TESTS}/test_sketch.py::test_first_changes_scale_as_stated",
         trial=f"{TRIALS}.adaptation.scale_exponents",

@@ -83,8 +83,8 @@ CLAIMS = (
             Check(
                 "lowest error",
                 Within(low=ACCURACY),
-                "symmetric: lowest relative error in 12 steps, against 1e-12, at which a run counts "
-                "as converged",
+                "symmetric: lowest relative error in 12 steps, against 1e-12, at which a run "
+                "counts as converged",
                 predicted=Within(low=ACCURACY),
             ),
         ),
@@ -156,10 +156,10 @@ CLAIMS = (
                 predicted=LINEAR,
             ),
         ),
-        "in 1920 digits to an error of 1e-480 (100 and 1e-25 at eta = 0.4), targets of rank 3 in the "
-        "coordinates of their range, cond = 10, 1e3 and 1e6; the order is log(e_t/e_(t-1)) over "
-        "log(e_(t-1)/e_(t-2)) at the end; updates of the asymmetric problem from the old values, "
-        "the first one moving Y alone",
+        "in 1920 digits to an error of 1e-480 (100 and 1e-25 at eta = 0.4), targets of rank 3 in "
+        "the coordinates of their range, cond = 10, 1e3 and 1e6; the order is log(e_t/e_(t-1)) "
+        "over log(e_(t-1)/e_(t-2)) at the end; updates of the asymmetric problem from the old "
+        "values, the first one moving Y alone",
         equation=f"{THEORY}.symmetric (3)",
         test=f"{TESTS}/test_symmetric.py::test_order_in_multi_precision",
         trial=f"{TRIALS}.laws.order",

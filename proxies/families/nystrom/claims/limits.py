@@ -115,8 +115,8 @@ CLAIMS = (
                 "factor",
                 Within(0.99, 1.01),
                 "measured over predicted factor of the error, symmetric, in the last ten steps "
-                "before 1e-10, rho = 0.5, 0.9 and 0.99, eta = 0.5 and 0.9, mean over targets; equal "
-                "within 1 %, since a slowest mode that starts small shows later",
+                "before 1e-10, rho = 0.5, 0.9 and 0.99, eta = 0.5 and 0.9, mean over targets; "
+                "equal within 1 %, since a slowest mode that starts small shows later",
                 predicted=Within(0.99, 1.01),
             ),
             Check(
@@ -163,8 +163,8 @@ CLAIMS = (
             ),
         ),
         f"{ASYMMETRIC}, cond = 10, 1e2, ..., 1e6; alternating least squares is ScaledGD with eta = "
-        "1 that updates X, then Y with the new X, from factors of entries N(0, 1e-6); a sweep costs "
-        f"as much as a step; without rounding the Nyström initialization takes {SIX}",
+        "1 that updates X, then Y with the new X, from factors of entries N(0, 1e-6); a sweep "
+        f"costs as much as a step; without rounding the Nyström initialization takes {SIX}",
         equation=f"{THEORY}.asymmetric (2)",
         test=f"{TESTS}/test_asymmetric.py::test_law_at_any_step_size",
         trial=f"{TRIALS}.competitors.least_squares",
