@@ -39,15 +39,6 @@ def results(records: Records) -> list[dict[str, Any]]:
     return [record["result"] for record in records]
 
 
-def fastest_descent(descent: Records, condition: float) -> list[int | None]:
-    """Steps of gradient descent at the better of its step sizes, seed by seed; None for never."""
-    by_step_size = [pick(descent, "steps", condition=condition, eta=eta) for eta in (0.5, 0.9)]
-    return [
-        min((t for t in pair if t is not None), default=None)
-        for pair in zip(*by_step_size, strict=True)
-    ]
-
-
 def _laws(trials: Trials) -> Measurements:
     """N1 to N6: what holds from the Nyström initialization."""
     scalar, polar, newton = trials["scalar"], trials["polar"], trials["newton"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
 from proxies.families.nystrom.claims.links import ACCURACY, EXTRA
-from proxies.families.nystrom.evidence import INITIALIZATIONS, Trials, fastest_descent
+from proxies.families.nystrom.evidence import INITIALIZATIONS, Trials
 from proxies.families.nystrom.trials.plan import CONDITIONS, LEAKS, SCALES
 from proxies.instruments.trial_grid import Records, pick
 from theory.nystrom import asymmetric, symmetric
@@ -38,6 +38,15 @@ def tables(trials: Trials) -> dict[str, Records]:
             for runs in (pick(trials["transfer"], name, alignment=alignment),)
         ],
     }
+
+
+def fastest_descent(descent: Records, condition: float) -> list[int | None]:
+    """Steps of gradient descent at the better of its step sizes, seed by seed; None for never."""
+    by_step_size = [pick(descent, "steps", condition=condition, eta=eta) for eta in (0.5, 0.9)]
+    return [
+        min((t for t in pair if t is not None), default=None)
+        for pair in zip(*by_step_size, strict=True)
+    ]
 
 
 def _middle(values: Sequence[float | None]) -> float | None:

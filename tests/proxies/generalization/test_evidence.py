@@ -8,6 +8,8 @@ from proxies.families.generalization.tables import data, tables
 from proxies.families.generalization.trials.chain import PUBLISHED
 from proxies.families.generalization.trials.posterior import CONFIGS
 from tests.support.worlds.generalization import (
+    DRAWN,
+    GAPS,
     LARGEST,
     ORDER,
     ORDER_DRAWN,
@@ -39,6 +41,35 @@ def test_a_law_has_the_range_over_all_its_problems():
         assert (m.low, m.high) == (pytest.approx(min(values)), pytest.approx(max(values))), key
 
 
+@pytest.mark.parametrize("name", GAPS + DRAWN)
+def test_every_bound_counts_for_the_gap(name):
+    trials = world()
+    trials["noisy"][0]["result"][name] = 1e-3
+    m = evidence(trials, LARGEST)["A8"]["gap"]
+    assert m is not None
+    assert m.high > 500
+
+
+@pytest.mark.parametrize(
+    ("key", "fine", "coarse"),
+    [
+        ("order", "class", "bits"),
+        ("order", "entropy", "class"),
+        ("order", "individual", "entropy"),
+        ("order of supersamples", "evaluated", "conditional"),
+        ("order of supersamples", "evaluated", "averaged"),
+        ("order of supersamples", "difference_of_draws", "averaged"),
+    ],
+)
+def test_every_pair_of_bounds_counts_for_their_order(key, fine, coarse):
+    """Up to the finer bound, which another pair may hold."""
+    trials = world()
+    trials["noisy"][0]["result"] |= {fine: 1e3, coarse: 1e-3}
+    m = evidence(trials, LARGEST)["A8"][key]
+    assert m is not None
+    assert m.high == pytest.approx(1e6)
+
+
 def test_every_check_has_the_interval_of_its_design():
     for id, checks in evidence(world(), LARGEST).items():
         for key, m in checks.items():
@@ -54,7 +85,7 @@ def test_every_check_has_the_interval_of_its_design():
 
 
 def test_splits_of_the_digits_are_no_independent_draws():
-    """Of two trainings with ratios 1 and 1.5, the digits' interval is the wider one."""
+    """Of trainings with ratios 1, 1.5 and 1, the digits' interval is the wider one."""
     trials = world()
     for r in trials["images"]:
         r["result"]["divergence"] = 1.5 if (r["variant"], r["seed"]) == ("B", 1001) else 1.0
@@ -63,8 +94,8 @@ def test_splits_of_the_digits_are_no_independent_draws():
     assert digits is not None
     assert drawn is not None
     assert digits.value == pytest.approx(drawn.value)
-    # Beside 1/2 for two splits stands what they share: 1000 of 797 others
-    wider = (1 + 2 * 1000 / 797) ** 0.5
+    # Beside 1/3 for three splits stands what they share: 1000 of 797 others
+    wider = (1 + 3 * 1000 / 797) ** 0.5
     assert (digits.low / digits.value) == pytest.approx((drawn.low / drawn.value) ** wider)
     assert (digits.design, drawn.design) == ("corrected for re-splits", "Student")
     assert drawn.unit == "sample of images"

@@ -8,6 +8,7 @@ import pytest
 from proxies.families.nystrom.claims.adaptation import ALIGNMENTS
 from proxies.families.nystrom.claims.links import ACCURACY, EXTRA, SIX
 from proxies.families.nystrom.evidence import DRAW, evidence
+from proxies.families.nystrom.tables import fastest_descent
 from proxies.families.nystrom.trials.problem import EPS
 from tests.support.worlds.nystrom import world
 from theory.nystrom import asymmetric, symmetric
@@ -76,6 +77,19 @@ def test_a_target_with_more_settings_counts_once():
     m = evidence(world(), timing=True)["N9"]["factor"]
     assert m is not None
     assert (m.draws, m.design) == (2, "Student over clusters")
+
+
+def test_the_better_step_size_of_gradient_descent_counts():
+    descent = [
+        {"condition": condition, "eta": eta, "result": {"steps": steps}}
+        for condition, counts in (
+            (10.0, {0.5: (1, 1, 1), 0.9: (2, 2, 2)}),
+            (100.0, {0.5: (7, 3, None), 0.9: (5, None, None)}),
+        )
+        for eta, times in counts.items()
+        for steps in times
+    ]
+    assert fastest_descent(descent, 100.0) == [5, 3, None]
 
 
 def test_what_the_claims_say_of_theory_is_what_it_gives():

@@ -266,12 +266,12 @@ CLAIMS = (
         (
             Check(
                 "samples",
-                Within(high=5e-15),
+                Within(high=4.9e-15),
                 "risk minus its formula, absolute, n = 8, over all samples, B, A or both trained",
             ),
             Check(
                 "supersamples",
-                Within(high=5e-15),
+                Within(high=4.9e-15),
                 "risk minus its formula, absolute, n = 2, over all supersamples and selectors, B, "
                 "A or both trained",
             ),
