@@ -42,7 +42,7 @@ IMPROVED = {  # the keys of A8c beside the stored bits
 }
 # What is computed from 1000 of 1797 images varies by m/(N - m) s^2 beyond its splits' own s^2/J:
 # `resplit_mean` with the images drawn as its test examples and the others as its training examples.
-SHARED = {"train": COUNT - SAMPLE, "test": SAMPLE}
+OTHERS = COUNT - SAMPLE
 PROBLEM, SAMPLED = "problem", "sample of images"
 Result = dict[str, Any]
 Measurements = dict[str, dict[str, Measured | None]]
@@ -132,11 +132,11 @@ def _certificates(images: Records) -> Measurements:
 
 
 def _mean_of_splits(values: list[float]) -> Measured:
-    return resplit_mean(values, **SHARED)
+    return resplit_mean(values, train=OTHERS, test=SAMPLE)
 
 
 def _of_splits(values: list[float]) -> Measured:
-    return resplit_geometric_mean(values, **SHARED)
+    return resplit_geometric_mean(values, train=OTHERS, test=SAMPLE)
 
 
 def _finer(results: list[Result], pairs: tuple[tuple[str, str], ...]) -> Measured:

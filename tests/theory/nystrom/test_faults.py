@@ -6,6 +6,7 @@ import pytest
 from tests.support.laws.nystrom import (
     E,
     P,
+    check_asymmetric_leak,
     check_block_maps,
     check_closed_form,
     check_first_step,
@@ -14,6 +15,7 @@ from tests.support.laws.nystrom import (
     check_polar_map,
     check_range_finder,
     check_scalar_law,
+    check_sketch_in_the_range,
     check_symmetric_identities,
 )
 from theory.nystrom import asymmetric, symmetric, truncated
@@ -109,6 +111,22 @@ FAULTS = {
                 eta * np.linalg.svd(np.linalg.qr(X).Q.T @ U, compute_uv=False)
             ),
         ),
+    ),
+    "leak that shrinks at the first step too": (
+        lambda: check_asymmetric_leak(3, 100.0, 0),
+        (asymmetric, "outside_law", lambda eta, steps: (1 - eta) ** np.arange(steps + 1)),
+    ),
+    "asymmetric lower bound without Y": (
+        lambda: check_asymmetric_leak(3, 100.0, 0),
+        (
+            asymmetric,
+            "outside_bound",
+            lambda U, X_0, Y, eta, t: (1 - eta) ** (t - 1) * np.linalg.norm(X_0 - U @ (U.T @ X_0)),
+        ),
+    ),
+    "alternating from a sketch in the range": (
+        lambda: check_sketch_in_the_range(3, 100.0, 0),
+        (run, "simultaneous_step", run.alternating_step),
     ),
     "range finder without its projection": (
         lambda: check_range_finder(3, 100.0, 0),
