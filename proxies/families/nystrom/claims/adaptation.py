@@ -85,7 +85,7 @@ CLAIMS = (
         (
             Check(
                 "law",
-                rounding(18),
+                rounding(93),
                 "deviation of the relative error after one step, all three initializations and "
                 "every overlap, in units of eps",
             ),
@@ -140,8 +140,8 @@ CLAIMS = (
                 ", every overlap, in units of eps |B_0| cond(B_0) cond(A_1)",
             )
             for name, words, worst in (
-                ("random", "random initialization", 1.0),
-                ("weight", "sketch of the weight", 1.0),
+                ("random", "random initialization", 0.77),
+                ("weight", "sketch of the weight", 0.44),
             )
         ),
         f"{TRANSFER}; O projects outside the column space of D, A_1 is A after one step",
@@ -159,10 +159,10 @@ CLAIMS = (
         tuple(
             Check(
                 name,
-                close(0, 1e-4),
+                close(0, 8e-5),
                 f"exponent in xi of the weight's first change, {words}",
                 claimed="0",
-                predicted=close(exponent, 1e-4),
+                predicted=close(exponent, 8e-5),
             )
             for name, exponent, words in (
                 ("preconditioned", 0, "scaled gradient step G A^T (A A^T)^-1 A"),
@@ -176,8 +176,8 @@ CLAIMS = (
             )
         ),
         "NoRA initialization A = xi N W, B = 0, rank 6, with W and G 60 x 50 and N standard "
-        "normal; seven xi from 1e-3 to 1e3, slope of log |change| against log xi; within 1e-3, "
-        "which is 1.4 % over all six decades. The source shows this for ScaledGD on matrix "
+        "normal; seven xi from 1e-3 to 1e3, slope of log |change| against log xi; within 8e-4, "
+        "which is 1.1 % over all six decades. The source shows this for ScaledGD on matrix "
         "factorization",
         equation=f"{THEORY}.sketch (2)",
         test=f"{TESTS}/test_sketch.py::test_first_changes_scale_as_stated",

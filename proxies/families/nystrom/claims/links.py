@@ -31,8 +31,9 @@ CONDITIONED = "cond = 10, 1e2, ..., 1e6"
 
 
 def rounding(worst: float) -> Within:
-    """The bar of an identity in units of rounding: ten times the worst deviation of the problems
-    of seeds 0 to 199, which leaves room for the heavy tail of a Gaussian's condition number."""
+    """The bar of an identity in units of rounding: ten times the worst deviation seen at seeds 0 to
+    99 (N1: 0 to 19, N11c: 0 to 39), which leaves room for the heavy tail of a Gaussian's condition
+    number."""
     return Within(high=10 * worst)
 
 
