@@ -26,7 +26,9 @@ POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
 FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
 # at small ones A_0^T A_0 is far from its mean, which is what scales as r
-FIRST_RANKS = (8, 16, 32, 64, 128)
+FIRST_RANKS = (64, 128, 256, 512)
+# the networks of L3 and L10: both have a hidden layer that is adapted, the second is residual
+NETWORKS = ("mup", "residual")
 STABLE = ("init_a", "init_b", "eva", "eva_whitened")
 RANK_CASES: tuple[tuple[str, Scale], ...] = (
     *(("init_a", scale) for scale in SCALES),
@@ -49,7 +51,7 @@ class Loss(NamedTuple):
     def rates(self) -> list[float]:
         """log2 of the learning rates, half an octave apart."""
         low, high = self.log2_rates
-        return np.arange(low, high + 0.25, 0.5).tolist()
+        return np.arange(low, high + sweep.GRID_STEP / 2, sweep.GRID_STEP).tolist()
 
     @property
     def widths(self) -> list[int]:
@@ -149,9 +151,9 @@ def fitted(
     return Powers(names, pairs, (1, POWER_STEPS), sizes, exponents)
 
 
-def stable(memo: Memo, widths: Sequence[int], seeds: list[int]) -> Found:
+def stable(memo: Memo, network: str, widths: Sequence[int], seeds: list[int]) -> Found:
     """log2 of the largest stable learning rates (widths, seeds, names of `STABLE`)."""
-    shape = {"names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0}
+    shape = {"network": network, "names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0}
     return _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
 
 
@@ -183,21 +185,30 @@ def _stacked(found: Mapping[Any, Sequence[Any]]) -> Found:
     return Found(list(found), np.stack([sweep.numbers(values) for values in found.values()]))
 
 
-def first_step(memo: Memo, seeds: list[int]) -> dict[Scale, Found]:
-    """log2 of the largest learning rates (ranks, seeds) of the first step of SGD, by scale."""
+def first_step(memo: Memo, network: str, seeds: list[int]) -> Found:
+    """log2 of the largest learning rates (ranks, seeds) of the first step of SGD at s =
+    1/sqrt(r)."""
     fixed = {"width": RANK_WIDTH, "ranks": list(FIRST_RANKS), "samples": SAMPLES}
-    wanted = {scale: {"power": power, **fixed} for scale, power in SCALES.items()}
-    found = for_seeds(memo, sweep.first_step, wanted, seeds)
-    return {scale: Found(FIRST_RANKS, sweep.numbers(found[scale]).T) for scale in SCALES}
+    wanted = {network: {"power": SCALES["alpha/sqrt(r)"], "network": network, **fixed}}
+    found = for_seeds(memo, sweep.first_step, wanted, seeds)[network]
+    return Found(FIRST_RANKS, sweep.numbers(found).T)
 
 
-def best(memo: Memo, readout: str, seeds: list[int]) -> Found:
-    """log2 of the learning rates of the least loss (widths, seeds, `NAMES`) of a read-out."""
+def losses(memo: Memo, readout: str, seeds: list[int]) -> Found:
+    """Losses (widths, seeds, `NAMES`, learning rates) over the shifted grids of a read-out."""
     grid = LOSSES[readout]
-    wanted = {width: _loss(readout, width, list(NAMES), grid.rates) for width in grid.widths}
-    found = _stacked(for_seeds(memo, sweep.losses, wanted, seeds))
-    smallest = lambda curve: best_rate(grid.rates, curve)
-    return Found(found.widths, np.apply_along_axis(smallest, 3, found.values))
+    wanted = {
+        width: {**_loss(readout, width, list(NAMES), grid.rates), "shifted": True}
+        for width in grid.widths
+    }
+    return _stacked(for_seeds(memo, sweep.losses, wanted, seeds))
+
+
+def best(readout: str, losses: Found, seeds: list[int]) -> Found:
+    """log2 of the learning rates of the least loss (widths, seeds, `NAMES`) of a read-out."""
+    smallest = lambda curve: best_rate(LOSSES[readout].rates, curve)
+    shifts = [[[sweep.grid_shift(seed, width)] for seed in seeds] for width in losses.widths]
+    return Found(losses.widths, np.apply_along_axis(smallest, 3, losses.values) + np.array(shifts))
 
 
 def _loss(readout: str, width: int, names: list[str], rates: list[float]) -> dict[str, Any]:
