@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralab.memo import Memo
-from proxies.families.lr_stability.claims.checks import BIG, NAMES, SCALES, SMALL
+from proxies.families.lr_stability.claims.settings import (
+    BIG,
+    NAMES,
+    POWER_WIDTHS,
+    SCALES,
+    SMALL,
+    STABLE_WIDTHS,
+)
 from proxies.families.lr_stability.trials import sweep
 from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.instruments.slopes import best_rate, slopes
@@ -22,14 +29,14 @@ K = TypeVar("K", bound=Hashable)
 TOGETHER = 2**13
 RANK, SAMPLES = 4, 32
 GRID = tuple(INITIALIZATIONS)  # of the exponents at every pair of learning rates
-POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
+POWER_STEPS = 6
 FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
 # at small ones A_0^T A_0 is far from its mean, which is what scales as r
 FIRST_RANKS = (64, 128, 256, 512)
-# the networks of L3 and L10: both have a hidden layer that is adapted, the second is residual
-NETWORKS = ("mup", "residual")
-STABLE = ("init_a", "init_b", "eva", "eva_whitened")
+# by network, which largest stable learning rates are sought: those of L3, and those of L7
+STABLE = {"mup": tuple(NAMES), "residual": tuple(NAMES)}
+STABLE_EVA: dict[str, tuple[str, ...]] = {"mup": ("eva", "eva_whitened"), "residual": ("eva",)}
 RANK_CASES: tuple[tuple[str, Scale], ...] = (
     *(("init_a", scale) for scale in SCALES),
     ("init_b", "constant"),
@@ -60,7 +67,7 @@ class Loss(NamedTuple):
 
 
 LOSSES = {
-    "mup": Loss((-11.5, -1.0), 32, 40, (8, 14)),
+    "mup": Loss((-11.5, -1.0), 32, 40, (8, 13)),
     "standard": Loss((-15.0, -3.0), 32, 40, (8, 13)),
     "residual": Loss((-15.5, -1.5), 64, 60, (7, 12)),
 }
@@ -71,11 +78,6 @@ class Found(NamedTuple):
 
     widths: Sequence[int]
     values: Array
-
-    def up_to(self, width: int) -> "Found":
-        """The part of it at widths up to this one."""
-        keep = [i for i, size in enumerate(self.widths) if size <= width]
-        return Found([self.widths[i] for i in keep], self.values[keep])
 
     def at(self, width: int) -> Array:
         return self.values[list(self.widths).index(width)]
@@ -94,11 +96,11 @@ class Powers(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """At each big width, log2 of the learning rates (4, seeds, names): those of the small widths
+    """At the big width, log2 of the learning rates (4, seeds, names): those of the small widths
     taken on by `CARRIED`, and last its own best; and the losses there."""
 
-    chosen: dict[int, Array]
-    losses: dict[int, Array]
+    chosen: Array
+    losses: Array
 
 
 def for_seeds(
@@ -151,10 +153,21 @@ def fitted(
     return Powers(names, pairs, (1, POWER_STEPS), sizes, exponents)
 
 
-def stable(memo: Memo, network: str, widths: Sequence[int], seeds: list[int]) -> Found:
-    """log2 of the largest stable learning rates (widths, seeds, names of `STABLE`)."""
-    shape = {"network": network, "names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0}
-    return _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
+def stable(
+    memo: Memo,
+    wanted: Mapping[str, Sequence[str]],
+    seeds: list[int],
+    widths: Sequence[int] = STABLE_WIDTHS,
+) -> dict[tuple[str, str], Found]:
+    """log2 of the largest stable learning rates (widths, seeds) by network and initialization."""
+    found: dict[tuple[str, str], Found] = {}
+    for network, names in wanted.items():
+        shape = {"network": network, "names": list(names), "steps": 10, "rank": RANK, "scale": 1.0}
+        both = _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
+        found |= {
+            (network, name): Found(both.widths, both.values[..., k]) for k, name in enumerate(names)
+        }
+    return found
 
 
 def stable_by_rank(memo: Memo, seeds: list[int]) -> dict[tuple[str, Scale], Found]:
@@ -233,22 +246,14 @@ def taken_on(best: Found, width: int) -> Array:
 
 
 def carried(memo: Memo, best: Found, seeds: list[int]) -> Carried:
-    """The losses at the big widths, at learning rates taken on from the small ones."""
-    chosen = {width: taken_on(best, width) for width in BIG}
-    keys = [
-        (width, i, k)
-        for width in reversed(BIG)
-        for i in range(len(seeds))
-        for k in range(len(NAMES))
-    ]
+    """The losses at the big width, at learning rates taken on from the small ones."""
+    chosen = taken_on(best, BIG)
+    keys = [(i, k) for i in range(len(seeds)) for k in range(len(NAMES))]
     points = [
-        {
-            **_loss("mup", width, [list(NAMES)[k]], chosen[width][:, i, k].tolist()),
-            "seeds": [seeds[i]],
-        }
-        for width, i, k in keys
+        {**_loss("mup", BIG, [list(NAMES)[k]], chosen[:, i, k].tolist()), "seeds": [seeds[i]]}
+        for i, k in keys
     ]
-    losses = {width: np.empty_like(chosen[width]) for width in BIG}
-    for (width, i, k), ((curve,),) in zip(keys, memo.map(sweep.losses, points), strict=True):
-        losses[width][:, i, k] = sweep.numbers(curve)
+    losses = np.empty_like(chosen)
+    for (i, k), ((curve,),) in zip(keys, memo.map(sweep.losses, points), strict=True):
+        losses[:, i, k] = sweep.numbers(curve)
     return Carried(chosen, losses)
