@@ -26,13 +26,13 @@ TIMES = {
     "grid": 2,
     "limits": 20,
     "transformer": 5,
-    "stable": 15,
+    "stable": 20,
     "stable, EVA": 5,
     "by rank": 3,
     "first step": 5,
     "mup": 3,
-    "standard": 5,
-    "residual": 5,
+    "standard": 3,
+    "residual": 8,
 }
 
 
@@ -40,9 +40,10 @@ TIMES = {
 class Config:
     seeds: int = 2
     """tasks, with a network of every width each. What varies more between them takes `TIMES` as
-    many: with a standard deviation of .05 a seed for the largest stable learning rates, 30 leave
-    an interval of +- .02 around their slopes, for a tolerance of .037; with .03 in a transformer,
-    10 leave +- .03 at a third look, for a tolerance of .12 around a mean .08 away"""
+    many: with a standard deviation of .05 a seed for the slopes of the largest stable learning
+    rates, 40 leave an interval of +- .02 at a third look, for a tolerance of .037; with .035 in a
+    transformer, 10 leave +- .035, for a tolerance of .12 around a mean .08 away; with .075 for the
+    ratio of best learning rates in the residual network, 16 leave +- .06 around .07"""
     block: int = 10_000
     """first seed; the others follow it, and every trial's seeds are among them"""
     sweeps: bool = True

@@ -302,7 +302,7 @@ def expected_lower(readout: str) -> float:
     width = 2 ** WIDEST[readout]
     ends = {"mup": (-11.5, -1.0), "standard": (-15.0, -3.0), "residual": (-15.5, -1.5)}[readout]
     grid = np.arange(ends[0], ends[1] + 0.1, 0.5)
-    seeds = range(SEEDS * (3 if readout == "mup" else 5))
+    seeds = range(SEEDS * (8 if readout == "residual" else 3))
 
     def log_at_best(name: str) -> np.ndarray:
         logs = np.array(

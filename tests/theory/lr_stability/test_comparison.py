@@ -96,10 +96,10 @@ def test_the_first_step_favours_init_b_by_n_over_r(m, n, rank, seed, scale):
         first_step(G, np.reshape(s, (m, rank)) / rank**0.5, np.zeros((rank, n)), scale)
         for s in signs(m * rank)
     ]
-    near = {"rel": 1e4 * EPS}
-    assert np.mean(from_a) == pytest.approx(mean_first_step(G, rank, 1 / n, scale), **near)
-    assert np.mean(from_b) == pytest.approx(mean_first_step(G, rank, 1 / rank, scale), **near)
-    assert np.mean(from_b) / np.mean(from_a) == pytest.approx(n / rank, **near)
+    near = lambda value: pytest.approx(value, rel=1e4 * EPS)
+    assert np.mean(from_a) == near(mean_first_step(G, rank, 1 / n, scale))
+    assert np.mean(from_b) == near(mean_first_step(G, rank, 1 / rank, scale))
+    assert np.mean(from_b) / np.mean(from_a) == near(n / rank)
 
 
 @given(sizes, seeds)
