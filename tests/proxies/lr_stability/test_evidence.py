@@ -4,9 +4,11 @@ grid, and choices that must be made at the right place."""
 import numpy as np
 import pytest
 
-from loralab.claims import Outcome, judge
+from loralab.claims import Outcome, at, judge
+from loralab.statistics import exact
 from proxies.families.lr_stability import evidence
 from proxies.families.lr_stability.claims import CLAIMS
+from proxies.families.lr_stability.claims.coordinates import ALONE, MODELS, TOGETHER
 from proxies.families.lr_stability.trials import plan, sweep
 from tests.support.worlds.lr_stability import NINE, ONE, PLUS, World, optimum, own, shift
 
@@ -112,3 +114,83 @@ def test_criteria_of_slopes_lie_evenly_around_their_predictions():
             assert check.predicted is not None, (id, key)
             assert check.predicted.low == check.predicted.high
             assert (low + high) / 2 == pytest.approx(check.predicted.low, abs=1e-12), (id, key)
+
+
+# of every criterion that is open to one side: a value that it accepts, and one that it does not
+ONE_SIDED = {
+    "L2/features": (0.12, 0.13),
+    "L2/output": (0.24, 0.26),
+    "L2b/grows": (0.1, -0.1),
+    "L3/Init[A] over Init[B], plain network": (1.1, 0.9),
+    "L3/Init[A] over Init[B], residual network": (1.1, 0.9),
+    "L8b/difference, read-out of order n^(-1/2)": (-0.1, 0.1),
+    "L8c/slope of the ratio": (0.1, -0.1),
+    "L8c/ratio": (1.1, 0.9),
+    **{f"L11/{name}, regret": (0.4, 0.6) for name in ("Init[A]", "Init[B]")},
+    **{
+        f"L11/{name}, regret by exponent {c}": (1.1, 0.9)
+        for name in ("Init[A]", "Init[B]")
+        for c in (0, -1)
+    },
+    **{f"L13/{model}: {key}": (0.11, 0.12) for model in MODELS for key in ALONE},
+    **{f"L13b/{model}: grows": (0.1, -0.1) for model in MODELS},
+    **{f"L13c/{model}: {key}": (0.11, 0.12) for model in MODELS for key in TOGETHER},
+    "L14/read-out of order 1/n": (0.9, 1.1),
+    "L14/read-out of order n^(-1/2)": (0.9, 1.1),
+    "L14/residual network": (0.9, 1.1),
+}
+# of the others: how far from the prediction they accept
+TOLERANCES = {
+    **dict.fromkeys(("L2b", "L4", "L5", "L6"), 0.046),
+    "L3": 0.037,
+    "L7": 0.037,
+    **dict.fromkeys(("L8", "L8b", "L8d", "L10"), 0.125),
+    "L9": 0.08,
+    "L11": 0.5,
+    "L13b": 0.117,
+}
+OTHERS = {
+    "L7/Z_B, EVA, learning rates n^-1/2, first step": 0.046,
+    "L7/Z_B, Init[A], learning rates n^-1/2, first step": 0.046,
+    "L9/Init[B], s constant": 0.1,
+}
+NUMBERS = {"0": 0.0, "-1/2": -0.5, "-1": -1.0, "n^(1/2)": 0.5, "of order 1": 0.0, "bounded": 0.0}
+
+
+def test_criteria_accept_what_their_sentences_say():
+    for (id, key), check in CHECKS.items():
+        criterion, name = check.criterion, f"{id}/{key}"
+        if name in ONE_SIDED:
+            accepted, rejected = ONE_SIDED[name]
+            assert judge(criterion, exact(accepted)) is Outcome.SUPPORTED, name
+            assert judge(criterion, exact(rejected)) is Outcome.CONTRADICTED, name
+        else:
+            tolerance = OTHERS.get(name, TOLERANCES[id])
+            assert (criterion.high - criterion.low) / 2 == pytest.approx(tolerance, abs=5e-4), name
+
+
+def test_what_the_sources_claim_is_what_theory_predicts():
+    for (id, key), check in CHECKS.items():
+        predicted = check.predicted
+        if check.claimed in NUMBERS:
+            assert predicted == at(NUMBERS[check.claimed]), (id, key)
+        elif check.claimed in ("grows", "> 0"):
+            assert predicted is not None
+            assert predicted.low >= 0, (id, key)
+        elif check.claimed == "vanishes":
+            assert predicted == at(-1), (id, key)
+        else:
+            assert check.claimed in ("", "larger", "> 1", "better on average")
+    best = {key: check.predicted for (id, key), check in CHECKS.items() if id in ("L8", "L8d")}
+    assert best == {
+        "best learning rate, Init[A], read-out of order 1/n": at(-0.5),
+        "best learning rate, Init[B], read-out of order 1/n": at(-0.5),
+        "best learning rate, Init[A], read-out of order n^(-1/2)": at(-0.75),
+        "best learning rate, Init[B], read-out of order n^(-1/2)": at(-1.0),
+    }
+    ranks = [check.predicted for (id, _), check in CHECKS.items() if id == "L9"]
+    assert ranks == [at(-0.5), at(-0.25), at(0.0), at(0.0)]
+
+
+def test_only_the_source_is_judged_where_it_does_not_speak_of_the_networks():
+    assert {claim.id for claim in CLAIMS if not claim.covers} == {"L8c", "L14"}
