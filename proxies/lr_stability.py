@@ -23,8 +23,8 @@ from proxies.instruments import optional
 
 # how many times `Config.seeds` each experiment takes
 TIMES = {
-    "grid": 2,
-    "limits": 20,
+    "grid": 3,
+    "limits": 40,
     "transformer": 5,
     "stable": 20,
     "stable, EVA": 5,
