@@ -10,7 +10,18 @@ from proxies.families.lr_stability import evidence
 from proxies.families.lr_stability.claims import CLAIMS
 from proxies.families.lr_stability.claims.coordinates import ALONE, MODELS, TOGETHER
 from proxies.families.lr_stability.trials import plan, sweep
-from tests.support.worlds.lr_stability import NINE, ONE, PLUS, World, optimum, own, shift
+from proxies.lr_stability import TIMES
+from tests.support.worlds.lr_stability import (
+    NINE,
+    ONE,
+    PLUS,
+    SEEDS,
+    World,
+    measured,
+    optimum,
+    own,
+    shift,
+)
 
 CHECKS = {(claim.id, check.key): check for claim in CLAIMS for check in claim.checks}
 
@@ -18,8 +29,8 @@ CHECKS = {(claim.id, check.key): check for claim in CLAIMS for check in claim.ch
 def test_the_grid_is_compared_with_the_calculus_case_by_case():
     """Of L2, whose values are over the whole grid: its rows are those of the world."""
     names, pairs = ["init_b", "eva"], [ONE, PLUS]
-    measured = plan.powers(World(), names, pairs, [1, 2])
-    rows = evidence.predictions(measured)
+    powers = plan.powers(World(), names, pairs, [1, 2])
+    rows = evidence.predictions(powers)
     assert len(rows) == 2 * 2 * 6 * 2
     for row in rows:
         at = "first" if row["steps"] == 1 else "last"
@@ -31,7 +42,7 @@ def test_the_grid_is_compared_with_the_calculus_case_by_case():
         for row in rows
         if row["measured"] is not None and (row["quantity"] != "f") == features
     ]
-    assert {key: m.high for key, m in evidence.of_grid(measured)["L2"].items() if m} == {
+    assert {key: m.high for key, m in evidence.of_grid(powers)["L2"].items() if m} == {
         "features": max(away(True)),
         "output": max(away(False)),
     }
@@ -190,6 +201,35 @@ def test_what_the_sources_claim_is_what_theory_predicts():
     }
     ranks = [check.predicted for (id, _), check in CHECKS.items() if id == "L9"]
     assert ranks == [at(-0.5), at(-0.25), at(0.0), at(0.0)]
+
+
+# the experiments of `proxies.lr_stability.TIMES` by the checks that they decide
+EXPERIMENTS = {
+    **dict.fromkeys(("L2b", "L4", "L5", "L6", "L7/Z_B"), "limits"),
+    "L3": "stable",
+    "L7/largest": "stable, EVA",
+    **dict.fromkeys(("L8/", "L8b/difference, read-out of order 1/n", "L11"), "mup"),
+    **dict.fromkeys(("L8d", "L8b/difference, read-out of order n^"), "standard"),
+    "L8c": "residual",
+    "L9": "by rank",
+    "L10": "first step",
+    "L13": "transformer",
+    "L14/read-out of order 1/n": "mup",
+    "L14/read-out of order n^": "standard",
+    "L14/residual": "residual",
+}
+
+
+def test_every_check_has_the_seeds_of_its_experiment():
+    found = {
+        f"{id}/{key}": m.draws
+        for id, checks in measured(World()).items()
+        for key, m in checks.items()
+        if m and id != "L2"
+    }
+    for name, draws in found.items():
+        (experiment,) = {TIMES[e] for start, e in EXPERIMENTS.items() if name.startswith(start)}
+        assert draws == SEEDS * experiment, name
 
 
 def test_only_the_source_is_judged_where_it_does_not_speak_of_the_networks():

@@ -25,6 +25,7 @@ from proxies.families.lr_stability.claims.settings import (
     LIMIT_B,
     LORA_PLUS,
     NAMES,
+    NETWORKS,
     PAIRS,
 )
 from proxies.families.lr_stability.trials import plan, sweep
@@ -58,16 +59,21 @@ def backwards(function: Function, todo: Todo) -> Generator[Finished, None, None]
 def check_threshold() -> None:
     """The threshold lies between the sizes half an octave below and above the learning rate that is
     found."""
-    names = ["init_a", "init_b"]
+    for network in NETWORKS:
+        check_threshold_of(network)
+
+
+def check_threshold_of(network: str) -> None:
+    names, sizes = ["init_a", "init_b"], {"steps": 5, "scale": 0.5}
     found = sweep.thresholds(
-        64, SEEDS, names, steps=5, samples=16, rank=2, scale=0.5, threshold=2.0
+        64, SEEDS, names, samples=16, rank=2, threshold=2.0, network=network, **sizes
     )
     for i, seed in enumerate(SEEDS):
         for k, name in enumerate(names):
             rates = torch.tensor(2.0 ** (found[i][k] + np.array([-0.5, 0.5])))[None, None]
-            size = right_trained(64, [seed], [name], rates, rates, 16, 2, steps=5, scale=0.5)[
-                "Z_B"
-            ][0, 0, 0]
+            size = right_trained(64, [seed], [name], rates, rates, 16, 2, network, **sizes)["Z_B"][
+                0, 0, 0
+            ]
             assert size[0] < 2 < size[1], (seed, name)
 
 
@@ -90,12 +96,13 @@ def check_powers() -> None:
 
 def check_first_step() -> None:
     """At that learning rate the first step of SGD makes Z_B 1, as it is proportional to it."""
-    (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16)
-    for log2_rate, rank in zip(found, (2, 4), strict=True):
-        rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
-        how = {"steps": 1, "optimizer": "sgd", "scale": rank**-0.5}
-        size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, **how)["Z_B"]
-        assert size.item() == pytest.approx(1, rel=1e-4)
+    for network in NETWORKS:
+        (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16, network)
+        for log2_rate, rank in zip(found, (2, 4), strict=True):
+            rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
+            how = {"steps": 1, "optimizer": "sgd", "scale": rank**-0.5}
+            size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, network, **how)
+            assert size["Z_B"].item() == pytest.approx(1, rel=1e-4)
 
 
 def check_best(optimum: float = -6.3, curvature: float = 0.4) -> None:
