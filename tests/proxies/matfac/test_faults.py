@@ -152,7 +152,9 @@ def diverged_as_a_number(values):
     return np.nan_to_num(values, nan=1e9).tolist()
 
 
-NEVER_EXTENDED = {name: replace(grid, rounds=0) for name, grid in sweep.GRIDS.items()}
+def never_extended(optimizer, per_decade, right=sweep.grid_of):
+    return replace(right(optimizer, per_decade), rounds=0)
+
 
 ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "gA with the wrong transpose": (
@@ -198,7 +200,7 @@ ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda: check_optimizer("SGD", 0),
     ),
     "a diverged run as a large number": (sweep, "listed", diverged_as_a_number, check_diverged),
-    "a grid that is never extended": (sweep, "GRIDS", NEVER_EXTENDED, check_extension),
+    "a grid that is never extended": (sweep, "grid_of", never_extended, check_extension),
 }
 
 

@@ -2,6 +2,8 @@
 network's parameters: by automatic differentiation of the loss, against
 `theory.matfac.convergence`."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,8 +27,8 @@ def conditioning(seed: int) -> dict[str, float]:
     so that it makes the minimiser.
 
     Returns: spectrum, the largest error of LoRA's nonzero eigenvalues in units of rounding;
-        condition, LoRA's condition number over 2 s_1 / s_r; generator, the network's condition
-        number over LoRA's; isotropic, the network's least nonzero eigenvalue over (1 + |h|^2) s_r.
+        generator, the network's condition number over LoRA's; least, the error of the network's
+        least nonzero eigenvalue, which is (1 + |h|^2) s_r, in units of rounding of its largest.
     """
     rows, columns, rank, width = SETTINGS[seed % len(SETTINGS)]
     M, U, S, Vh = _target(rows, columns, rank, seed)
@@ -41,10 +43,8 @@ def conditioning(seed: int) -> dict[str, float]:
     level = 1 + float(state.hidden()[0] @ state.hidden()[0])
     return {
         "spectrum": float(np.abs(plain - wanted).max() / wanted[0]) / EPS,
-        "condition": float(plain[0] / plain[-1] / convergence.condition(S)),
         "generator": float(network[0] / network[-1] / (plain[0] / plain[-1])),
-        "isotropic": float(network[-1] / level / S[-1]),
-        "square": level - 1,
+        "least": float(np.abs(network[-1] - level * S[-1]) / network[0]) / EPS,
     }
 
 
@@ -67,7 +67,7 @@ def _trained(M: Tensor, rank: int, width: int, theta: NDArray, seed: int) -> the
     return theory.Generator(state.z, state.W1, state.b1, state.W2, b2)
 
 
-def _loss(M: Tensor, sizes: Sizes):
+def _loss(M: Tensor, sizes: Sizes) -> Callable[[Tensor], Tensor]:
     rows, columns, rank = sizes
 
     def loss(theta: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ def _generator_hessian(state: theory.Generator, M: Tensor, sizes: Sizes) -> Tens
     return _hessian(of_parameters, torch.cat([part.flatten() for part in parts.values()]))
 
 
-def _hessian(loss, at: Tensor) -> Tensor:
-    return torch.func.hessian(loss)(at)
+def _hessian(loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    return torch.autograd.functional.hessian(loss, at)  # type: ignore[return-value]
 
 
 def _nonzero(hessian: Tensor, count: int) -> NDArray:

@@ -42,7 +42,9 @@ Table = list[list[float | None]]  # (learning rates, seeds)
 class Sweep(TypedDict):
     """What a sweep gave.
 
-    per_decade: how many learning rates lie in a decade of the grid. final: the last relative excess (f - f*) / (f_0 - f*), None where the run diverged; steps[x]:
+    per_decade: how many learning rates lie in a decade of the grid; last: how many steps a run has.
+
+    final: the last relative excess (f - f*) / (f_0 - f*), None where the run diverged; steps[x]:
     the first step at excess x or less, None where there is none; alive: the share of live hidden
     units at the end.
 
@@ -54,6 +56,7 @@ class Sweep(TypedDict):
 
     rates: list[float]
     per_decade: int
+    last: int
     final: Table
     steps: dict[str, Table]
     alive: Table | None
@@ -178,9 +181,7 @@ def sweep(
         per_decade: learning rates in a decade of the grid.
         block: the first seed.
     """
-    problem = Problem(
-        target, method, optimizer, (rows, columns, rank), range(block, block + seeds)
-    )
+    problem = Problem(target, method, optimizer, (rows, columns, rank), range(block, block + seeds))
     grid = Grid(0, len(rates) - 1, rounds=0) if rates else grid_of(optimizer, per_decade)
     rate = sorted(rates).__getitem__ if rates else grid.learning_rate
     found = search(
@@ -203,6 +204,7 @@ def sweep(
     return {
         "rates": [rate(i) for i in found.results],
         "per_decade": per_decade,
+        "last": steps,
         "final": [listed(run.final) for run in runs],
         "steps": {name: [listed(run.steps(name)) for run in runs] for name in THRESHOLDS},
         "alive": alive or None,
