@@ -66,7 +66,7 @@ def hessian(B: Array, A: Array) -> Array:
         B: (rows, r).
         A: (r, columns).
     """
-    (rows, r), columns = B.shape, A.shape[1]
+    rows, columns = len(B), A.shape[1]
     of_A = np.kron(B, np.eye(columns))  # d vec(B A) / d vec(A), row by row
     of_B = np.kron(np.eye(rows), A.T)
     D = np.hstack([of_A, of_B])

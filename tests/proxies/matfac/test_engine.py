@@ -5,6 +5,8 @@ the size of what they add up; the worst ratio over the cases here was measured a
 each tolerance.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -153,7 +155,7 @@ def test_a_run_that_comes_back_from_infinity_stays_diverged():
 
 def test_a_run_at_one_learning_rate_is_lora_at_that_of_its_network():
     """The three LoRAs of OP10 against runs of their own, the factors by the definition of h."""
-    found = one_rate.one_rate("gauss", "SGD", 0.01, 6, 5, 2, 3, 40, 7)
+    found: Any = one_rate.one_rate("gauss", "SGD", 0.01, 6, 5, 2, 3, 40, 7)
     network, plain = (
         sweep.Problem("gauss", name, "SGD", (6, 5, 2), range(7, 10))
         for name in ("OP bias", "direct")

@@ -36,7 +36,8 @@ def right(name: str) -> dict[str, list[float]]:
 
 
 def drawn(name: str, count: int = FEW) -> dict[str, list[float]]:
-    return draws(**TRIALS[name] | {"count": count, "block": 0})
+    arguments: dict[str, Any] = TRIALS[name] | {"count": count, "block": 0}
+    return draws(**arguments)
 
 
 @pytest.mark.parametrize(

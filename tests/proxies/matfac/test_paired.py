@@ -79,7 +79,9 @@ def test_a_window_that_the_grid_cuts_off_is_refused():
     assert paired.widths(made(final)) == pytest.approx([2 / 6, 1 / 6])
     for wrong in ({"edge": "low"}, {"open": ["high"]}, {"best": None}):
         assert paired.widths(made(final) | wrong) is None
-        assert paired.wider([(made(final), made(final) | wrong)]) is None
+        pairs = [(made(final), made(final)), (made(final), made(final) | wrong)]
+        assert paired.wider(pairs[:1]) is not None
+        assert paired.wider(pairs) is None
 
 
 def test_a_diverged_run_at_one_learning_rate_is_no_ratio():

@@ -60,7 +60,7 @@ def width(key: plan.Key, seed: int) -> int:
     return 3 + choice(4, key, "width", seed)
 
 
-def final(key: plan.Key, rate: int, seed: int) -> float | None:
+def final(key: plan.Key, rate: int, seed: int) -> Any:
     if rate == RATES - 1:
         return None
     inside = best(key) - 1 <= rate < best(key) - 1 + width(key, seed)
@@ -68,13 +68,13 @@ def final(key: plan.Key, rate: int, seed: int) -> float | None:
     return level * value(key, "final", rate, seed)
 
 
-def steps(key: plan.Key, bar: str, rate: int, seed: int) -> float | None:
+def steps(key: plan.Key, bar: str, rate: int, seed: int) -> Any:
     if rate in (0, RATES - 1):
         return None
     return (100 if rate == best(key) + 1 else 400) * value(key, bar, rate, seed)
 
 
-def table(rule: Callable[..., float | None], *key: Any, rates: int = RATES) -> list[list[Any]]:
+def table(rule: Callable[..., Any], *key: Any, rates: int = RATES) -> list[list[Any]]:
     return [[rule(*key, rate, seed) for seed in range(SEEDS)] for rate in range(rates)]
 
 
@@ -97,10 +97,9 @@ def too_large(method: str, diverged: int, dead: int) -> dict[str, Any]:
     """Of one learning rate: the first `diverged` seeds have no final loss, the last `dead` no live
     unit."""
     key = ("gauss", "SGD", method)
-    made = swept(key) | {"final": [[value(key, "f", i) for i in range(SEEDS)]]}
-    made["final"][0][:diverged] = [None] * diverged
-    made["alive"] = [[0.5] * (SEEDS - dead) + [0.0] * dead]
-    return made
+    final = [None if i < diverged else value(key, "f", i) for i in range(SEEDS)]
+    alive = [0.5] * (SEEDS - dead) + [0.0] * dead
+    return swept(key) | {"final": [final], "alive": [alive]}
 
 
 def drawn(name: str, quantity: str) -> list[float]:
@@ -155,11 +154,11 @@ def _one_rate(target: str, optimizer: str, other: str) -> float:
 
 def _steps(target: str, optimizer: str) -> float:
     keys = [(target, optimizer, method) for method in METHODS.values()]
-    return geometric(*([steps(k, "1e-4", best(k) + 1, i) for i in range(SEEDS)] for k in keys))  # type: ignore[misc]
+    return geometric(*([steps(k, "1e-4", best(k) + 1, i) for i in range(SEEDS)] for k in keys))
 
 
 def _final(first: plan.Key, second: plan.Key) -> float:
-    return geometric(*([final(k, best(k), i) for i in range(SEEDS)] for k in (first, second)))  # type: ignore[misc]
+    return geometric(*([final(k, best(k), i) for i in range(SEEDS)] for k in (first, second)))
 
 
 def _wider(optimizer: str, other: str, *targets: str) -> float:

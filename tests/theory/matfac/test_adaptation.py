@@ -32,7 +32,8 @@ def by_adam(state: theory.Generator, gradients: list[np.ndarray], eta: float) ->
         theta = P["W2"] @ (P["W1"] @ P["z"] + P["b1"]).relu() + P["b2"]
         (torch.from_numpy(g) @ theta).backward()
         rule.step()
-    return theory.Generator(*(P[name].detach().numpy().copy() for name in NAMES))
+    z, W1, b1, W2, b2 = (P[name].detach().numpy().copy() for name in NAMES)
+    return theory.Generator(z, W1, b1, W2, b2)
 
 
 @fresh

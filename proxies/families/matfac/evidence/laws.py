@@ -10,7 +10,7 @@ from loralab.statistics import mean, proportion, spread
 Draws = Mapping[str, Mapping[str, list[float]]]
 """name in TRIALS -> quantity -> one number a draw"""
 
-DRAWS, SHARE_DRAWS, SCALE_DRAWS = 20, 60, 2000
+DRAWS, SHARE_DRAWS, SCALE_DRAWS = 20, 60, 900
 SCALES = ((32, 32), (32, 2), (8, 32))
 """OP8: width m and embedding size k"""
 TRIALS: dict[str, dict[str, Any]] = {

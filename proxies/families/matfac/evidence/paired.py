@@ -60,11 +60,10 @@ def _tuned_ratio(
     score: Callable[[Sweep], Array],
     select: Callable[[Array], Array],
 ) -> Measured | None:
-    scores = score(first), score(second)
-    methods = [Tuned(select(x), x) for x in scores]
-    if any(_outermost(method) for method in methods):
+    one, other = (Tuned(select(x), x) for x in (score(first), score(second)))
+    if _outermost(one) or _outermost(other):
         return None
-    return tuned(*methods, np.random.default_rng(RESAMPLES), by="ratio")
+    return tuned(one, other, np.random.default_rng(RESAMPLES), by="ratio")
 
 
 def _outermost(method: Tuned) -> bool:
