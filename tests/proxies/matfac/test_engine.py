@@ -187,6 +187,9 @@ def test_problems_are_drawn_from_their_seeds():
     late = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 1, 20, [0.01], 3, 12)
     block = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 3, 20, [0.01], 3, 10)
     assert block["final"][0][2] == pytest.approx(late["final"][0][0], rel=1e-10)
+    both = sweep.Problem("gauss", "OP bias", "SGD", (6, 5, 2), [3, 4])
+    assert not torch.equal(both.initial[0]["z"], both.initial[1]["z"])
+    assert not torch.equal(both.targets[0], both.targets[1])
     first = draws.draws("balanced", 3, 5, {})["error"]
     assert first[1:] == draws.draws("balanced", 2, 6, {})["error"]
 

@@ -9,11 +9,11 @@ import pytest
 
 from loralab.claims import Outcome, Within, judge
 from loralab.statistics import spread
-from proxies.families.matfac.claims.laws import LAWS
+from proxies.families.matfac.claims import CLAIMS
 from proxies.families.matfac.evidence.laws import QUANTITIES, TRIALS
 from proxies.families.matfac.trials import conditioning
 from proxies.families.matfac.trials.draws import draws
-from tests.proxies.matfac.test_faults import (
+from tests.support.laws.matfac_faults import (
     drift_without_first_layer_bias,
     no_bias_in_step,
     no_isotropic_part,
@@ -25,7 +25,7 @@ from theory.matfac import adaptation, convergence
 from theory.matfac import generator_network as theory
 
 FEW = 4  # one of each shape
-CHECKS = {(claim.id, check.key): check for claim in LAWS for check in claim.checks}
+CHECKS = {(claim.id, check.key): check for claim in CLAIMS for check in claim.checks}
 NAMED = [(id, key) for id, checks in QUANTITIES.items() for key in checks]
 
 

@@ -56,7 +56,7 @@ def test_every_trial_is_asked_for_with_its_arguments_and_its_result_is_bound_to_
     assert {each["steps"] for each in memo.asked["sweep"]} == {400}
     for each in sweeps:
         key = each["target"], each["optimizer"], each["method"]
-        assert (each["seeds"], each["per_decade"]) == ((6, 6) if key in plan.COMPARED else (5, 3))
+        assert (each["seeds"], each["per_decade"]) == ((6, 6) if key in plan.COMPARED else (4, 3))
     one = [each for each in memo.asked["sweep"] if each["rates"]]
     assert {(each["method"], each["seeds"], *each["rates"]) for each in one} == {
         ("OP bias", 60, 0.3),

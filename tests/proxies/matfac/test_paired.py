@@ -146,5 +146,5 @@ def test_tables_and_lines_are_of_their_sweeps():
 def test_what_is_compared_has_more_problems_and_a_finer_grid():
     compared, other = ("gauss", "Adam", "direct"), ("gauss", "Adam", "scalar")
     assert (plan.seeds(compared, 30), plan.per_decade(compared)) == (30, 6)
-    assert (plan.seeds(other, 30), plan.per_decade(other)) == (5, 3)
+    assert (plan.seeds(other, 30), plan.per_decade(other)) == (4, 3)
     assert plan.shapes(24, 16, 3) == ((24, 16, 3), (48, 32, 4), (16, 48, 3))

@@ -3,5 +3,6 @@ these sentences have them."""
 
 from proxies.families.matfac.claims.comparisons import COMPARISONS
 from proxies.families.matfac.claims.laws import LAWS
+from proxies.families.matfac.claims.minima import MINIMA
 
-CLAIMS = LAWS + COMPARISONS
+CLAIMS = LAWS + MINIMA + COMPARISONS

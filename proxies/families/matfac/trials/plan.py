@@ -39,7 +39,7 @@ TOO_LARGE = 0.3
 # Sweeps of one learning rate are cheap, and 60 of 60 puts a proportion's lower limit above 0.9 at a
 # second look, too.
 FIXED_SEEDS = 60
-CONTEXT_SEEDS = 5  # of a sweep that is shown beside the compared ones and decides no claim
+CONTEXT_SEEDS = 4  # of a sweep that is shown beside the compared ones and decides no claim
 COMPARED_PER_DECADE, PER_DECADE = 6, 3  # learning rates, of a compared sweep and of another
 # Adam cannot do without the 1797 rows of digits, which makes a generator network 37 times as dear
 # as at 24 x 16.
