@@ -190,6 +190,10 @@ def test_problems_are_drawn_from_their_seeds():
     both = sweep.Problem("gauss", "OP bias", "SGD", (6, 5, 2), [3, 4])
     assert not torch.equal(both.initial[0]["z"], both.initial[1]["z"])
     assert not torch.equal(both.targets[0], both.targets[1])
+    together = both.run([0.01, 0.05], 20)
+    for rate, runs in zip([0.01, 0.05], together, strict=True):
+        alone = both.run([rate], 20)[0].final
+        assert runs.final == pytest.approx(alone, rel=1e-10), "learning rates and seeds mixed"
     first = draws.draws("balanced", 3, 5, {})["error"]
     assert first[1:] == draws.draws("balanced", 2, 6, {})["error"]
 

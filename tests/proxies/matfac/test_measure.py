@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from loralab.memo import Memo
-from proxies.families.matfac.evidence.laws import TRIALS
+from proxies.families.matfac.evidence.laws import QUANTITIES, TRIALS
 from proxies.families.matfac.trials import plan
 from proxies.matfac import Config, measure
 from tests.support.worlds import matfac as made_up
@@ -76,6 +76,12 @@ def test_the_problems_at_one_learning_rate_share_no_seed_and_have_a_quarter_of_t
         assert [each["block"] for each in these] == [500, 506, 512]
         shapes = [(each["rows"], each["columns"], each["rank"]) for each in these]
         assert shapes == [(24, 16, 3), (48, 32, 4), (16, 48, 3)]
+
+
+def test_the_variances_are_of_the_networks_that_their_checks_name():
+    for key, (name, _) in QUANTITIES["OP8"].items():
+        arguments = TRIALS[name]["arguments"]
+        assert key == f"m = {arguments['width']}, k = {arguments['embedding']}"
 
 
 def test_the_quick_size_looks_at_exploratory_seeds_only():
