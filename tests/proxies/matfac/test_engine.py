@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from proxies.families.matfac.evidence import paired
-from proxies.families.matfac.trials import alternating, engine, sweep, targets
+from proxies.families.matfac.trials import alternating, draws, engine, one_rate, sweep, targets
 from proxies.families.matfac.trials.methods import METHODS, Overparam, Sizes
 from proxies.families.matfac.trials.optimizers import OPTIMIZERS
 from tests.support.trials.matfac import (
@@ -24,6 +23,7 @@ from tests.support.trials.matfac import (
     check_extension,
     check_gradient,
     check_optimizer,
+    check_return,
     check_training,
 )
 from theory.matfac import generator_network as theory
@@ -56,11 +56,11 @@ def test_training_is_autograd_and_torch_optim(name, optimizer):
     check_training(name, optimizer)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "OP match"])
 def test_every_method_starts_at_zero_and_from_the_same_a(name):
-    M = targets.target("gauss", 6, 5, 2, 0)
-    P = {k: v[None] for k, v in METHODS[name].initialize(M, 2, Generator().manual_seed(7)).items()}
-    B, A, _ = METHODS[name].factors(P, Sizes(6, 5, 2))
+    M, method = targets.target("gauss", 6, 5, 2, 0), METHODS.get(name, Overparam("match"))
+    P = {k: v[None] for k, v in method.initialize(M, 2, Generator().manual_seed(7)).items()}
+    B, A, _ = method.factors(P, Sizes(6, 5, 2))
     assert torch.equal(B @ A, torch.zeros(1, 6, 5, dtype=M.dtype))
     if name in ("OP bias", "OP linear", "scalar", "ScaledGD"):
         plain = METHODS["direct"].initialize(M, 2, Generator().manual_seed(7))
@@ -148,6 +148,56 @@ def test_a_diverged_run_is_never_a_number():
     check_diverged()
 
 
+def test_a_run_that_comes_back_from_infinity_stays_diverged():
+    """As one can whose generator network dies: the parameters are finite again, the run is not."""
+    check_return()
+
+
+def test_a_run_at_one_learning_rate_is_lora_at_that_of_its_network():
+    """The three LoRAs of OP10 against runs of their own, the factors by the definition of h."""
+    found: Any = one_rate.one_rate("gauss", "SGD", 0.01, 6, 5, 2, 3, 40, 7)
+    network, plain = (
+        sweep.Problem("gauss", name, "SGD", (6, 5, 2), range(7, 10))
+        for name in ("OP bias", "direct")
+    )
+    assert found["OP-LoRA"] == [network.run([0.01], 40)[0].final.tolist()]
+    assert found["LoRA"] == [plain.run([0.01], 40)[0].final.tolist()]
+    ends = network.train([0.01], 40).final
+    for name, P in (("first", network.stacked()), ("last", ends)):
+        for i in range(3):
+            h = np.maximum((P["W1"][i] @ P["z"][i] + P["b1"][i]).numpy(), 0)
+            factor = found[f"{name} factor"][0][i]
+            assert factor == pytest.approx(1 + h @ h, rel=100 * EPS)
+            single = sweep.Problem("gauss", "direct", "SGD", (6, 5, 2), [7 + i])
+            alone = single.run([0.01 * factor], 40)[0].final
+            assert found[f"LoRA, {name} step"][0][i] == pytest.approx(alone[0], rel=1e-10)
+    assert found["first factor"] != found["last factor"]
+    by_adam = one_rate.effective(network.stacked(), "Adam")
+    assert by_adam == pytest.approx(
+        [
+            theory.adam_multiplier(np.maximum((P["W1"] @ P["z"] + P["b1"]).numpy(), 0))
+            for P in network.initial
+        ],
+        rel=100 * EPS,
+    )
+
+
+def test_problems_are_drawn_from_their_seeds():
+    """The last problem of a block is the first of a later one."""
+    late = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 1, 20, [0.01], 3, 12)
+    block = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 3, 20, [0.01], 3, 10)
+    assert block["final"][0][2] == pytest.approx(late["final"][0][0], rel=1e-10)
+    both = sweep.Problem("gauss", "OP bias", "SGD", (6, 5, 2), [3, 4])
+    assert not torch.equal(both.initial[0]["z"], both.initial[1]["z"])
+    assert not torch.equal(both.targets[0], both.targets[1])
+    together = both.run([0.01, 0.05], 20)
+    for rate, runs in zip([0.01, 0.05], together, strict=True):
+        alone = both.run([rate], 20)[0].final
+        assert runs.final == pytest.approx(alone, rel=1e-10), "learning rates and seeds mixed"
+    first = draws.draws("balanced", 3, 5, {})["error"]
+    assert first[1:] == draws.draws("balanced", 2, 6, {})["error"]
+
+
 def test_the_grid_is_extended_until_it_holds_the_window():
     check_extension()
 
@@ -166,19 +216,9 @@ def test_best_rate_and_first_step_on_a_table_by_hand():
     assert np.array_equal(sweep.first_step(excess, 0.1), [1, np.nan], equal_nan=True)
 
 
-def test_comparisons_refuse_what_the_grid_does_not_support():
-    found = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 3, 60, [0.01, 0.1])
-    assert found["edge"] == "high"
-    assert paired.wider([(found, found)]) is None
-    assert paired.final_ratio(found, found) is None
-    assert paired.steps_ratio(found, found) is None
-    diverged: Any = found | {"best": None, "edge": "", "open": []}
-    assert paired.wider([(diverged, diverged)]) is None
-
-
 def test_alternating_least_squares_ends_at_the_optimum():
     """One sweep on an exact-rank target, whatever its conditioning; a full-rank one takes power
     iterations."""
-    assert alternating.alternating("ill", 9, 7, 3, 4, 1)["steps"]["1e-8"] == [[1.0] * 4]
-    final = np.array(alternating.alternating("gauss", 9, 7, 3, 4, 3000)["final"])
+    assert alternating.alternating("ill", 9, 7, 3, 4, 1, 0)["steps"]["1e-8"] == [[1.0] * 4]
+    final = np.array(alternating.alternating("gauss", 9, 7, 3, 4, 3000, 0)["final"])
     assert final.max() <= 1e-8

@@ -23,6 +23,17 @@ from tests.support.laws.matfac import (
     check_steps,
     drawn,
 )
+from tests.support.laws.matfac_faults import (
+    drift_without_first_layer_bias,
+    hypergradient_negated,
+    no_bias_in_kernel,
+    no_bias_in_step,
+    no_isotropic_part,
+    own_hidden_state,
+    second_order_negated,
+    three_layers,
+    weights_of_their_own_time,
+)
 from tests.support.trials.matfac import (
     check_diverged,
     check_extension,
@@ -31,50 +42,6 @@ from tests.support.trials.matfac import (
     check_training,
 )
 from theory.matfac import generator_network as theory
-
-
-def own_hidden_state(W2, h, h_next, g, eta):
-    return -eta * (1 + h @ h) * g + W2 @ (h_next - h)
-
-
-def no_bias_in_step(W2, h, h_next, g, eta):
-    return -eta * (h @ h_next) * g + W2 @ (h_next - h)
-
-
-def weights_of_their_own_time(W2_0, b2_0, h, g, eta):
-    return W2_0 @ h[-1] + b2_0 - eta * (1 + (h[:-1] ** 2).sum(1)) @ g
-
-
-def no_bias_in_kernel(state):
-    D = state.hidden()[1]
-    return (state.z @ state.z) * np.diag(D) + D[:, None] * (state.W1 @ state.W1.T) * D
-
-
-def second_order_negated(right=theory.expansion):
-    def expansion(state, g):
-        first, second, third = right(state, g)
-        return first, -second, third
-
-    return expansion
-
-
-def no_isotropic_part(state):
-    return np.eye(len(state.b2)) + state.W2 @ theory.kernel(state) @ state.W2.T
-
-
-def drift_without_first_layer_bias(state, g, eta):
-    h, D = state.hidden()
-    delta, z2 = D * (state.W2.T @ g), state.z @ state.z
-    back = state.W1.T @ delta
-    return eta**2 * ((g @ g) * h**2 - delta**2 * z2), eta**2 * (delta @ delta * z2 - back @ back)
-
-
-def hypergradient_negated(state, h_past, g_past, g, eta):
-    return -(eta**2) * theory.kernel(state) @ ((g_past @ g) @ h_past)
-
-
-def three_layers(w, g, layers, right=theory.end_to_end):
-    return right(w, g, layers + 1)
 
 
 def state_of(activation: str = "relu") -> tuple[theory.Generator, np.random.Generator]:
@@ -152,7 +119,9 @@ def diverged_as_a_number(values):
     return np.nan_to_num(values, nan=1e9).tolist()
 
 
-NEVER_EXTENDED = {name: replace(grid, rounds=0) for name, grid in sweep.GRIDS.items()}
+def never_extended(optimizer, per_decade, right=sweep.grid_of):
+    return replace(right(optimizer, per_decade), rounds=0)
+
 
 ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "gA with the wrong transpose": (
@@ -198,7 +167,7 @@ ENGINE: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda: check_optimizer("SGD", 0),
     ),
     "a diverged run as a large number": (sweep, "listed", diverged_as_a_number, check_diverged),
-    "a grid that is never extended": (sweep, "GRIDS", NEVER_EXTENDED, check_extension),
+    "a grid that is never extended": (sweep, "grid_of", never_extended, check_extension),
 }
 
 

@@ -76,8 +76,8 @@ def trials(store: Path) -> dict[str, str]:
         ),
         (["--rates", "0.1", "-0.2"], "--rates must be positive and finite, got -0.2"),
         (["--rates", "nan"], "--rates must be positive and finite, got nan"),
-        (["--seeds", "1"], "--seeds must be at least 2, got 1"),
-        (["--steps", "0"], "--steps must be at least 1, got 0"),
+        (["--seeds", "2"], "--seeds must be at least 3, got 2"),
+        (["--steps", "3"], "--steps must be at least 4, got 3"),
     ],
 )
 def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, words):
@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_t
     assert trials(store) == after
     assert third.value.code == second.value.code
     assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [
-        f"OP{i}" for i in range(1, 14)
+        claim.id for claim in PROXY.claims
     ]
     figures = sorted(path.name for path in (store.parent / "figures").glob("matfac-*"))
     assert figures == [

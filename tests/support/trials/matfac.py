@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from proxies.families.matfac.trials import engine, methods, sweep
+from proxies.families.matfac.trials import engine, methods, optimizers, sweep
 from proxies.families.matfac.trials.methods import METHODS, Params, Sizes
 from proxies.families.matfac.trials.optimizers import OPTIMIZERS
 
@@ -108,15 +108,40 @@ def check_training(name: str, optimizer: str, seed: int = 1) -> None:
 
 def check_diverged(rate: float = 1e3) -> None:
     """A run that leaves the finite numbers is None from there on, and never the best."""
-    found = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 2, 40, [0.01, rate])
+    found = sweep.sweep("gauss", "OP bias", "SGD", 6, 5, 2, 2, 40, [0.01, rate], 3, 0)
     assert found["final"][1] == [None, None], "a diverged run has no number"
     assert found["best"] == 0
+
+
+class Astray(optimizers.SGD):
+    """Gradient descent whose first run is at infinity after its third step, and back after the
+    next."""
+
+    def __init__(self, theta: Tensor) -> None:
+        self.begin, self.t = theta.clone(), 0
+
+    def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
+        self.t += 1
+        super().step(theta, gradient, rate)
+        if self.t in (3, 4):
+            theta[0] = torch.inf if self.t == 3 else self.begin[0]
+
+
+def check_return() -> None:
+    method, M = METHODS["direct"], torch.randn(4, 3, generator=Generator().manual_seed(0)).double()
+    draw = method.initialize(M, 2, Generator().manual_seed(1))
+    initial = {name: torch.stack([value, value]) for name, value in draw.items()}
+    rates = torch.tensor([0.01, 0.01], dtype=torch.float64)
+    loss = engine.train(M, initial, 2, method, Astray, rates, 6).loss
+    assert loss[:3].isfinite().all()
+    assert loss[3:, 0].isnan().all(), "a number after it has diverged"
+    assert loss[:, 1].isfinite().all(), "the other run is nothing to it"
 
 
 def check_extension() -> None:
     """The grid of 13 is extended to where the optimum is, and one on an edge is not called
     the best."""
-    found = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 2, 8000, [])
+    found = sweep.sweep("well", "direct", "SGD", 6, 5, 2, 2, 8000, [], 3, 1000)
     assert len(found["rates"]) > 13, "1e-3 still converges in 8000 steps, so lower ones are run"
     assert found["edge"] == ""
     assert found["open"] == []

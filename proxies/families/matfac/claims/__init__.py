@@ -1,7 +1,8 @@
-"""OP1 to OP13 as data: sentences as the paper or this project makes them, criteria as theory or the
-paper gives them."""
+"""OP1 to OP13 and OP17 as data: sentences as the paper or this project makes them, criteria as
+these sentences have them."""
 
 from proxies.families.matfac.claims.comparisons import COMPARISONS
 from proxies.families.matfac.claims.laws import LAWS
+from proxies.families.matfac.claims.minima import MINIMA
 
-CLAIMS = LAWS + COMPARISONS
+CLAIMS = LAWS + MINIMA + COMPARISONS

@@ -1,5 +1,4 @@
-"""OP10 to OP12 and the rest of OP13; None for a check whose sweeps were not run or cannot be
-compared."""
+"""OP10 to OP13; None for a check whose runs were not made or cannot be compared."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,43 +8,42 @@ from loralab.claims import Measured
 from loralab.numbers import numbers
 from loralab.statistics import proportion
 from proxies.families.matfac.evidence import paired
-from proxies.families.matfac.trials.plan import FIXED, Key
-from proxies.families.matfac.trials.sweep import Sweep
+from proxies.families.matfac.trials import plan
+from proxies.families.matfac.trials.plan import OPTIMIZERS, UNCONVERGED, Key
+from proxies.families.matfac.trials.sweep import Sweep, Table
 
 Sweeps = Mapping[Key, Sweep]
+OneRate = Mapping[tuple[str, str], Mapping[str, Table]]
 Statistic = Callable[[Sweep, Sweep], Measured | None]
+Found = dict[str, dict[str, Measured | None]]
 
 
-def comparisons(
-    swept: Sweeps, fixed: Sweeps, too_large: Sweeps
-) -> dict[str, dict[str, Measured | None]]:
+def comparisons(swept: Sweeps, one_rate: OneRate, too_large: Sweeps) -> Found:
     """By claim and key; the arguments are those of `evidence`."""
-
-    def against_lora(statistic: Statistic, target: str, optimizer: str) -> Measured | None:
-        keys = (target, optimizer, "OP bias"), (target, optimizer, "direct")
-        return _compared(swept, statistic, *keys)
-
+    wider = {
+        optimizer: _wider(swept, optimizer, "direct", "gauss", "ill") for optimizer in OPTIMIZERS
+    }
     return {
-        "OP10": {
-            f"{target}, {optimizer}": _compared(
-                fixed,
-                paired.fixed_ratio,
-                (target, optimizer, "OP bias"),
-                (target, optimizer, "direct"),
+        **{id: _at_one_rate(one_rate, id) for id in plan.CONTROLS},
+        "OP11": wider | {f"{name}, half a decade": m for name, m in wider.items()},
+        **{id: _steps(swept, target) for id, target in plan.CONVERGED.items()},
+        "OP12b": {
+            optimizer: _compared(
+                swept,
+                paired.final_ratio,
+                (UNCONVERGED, optimizer, "OP bias"),
+                (UNCONVERGED, optimizer, "direct"),
             )
-            for target, optimizer in FIXED
+            for optimizer in OPTIMIZERS
         },
-        "OP11": {
-            optimizer: _wider(swept, optimizer, "direct", "gauss", "ill")
-            for optimizer in ("SGD", "momentum", "Adam")
-        },
-        "OP12": {
-            "steps, momentum": against_lora(paired.steps_ratio, "gauss", "momentum"),
-            "steps, Adam": against_lora(paired.steps_ratio, "gauss", "Adam"),
-            "share, momentum": against_lora(paired.share_lower, "ill", "momentum"),
-            "excess, Adam": _compared(
-                swept, paired.final_ratio, ("ill", "Adam", "OP bias"), ("ill", "SGD", "ScaledGD")
-            ),
+        "OP12c": {
+            optimizer: _compared(
+                swept,
+                paired.final_ratio,
+                (UNCONVERGED, optimizer, "OP bias"),
+                (UNCONVERGED, "SGD", "ScaledGD"),
+            )
+            for optimizer in OPTIMIZERS
         },
         "OP13": {
             "linear diverged": _share(too_large, "OP linear", _diverged),
@@ -54,6 +52,29 @@ def comparisons(
             "window": _wider(swept, "SGD", "OP linear", "gauss"),
         },
     }
+
+
+def _at_one_rate(one_rate: OneRate, id: str) -> dict[str, Measured | None]:
+    return {
+        ", ".join(key): paired.one_rate_ratio(one_rate[key], plan.CONTROLS[id])
+        if key in one_rate
+        else None
+        for key in plan.at_one_rate(id)
+    }
+
+
+def _steps(swept: Sweeps, target: str) -> dict[str, Measured | None]:
+    """OP-LoRA against LoRA, for both criteria."""
+    found = {
+        optimizer: _compared(
+            swept,
+            paired.steps_ratio,
+            (target, optimizer, "OP bias"),
+            (target, optimizer, "direct"),
+        )
+        for optimizer in OPTIMIZERS
+    }
+    return found | {f"{name}, a fifth fewer": m for name, m in found.items()}
 
 
 def _compared(sweeps: Sweeps, statistic: Statistic, first: Key, second: Key) -> Measured | None:

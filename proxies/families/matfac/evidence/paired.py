@@ -1,11 +1,11 @@
-"""Comparisons of two sweeps: paired over seeds, each method at its own best learning rate.
+"""Comparisons of two methods, paired over seeds.
 
-A function gives None where the sweeps do not support the comparison: an optimum on the edge of the
-grid, a window of good learning rates that the grid cuts off, or a bar that not every seed reaches
-at any one learning rate.
+A function gives None where the runs do not support the comparison: an optimum on the edge of the
+grid, a window of good learning rates that the grid cuts off, or a run at one learning rate that
+diverged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 
 from loralab.claims import Measured
 from loralab.numbers import numbers
-from loralab.statistics import geometric_mean, mean, proportion
-from proxies.families.matfac.trials.sweep import GOOD, Sweep, median_steps
+from loralab.statistics import Tuned, geometric_mean, mean, tuned
+from proxies.families.matfac.trials.sweep import GOOD, Sweep, Table, median_steps
+from proxies.instruments.learning_rates import side
 
-DECADES = 1 / 3  # between neighbours on the grid
+RESAMPLES = 0  # seed of the resamples of `tuned`
+Array = NDArray[np.float64]
 
 
-def widths(sweep: Sweep) -> NDArray[np.float64] | None:
-    """For each seed the decades of learning rates that end at excess 1e-4 or less, without gaps."""
+def widths(sweep: Sweep) -> Array | None:
+    """For each seed the decades of learning rates that end at excess 1e-4 or less: how many of the
+    grid do, over how many lie in a decade."""
     if sweep["best"] is None or sweep["edge"] or sweep["open"]:
         return None
-    return DECADES * (numbers(sweep["final"]) <= GOOD).sum(0)
+    return (numbers(sweep["final"]) <= GOOD).sum(0) / sweep["per_decade"]
 
 
 def wider(pairs: Sequence[tuple[Sweep, Sweep]]) -> Measured | None:
@@ -35,43 +38,49 @@ def wider(pairs: Sequence[tuple[Sweep, Sweep]]) -> Measured | None:
 
 
 def final_ratio(first: Sweep, second: Sweep) -> Measured | None:
-    """The first one's final excess over the second's, each at its best learning rate."""
-    a, b = (_at_best(sweep) for sweep in (first, second))
-    return None if a is None or b is None else geometric_mean((a / b).tolist())
+    """The first one's final excess over the second's, each at the learning rate with the least mean
+    logarithm of it."""
+    return _tuned_ratio(first, second, lambda sweep: numbers(sweep["final"]), np.log)
 
 
-def share_lower(first: Sweep, second: Sweep) -> Measured | None:
-    """On what share of the seeds the first one ends lower, each at its best learning rate."""
-    a, b = (_at_best(sweep) for sweep in (first, second))
-    return None if a is None or b is None else proportion(int((a < b).sum()), len(a))
+def steps_ratio(first: Sweep, second: Sweep) -> Measured | None:
+    """The first one's steps to 1e-4 over the second's, each at the learning rate with the fewest
+    on average. A run that does not get there counts as if its last step had."""
+    return _tuned_ratio(first, second, _steps, np.asarray)
 
 
-def fixed_ratio(first: Sweep, second: Sweep) -> Measured:
-    """The first one's final excess over the second's, in sweeps of one learning rate; a diverged
-    run has no place in a ratio, and is an error here."""
-    return geometric_mean((numbers(first["final"])[0] / numbers(second["final"])[0]).tolist())
+def _steps(sweep: Sweep) -> Array:
+    steps = numbers(sweep["steps"]["1e-4"])
+    return np.where(np.isnan(steps), sweep["last"], steps)
 
 
-def steps_ratio(first: Sweep, second: Sweep, bar: str = "1e-4") -> Measured | None:
-    """The first one's steps to the bar over the second's, each at the learning rate that
-    gets all its seeds there soonest."""
-    a, b = (_soonest(sweep, bar) for sweep in (first, second))
-    return None if a is None or b is None else geometric_mean((a / b).tolist())
+def _tuned_ratio(
+    first: Sweep,
+    second: Sweep,
+    score: Callable[[Sweep], Array],
+    select: Callable[[Array], Array],
+) -> Measured | None:
+    one, other = (Tuned(select(x), x) for x in (score(first), score(second)))
+    if _outermost(one) or _outermost(other):
+        return None
+    return tuned(one, other, np.random.default_rng(RESAMPLES), by="ratio")
+
+
+def _outermost(method: Tuned) -> bool:
+    """Whether the best learning rate is on an edge of the grid, or there is none."""
+    means = np.asarray(method.select).mean(1)  # nan where a run diverged, which is never the best
+    if np.isnan(means).all():
+        return True
+    return bool(side(range(len(means)), int(np.nanargmin(means))))
+
+
+def one_rate_ratio(found: Mapping[str, Table], second: str) -> Measured | None:
+    """The final excess of OP-LoRA over that of another method, both at one learning rate."""
+    ratio = numbers(found["OP-LoRA"])[0] / numbers(found[second])[0]
+    return None if np.isnan(ratio).any() else geometric_mean(ratio.tolist())
 
 
 def fewest(result: Mapping[str, Any], bar: str) -> float | None:
     """The fewest steps to the bar over learning rates, in the median over seeds."""
     steps = median_steps(numbers(result["steps"][bar])).min()
     return float(steps) if np.isfinite(steps) else None
-
-
-def _at_best(sweep: Sweep) -> NDArray[np.float64] | None:
-    best = sweep["best"]
-    return None if best is None or sweep["edge"] else numbers(sweep["final"])[best]
-
-
-def _soonest(sweep: Sweep, bar: str) -> NDArray[np.float64] | None:
-    steps = numbers(sweep["steps"][bar])
-    medians = np.where(np.isnan(steps).any(1), np.inf, np.median(steps, 1))
-    at = int(medians.argmin())
-    return steps[at] if 0 < at < len(steps) - 1 and np.isfinite(medians[at]) else None

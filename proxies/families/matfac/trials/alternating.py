@@ -11,7 +11,6 @@ from lora import SCHEMES
 from loralab.numbers import listed
 from proxies.families.matfac.trials.sweep import (
     BANDS,
-    FIRST_SEED,
     FLOOR,
     INITIAL,
     THRESHOLDS,
@@ -23,7 +22,7 @@ from theory.matfac import generator_network as theory
 
 
 def alternating(
-    target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int
+    target: str, rows: int, columns: int, rank: int, seeds: int, sweeps: int, block: int
 ) -> dict[str, Any]:
     """Alternating least squares from LoRA's initialization of A.
 
@@ -34,14 +33,15 @@ def alternating(
         rank: of B A.
         seeds: how many problems.
         sweeps: how often both factors are solved for.
+        block: the first seed.
 
     Returns: final (1, seeds), steps[x] (1, seeds) and the curve, as in `sweep.Sweep`.
     """
     excess = np.empty((sweeps + 1, 1, seeds))
     for i in range(seeds):
-        M = reduced(make(target, rows, columns, rank, FIRST_SEED + i))
+        M = reduced(make(target, rows, columns, rank, block + i))
         best, begin = theory.floor(M.numpy(), rank), float(M.square().sum() / 2)
-        A = SCHEMES["init_a"](M, rank, Generator().manual_seed(INITIAL + FIRST_SEED + i)).A
+        A = SCHEMES["init_a"](M, rank, Generator().manual_seed(INITIAL + block + i)).A
         excess[0, 0, i] = 1
         for t in range(1, sweeps + 1):
             B = torch.linalg.lstsq(A.mT, M.mT).solution.mT

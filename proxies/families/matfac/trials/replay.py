@@ -1,5 +1,4 @@
-"""One generator network under plain gradient descent, every state kept: the exact laws are measured
-on it."""
+"""One generator network, every state of its training kept: the exact laws are measured on it."""
 
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from proxies.families.matfac.trials.engine import flat_views, loss
 from proxies.families.matfac.trials.methods import Overparam, Params, Sizes
-from proxies.families.matfac.trials.optimizers import SGD
+from proxies.families.matfac.trials.optimizers import SGD, Optimizer
 from theory.matfac import generator_network as theory
 
 
@@ -30,7 +29,13 @@ class Replay(NamedTuple):
 
 
 def replay(
-    method: Overparam, M: Tensor, rank: int, initial: Params, rate: float, steps: int
+    method: Overparam,
+    M: Tensor,
+    rank: int,
+    initial: Params,
+    rate: float,
+    steps: int,
+    optimizer: type[Optimizer] = SGD,
 ) -> Replay:
     """The engine's own forward, backward and optimizer on one run.
 
@@ -40,14 +45,15 @@ def replay(
         rank: of the factors.
         initial: the parameters before the first step.
         rate: the learning rate.
-        steps: of gradient descent.
+        steps: of the optimizer.
+        optimizer: plain gradient descent unless said.
     """
     batch = {name: value[None] for name, value in initial.items()}
     theta, P = flat_views(batch)
     gradient, out = flat_views(batch)
     for name, value in batch.items():
         P[name].copy_(value)
-    rule, sizes = SGD(theta), Sizes(M.shape[0], M.shape[1], rank)
+    rule, sizes = optimizer(theta), Sizes(M.shape[0], M.shape[1], rank)
     states, g = [_state(P, method)], []
     for _ in range(steps):
         B, A, memory = method.factors(P, sizes)

@@ -1,17 +1,17 @@
 """A method and an optimizer on a target, over learning rates and seeds at once.
 
-Learning rates lie on the grid 10^(i/3). A sweep begins with 13 of them and adds three on a side for
-as long as the best one, or one at which some seed still ends at 1e-4, is the outermost; so neither
-the optimum nor the width of the good window is an artefact of the grid. Where the last round does
-not settle it, `edge` and `open` say so.
+Learning rates lie on the grid 10^(i/n), n of them a decade. A sweep begins with four decades and
+adds one on a side for as long as the best learning rate, or one at which some seed still ends at
+1e-4, is the outermost; so neither the optimum nor the width of the good window is an artefact of
+the grid's ends. Where the last round does not settle it, `edge` and `open` say so. A width is a
+multiple of 1/n decade on every seed: n is the resolution, and is said where a width is judged.
 
-The best learning rate has the least median final excess over seeds and, among those equal to
-rounding, the fewest steps; one at which some seed diverges is never the best. It is chosen on the
-runs that are reported, with no validation split: a full-batch run is deterministic and its
-objective is the claim's own quantity, so there is nothing to generalise to but other seeds, and the
-interval over seeds has those.
+The best learning rate of the tables has the least median final excess over seeds and, among those
+equal to rounding, the fewest steps; one at which some seed diverges is never the best. A claim that
+compares methods at their best learning rates repeats the choice in its interval (`evidence.tuned`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -20,19 +20,16 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from loralab.numbers import listed
-from proxies.families.matfac.trials.engine import train
-from proxies.families.matfac.trials.methods import METHODS
+from proxies.families.matfac.trials.engine import Trajectory, train
+from proxies.families.matfac.trials.methods import METHODS, Params
 from proxies.families.matfac.trials.optimizers import BY_LINEAR_ALGEBRA, OPTIMIZERS
 from proxies.families.matfac.trials.targets import reduced, target
 from proxies.instruments.learning_rates import Grid, search
 from theory.matfac import generator_network as theory
 
-# seed i draws its target from FIRST_SEED + i, its initialization from INITIAL later
-FIRST_SEED, INITIAL = 1000, 10**6
-GRIDS = {
-    name: Grid(first, last, per_decade=3, added=3, rounds=6)
-    for name, (first, last) in {"SGD": (-9, 3), "momentum": (-12, 0), "Adam": (-12, 0)}.items()
-}
+INITIAL = 10**6  # seed s draws its target from s, its initialization from INITIAL + s
+DECADES = {"SGD": (-3, 1), "momentum": (-4, 0), "Adam": (-4, 0)}
+ROUNDS = 6  # times that a decade may be added
 THRESHOLDS = {"1e-2": 1e-2, "1e-4": 1e-4, "1e-8": 1e-8}
 GOOD = THRESHOLDS["1e-4"]
 FLOOR = 1e-13  # an excess below is rounding, of either sign, and counts as this
@@ -45,6 +42,8 @@ Table = list[list[float | None]]  # (learning rates, seeds)
 class Sweep(TypedDict):
     """What a sweep gave.
 
+    per_decade: how many learning rates lie in a decade of the grid; last: how many steps a run has.
+
     final: the last relative excess (f - f*) / (f_0 - f*), None where the run diverged; steps[x]:
     the first step at excess x or less, None where there is none; alive: the share of live hidden
     units at the end.
@@ -56,6 +55,8 @@ class Sweep(TypedDict):
     """
 
     rates: list[float]
+    per_decade: int
+    last: int
     final: Table
     steps: dict[str, Table]
     alive: Table | None
@@ -88,47 +89,68 @@ class Problem:
         method: by its name.
         optimizer: by its name.
         sizes: rows, columns and rank.
-        seeds: how many problems.
+        seeds: of the problems.
     """
 
     def __init__(
-        self, name: str, method: str, optimizer: str, sizes: tuple[int, int, int], seeds: int
+        self,
+        name: str,
+        method: str,
+        optimizer: str,
+        sizes: tuple[int, int, int],
+        seeds: Sequence[int],
     ) -> None:
         rank = sizes[2]
         self.method, self.rule, self.rank = METHODS[method], OPTIMIZERS[optimizer], rank
         targets = [
-            target(name, *sizes, FIRST_SEED + i) for i in range(1 if name == "digits" else seeds)
+            target(name, *sizes, seed) for seed in (seeds[:1] if name == "digits" else seeds)
         ]
         self.floor = np.array([theory.floor(M.numpy(), rank) for M in targets])
         self.begin = np.array([float(M.square().sum() / 2) for M in targets])
         if optimizer in BY_LINEAR_ALGEBRA:
             targets = [reduced(M) for M in targets]
-        draws = [Generator().manual_seed(INITIAL + FIRST_SEED + i) for i in range(seeds)]
+        draws = [Generator().manual_seed(INITIAL + seed) for seed in seeds]
         self.initial = [
             self.method.initialize(targets[i % len(targets)], rank, rng)
             for i, rng in enumerate(draws)
         ]
         self.targets = targets
 
-    def run(self, rates: list[float], steps: int) -> list[Runs]:
-        """One batch for all learning rates and seeds."""
-        seeds = len(self.initial)
-        initial = {
-            name: torch.stack([draw[name] for draw in self.initial]).repeat(
-                len(rates), *[1] * value.ndim
-            )
-            for name, value in self.initial[0].items()
+    def stacked(self) -> Params:
+        """The initial parameters, a run for each seed."""
+        return {
+            name: torch.stack([draw[name] for draw in self.initial]) for name in self.initial[0]
         }
-        shared = len(self.targets) < seeds
-        M = self.targets[0] if shared else torch.stack(self.targets).repeat(len(rates), 1, 1)
-        rate = torch.tensor(rates, dtype=torch.float64).repeat_interleave(seeds)
-        losses, final = train(M, initial, self.rank, self.method, self.rule, rate, steps)
-        shape = len(rates), seeds
+
+    def run(
+        self, rates: Sequence[float], steps: int, factors: Sequence[float] | None = None
+    ) -> list[Runs]:
+        """One batch for all learning rates and seeds; `factors`, one a seed, multiply the learning
+        rate."""
+        losses, final = self.train(rates, steps, factors)
+        shape = len(rates), len(self.initial)
         excess = losses.numpy().reshape(-1, *shape) - self.floor
         excess = np.maximum(excess / (self.begin - self.floor), FLOOR)
         alive = self.method.alive(final)
         living = [None] * len(rates) if alive is None else alive.numpy().reshape(shape)
         return [Runs(excess[:, i], living[i]) for i in range(len(rates))]
+
+    def train(
+        self, rates: Sequence[float], steps: int, factors: Sequence[float] | None = None
+    ) -> Trajectory:
+        """The losses and the last parameters, the runs of the first learning rate first."""
+        seeds = len(self.initial)
+        initial = {
+            name: value.repeat(len(rates), *[1] * (value.ndim - 1))
+            for name, value in self.stacked().items()
+        }
+        shared = len(self.targets) < seeds
+        M = self.targets[0] if shared else torch.stack(self.targets).repeat(len(rates), 1, 1)
+        rate = torch.outer(
+            torch.tensor(rates, dtype=torch.float64),
+            torch.tensor(factors or [1.0] * seeds, dtype=torch.float64),
+        )
+        return train(M, initial, self.rank, self.method, self.rule, rate.flatten(), steps)
 
 
 def sweep(
@@ -141,6 +163,8 @@ def sweep(
     seeds: int,
     steps: int,
     rates: list[float],
+    per_decade: int,
+    block: int,
 ) -> Sweep:
     """Explicit `rates` are run as they are; with none, the grid is run and extended.
 
@@ -154,9 +178,11 @@ def sweep(
         seeds: how many problems, paired over methods.
         steps: full-batch steps of every run.
         rates: learning rates instead of the grid.
+        per_decade: learning rates in a decade of the grid.
+        block: the first seed.
     """
-    problem = Problem(target, method, optimizer, (rows, columns, rank), seeds)
-    grid = Grid(0, len(rates) - 1, rounds=0) if rates else GRIDS[optimizer]
+    problem = Problem(target, method, optimizer, (rows, columns, rank), range(block, block + seeds))
+    grid = Grid(0, len(rates) - 1, rounds=0) if rates else grid_of(optimizer, per_decade)
     rate = sorted(rates).__getitem__ if rates else grid.learning_rate
     found = search(
         lambda exponents: problem.run([rate(i) for i in exponents], steps),
@@ -177,6 +203,8 @@ def sweep(
     ]
     return {
         "rates": [rate(i) for i in found.results],
+        "per_decade": per_decade,
+        "last": steps,
         "final": [listed(run.final) for run in runs],
         "steps": {name: [listed(run.steps(name)) for run in runs] for name in THRESHOLDS},
         "alive": alive or None,
@@ -185,6 +213,11 @@ def sweep(
         "open": list(found.open),
         "curve": curve,
     }
+
+
+def grid_of(optimizer: str, per_decade: int) -> Grid:
+    first, last = (per_decade * end for end in DECADES[optimizer])
+    return Grid(first, last, per_decade, added=per_decade, rounds=ROUNDS)
 
 
 def first_step(excess: Array, bar: float) -> Array:
