@@ -13,3 +13,24 @@ SPLIT_SIZES = {
 PROBE = 60  # texts more, for the frozen probe
 COMPETITORS = {"PiSSA": "pissa", "OLoRA": "olora", "CorDA": "corda", "LoRA-GA": "lora_ga"}
 """Their schemes in lora.SCHEMES."""
+
+PACKAGES = ("networkx", "scipy", "sklearn", "sympy", "torch", "transformers")
+"""From which the texts are: a text's class is the package that it stands in."""
+TOKENS = 24  # of each text; the rest is cut off
+EXAMPLES = 24  # texts of each package for the gradients in MiniLM's layers
+ROWS_OF_OTHERS = ("default", "PiSSA", "OLoRA", "CorDA", "gradient SVD")
+"""Whose rows are compared with EVA's in real layers; "gradient SVD" has LoRA-GA's row space."""
+
+TASKS = (
+    ("digits", "adam"),
+    ("digits", "sgd"),
+    ("photographs", "adam"),
+    ("docstrings", "adam"),
+    ("code", "adam"),
+)
+"""What is trained: a task, and an optimizer."""
+LONGEST = {"digits": 160, "photographs": 160, "docstrings": 40, "code": 40}  # steps of each task
+CHOOSING = 4  # seeds that choose the learning rates
+MOST = 12
+"""Sets of data, beside those that choose, that there are: of 4240 patches of a photograph, and of
+1400 texts of a package."""

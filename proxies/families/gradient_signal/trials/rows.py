@@ -32,8 +32,8 @@ last eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singul
 gradient_signal: the top eigenvectors of Q."""
 
 MOVED = "EVA, ranks moved"
-INITIALIZATIONS = (*ROWS, *COMPETITORS, MOVED)
-"""All that are trained: the competitors begin at B A != 0, which the frozen weight takes back."""
+TRAINED = (*(name for name in ROWS if name not in ("orthogonal", "minor")), *COMPETITORS, MOVED)
+"""The competitors begin at B A != 0, which is taken back from the frozen weight."""
 
 
 def initial_rows(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Tensor]:
@@ -86,12 +86,12 @@ def competitors(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str,
 def initial_factors(
     stats: dict[str, Statistics], weights: dict[str, Tensor], rank: int, seed: int
 ) -> dict[str, list[Factors]]:
-    """Float32 factors of every layer by initialization, in the order of `weights`.
+    """Float32 factors of every layer by the names in TRAINED, in the order of `weights`.
 
     Moved ranks are padded with zeros to one number of rows: where B and A are 0 both gradients
     are, and they stay so.
     """
-    found: dict[str, list[Factors]] = {name: [] for name in INITIALIZATIONS}
+    found: dict[str, list[Factors]] = {name: [] for name in TRAINED}
     ranks = moved_ranks(stats, rank)
     for name, W in weights.items():
         rows = initial_rows(stats[name], W, rank, seed)
@@ -100,8 +100,10 @@ def initial_factors(
             eva = SCHEMES["eva"](W.double(), ranks[name], Generator(), stats[name]).A
             rows[MOVED][: ranks[name]] = eva
         pairs = {n: Factors(W.new_zeros(len(W), len(A)), A) for n, A in rows.items()}
-        for n, (B, A) in {**pairs, **competitors(stats[name], W, rank, seed)}.items():
-            found[n].append(Factors(B.float(), A.float()))
+        pairs |= competitors(stats[name], W, rank, seed)
+        for initialization, layers in found.items():
+            B, A = pairs[initialization]
+            layers.append(Factors(B.float(), A.float()))
     return found
 
 

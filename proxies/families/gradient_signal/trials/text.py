@@ -17,11 +17,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from proxies.families.gradient_signal.setting import PACKAGES, TOKENS
 from proxies.instruments.optional import MINILM
 
-PACKAGES = ("networkx", "scipy", "sklearn", "sympy", "torch", "transformers")
 PARTS = 16  # the most disjoint parts that anyone asks for
-TOKENS = 24  # of each text; the rest is cut off
 LENGTHS = (40, 300)  # characters of a text
 WIDTH = 384
 LONGEST = 40_000  # bytes of a file, which takes long to parse

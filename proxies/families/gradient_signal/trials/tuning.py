@@ -19,7 +19,8 @@ import lora
 from lora.schemes import Factors
 from proxies.families.gradient_signal.setting import RANK
 from proxies.families.gradient_signal.trials.rows import (
-    INITIALIZATIONS,
+    MOVED,
+    TRAINED,
     Array,
     initial_factors,
     moved_ranks,
@@ -160,7 +161,9 @@ def tuned(
             name: swept(
                 problem, _stacked([of[name] for of in factors]), optimizer, steps, choosing, seeds
             )
-            for name in INITIALIZATIONS
+            for name in TRAINED
+            # one layer has no ranks to move
+            if name != MOVED or len(problem.layers) > 1
         },
     }
 

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from proxies.families.gradient_signal.setting import PROBE, SPLIT_SIZES
+from proxies.families.gradient_signal.setting import PACKAGES, PROBE, SPLIT_SIZES
 from proxies.families.gradient_signal.trials import text
 from proxies.families.gradient_signal.trials.tasks.task import (
     SPLITS,
@@ -22,7 +22,7 @@ from proxies.families.gradient_signal.trials.tasks.task import (
 )
 from proxies.instruments import digits as pictures
 
-EACH = (PROBE + sum(SPLIT_SIZES["docstrings"])) // len(text.PACKAGES)  # texts of a package a seed
+EACH = (PROBE + sum(SPLIT_SIZES["docstrings"])) // len(PACKAGES)  # texts of a package a seed
 
 
 def docstrings(seeds: Sequence[int], block: int) -> Task:
@@ -81,7 +81,7 @@ def _task(source: text.Source, seeds: Sequence[int], block: int) -> Task:
         chosen, *rest, _ = pictures.parts(order, (PROBE, *SPLIT_SIZES["docstrings"]))
         with torch.no_grad():
             states = norm(x[chosen, -text.WIDTH :])
-        heads.append(text.probe(states, y[chosen], len(text.PACKAGES), seed))
+        heads.append(text.probe(states, y[chosen], len(PACKAGES), seed))
         for name, indices in zip(SPLITS, rest, strict=True):
             examples[name].append((x[indices], y[indices]))
 
