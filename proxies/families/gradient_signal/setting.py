@@ -21,14 +21,16 @@ EXAMPLES = 24  # texts of each package for the gradients in MiniLM's layers
 ROWS_OF_OTHERS = ("default", "PiSSA", "OLoRA", "CorDA", "gradient SVD")
 """Whose rows are compared with EVA's in real layers; "gradient SVD" has LoRA-GA's row space."""
 
-TASKS = (
-    ("digits", "adam"),
-    ("digits", "sgd"),
-    ("photographs", "adam"),
-    ("docstrings", "adam"),
-    ("code", "adam"),
-)
-"""What is trained: a task, and an optimizer."""
+MOVED = "EVA, ranks moved"
+COMPARED = ("default", "same E|Ax|^2", "EVA", "gradient SVD", "gradient_signal", *COMPETITORS)
+TRAINED = {
+    ("digits", "adam"): (*COMPARED, "EVA rotated", MOVED),
+    ("digits", "sgd"): ("default", "same E|Ax|^2", "EVA", "EVA rotated"),
+    ("photographs", "adam"): (*COMPARED, MOVED),
+    ("docstrings", "adam"): COMPARED,
+    ("code", "adam"): COMPARED,
+}
+"""Which initializations are trained, by task and optimizer."""
 LONGEST = {"digits": 160, "photographs": 160, "docstrings": 40, "code": 40}  # steps of each task
 CHOOSING = 4  # seeds that choose the learning rates
 MOST = 12

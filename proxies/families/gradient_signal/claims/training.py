@@ -23,12 +23,12 @@ from proxies.families.gradient_signal.setting import (
     PROBE,
     RANK,
     SPLIT_SIZES,
-    TASKS,
     TOKENS,
+    TRAINED,
 )
 
 SHORT, MIDDLE, LONG = BUDGETS
-DIGITS, SGD, PHOTOGRAPHS, DOCSTRINGS, CODE = TASKS
+DIGITS, SGD, PHOTOGRAPHS, DOCSTRINGS, CODE = TRAINED
 SIZES = {name: "/".join(map(str, sizes)) for name, sizes in SPLIT_SIZES.items()}
 SETTINGS = {
     DIGITS: f"digits: a {DIGITS_NETWORK}, adapted to other digits turned by 90 degrees",
@@ -50,10 +50,10 @@ DATA = (
 SWEEP = (
     f"adapters of rank {RANK}, s = 1, on all linear layers named; batch 32; Adam (betas 0.9, "
     "0.999, eps 1e-8) or plain gradient descent, constant learning rate, no weight decay; learning "
-    "rates a third of a decade apart, from 10^(-11/3) to 0.1 for Adam and 10^(-5/3) to 10 for "
-    "gradient descent, and further while the best is outermost; each initialization and number of "
-    f"steps has its own, with the least mean validation loss of {CHOOSING} seeds that are not "
-    f"compared; {DATA}"
+    "rates a third of a decade apart, from 10^(-11/3) to 0.1 for Adam (10^(-10/3) to 10^(-5/3) on "
+    "text) and 10^(-5/3) to 10 for gradient descent, and further while the best is outermost; each "
+    "initialization and number of steps has its own, with the least mean validation loss of "
+    f"{CHOOSING} seeds that are not compared; {DATA}"
 )
 RATIO = "geometric mean over seeds of the ratio of test losses"
 TRAINING = f"{TRIAL_TESTS}/test_tuning.py::test_training"

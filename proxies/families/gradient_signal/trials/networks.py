@@ -18,12 +18,15 @@ from theory.gradient_signal import batch as batch_theory
 from theory.gradient_signal import optimum as theory
 
 RANK = 8
-DRAWN = ("0", "encoder.layer.0.intermediate.dense")  # the layers that the figures look into
+# the layers that the figures look into, of the first part of the texts
+DRAWN = ("0", "encoder.layer.0.intermediate.dense")
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 BATCHES = tuple(float(n) for n in np.geomspace(1, 1e4, 13).round(3))
 
 
-def _of_layer(name: str, stats: Statistics, W: Tensor, seed: int) -> dict[str, Any]:
+def _of_layer(
+    name: str, stats: Statistics, W: Tensor, seed: int, drawn: bool = True
+) -> dict[str, Any]:
     rank = min(RANK, len(W))
     rows = initial_rows(stats, W, rank, seed)
     # LoRA-GA's have the row space of "gradient SVD"
@@ -34,7 +37,7 @@ def _of_layer(name: str, stats: Statistics, W: Tensor, seed: int) -> dict[str, A
     return {
         "layer": name,
         "captured": captured(stats, {**rows, **others}),
-        "curves": _curves(stats, W, rows, seed) if name in DRAWN else None,
+        "curves": _curves(stats, W, rows, seed) if drawn and name in DRAWN else None,
         "inside": bool(low - rounding <= gap <= high + rounding),
     }
 
@@ -113,7 +116,7 @@ def minilm_layers(part: int, block: int) -> list[dict[str, Any]]:
         for handle in handles:
             handle.remove()
     mask = batch["attention_mask"][half:].bool()
-    found = [_of_layer(n, stats[n], _weight(model, n), seed) for n in names]
+    found = [_of_layer(n, stats[n], _weight(model, n), seed, part == 0) for n in names]
     for layer, rows in zip(found, read.values(), strict=False):
         layer["deficit"] = _deficit(stats[layer["layer"]], torch.cat(rows)[mask])
     return found

@@ -3,7 +3,7 @@
 from typing import Any
 
 from loralab.memo import Memo
-from proxies.families.gradient_signal.setting import BUDGETS, CHOOSING, LONGEST, TASKS
+from proxies.families.gradient_signal.setting import BUDGETS, CHOOSING, LONGEST, TRAINED
 from proxies.families.gradient_signal.trials import (
     defects,
     descent,
@@ -40,7 +40,7 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
             ),
             "block": block,
         }
-        for task in TASKS
+        for task in TRAINED
         if config.text or task[0] not in ON_TEXT
     ]
     decays = {"width": [256], "rank": [16], "decay": [0.5, 1.0, 2.0]}

@@ -1,6 +1,8 @@
 """The initial factors that EVA is compared with: what changes the direction of A's rows is kept
 apart from what changes their length."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from torch import Generator, Tensor
 from lora import SCHEMES, Statistics
 from lora.ranks import distribute, variance_scores
 from lora.schemes import Factors
-from proxies.families.gradient_signal.setting import COMPETITORS
+from proxies.families.gradient_signal.setting import COMPETITORS, MOVED
 from theory.gradient_signal import optimum as theory
 
 Array = NDArray[np.floating]
@@ -30,10 +32,6 @@ ROWS = (
 |A|_F; same E|Ax|^2: these made as long as gives EVA's E|Ax|^2; rotated: O A of EVA's; minor: the
 last eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singular vectors of G;
 gradient_signal: the top eigenvectors of Q."""
-
-MOVED = "EVA, ranks moved"
-TRAINED = (*(name for name in ROWS if name not in ("orthogonal", "minor")), *COMPETITORS, MOVED)
-"""The competitors begin at B A != 0, which is taken back from the frozen weight."""
 
 
 def initial_rows(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Tensor]:
@@ -84,14 +82,19 @@ def competitors(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str,
 
 
 def initial_factors(
-    stats: dict[str, Statistics], weights: dict[str, Tensor], rank: int, seed: int
+    names: Sequence[str],
+    stats: dict[str, Statistics],
+    weights: dict[str, Tensor],
+    rank: int,
+    seed: int,
 ) -> dict[str, list[Factors]]:
-    """Float32 factors of every layer by the names in TRAINED, in the order of `weights`.
+    """Float32 factors of every layer, in the order of `weights`, for some initializations: of ROWS,
+    competitors, which begin at B A != 0, or MOVED, which is EVA with ranks moved between layers.
 
     Moved ranks are padded with zeros to one number of rows: where B and A are 0 both gradients
     are, and they stay so.
     """
-    found: dict[str, list[Factors]] = {name: [] for name in TRAINED}
+    found: dict[str, list[Factors]] = {name: [] for name in names}
     ranks = moved_ranks(stats, rank)
     for name, W in weights.items():
         rows = initial_rows(stats[name], W, rank, seed)

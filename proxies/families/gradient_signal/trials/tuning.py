@@ -17,10 +17,8 @@ from torch import Generator, Tensor
 
 import lora
 from lora.schemes import Factors
-from proxies.families.gradient_signal.setting import RANK
+from proxies.families.gradient_signal.setting import RANK, TRAINED
 from proxies.families.gradient_signal.trials.rows import (
-    MOVED,
-    TRAINED,
     Array,
     initial_factors,
     moved_ranks,
@@ -33,7 +31,10 @@ BATCH = 32
 GRIDS = {
     "adam": Grid(-11, -3, per_decade=3, added=3, rounds=4),
     "sgd": Grid(-5, 3, per_decade=3, added=3, rounds=4),
+    # where a run costs more
+    "text": Grid(-10, -5, per_decade=3, added=2, rounds=4),
 }
+ON_TEXT = ("docstrings", "code")
 STREAM = 10**6  # added to a seed for its minibatches
 
 
@@ -137,6 +138,7 @@ def tuned(
         block: the first seed of all, which deals the data out to the seeds.
     """
     name, optimizer = task
+    names = TRAINED[name, optimizer]
     problem = TASKS[name](seeds, block)
     factors, numbers = [], []
     for i, seed in enumerate(seeds):
@@ -146,7 +148,7 @@ def tuned(
             model, problem.layers, list(zip(x, y, strict=True)), "gradient", problem.mean_loss
         )
         weights = {n: model.get_submodule(n).weight.detach() for n in problem.layers}
-        factors.append(initial_factors(stats, weights, RANK, seed))
+        factors.append(initial_factors(names, stats, weights, RANK, seed))
         numbers.append(
             {
                 "equal": RANK * sum(sum(W.shape) for W in weights.values()),
@@ -158,12 +160,16 @@ def tuned(
     return {
         "parameters": numbers[choosing:],
         **{
-            name: swept(
-                problem, _stacked([of[name] for of in factors]), optimizer, steps, choosing, seeds
+            initialization: swept(
+                problem,
+                _stacked([of[initialization] for of in factors]),
+                optimizer,
+                GRIDS["text" if name in ON_TEXT else optimizer],
+                steps,
+                choosing,
+                seeds,
             )
-            for name in TRAINED
-            # one layer has no ranks to move
-            if name != MOVED or len(problem.layers) > 1
+            for initialization in names
         },
     }
 
@@ -180,13 +186,13 @@ def swept(
     task: Task,
     factors: list[Factors],
     optimizer: str,
+    grid: Grid,
     steps: list[int],
     choosing: int,
     seeds: list[int],
 ) -> dict[str, Any]:
     """For every budget in `steps` the test loss of each compared seed, at the learning rate at
     which the mean loss of the choosing seeds on their split "choose" is least."""
-    grid = GRIDS[optimizer]
 
     def at(exponents: Sequence[int], which: slice) -> list[dict[str, Array]]:
         rates = torch.tensor([grid.learning_rate(i) for i in exponents])
