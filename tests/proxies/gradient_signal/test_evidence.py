@@ -1,15 +1,18 @@
 """What the evidence leaves out; that each check has the value of its own trial is in
 tests/test_wiring.py."""
 
+import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from proxies.families.gradient_signal.claims.signal import SHARES, STAR
 from proxies.families.gradient_signal.claims.training import Comparison
-from proxies.families.gradient_signal.evidence import evidence, loss_ratios
+from proxies.families.gradient_signal.evidence import _ratio_of_means, evidence, loss_ratios
 from tests.support.worlds import gradient_signal as made_up
 from theory.gradient_signal import batch
 
 ADAM, TEXT = ("digits", "adam"), ("docstrings", "adam")
+SEEDS = made_up.SEEDS
 
 
 def test_what_was_not_run_has_no_value():
@@ -42,7 +45,34 @@ def test_splits_of_one_data_set_are_no_independent_draws():
     for name in ("photographs", "docstrings", "code"):
         assert design(f"{name} adam, 10 steps") == "Student"
     assert found["E2e"]["digits"].design == "corrected for re-splits"
+    # half of an interval over Student's quantile and the standard deviation: (1/J + test/train)^1/2
+    parts = lambda values, low, high: (
+        ((high - low) / 2 / stdtrit(2, 0.975) / np.std(values, ddof=1)) ** 2 - 1 / 3
+    )
+    m = found["E9"]["digits adam, 10 steps"]
+    ratios = [
+        made_up.loss("EVA", ADAM, 10, s) / made_up.loss("default", ADAM, 10, s) for s in SEEDS
+    ]
+    assert parts(np.log(ratios), np.log(m.low), np.log(m.high)) == pytest.approx(240 / 600)
+    m = found["E9c"]["digits adam, 40 steps"]
+    pairs = [[made_up.loss(n, ADAM, 40, s) for n in ("EVA rotated", "EVA")] for s in SEEDS]
+    assert parts([abs(a / b - 1) for a, b in pairs], m.low, m.high) == pytest.approx(240 / 600)
+    m = found["E2e"]["digits"]
+    shares = [made_up.share(1, "EVA uncentred", "token", s) for s in SEEDS]
+    assert parts(shares, m.low, m.high) == pytest.approx(600 / 717)
     assert found["E2e"]["MiniLM"].design == "Student"
+
+
+def test_the_interval_of_a_ratio_of_means():
+    """By the jackknife, which agrees with the linearisation to first order."""
+    rng = np.random.default_rng(0)
+    below = rng.uniform(1, 2, 400)
+    above = 0.7 * below + 0.1 * rng.standard_normal(400)
+    m = _ratio_of_means(above.tolist(), below.tolist())
+    left = [(above.sum() - a) / (below.sum() - b) for a, b in zip(above, below, strict=True)]
+    error = np.sqrt(399 * np.var(left))
+    assert m.value == pytest.approx(above.sum() / below.sum())
+    assert m.high - m.low == pytest.approx(2 * stdtrit(399, 0.975) * error, rel=0.02)
 
 
 def test_what_the_claims_say_of_theory_is_what_it_gives():

@@ -55,7 +55,7 @@ def made_up(
             "test": [[level(name, n) * (1 + seed % 3) for seed in seeds[choosing:]] for n in steps],
             "by rate": [[level(name, n)] * 3 for n in steps],
         }
-        for name in TRAINED[task[0]]
+        for name in TRAINED[task]
     }
     return {"parameters": [{"moved": 90, "equal": 100}] * (len(seeds) - choosing), **found}
 

@@ -170,6 +170,21 @@ def test_the_choosing_seeds_and_their_validation_split_choose(digits, monkeypatc
     assert found["by rate"] == [[9, 1, 5, 5, 9]]
 
 
+def test_a_compared_run_that_diverges_counts_with_the_loss_that_it_began_with(digits, monkeypatch):
+    def train(task, factors, rates, optimizer, steps, seeds):
+        lost = torch.full((1, len(rates), 1), torch.nan)
+        kept = (rates.log10().round() + 1).square().view(1, -1, 1)
+        return {"choose": kept, "test": kept if seeds == SEEDS[:1] else lost}
+
+    monkeypatch.setattr(tuning, "train", train)
+    grid = tuning.Grid(-2, 0, per_decade=1)
+    found = tuning.swept(digits, random_factors(digits), "adam", grid, [20], 1, SEEDS)
+    x, y = (values[1:] for values in digits.data["test"])
+    began = float(digits.of(slice(1, None)).loss(digits.of(slice(1, None)).outputs(x), y).mean())
+    assert found["diverged"] == [1]
+    assert found["test"][0] == [pytest.approx(began)]
+
+
 def test_ranks_that_are_not_given_stay_without_effect(digits):
     """Zero rows of A with zero columns of B have zero gradients: padding changes no loss."""
     rows = random_factors(digits)

@@ -52,8 +52,9 @@ def share(place: int, name: str, of: str, seed: int) -> float:
     return (100 * place + 10 * at + OF.index(of) + 1) * seed ** (0.1 * at)
 
 
-def networks(place: int, outside: int) -> list[dict[str, Any]]:
-    """Two layers a seed, the second of which captures three times as much as the first."""
+def networks(place: int, outside: int, other: bool) -> list[dict[str, Any]]:
+    """Two layers a seed, the second of which captures three times as much as the first; the first
+    lies outside the bounds of centring on the first seeds, the `other` on all or none."""
 
     def layer(times: float, seed: int, **rest: Any) -> dict[str, Any]:
         captured = {n: {of: times * share(place, n, of, seed) for of in OF} for n in CAPTURED}
@@ -63,7 +64,7 @@ def networks(place: int, outside: int) -> list[dict[str, Any]]:
         {
             "result": [
                 layer(1, seed, inside=seed > outside, deficit=seed / 100),
-                layer(3, seed, inside=True),
+                layer(3, seed, inside=not other),
             ]
         }
         for seed in SEEDS
@@ -91,15 +92,15 @@ def tuned(task: tuple[str, str]) -> dict[str, Any]:
 def world() -> Trials:
     return {
         "tuned": [tuned(task) for task in TASKS],
-        "minilm": networks(2, outside=2),
-        "digits": networks(1, outside=3),
+        "minilm": networks(2, outside=1, other=False),
+        "digits": networks(1, outside=3, other=True),
         "captured": [
             *(
                 {"result": {"gap": 0.5, **record["result"]}}
                 for record in records(deficit=11, angle=12, **{"angle of bfloat16": 13})
             ),
             # too small a gap for its angles to count
-            {"result": {"gap": 0.01, "deficit": 33, "angle": 999, "angle of bfloat16": 999}},
+            {"result": {"gap": 0.01, "deficit": 59, "angle": 999, "angle of bfloat16": 999}},
         ],
         "sampling": [
             *records({"decay": 0.5}, angle=14, predicted=6, true=5),
@@ -168,7 +169,7 @@ OVER_DEFAULT = {
     named(("digits", "sgd"), 160): ratio("EVA", "default", ("digits", "sgd"), 160),
 }
 EXPECTED: dict[str, dict[str, float]] = {
-    "E1": {"deficit": 33, "angle": 36, "angle of bfloat16": 39, "deficit on MiniLM": 0.02},
+    "E1": {"deficit": 46, "angle": 36, "angle of bfloat16": 39, "deficit on MiniLM": 0.02},
     "E1b": {"angle, decay 0.5": 56, "angle, decay 1": 60},
     "E1c": {"ratio, decay 0.5": 6 / 5, "ratio, decay 1": 9 / 7},
     "E2": {"signal": 64, "share": 51},
@@ -180,7 +181,7 @@ EXPECTED: dict[str, dict[str, float]] = {
         "MiniLM": captured(2, "EVA uncentred", "token", 2),
     },
     "E2g": {n: over_eva(n) for n in ("default", "PiSSA", "OLoRA", "CorDA", "gradient SVD")},
-    "E3": {"random cases": 75, "real layers": 1},
+    "E3": {"random cases": 75, "real layers": 1.5},
     "E3b": {
         "digits": captured(1, "EVA", "inputs", 1),
         "MiniLM": captured(2, "EVA", "inputs", 2),

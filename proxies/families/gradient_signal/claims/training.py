@@ -53,7 +53,8 @@ SWEEP = (
     "rates a third of a decade apart, from 10^(-11/3) to 0.1 for Adam (10^(-10/3) to 10^(-5/3) on "
     "text) and 10^(-5/3) to 10 for gradient descent, and further while the best is outermost; each "
     "initialization and number of steps has its own, with the least mean validation loss of "
-    f"{CHOOSING} seeds that are not compared; {DATA}"
+    f"{CHOOSING} seeds that are not compared; a compared run that diverges counts with the loss "
+    f"that it began with; {DATA}"
 )
 RATIO = "geometric mean over seeds of the ratio of test losses"
 TRAINING = f"{TRIAL_TESTS}/test_tuning.py::test_training"

@@ -192,7 +192,8 @@ def swept(
     seeds: list[int],
 ) -> dict[str, Any]:
     """For every budget in `steps` the test loss of each compared seed, at the learning rate at
-    which the mean loss of the choosing seeds on their split "choose" is least."""
+    which the mean loss of the choosing seeds on their split "choose" is least. A compared run that
+    diverges counts with the loss that it began with."""
 
     def at(exponents: Sequence[int], which: slice) -> list[dict[str, Array]]:
         rates = torch.tensor([grid.learning_rate(i) for i in exponents])
@@ -209,12 +210,16 @@ def swept(
     best = [i for i in found.best if i is not None]
     chosen = sorted(set(best))
     compared = dict(zip(chosen, at(chosen, slice(choosing, None)), strict=True))
+    part = task.of(slice(choosing, None))
+    began = part.loss(part.outputs(part.data["test"][0]), part.data["test"][1]).mean(-1).numpy()
+    tested = [compared[i]["test"][budget] for budget, i in enumerate(best)]
     by_rate = np.stack([result["choose"].mean(1) for result in found.results.values()], 1)
     return {
         "rates": found.learning_rates,
         "best": [exponents.index(i) for i in best],
         "inside": [not edge for edge in found.edges],
-        "test": [compared[i]["test"][budget].tolist() for budget, i in enumerate(best)],
+        "test": [np.where(np.isfinite(found), found, began).tolist() for found in tested],
+        "diverged": [int((~np.isfinite(found)).sum()) for found in tested],
         "by rate": [[float(x) if np.isfinite(x) else None for x in row] for row in by_rate],
     }
 
