@@ -13,7 +13,7 @@ from loralab.statistics import (
     resplit_mean,
     spread,
 )
-from proxies.families.gradient_signal.claims.training import COMPARISONS, Comparison, margin
+from proxies.families.gradient_signal.claims.comparisons import COMPARISONS, Comparison, margin
 from proxies.families.gradient_signal.setting import ROWS_OF_OTHERS, SPLIT_SIZES
 from proxies.instruments.digits import COUNT
 from proxies.instruments.trial_grid import Records, pick
@@ -183,9 +183,7 @@ def _training(tuned: Records) -> Measurements:
     }
     found["E9c"] = {each.key: _change(tuned, each) for each in COMPARISONS["E9c"]}
     found["E9"] |= {margin(each): found["E9"][each.key] for each in COMPARISONS["E9"]}
-    found["E9g"] |= {
-        f"parameters, {each.task[0]}": _parameters(tuned, each) for each in COMPARISONS["E9g"]
-    }
+    found["E9g"] = {each.task[0]: _parameters(tuned, each) for each in COMPARISONS["E9h"]}
     return found
 
 
@@ -200,10 +198,8 @@ def _compared(tuned: Records, each: Comparison) -> Measured | None:
 
 
 def _change(tuned: Records, each: Comparison) -> Measured | None:
-    if (ratios := loss_ratios(tuned, each)) is None:
-        return None
-    train, _, test = SPLIT_SIZES[each.task[0]]
-    return resplit_mean([abs(ratio - 1) for ratio in ratios], train, test, SPLITS)
+    ratios = loss_ratios(tuned, each)
+    return ratios and spread([abs(ratio - 1) for ratio in ratios], SPLITS)
 
 
 def _parameters(tuned: Records, each: Comparison) -> Measured | None:

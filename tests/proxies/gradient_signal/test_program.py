@@ -7,9 +7,11 @@ import pytest
 from loralab.claims import Verdict
 from loralab.figures import draw
 from loralab.store import Store
-from proxies.families.gradient_signal.setting import TRAINED
+from proxies.families.gradient_signal.setting import CHOOSING, TRAINED
 from proxies.families.gradient_signal.trials import laws, text, tuning
+from proxies.families.gradient_signal.trials.plan import collect
 from proxies.gradient_signal import PROXY
+from proxies.instruments import optional
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,30 @@ def made_up(
         for name in TRAINED[task]
     }
     return {"parameters": [{"moved": 90, "equal": 100}] * (len(seeds) - choosing), **found}
+
+
+def test_every_seed_belongs_to_the_block():
+    """Data, splits, networks and what is random: block 500 and up, in one run over all trials."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    class Memo:
+        def map(self, function: Any, points: Any) -> list[Any]:
+            asked.extend((function.__name__, point) for point in points)
+            return [None] * len(points)
+
+    config = PROXY.Config(block=500, seeds=3, text=optional.minilm())
+    collect(config, Memo())
+    free = {"allocation", "counter_example"}  # without anything random
+    assert {name for name, point in asked if not {"seed", "seeds", "block"} & set(point)} == free
+    for name, point in asked:
+        seeds = point.get("seeds", [point["seed"]] if "seed" in point else [])
+        assert all(500 <= seed < 600 for seed in seeds), name
+        assert point.get("block", 500) == 500, name
+    trained = {point["task"]: point for name, point in asked if name == "tuned"}
+    assert trained["digits", "sgd"]["steps"] == [10, 40, 160]
+    assert len(trained["digits", "sgd"]["seeds"]) == CHOOSING + config.runs
+    assert len(trained["photographs", "adam"]["seeds"]) == CHOOSING + config.independent
+    assert all(point["choosing"] == CHOOSING for point in trained.values())
 
 
 def in_small(monkeypatch: pytest.MonkeyPatch) -> None:
