@@ -71,7 +71,7 @@ def _captured(trials: Trials) -> Measurements:
         "E1": {
             "deficit": spread(pick(captured, "deficit")),
             "angle": spread(pick(separate, "angle")),
-            "angle of bfloat16": spread(pick(separate, "angle of bfloat16")),
+            "deficit of bfloat16": spread(pick(captured, "deficit of bfloat16")),
             "deficit on MiniLM": spread(deficits) if deficits else None,
         },
         "E1b": {

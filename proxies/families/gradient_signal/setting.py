@@ -32,7 +32,8 @@ TRAINED = {
 }
 """Which initializations are trained, by task and optimizer."""
 LONGEST = {"digits": 160, "photographs": 160, "docstrings": 40, "code": 40}  # steps of each task
-CHOOSING = 4  # seeds that choose the learning rates
+# seeds that choose the learning rates
+CHOOSING = {"digits": 8, "photographs": 4, "docstrings": 4, "code": 4}
 MOST = 12
 """Sets of data, beside those that choose, that there are: of 4240 patches of a photograph, and of
 1400 texts of a package."""

@@ -77,13 +77,13 @@ def test_every_seed_belongs_to_the_block():
     assert {name for name, point in asked if not {"seed", "seeds", "block"} & set(point)} == free
     for name, point in asked:
         seeds = point.get("seeds", [point["seed"]] if "seed" in point else [])
-        assert all(500 <= seed < 600 for seed in seeds), name
+        assert all(500 <= seed < 800 for seed in seeds), name
         assert point.get("block", 500) == 500, name
     trained = {point["task"]: point for name, point in asked if name == "tuned"}
     assert trained["digits", "sgd"]["steps"] == [10, 40, 160]
-    assert len(trained["digits", "sgd"]["seeds"]) == CHOOSING + config.runs
-    assert len(trained["photographs", "adam"]["seeds"]) == CHOOSING + config.independent
-    assert all(point["choosing"] == CHOOSING for point in trained.values())
+    assert len(trained["digits", "sgd"]["seeds"]) == 8 + config.runs
+    assert len(trained["photographs", "adam"]["seeds"]) == 4 + config.independent
+    assert {task[0]: point["choosing"] for task, point in trained.items()} == CHOOSING
 
 
 def in_small(monkeypatch: pytest.MonkeyPatch) -> None:

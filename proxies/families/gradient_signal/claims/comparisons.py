@@ -42,8 +42,8 @@ SWEEP = (
     "rates a third of a decade apart, from 10^(-11/3) to 0.1 for Adam (10^(-10/3) to 10^(-5/3) on "
     "text) and 10^(-5/3) to 10 for gradient descent, and further while the best is outermost; each "
     "initialization and number of steps has its own, with the least mean validation loss of "
-    f"{CHOOSING} seeds that are not compared; a compared run that diverges counts with the loss "
-    f"that it began with; {DATA}"
+    f"{CHOOSING['digits']} seeds on digits, {CHOOSING['code']} elsewhere, that are not compared; a "
+    f"compared run that diverges counts with the loss that it began with; {DATA}"
 )
 RATIO = "geometric mean over seeds of the ratio of test losses"
 Task = tuple[str, str]
@@ -70,6 +70,20 @@ class Comparison:
     def condition(self) -> str:
         optimizer = {"adam": "Adam", "sgd": "gradient descent"}[self.task[1]]
         return f"{self.task[0]}, {optimizer}, {self.steps} steps"
+
+    @property
+    def quantity(self) -> str:
+        return f"{RATIO}, {_called(self.first)} over {_called(self.second)}"
+
+
+def _called(name: str) -> str:
+    others = {
+        "default": "the default initialization",
+        "same E|Ax|^2": "random orthonormal rows, as long as gives EVA's E|Ax|^2",
+        "gradient SVD": "the right singular vectors of G",
+        "EVA, ranks moved": "EVA with moved ranks",
+    }
+    return others.get(name, name)
 
 
 def _compared(first: str, second: str, tasks: dict[Task, tuple[int, ...]]) -> list[Comparison]:

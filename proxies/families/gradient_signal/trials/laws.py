@@ -72,7 +72,7 @@ def captured_variance(width: int, rank: int, decay: float, seed: int) -> dict[st
         "gap": float(1 - S[rank] ** 2 / S[rank - 1] ** 2),
         "deficit": abs(1 - float(np.linalg.norm(exact @ single.T) ** 2 / optimum)),
         "angle": risk.largest_angle(single, Vh[:rank]),
-        "angle of bfloat16": risk.largest_angle(half, Vh[:rank]),
+        "deficit of bfloat16": 1 - float(np.linalg.norm(exact @ half.T) ** 2 / optimum),
     }
 
 

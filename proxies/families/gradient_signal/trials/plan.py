@@ -30,14 +30,13 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
     every, few = of(config.seeds), of(3)
     with_peft = of(config.peft_seeds) if config.peft else []
     parts = list(range(config.parts)) if config.text else []
+    compared = {True: config.runs, False: config.independent}
     training = [
         {
             "task": task,
             "steps": [n for n in BUDGETS if n <= min(config.steps, LONGEST[task[0]])],
-            "choosing": CHOOSING,
-            "seeds": of(
-                CHOOSING + (config.runs if task[0] == ONE_DATA_SET else config.independent)
-            ),
+            "choosing": CHOOSING[task[0]],
+            "seeds": of(CHOOSING[task[0]] + compared[task[0] == ONE_DATA_SET]),
             "block": block,
         }
         for task in TRAINED
@@ -51,7 +50,7 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         "minilm": trials(memo, networks.minilm_layers, part=parts, block=[block]),
         "digits": trials(memo, networks.digits_layers, seed=every),
         "captured": trials(memo, laws.captured_variance, **decays, seed=every),
-        "sampling": trials(memo, laws.sampling, **stops, seed=of(64)),
+        "sampling": trials(memo, laws.sampling, **stops, seed=of(config.samples)),
         "token": trials(memo, laws.token_signal, tokens=[400_000], seed=every),
         "censored": trials(memo, laws.censored, tokens=[1_000_000], seed=every),
         "flip": trials(memo, laws.batch_flip, batch=[7, 8], draws=[400_000], seed=every),
