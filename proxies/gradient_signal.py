@@ -80,7 +80,14 @@ PROXY = Proxy(
     CLAIMS,
     measure,
     quick=Config(
-        block=0, seeds=3, runs=12, independent=6, steps=BUDGETS[1], peft=False, text=False
+        block=0,
+        seeds=3,
+        samples=64,
+        runs=12,
+        independent=6,
+        steps=BUDGETS[1],
+        peft=False,
+        text=False,
     ),
 )
 

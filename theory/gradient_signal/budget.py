@@ -55,9 +55,9 @@ def prefix(
     where all fit).
     """
     layers = np.repeat(np.arange(len(spectra)), [len(s) for s in spectra])
-    values, costs = np.concatenate(spectra), np.asarray(costs, float)
-    order = np.argsort(-values / costs[layers], kind="stable")
-    fits = np.cumsum(costs[layers[order]]) <= budget
+    values, each = np.concatenate(spectra), np.asarray(costs, float)[layers]
+    order = np.argsort(-values / each, kind="stable")
+    fits = np.cumsum(each[order]) <= budget
     taken = order[fits]
     ranks = np.bincount(layers[taken], minlength=len(spectra)).tolist()
     beyond = float(values[order[len(taken)]]) if len(taken) < len(order) else 0.0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
+from loralab.claims import Measured
 from proxies.families.gradient_signal.claims.comparisons import Comparison
 from proxies.families.gradient_signal.claims.signal import SHARES, STAR
 from proxies.families.gradient_signal.evidence import _ratio_of_means, evidence, loss_ratios
@@ -13,6 +14,12 @@ from theory.gradient_signal import batch
 
 ADAM, TEXT = ("digits", "adam"), ("docstrings", "adam")
 SEEDS = made_up.SEEDS
+
+
+def measured(id: str, key: str) -> Measured:
+    found = evidence(made_up.world())[id][key]
+    assert found is not None
+    return found
 
 
 def test_what_was_not_run_has_no_value():
@@ -39,25 +46,24 @@ def test_a_rate_on_the_edge_is_no_evidence():
 
 def test_splits_of_one_data_set_are_no_independent_draws():
     """The intervals of digits have the variance of re-splits; texts and patches are drawn apart."""
-    found = evidence(made_up.world())
-    design = lambda key: found["E9"][key].design
-    assert design("digits adam, 10 steps") == "corrected for re-splits"
+    design = lambda id, key: measured(id, key).design
+    assert design("E9", "digits adam, 10 steps") == "corrected for re-splits"
     for name in ("photographs", "docstrings", "code"):
-        assert design(f"{name} adam, 10 steps") == "Student"
-    assert found["E2e"]["digits"].design == "corrected for re-splits"
+        assert design("E9", f"{name} adam, 10 steps") == "Student"
+    assert design("E2e", "digits") == "corrected for re-splits"
     # half of an interval over Student's quantile and the standard deviation: (1/J + test/train)^1/2
     parts = lambda values, low, high: (
         ((high - low) / 2 / stdtrit(2, 0.975) / np.std(values, ddof=1)) ** 2 - 1 / 3
     )
-    m = found["E9"]["digits adam, 10 steps"]
+    m = measured("E9", "digits adam, 10 steps")
     ratios = [
         made_up.loss("EVA", ADAM, 10, s) / made_up.loss("default", ADAM, 10, s) for s in SEEDS
     ]
     assert parts(np.log(ratios), np.log(m.low), np.log(m.high)) == pytest.approx(240 / 600)
-    m = found["E2e"]["digits"]
+    m = measured("E2e", "digits")
     shares = [made_up.share(1, "EVA uncentred", "token", s) for s in SEEDS]
     assert parts(shares, m.low, m.high) == pytest.approx(600 / 717)
-    assert found["E2e"]["MiniLM"].design == "Student"
+    assert design("E2e", "MiniLM") == "Student"
 
 
 def test_the_interval_of_a_ratio_of_means():

@@ -6,6 +6,7 @@ import pytest
 
 from loralab.claims import Verdict
 from loralab.figures import draw
+from loralab.memo import Memo
 from loralab.store import Store
 from proxies.families.gradient_signal.setting import CHOOSING, TRAINED
 from proxies.families.gradient_signal.trials import laws, text, tuning
@@ -66,13 +67,16 @@ def test_every_seed_belongs_to_the_block():
     """Data, splits, networks and what is random: block 500 and up, in one run over all trials."""
     asked: list[tuple[str, dict[str, Any]]] = []
 
-    class Memo:
-        def map(self, function: Any, points: Any) -> list[Any]:
-            asked.extend((function.__name__, point) for point in points)
-            return [None] * len(points)
+    class Asked(Memo):
+        def __init__(self) -> None:
+            pass
+
+        def map(self, function: Any, trials: Any) -> list[Any]:
+            asked.extend((function.__name__, point) for point in trials)
+            return [None] * len(trials)
 
     config = PROXY.Config(block=500, seeds=3, text=optional.minilm())
-    collect(config, Memo())
+    collect(config, Asked())
     free = {"allocation", "counter_example"}  # without anything random
     assert {name for name, point in asked if not {"seed", "seeds", "block"} & set(point)} == free
     for name, point in asked:
@@ -119,8 +123,11 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     for id in ("E8c", "E10b"):
         assert found[id].verdict is Verdict.REFUTED, id
     without = {"E2g", "E6", "E6b", "E6c", "E8b", "E11", "E11b"}  # of PEFT, of text
-    assert {id for id, row in found.items() if not any(row.measured.values())} == without
-    value = lambda id, key: (m := found[id].measured[key]) and m.value
+    measured = {
+        id: {entry.check.key: entry.measured for entry in row.evidence} for id, row in found.items()
+    }
+    assert {id for id, checks in measured.items() if not any(checks.values())} == without
+    value = lambda id, key: (m := measured[id][key]) and m.value
     assert value("E9", "digits adam, 40 steps") == pytest.approx(0.8**4)
     assert value("E9", "digits adam, 160 steps") is None, "of the budgets that were run"
     assert value("E9c", "digits sgd, 40 steps") == pytest.approx(1 - 0.9**4.5)

@@ -9,6 +9,7 @@ import torch
 from torch import Generator
 
 import lora
+from lora.bases import weight_of
 from lora.schemes import Factors
 from proxies.families.gradient_signal.trials import tuning
 from proxies.families.gradient_signal.trials.rows import moved_ranks
@@ -70,7 +71,9 @@ def check_training(task: Task, optimizer: str, scheme: str = "") -> None:
 
 def of_scheme(task: Task, name: str) -> list[Factors]:
     """B and A of a scheme that reads the weight alone."""
-    of = lambda i, layer: lora.SCHEMES[name](task.model(i).get_submodule(layer).weight.detach(), 4)
+    of = lambda i, layer: lora.SCHEMES[name](
+        weight_of(task.model(i).get_submodule(layer)).detach(), 4
+    )
     pairs = [[of(i, layer) for i in range(len(SEEDS))] for layer in task.layers]
     return [Factors(*(torch.stack(same) for same in zip(*pair, strict=True))) for pair in pairs]
 

@@ -16,7 +16,7 @@ STEPS = (1, 3, 10, 30, 100)
 RATES = (1.0, 0.3, 0.1, 0.01)  # times 1/lambda_1
 
 
-def risks(A: Array, M: Array, rate: float) -> list[float]:
+def risks(A: Array, M: Array, rate: float) -> list[Array]:
     """The expected risk after each of STEPS, of A (r, d) or of many (n, r, d): the mean of E|D x -
     B A x|^2 over the prior E[D^T D] = I, which is its sum over the axes as D."""
     B, found = np.zeros((*A.shape[:-2], len(M), A.shape[-2])), []
@@ -25,7 +25,7 @@ def risks(A: Array, M: Array, rate: float) -> list[float]:
         if step in STEPS:
             left = np.eye(len(M)) - B @ A
             found.append(np.einsum("...ij,jk,...ik->...", left, M, left))
-    return found
+    return [np.asarray(risk) for risk in found]
 
 
 def rivals(seed: int) -> dict[str, float]:
@@ -55,5 +55,5 @@ def counter_example() -> dict[str, float]:
     M = np.diag([4.0, 1.0, 0.0])
     even = np.array([[0.5, 0, np.sqrt(0.75)], [0, 1, 0]])
     rates = np.linspace(0, 2, 201)
-    other, own = (min(risks(A, M, rate)[0] for rate in rates) for A in (even, np.eye(3)[:2]))
-    return {"ratio": float(other / own)}
+    other, own = (min(float(risks(A, M, rate)[0]) for rate in rates) for A in (even, np.eye(3)[:2]))
+    return {"ratio": other / own}

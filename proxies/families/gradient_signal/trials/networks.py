@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import lora
 from lora import Statistics
+from lora.bases import weight_of
 from proxies.families.gradient_signal.setting import EXAMPLES, PACKAGES
 from proxies.families.gradient_signal.trials import text
 from proxies.families.gradient_signal.trials.rows import captured, competitors, initial_rows
@@ -69,9 +70,7 @@ def digits_layers(seed: int) -> list[dict[str, Any]]:
 
 
 def _weight(model: nn.Module, name: str) -> Tensor:
-    W = model.get_submodule(name).weight
-    assert isinstance(W, Tensor)
-    return W.detach()
+    return weight_of(model.get_submodule(name)).detach()
 
 
 def minilm_layers(part: int, block: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 import lora
+from lora.bases import weight_of
 from lora.schemes import Factors
 from proxies.families.gradient_signal.setting import RANK, TRAINED
 from proxies.families.gradient_signal.trials.rows import (
@@ -147,7 +148,7 @@ def tuned(
         stats = lora.collect(
             model, problem.layers, list(zip(x, y, strict=True)), "gradient", problem.mean_loss
         )
-        weights = {n: model.get_submodule(n).weight.detach() for n in problem.layers}
+        weights = {n: weight_of(model.get_submodule(n)).detach() for n in problem.layers}
         factors.append(initial_factors(names, stats, weights, RANK, seed))
         numbers.append(
             {
