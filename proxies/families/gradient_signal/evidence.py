@@ -198,8 +198,9 @@ def _compared(tuned: Records, each: Comparison) -> Measured | None:
 
 
 def _change(tuned: Records, each: Comparison) -> Measured | None:
-    ratios = loss_ratios(tuned, each)
-    return ratios and spread([abs(ratio - 1) for ratio in ratios], SPLITS)
+    if (ratios := loss_ratios(tuned, each)) is None:
+        return None
+    return spread([abs(ratio - 1) for ratio in ratios], SPLITS)
 
 
 def _parameters(tuned: Records, each: Comparison) -> Measured | None:

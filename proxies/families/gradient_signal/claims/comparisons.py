@@ -1,6 +1,7 @@
 """What E9 compares after training, and how: which test losses are divided for each check. Of
 COMPARISONS checks are made, and their values in the family's evidence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxies.families.gradient_signal.claims.links import DIGITS_NETWORK
@@ -86,7 +87,7 @@ def _called(name: str) -> str:
     return others.get(name, name)
 
 
-def _compared(first: str, second: str, tasks: dict[Task, tuple[int, ...]]) -> list[Comparison]:
+def _compared(first: str, second: str, tasks: Mapping[Task, tuple[int, ...]]) -> list[Comparison]:
     return [
         Comparison(f"{' '.join(task)}, {n} steps", first, second, task, n)
         for task, budgets in tasks.items()

@@ -21,9 +21,9 @@ RELEVANT = Within(high=0.93)
 """The margin of this project for a difference that matters: 7 %."""
 
 
-def _checks(id: str, criterion: Within = LOWER, **fields: str) -> tuple[Check, ...]:
+def _checks(id: str, criterion: Within = LOWER, claimed: str = "") -> tuple[Check, ...]:
     return tuple(
-        Check(each.key, criterion, f"{each.condition}: {each.quantity}", **fields)
+        Check(each.key, criterion, f"{each.condition}: {each.quantity}", claimed)
         for each in COMPARISONS[id]
     )
 
