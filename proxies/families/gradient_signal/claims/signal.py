@@ -183,5 +183,6 @@ CLAIMS = (
         trial=f"{TRIALS}.networks.minilm_layers",
         scope=Scope.ENCODER,
         where="abstract",
+        separates="rows from weights, or random ones, against rows from gradients",
     ),
 )
