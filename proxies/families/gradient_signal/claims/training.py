@@ -17,6 +17,8 @@ TRAINING = f"{TRIAL_TESTS}/test_tuning.py::test_training"
 TUNED = f"{TRIALS}.tuning.tuned"
 LOWER = Within(high=1)
 NO_WORSE = Within(high=1.02)
+TURNED = 0.01
+"""Rounding, which a learning rate near divergence amplifies to 0.003, lies below it."""
 RELEVANT = Within(high=0.93)
 """The margin of this project for a difference that matters: 7 %."""
 
@@ -80,12 +82,12 @@ CLAIMS = (
     ),
     Claim(
         "E9c",
-        "Turning EVA's rows by an orthogonal matrix changes the test loss after 40 steps of Adam "
-        "and not of gradient descent, in a small network on digits.",
+        "Turning EVA's rows by an orthogonal matrix changes the test loss by more than 1 % after "
+        "40 steps of Adam, and by less after 40 of gradient descent, in a small network on digits.",
         "derived",
         (
-            _turned(COMPARISONS["E9c"][0], Within(high=1e-4)),
-            _turned(COMPARISONS["E9c"][1], Within(low=1e-4)),
+            _turned(COMPARISONS["E9c"][0], Within(high=TURNED)),
+            _turned(COMPARISONS["E9c"][1], Within(low=TURNED)),
         ),
         f"(B, A) -> (B O^T, O A) is a symmetry of gradient descent. {described(DIGITS)}",
         equation=f"{THEORY}.optimum (2)",
