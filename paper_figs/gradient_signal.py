@@ -19,6 +19,8 @@ COLOURS = {
     "minor": ("#E69F00", "-", "v"),
     "gradient SVD": ("#D55E00", "-", "^"),
     "gradient_signal": ("#009E73", "-", "D"),
+    "PiSSA": ("#CC79A7", "-", "v"),
+    "LoRA-GA": ("#CC79A7", "--", "P"),
 }
 LABELS = {
     "default": "default (init_a)",
@@ -26,8 +28,14 @@ LABELS = {
     "gradient SVD": "SVD of the gradient",
 }
 DRAWN = ("default", "EVA", "EVA uncentred", "gradient SVD", "gradient_signal", "minor")
+TRAINED = ("default", "EVA", "gradient SVD", "gradient_signal", "same E|Ax|^2", "PiSSA", "LoRA-GA")
 PLACES = {"digits": "digits, first layer", "minilm": "MiniLM, first block's wide layer"}
-RUNS = {"digits adam": "digits", "docstrings adam": "docstrings (MiniLM)"}
+RUNS = {
+    "digits adam": "digits",
+    "photographs adam": "photographs",
+    "docstrings adam": "docstrings (MiniLM layer)",
+    "code adam": "code (MiniLM layer)",
+}
 
 
 def _axes(panels: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -118,14 +126,16 @@ def flip(data: dict[str, Any]) -> Figure:
 
 
 def convergence(data: dict[str, Any]) -> Figure:
-    """Test loss against the learning rate at the last budget, and at each initialization's own best
-    learning rate by budget, with one standard error over seeds."""
+    """Validation loss against the learning rate at the last budget, and test loss at each
+    initialization's own best learning rate by budget. The bars are one standard deviation over
+    seeds, divided by the root of their number: on digits, whose splits share examples, an
+    underestimate."""
     runs = {key: title for key, title in RUNS.items() if key in data["tuned"]}
     figure, panels = _axes(2, len(runs))
     for i, (key, title) in enumerate(runs.items()):
         left, right = panels[2 * i : 2 * i + 2]
         steps = data["tuned"][key]["steps"]
-        for name in (*DRAWN[:-1], "same E|Ax|^2"):
+        for name in TRAINED:
             run = data["tuned"][key][name]
             curve = [np.nan if loss is None else loss for loss in run["by rate"][-1]]
             _curve(left, run["rates"], curve, name)
@@ -144,10 +154,12 @@ def convergence(data: dict[str, Any]) -> Figure:
                 capsize=2,
             )
         losses = [
-            x for name in DRAWN for x in data["tuned"][key][name]["by rate"][-1] if x is not None
+            x for name in TRAINED for x in data["tuned"][key][name]["by rate"][-1] if x is not None
         ]
         left.set(xscale="log", yscale="log", ylim=(0.9 * min(losses), 3 * float(np.median(losses))))
-        left.set(xlabel="learning rate", ylabel="test loss", title=f"{title}, {steps[-1]} steps")
+        left.set(
+            xlabel="learning rate", ylabel="validation loss", title=f"{title}, {steps[-1]} steps"
+        )
         right.set(
             xscale="log",
             xlabel="steps",

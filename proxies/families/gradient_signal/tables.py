@@ -5,19 +5,21 @@ from typing import Any
 import numpy as np
 
 from proxies.families.gradient_signal.evidence import Trials, layers
-from proxies.families.gradient_signal.trials.rows import INITIALIZATIONS
+from proxies.families.gradient_signal.setting import TRAINED
+from proxies.families.gradient_signal.trials.rows import ROWS
 from proxies.instruments.trial_grid import Records, pick
 from theory.gradient_signal import batch
 
 PLACES = ("digits", "minilm")
+CAPTURED = (*ROWS, "PiSSA", "OLoRA", "CorDA")
 
 
 def tables(trials: Trials) -> dict[str, Records]:
     return {
         "Per cent of the optimum that an initialization captures: signal of a token, of the data "
-        "set, variance of the inputs": [_shares(trials, name) for name in INITIALIZATIONS],
+        "set, variance of the inputs": [_shares(trials, name) for name in CAPTURED],
         "Test loss at each initialization's own best learning rate, by task, optimizer and steps "
-        "(means over seeds)": [_losses(trials, name) for name in INITIALIZATIONS],
+        "(means over seeds)": [_losses(trials, name) for name in TRAINED["digits", "adam"]],
     }
 
 
@@ -34,8 +36,10 @@ def _shares(trials: Trials, name: str) -> dict[str, Any]:
 def _losses(trials: Trials, name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"initialization": name}
     for record in trials["tuned"]:
-        for steps, test in zip(record["steps"], record["result"][name]["test"], strict=True):
-            row[f"{' '.join(record['task'])} {steps}"] = float(np.mean(test))
+        run = record["result"].get(name)  # not all are trained on every task
+        for at, steps in enumerate(record["steps"]):
+            mean = float(np.mean(run["test"][at])) if run else None
+            row[f"{' '.join(record['task'])} {steps}"] = mean
     return row
 
 

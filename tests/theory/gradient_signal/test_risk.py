@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.support.laws.gradient_signal import EPS, SIGMAS, Population, drawn, populations
+from tests.support.laws.gradient_signal import (
+    EPS,
+    SIGMAS,
+    UNITS,
+    Population,
+    array,
+    collected,
+    drawn,
+    orthonormal,
+    populations,
+)
 from tests.support.laws.gradient_signal.risk import check_frozen_risk, check_kernel
 from theory.gradient_signal import optimum as theory
 from theory.gradient_signal import risk
@@ -53,3 +63,20 @@ def test_split_halves_foretell_the_error():
         abs(difference.mean()) <= SIGMAS * difference.std() / np.sqrt(200) + 10 * np.mean(true) ** 2
     )
     assert np.mean(true) == pytest.approx(np.mean(predicted), rel=0.2)
+
+
+@drawn
+@given(p=populations())
+def test_the_least_risk_on_average_is_not_the_least_on_every_task(p):
+    """risk (2) is about the mean over isotropic targets: where a rival's rows leave EVA's span, a
+    target in them has risk 0 with the rival, and not with EVA."""
+    M = array(collected(p).second_moment)
+    rival = orthonormal(p.rank, len(M), np.random.default_rng(len(M)))
+    own = theory.top(M, p.rank)
+    allowed = UNITS * EPS * len(M) * np.linalg.cond(M) * float(np.trace(M))
+    assert risk.frozen_risk(rival, M, rival) <= allowed
+    outside = float(np.linalg.norm(rival - rival @ own.T @ own) ** 2)
+    # what lies outside meets variance of at least the least eigenvalue
+    least = outside * float(np.linalg.eigvalsh(M)[0])
+    assert risk.frozen_risk(own, M, rival) >= least - allowed
+    assert risk.bayes_risk(own, M, 1.0) <= risk.bayes_risk(rival, M, 1.0) + allowed

@@ -1,49 +1,61 @@
 """E2: which rows maximise the expected gradient signal of a token, of a batch, in real layers."""
 
-from loralab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Scope, Within, at
 from proxies.families.gradient_signal.claims.links import (
-    DIGITS,
+    DIGITS_LAYERS,
     EVA,
+    MINILM,
     TESTS,
-    TEXT,
     THEORY,
     TRIAL_TESTS,
     TRIALS,
 )
+from proxies.families.gradient_signal.setting import ROWS_OF_OTHERS
 
 # Of theory.gradient_signal.batch, to which a test holds them: scipy keeps a --help waiting.
 STAR = 1.5283876428064653  # censored_threshold()
-SHARE = 0.6960842224165006  # censored_share(2.0)
-COUNTER_EXAMPLE = "x = (2 z_1, z_2) with z standard normal, g = +-1{|z_2| > c}"
-REGRESSION = "regression with S = diag(2, 1), K = diag(0.1, 1), noise 4"
+SHARES = {2.0: 0.6960842224165006, 1.75: 0.8387399635705276}  # censored_share(c)
+COUNTER_EXAMPLE = (
+    "x = (2 z_1, z_2) with z standard normal and g = +-1{|z_2| > c} with a fair random sign, so "
+    "that Cov(x, g) = 0; 10^6 tokens; rank 1"
+)
+REGRESSION = "regression g = D x + e, x ~ N(0, diag(2, 1)), D^T D = diag(0.1, 1), e ~ N(0, 2 I_2)"
+SHARE = (
+    "E|dL/dB|^2 of the rows over the largest of all rows of their singular values, from Q = "
+    "E[|g|^2 x x^T] of the tokens' gradients g, rank 8"
+)
 
 CLAIMS = (
     Claim(
         "E2",
         "With |g|^2 uncorrelated with x x^T, EVA without centring maximises a token's E|dL/dB|^2 "
-        "at A A^T = I.",
+        "at A A^T = I, on a Gaussian population.",
         EVA,
         (
             Check(
                 "signal",
                 Within(0.99, 1.01),
-                "E|dL/dB|^2 of a sample over E|g|^2 Tr(A M A^T) of the population",
+                "mean of |dL/dB|^2 over the tokens, EVA's A of the same tokens, over E|g|^2 Tr(A M "
+                "A^T) of the population",
                 claimed="1",
-                predicted="1",
+                predicted=at(1),
             ),
             Check(
-                "rival",
-                Within(high=1),
-                "Tr(A M A^T) of the best of 1000 random orthonormal A over EVA's",
-                claimed="<= 1",
-                predicted="< 1",
+                "share",
+                Within(0.999, 1),
+                "E|g|^2 Tr(A M A^T) of the population with EVA's A of the tokens, over its largest "
+                "value at A A^T = I",
+                claimed="1",
+                predicted=Within(0.999, 1),
             ),
         ),
-        "g independent of x, d = 12, k = 5, r = 3, variances 2^-j; the set A A^T = I is needed: "
-        "on |A|_F^2 = r the optimum is r copies of one row",
+        "12 inputs x ~ N(0, M) with variances 2^-j in a random basis, 5 outputs, g ~ N(0, diag(1, "
+        "4, 0.25, 0.01, 1)) independent of x; rank 3; 400 000 tokens a seed",
         equation=f"{THEORY}.optimum (3)",
         test=f"{TESTS}/test_optimum.py::test_independence",
         trial=f"{TRIALS}.laws.token_signal",
+        scope=Scope.SIMULATION,
+        where="theorem 3.2",
     ),
     Claim(
         "E2b",
@@ -53,120 +65,124 @@ CLAIMS = (
         (
             Check(
                 "share",
-                Within(low=0.99),
-                "EVA's share of the largest signal in a counter-example, c = 2",
+                Within(low=1),
+                "EVA's E|dL/dB|^2 over the largest, in a constructed population, c = 2",
                 claimed="1",
-                predicted=f"{SHARE:.3f}",
-                expected=Verdict.REFUTED,
+                predicted=at(SHARES[2.0]),
             ),
         ),
         COUNTER_EXAMPLE,
         equation=f"{THEORY}.batch (4)",
         test=f"{TESTS}/test_batch.py::test_sampled_counter_example",
         trial=f"{TRIALS}.laws.censored",
+        scope=Scope.EXACT,
+        where="theorem 3.2",
+        universal=True,
     ),
     Claim(
         "E2c",
-        "The counter-example with Cov(x, g) = 0 turns at c* = 1.52839, where EVA's share begins to "
-        "fall as 4 T/(T + c phi).",
+        "Where Cov(x, g) = 0 but |g| depends on x as in g = +-1{|z_2| > c}, EVA without centring "
+        "takes the worse of two directions beyond c* = 1.52839, and its share of the largest "
+        "E|dL/dB|^2 is 4 T/(T + c phi).",
         "derived",
         (
             Check(
                 "threshold",
                 Within(STAR - 0.01, STAR + 0.01),
-                "c at which the top eigenvector of a sample's Q turns",
-                predicted=f"{STAR:.5f}",
+                "c at which the top eigenvector of Q = E[|g|^2 x x^T] of the tokens turns",
+                predicted=at(STAR),
             ),
             Check(
                 "share",
-                Within(0.99 * SHARE, 1.01 * SHARE),
-                "EVA's share of the largest signal at c = 2",
-                predicted=f"{SHARE:.3f}",
+                Within(0.99 * SHARES[1.75], 1.01 * SHARES[1.75]),
+                "EVA's E|dL/dB|^2 over the largest at c = 1.75",
+                predicted=at(SHARES[1.75]),
             ),
         ),
-        COUNTER_EXAMPLE,
+        f"{COUNTER_EXAMPLE}; phi and T are the standard normal's density and upper tail at c",
         equation=f"{THEORY}.batch (4)",
         test=f"{TESTS}/test_batch.py::test_threshold",
         trial=f"{TRIALS}.laws.censored",
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "E2d",
-        "Over a batch of n tokens E|dL/dB|^2 is Tr(A M_n A^T) with M_n = Q/n + (1 - 1/n) G^T G: "
-        "EVA's optimum gives way to the gradient's singular vectors between n = 7 and n = 8.",
+        "In a Gaussian regression E|dL/dB|^2 of a batch of n tokens is Tr(A M_n A^T) with M_n = "
+        "Q/n + (1 - 1/n) G^T G, so that EVA's row gives way to the gradient's singular vector "
+        "between n = 7 and n = 8.",
         "derived",
         (
             Check(
                 "batch of 7",
-                Within(low=1.0001),
-                "E|dL/dB|^2 with EVA's row over that with the gradient's vector, n = 7",
-                predicted="1.030",
+                Within(low=1),
+                f"E|dL/dB|^2 of EVA's row over that of the gradient's singular vector, n = 7, rank "
+                f"1; {REGRESSION}; 400 000 batches a seed",
+                predicted=at(34 / 33),
             ),
             Check(
                 "batch of 8",
-                Within(high=0.9999),
-                "E|dL/dB|^2 with EVA's row over that with the gradient's vector, n = 8",
-                predicted="0.986",
+                Within(high=1),
+                f"E|dL/dB|^2 of EVA's row over that of the gradient's singular vector, n = 8, rank "
+                f"1; {REGRESSION}; 400 000 batches a seed",
+                predicted=at(70 / 71),
             ),
             Check(
                 "moment",
                 Within(high=0.02),
-                "relative error of M_n for Gaussian regression, n = 1 and 4",
-                predicted="0",
+                "relative error of M_n in the Frobenius norm against 300 000 batches, n = 1 and 4; "
+                "6 inputs with variances 2^-j, 4 outputs, D standard normal, noise 0.3; the "
+                "largest seen in exploration was 0.009",
             ),
         ),
-        f"{REGRESSION}: n* = 7.667",
+        "the loss of a batch is the mean of its tokens'; n* = 23/3",
         equation=f"{THEORY}.batch (3)",
         test=f"{TESTS}/test_batch.py::test_flip_between_batches_of_7_and_8",
         trial=f"{TRIALS}.laws.batch_flip",
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "E2e",
-        "EVA without centring comes within 5 % of the largest expected gradient signal in real "
-        "layers.",
+        "EVA without centring comes within 5 % of the largest expected gradient signal of a token "
+        "in trained layers, of a small network on digits and of MiniLM.",
         EVA,
         (
             Check(
                 "digits",
                 Within(low=0.95),
-                f"{DIGITS}: least share over three layers",
+                f"least share of {DIGITS_LAYERS}",
                 claimed="1",
+                scope=Scope.SMALL,
             ),
-            Check(
-                "MiniLM",
-                Within(low=0.95),
-                f"{TEXT}: mean share over eight layers",
-                claimed="1",
-                expected=Verdict.REFUTED,
-            ),
+            Check("MiniLM", Within(low=0.95), f"mean share of {MINILM}", claimed="1"),
         ),
-        "Q from the gradients of a real loss; rank 8, shares of the optimum at A A^T = I",
+        f'share: {SHARE}; the 5 % is the tolerance of this project for the theorem\'s "maximise"',
         equation=f"{THEORY}.optimum (4)",
         test=f"{TRIAL_TESTS}/test_networks.py::test_the_shares_of_real_layers",
         trial=f"{TRIALS}.networks.digits_layers",
+        scope=Scope.ENCODER,
+        where="theorem 3.2",
+        separates="the digits network against MiniLM",
     ),
     Claim(
-        "E2f",
-        "The top eigenvectors of Q = E[|g|^2 x x^T] reach the largest expected gradient signal of "
-        "a token in every real layer.",
-        "derived",
-        (
+        "E2g",
+        "The rows of existing initializations capture less of a token's expected gradient signal "
+        "than EVA's without centring, in layers of MiniLM.",
+        EVA,
+        tuple(
             Check(
-                "digits",
-                Within(low=1 - 1e-6),
-                f"{DIGITS}: least share over three layers",
-                predicted="1",
-            ),
-            Check(
-                "MiniLM",
-                Within(low=1 - 1e-6),
-                f"{TEXT}: least share over eight layers",
-                predicted="1",
-            ),
+                name,
+                Within(high=1),
+                f"share of {name}'s rows over EVA's, each the mean over {MINILM}",
+                claimed="< 1",
+            )
+            for name in ROWS_OF_OTHERS
         ),
-        "the scheme gradient_signal; Q from the gradients of a real loss; rank 8, shares of the "
-        "optimum at A A^T = I",
+        f"share: {SHARE}, so that the rows' lengths do not count; EVA uncentred",
         equation=f"{THEORY}.optimum (2)",
         test=f"{TESTS}/test_optimum.py::test_optimum",
-        trial=f"{TRIALS}.networks.digits_layers",
+        trial=f"{TRIALS}.networks.minilm_layers",
+        scope=Scope.ENCODER,
+        where="abstract",
+        separates="rows from weights, or random ones, against rows from gradients",
     ),
 )

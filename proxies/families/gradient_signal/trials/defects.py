@@ -1,11 +1,9 @@
-"""Where PEFT's EVA goes wrong, and what the library's does there: scales after ranks have moved,
-whitening of shared inputs, masked batches, a stream without end."""
+"""Where PEFT's EVA goes wrong: scales after ranks have moved, whitening of shared inputs, masked
+batches, a stream without end."""
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 
 import lora
@@ -20,52 +18,6 @@ from proxies.families.gradient_signal.trials.llamas import (
     peft_rows,
     text,
 )
-
-
-def safety(seed: int) -> dict[str, float]:
-    """The library's numbers: zero, or the count that is allowed, where it does as it says."""
-    batches = text(8, 4, 64, seed)
-    scales, variances = [], []
-    for stabilised in (False, True):
-        model = llama(*SMALL, seed)
-        options = {"rho": 2.0, "whiten": True}
-        config = lora.Config(
-            8, 8.0, PARTS, scheme="eva", scheme_options=options, rank_stabilized=stabilised
-        )
-        lora.attach(model, config, batches)
-        wanted = 8**0.5 if stabilised else 1.0
-        scales += [abs(layer.scale / wanted - 1) for layer in lora.adapters(model).values()]
-        stats = lora.collect(llama(*SMALL, seed), list(lora.adapters(model)), batches)
-        for name, layer in lora.adapters(model).items():
-            A = layer.A.detach().double()
-            variances += (A @ stats[name].covariance @ A.mT).diagonal().tolist()
-    model = llama(*SMALL, seed)
-    empty = masked(batches[0])
-    plain = lora.collect(model, layers_of(model), batches)
-    skipped = lora.collect(model, layers_of(model), [empty, *batches])
-    change = [
-        float((skipped[n].covariance - s.covariance).norm() / s.covariance.norm())
-        for n, s in plain.items()
-    ]
-    try:
-        lora.collect(model, layers_of(model), [empty])
-        refused = 0
-    except ValueError:
-        refused = 1
-    limited = lora.collect(model, layers_of(model), _endless(batches), max_batches=20)
-    counted = next(iter(limited.values())).count
-    return {
-        "scale": max(scales),
-        "variance": float(np.abs(np.array(variances) - 1).max()),
-        "masked batch": max(change),
-        "refused": float(refused),
-        "batches": counted / batches[0]["input_ids"].numel(),
-    }
-
-
-def _endless(batches: list[Batch]) -> Iterable[Batch]:
-    while True:
-        yield from batches
 
 
 def peft_defects(seed: int) -> dict[str, float]:

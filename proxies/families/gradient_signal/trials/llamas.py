@@ -93,7 +93,7 @@ def peft_rows(
         from peft import EvaConfig, LoraConfig, get_eva_state_dict
     except ImportError as error:
         raise ImportError(
-            "E6, E7 and E8b need PEFT: pip install 'loralab[llm]', or pass --no-peft."
+            "E6 and E8b need PEFT: pip install 'loralab[llm]', or pass --no-peft."
         ) from error
 
     forwards = 0

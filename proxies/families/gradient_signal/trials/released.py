@@ -1,8 +1,6 @@
-"""EVA as PEFT releases it beside the library's: rows and ranks, variance of unseen tokens, time."""
+"""EVA as PEFT releases it beside the library's: rows and ranks, variance of unseen tokens."""
 
-import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +9,6 @@ import lora
 from proxies.families.gradient_signal.trials.llamas import (
     PARTS,
     SMALL,
-    Endless,
     layers_of,
     llama,
     own_rows,
@@ -82,43 +79,3 @@ def held_out(seed: int) -> dict[str, Any]:
             ours, peft = (A.double().numpy() for A in (own_rows(own[name], len(rows)), rows))
             ratios.append(theory.signal(ours, C) / theory.signal(peft, C))
     return {"ratios": ratios, "beyond": len(ran) - len(batches)}
-
-
-def speed(rounds: int, batches: int, seed: int) -> dict[str, Any]:
-    """Processor times of EVA for a 512-wide Llama of 4 layers, 28 of its weights adapted, 4 x 256
-    tokens a batch: PEFT's over the library's, whole and without the forward passes.
-
-    PEFT stops by its own rule, so it is cut off after as many updates as there are batches.
-    Forward passes alone are timed beside it: PEFT runs the model whole, and one pass more to hash
-    the inputs.
-    """
-    model, data = llama(512, 1408, 4, seed), text(batches, 4, 256, seed)
-    found: dict[str, list[float]] = {"end to end": [], "beyond the forwards": []}
-
-    def cut() -> None:
-        try:
-            peft_rows(model, data, 16, batches + 1, tau=1.0)
-        except Endless:
-            return
-        raise AssertionError("PEFT stopped by itself: tau = 1 should not let it")
-
-    def own() -> None:
-        for name, stats in lora.collect(model, layers, data).items():
-            own_rows(stats, min(16, layers[name].out_features))
-
-    layers = layers_of(model)
-    with torch.no_grad():
-        for _ in range(rounds):
-            theirs, ours = _seconds(cut), _seconds(own)
-            whole = _seconds(lambda: [model(**batch) for batch in data]) * (batches + 1) / batches
-            body = _seconds(lambda: [model.model(**batch) for batch in data])
-            found["end to end"].append(theirs / ours)
-            found["beyond the forwards"].append((theirs - whole) / (ours - body))
-    return found
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    """The processor's, not the wall's, so that another process does not change the verdict."""
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin

@@ -1,5 +1,7 @@
-"""The rows of A that EVA is compared with: what changes the direction is kept apart from what
-changes the length. B is 0 for all."""
+"""The initial factors that EVA is compared with: what changes the direction of A's rows is kept
+apart from what changes their length."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -7,11 +9,15 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from lora import SCHEMES, Statistics
+from lora.ranks import distribute, variance_scores
+from lora.schemes import Factors
+from proxies.families.gradient_signal.setting import COMPETITORS, MOVED
 from theory.gradient_signal import optimum as theory
 
 Array = NDArray[np.floating]
 NOISE = 1e-5  # of the largest eigenvalue: below it lies the rounding of float32 inputs
-INITIALIZATIONS = (
+RHO = 2  # ranks are moved to at most twice the rank asked for
+ROWS = (
     "default",
     "orthogonal",
     "same E|Ax|^2",
@@ -22,24 +28,24 @@ INITIALIZATIONS = (
     "gradient SVD",
     "gradient_signal",
 )
-"""default: U(-1/sqrt(d), 1/sqrt(d)); orthogonal: random orthonormal rows, of EVA's |A|_F; same
-E|Ax|^2: these made as long as gives EVA's E|Ax|^2; rotated: O A of EVA's; minor: the last
-eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singular vectors of G;
+"""With B = 0. default: U(-1/sqrt(d), 1/sqrt(d)); orthogonal: random orthonormal rows, of EVA's
+|A|_F; same E|Ax|^2: these made as long as gives EVA's E|Ax|^2; rotated: O A of EVA's; minor: the
+last eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singular vectors of G;
 gradient_signal: the top eigenvectors of Q."""
 
 
-def initial_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str, Tensor]:
-    """A (rank, in) of every initialization, from the library's schemes.
+def initial_rows(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Tensor]:
+    """A (rank, in) of every initialization with B = 0, from the library's schemes.
 
     Args:
         stats: of the layer's inputs and gradients.
-        out: the layer's outputs.
+        W: the frozen weight (out, in).
         rank: r.
         seed: of what is random.
 
-    Returns: float64 rows by the names in INITIALIZATIONS.
+    Returns: float64 rows by the names in ROWS.
     """
-    W = torch.zeros(out, len(stats.mean), dtype=torch.float64)
+    W = W.double()
 
     def scheme(name: str, **options: bool) -> Tensor:
         return SCHEMES[name](W, rank, Generator().manual_seed(seed), stats, **options).A
@@ -65,9 +71,55 @@ def initial_rows(stats: Statistics, out: int, rank: int, seed: int) -> dict[str,
     }
 
 
+def competitors(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Factors]:
+    """(B, A) of PiSSA, OLoRA, CorDA and, where the layer has 2 r singular pairs, LoRA-GA."""
+    W = W.double()
+    return {
+        name: SCHEMES[scheme](W, rank, Generator().manual_seed(seed), stats)
+        for name, scheme in COMPETITORS.items()
+        if SCHEMES[scheme].pairs * rank <= min(W.shape)
+    }
+
+
+def initial_factors(
+    names: Sequence[str],
+    stats: dict[str, Statistics],
+    weights: dict[str, Tensor],
+    rank: int,
+    seed: int,
+) -> dict[str, list[Factors]]:
+    """Float32 factors of every layer, in the order of `weights`, for some initializations: of ROWS,
+    competitors, which begin at B A != 0, or MOVED, which is EVA with ranks moved between layers.
+
+    Moved ranks are padded with zeros to one number of rows: where B and A are 0 both gradients
+    are, and they stay so.
+    """
+    found: dict[str, list[Factors]] = {name: [] for name in names}
+    ranks = moved_ranks(stats, rank)
+    for name, W in weights.items():
+        rows = initial_rows(stats[name], W, rank, seed)
+        rows[MOVED] = torch.zeros(RHO * rank, W.shape[1], dtype=torch.float64)
+        if ranks[name]:
+            eva = SCHEMES["eva"](W.double(), ranks[name], Generator(), stats[name]).A
+            rows[MOVED][: ranks[name]] = eva
+        pairs = {n: Factors(W.new_zeros(len(W), len(A)), A) for n, A in rows.items()}
+        pairs |= competitors(stats[name], W, rank, seed)
+        for initialization, layers in found.items():
+            B, A = pairs[initialization]
+            layers.append(Factors(B.float(), A.float()))
+    return found
+
+
+def moved_ranks(stats: dict[str, Statistics], rank: int) -> dict[str, int]:
+    """The rank of every layer when the budget of equal ranks goes by explained variance, as in
+    EVA."""
+    scores = {name: variance_scores(layer, RHO * rank) for name, layer in stats.items()}
+    return distribute(scores, rank * len(stats))
+
+
 def captured(stats: Statistics, rows: dict[str, Tensor]) -> dict[str, dict[str, float]]:
-    """What each initialization captures, as a part of the most that rows of its lengths can: of
-    one token's signal (Q), of a whole data set's (G^T G), and of the inputs' E|Ax|^2."""
+    """What each initialization's rows capture, as a part of the most that rows of their lengths
+    can: of one token's signal (Q), of a whole data set's (G^T G), and of the inputs' E|Ax|^2."""
     assert stats.gradient is not None
     assert stats.weighted_second_moment is not None
     M, Q, G = (

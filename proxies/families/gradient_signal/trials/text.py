@@ -1,14 +1,15 @@
-"""Real text and a real model without a network: docstrings of installed packages, and MiniLM-L6.
+"""Real text and a real model without a network: docstrings and code of installed packages, and
+MiniLM-L6.
 
-A docstring's class is the package that it stands in. Files are read, never imported; which of them
-are read, and in which order, depends on the seed and the installed versions alone.
+A text's class is the package that it stands in. Files are read, never imported; which of them are
+read, and in which order, depends on the block and the installed versions alone.
 """
 
 import ast
 import importlib.util
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from proxies.families.gradient_signal.setting import PACKAGES, TOKENS
 from proxies.instruments.optional import MINILM
 
-PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "sympy", "torch")
-TOKENS = 24  # of each docstring; the rest is cut off
+PARTS = 16  # the most disjoint parts that anyone asks for
+LENGTHS = (40, 300)  # characters of a text
 WIDTH = 384
 LONGEST = 40_000  # bytes of a file, which takes long to parse
 
@@ -43,8 +45,24 @@ def language_model() -> tuple[Any, Any]:
     return AutoTokenizer.from_pretrained(folder), model
 
 
-def _docstrings(package: str, rng: random.Random) -> Iterator[str]:
-    """First paragraphs of 40 to 300 characters."""
+Source = Callable[[ast.FunctionDef | ast.ClassDef], str]
+
+
+def docstrings(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
+
+
+def code(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The first three statements of a function, or class, after its docstring, in one line."""
+    body = node.body[ast.get_docstring(node) is not None :][:3]
+    return " ".join(" ".join(map(ast.unparse, body)).split())[: LENGTHS[1]]
+
+
+@cache
+def found(source: Source, package: str, block: int, count: int) -> tuple[str, ...]:
+    """Different texts of a package of 40 to 300 characters, in an order that the block decides:
+    `count`, or as many as there are."""
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -53,32 +71,46 @@ def _docstrings(package: str, rng: random.Random) -> Iterator[str]:
         for f in Path(spec.submodule_search_locations[0]).rglob("*.py")
         if f.stat().st_size < LONGEST
     )
-    rng.shuffle(files)
+    random.Random(f"{block} {package}").shuffle(files)
+    texts: dict[str, None] = {}
     for file in files:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a package's own strings with unknown escapes
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (
-                text := ast.get_docstring(node)
-            ):
-                first = " ".join(text.split("\n\n")[0].split())
-                if 40 <= len(first) <= 300:
-                    yield first
+        for node in ast.walk(_parsed(file)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                text = source(node)
+                if LENGTHS[0] <= len(text) <= LENGTHS[1]:
+                    texts[text] = None
+        if len(texts) >= count:
+            break
+    return tuple(texts)[:count]
 
 
-def labelled(count: int, seed: int) -> tuple[list[str], Tensor]:
-    """`count` different docstrings of each package, shuffled, and the number of each one's
-    package."""
+def _parsed(file: Path) -> ast.AST:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a package's own strings with unknown escapes
+        try:
+            return ast.parse(file.read_text(encoding="utf-8"))
+        except SyntaxError:  # of a newer Python
+            return ast.Module([], [])
+
+
+def labelled(source: Source, count: int, part: int, block: int) -> tuple[list[str], Tensor]:
+    """`count` different texts of each package, shuffled, and the number of each one's package.
+
+    Args:
+        source: docstrings or code.
+        count: texts of each package.
+        part: which of the disjoint parts of `count` texts of a package.
+        block: decides which files are read, and in which order.
+
+    Raises: ValueError where a package has too few texts.
+    """
     pairs: list[tuple[str, int]] = []
     for label, package in enumerate(PACKAGES):
-        found: dict[str, None] = {}
-        for text in _docstrings(package, random.Random(f"{seed} {package}")):
-            found[text] = None
-            if len(found) == count:
-                break
-        pairs += [(text, label) for text in found]
-    random.Random(seed).shuffle(pairs)
+        texts = found(source, package, block, PARTS * count)[part * count : (part + 1) * count]
+        if len(texts) < count:
+            raise ValueError(f"{package} has no part {part} of {count} texts")
+        pairs += [(text, label) for text in texts]
+    random.Random(f"{block} {part}").shuffle(pairs)
     return [text for text, _ in pairs], torch.tensor([label for _, label in pairs])
 
 
