@@ -1,5 +1,5 @@
-"""Figures of the findings on a sentence encoder: accuracy against the learning rate, and the differences
-that are left where each method has its best one."""
+"""Figures of the findings on a sentence encoder: accuracy against the learning rate, and the
+differences that are left where each method has its best one."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ PANELS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Mean accuracy over the seeds that choose of each method against its learning rate; filled: the
-    learning rate that validation chose."""
+    """Mean accuracy of each method, over the seeds that choose, against its learning rate; filled:
+    the learning rate that validation chose."""
     figure, panels = plt.subplots(2, 2, figsize=(6.5, 4.6), sharey=True, layout="constrained")
     for panel, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name, colour, style in zip(names, COLOURS, STYLES, strict=False):
