@@ -38,6 +38,7 @@ CHOSEN = (
 SHARED = f"{MINILM}; {TRAINING}; {CHOSEN}"
 ALL_RATES = f"{MINILM}; {TRAINING}; learning rates {GRID}, 8 seeds at each"
 ON = "on a 22 M sentence encoder, 40 steps"
+RMS = "rms of A x (over tokens and rank, geometric mean over layers, in the first batch of the run)"
 CONTROL = "random orthogonal rows as long as EVA's"
 
 
@@ -107,8 +108,7 @@ CLAIMS = (
         Check(
             "own rates",
             LARGER,
-            "rms of A x (over tokens and rank; geometric mean over layers; the first batch of the "
-            "run, after training) with Init[A] over that with Init[B], each at its own best "
+            f"{RMS} with Init[A] over that with Init[B], after training, each at its own best "
             "learning rate",
             claimed="> 1",
             predicted=LARGER,
@@ -116,24 +116,24 @@ CLAIMS = (
         Check(
             "rate",
             LARGER,
-            "the same of Init[A] at its best learning rate over Init[A] at the best one of "
-            "Init[B]: the effect of the learning rate alone",
+            f"{RMS} with Init[A], after training at its best learning rate over that after "
+            "training at the best one of Init[B]: the effect of the learning rate alone",
             claimed="> 1",
             predicted=LARGER,
         ),
         Check(
             "start",
             LARGER,
-            "control: the same of Init[A] over Init[B], both at the best learning rate of "
-            "Init[B]: the effect of the start alone",
+            f"control: {RMS} with Init[A] over that with Init[B], after training, both at the "
+            "best learning rate of Init[B]: the effect of the start alone",
             predicted=LARGER,
             ours=True,
         ),
         Check(
             "untrained",
             LARGER,
-            "control: the same of Init[A] before training over Init[B] after it, at its best "
-            "learning rate",
+            f"control: {RMS} with Init[A] before training, over that with Init[B] after training "
+            "at its best learning rate",
             ours=True,
         ),
         assumptions=f"{ALL_RATES}, which choose the best one and are compared at it (the choice is "
