@@ -20,5 +20,5 @@ def moved(config: Config, scheme: str, width: int) -> float:
     """
     scale = "alpha/sqrt(r)" if config.adapter.rank_stabilized else "alpha/r"
     rank = config.adapter.rank if initialization_of(scheme).rank_known else RANK
-    factor, _ = lr_rule(scheme, "adam", scale, WIDTH, width, RANK, rank, rates="single")
+    factor, _ = lr_rule(scheme, "adam", scale, WIDTH, width, RANK, rank)
     return config.training.lr * factor

@@ -1,20 +1,21 @@
 """What people read of a study, and what its figures are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from scaling.comparison.summary import (
     Outcome,
-    Outcomes,
     Rates,
-    Row,
     diverged,
     example_score,
     lowest_loss,
 )
 from scaling.studies.claims.predictions import METHOD_OF
+from scaling.studies.evidence.findings import Study
+from scaling.studies.evidence.predictions import Scored
+from scaling.studies.evidence.quantities import difference
 
 EACH = "each method at its best learning rate"
 
@@ -37,37 +38,46 @@ def means(rates: Rates, value: Any) -> list[list[float]]:
     ]
 
 
-def findings(outcomes: Outcomes, rows: Mapping[str, Row]) -> dict[str, Any]:
-    """By method: learning rate and mean score, the best learning rate, the difference from LoRA."""
+def findings(study: Study) -> dict[str, Any]:
+    """By method: learning rate and mean score, the best learning rate, the difference from LoRA on
+    seeds that have not chosen it."""
+
+    def gain(name: str) -> list[float] | None:
+        found = difference(study.at_best(name), study.at_best("LoRA"))
+        return found and [found.value, found.low, found.high]
+
     return {
         name: {
-            "scores": means(outcomes[name], example_score),
-            "best": row.rate,
-            "difference": row.difference
-            and [row.difference.value, row.difference.low, row.difference.high],
+            "scores": means(_by(study.seeds, rates), example_score),
+            "best": study.best.get(name),
+            "difference": None if name == "LoRA" else gain(name),
         }
-        for name, row in rows.items()
+        for name, rates in study.outcomes.items()
     }
 
 
-def predictions(
-    outcomes: Outcomes, predicted: Mapping[int, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def predictions(scored: Scored) -> dict[str, dict[str, Any]]:
     """By method: learning rate and mean validation loss, and the geometric means over the seeds of
     the predicted learning rate and of the bound."""
 
     def middle(what: str, scheme: str) -> float | None:
-        values = [each[what][scheme] for each in predicted.values()]
+        values = [each[what][scheme] for each in scored.predictions.values()]
         return None if None in values else float(np.exp(np.mean(np.log(values))))
 
     return {
         name: {
-            "losses": means(outcomes[name], lowest_loss),
+            "losses": means(_by([*scored.predictions], scored.outcomes[name]), lowest_loss),
             "predicted": middle("learning_rate", scheme),
             "bound": middle("bound", scheme),
         }
         for scheme, name in METHOD_OF.items()
+        if name in scored.outcomes
     }
+
+
+def _by(seeds: Sequence[int], rates: Rates) -> Rates:
+    """The runs of these seeds alone, so that every learning rate is shown by the same ones."""
+    return {rate: {seed: runs[seed] for seed in seeds} for rate, runs in rates.items()}
 
 
 def prediction(of: Mapping[str, Any]) -> dict[str, Any]:

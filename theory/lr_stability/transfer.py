@@ -109,14 +109,15 @@ def lr_rule(
     base_rank: int,
     rank: int,
     *,
-    rates: Literal["pair", "single"] = "pair",
+    rates: Literal["pair", "single"] = "single",
     readout: Readout = "mup",
 ) -> tuple[float, float]:
     """The factors by which to multiply learning rates of A and B that were tuned at another size.
 
-    The analysis is of one layer trained at a time. With all trained at once LoRA+ from Init[A]
-    makes Z_A grow: the signs that Adam writes into B send a gradient back through A_0 that one
-    layer alone does not see. It fixes powers, no constants.
+    By default both factors keep one learning rate, which is stable with all layers trained at once.
+    The pair is of an analysis of one layer at a time: with all trained at once LoRA+ from Init[A]
+    makes Z_A grow (claim L13c), since the signs that Adam writes into B send a gradient back
+    through A_0 that one layer alone does not see. The rule fixes powers, no constants.
 
     Args:
         scheme: the initialization, as a name of theory.lr_stability.initializations or as its
@@ -127,10 +128,10 @@ def lr_rule(
         width: the width at which they will be used.
         base_rank: the rank at which they were tuned.
         rank: the rank at which they will be used.
-        rates: "pair" follows `transfer_point`, at which training either factor keeps its effect:
-            for Adam from Init[A] or Init[B] the learning rate of A is divided by the growth of the
-            width and that of B stays, LoRA+. "single" gives both the exponent of the largest stable
-            single learning rate, for those who keep one; from Init[B] B then trains less and less.
+        rates: "single" gives both the exponent of the largest stable single learning rate; from
+            Init[B] B then trains less and less. "pair" follows `transfer_point`, at which training
+            either factor keeps its effect: for Adam from Init[A] or Init[B] the learning rate of A
+            is divided by the growth of the width and that of B stays, LoRA+.
         readout: the size of the frozen read-out's entries, a key of `READOUTS`.
 
     Returns: the factor for A and the factor for B.

@@ -1,72 +1,109 @@
 """The measured value of every check of the findings, by claim and key."""
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import NamedTuple
 
 from loralab.claims import Measured
-from scaling.comparison.summary import Outcomes, Row, runs_of
+from scaling.comparison.summary import Outcomes
 from scaling.studies.claims.findings import CLAIMS, MARGIN
 from scaling.studies.evidence.quantities import (
+    Runs,
+    Sizes,
     difference,
     learning_rate_ratio,
+    size_of,
     size_ratio,
     steps_ratio,
     width_difference,
 )
 
-BUDGET = ("A alone", "B alone")
 FEATURES = ("LoRA", "Init[B]")  # whose inner features are compared
 Measurements = dict[str, dict[str, Measured | None]]
 
 
-def budget(rows: Mapping[str, Row]) -> Measurements:
-    """The values that the two adapters train with one factor frozen, and nothing else: all that a
-    run of the reduced size tells."""
-    nothing: Measurements = {claim.id: dict.fromkeys(claim.keys) for claim in CLAIMS}
-    a, b = (rows[name].trained_parameters or 0 for name in BUDGET)
-    return nothing | {"S3": {"budget": Measured(*(b / a,) * 3), "accuracy": None}}
-
-
-def evidence(
-    outcomes: Outcomes, rows: Mapping[str, Row], features: Sequence[Sequence[float]]
-) -> Measurements:
-    """All of them.
+class Study(NamedTuple):
+    """The trials of the findings.
 
     Args:
-        outcomes: of every method of the plan.
-        rows: the summary of each method.
-        features: the size of the inner features of each of FEATURES, seed by seed.
+        outcomes: by method, learning rate and seed.
+        best: the learning rate of each method that `seeds` choose.
+        seeds: those at every learning rate.
+        unseen: those at the best learning rate alone.
+        features: the size of the inner features of each of FEATURES, by learning rate and seed.
+        untrained: that of LoRA before training, by seed.
     """
-    best = {name: runs_of(outcomes, row) for name, row in rows.items()}
-    lora, eva = outcomes["LoRA"], outcomes["EVA"]
-    top = rows["LoRA"].rate
-    assert top is not None, "LoRA diverged at each of its learning rates"
-    lower = max(rate for rate in lora if rate < top)
-    seeds = sorted(lora[lower])  # those of the grid: unseen ones have the best learning rate alone
-    at_lower = [{seed: rates[lower][seed] for seed in seeds} for rates in (eva, lora)]
-    rng = np.random.default_rng(0)
 
-    def gain(name: str, over: str = "LoRA") -> Measured:
-        return difference(best[name], best[over], rng)
+    outcomes: Outcomes
+    best: Mapping[str, float]
+    seeds: Sequence[int]
+    unseen: Sequence[int]
+    features: Mapping[str, Sizes]
+    untrained: Sequence[float]
 
+    def at_best(self, name: str) -> Runs:
+        """The unseen seeds' runs; none where the method diverged at each learning rate."""
+        runs = self.outcomes[name].get(self.best.get(name, 0.0), {})
+        return {seed: runs[seed] for seed in self.unseen if seed in runs}
+
+    def below(self, name: str) -> Runs:
+        """The runs at the next learning rate below LoRA's best."""
+        rate = max(rate for rate in self.outcomes["LoRA"] if rate < self.best["LoRA"])
+        runs = self.outcomes[name].get(rate, {})
+        return {seed: runs[seed] for seed in self.seeds if seed in runs}
+
+
+def nothing() -> Measurements:
+    """No check measured."""
+    return {claim.id: dict.fromkeys(claim.keys) for claim in CLAIMS if claim.checks}
+
+
+def evidence(study: Study) -> Measurements:
+    """All of them."""
+    outcomes, seeds = study.outcomes, study.seeds
+
+    def gain(name: str, over: str = "LoRA") -> Measured | None:
+        return difference(study.at_best(name), study.at_best(over))
+
+    def steps(over: str) -> Measured | None:
+        return steps_ratio(study.at_best("EVA"), study.at_best(over))
+
+    def steps_below(over: str) -> Measured | None:
+        return steps_ratio(study.below("EVA"), study.below(over))
+
+    against = ("LoRA", "orthogonal")
     return {
-        "S1": {"learning rate": learning_rate_ratio(lora, outcomes["Init[B]"], seeds)},
-        "S1c": {"accuracy": gain("LoRA", "Init[B]")},
-        "S1b": {"inner features": size_ratio(*features)},
-        "S2": {name: steps_ratio(best["EVA"], best[name]) for name in ("LoRA", "orthogonal")},
-        "S2c": {"steps": steps_ratio(*at_lower)},
-        "S2b": {name: gain("EVA", name) for name in ("LoRA", "orthogonal")},
-        "S3": budget(rows)["S3"] | {"accuracy": gain("B alone", "A alone")},
+        "S1": {"learning rate": learning_rate_ratio(outcomes["LoRA"], outcomes["Init[B]"], seeds)},
+        "S1c": dict.fromkeys(("accuracy", "no worse"), gain("LoRA", "Init[B]")),
+        "S1b": sizes(study),
+        "S2": {name: steps(name) for name in against},
+        "S2c": {name: steps_below(name) for name in against},
+        "S2b": {name: gain("EVA", name) for name in against},
+        "S3": {"accuracy": gain("B alone", "A alone")},
         "S4": {"accuracy": gain("B alone, rank 16")},
         "S4b": {"accuracy": gain("B alone")},
-        "S5": {"decades": width_difference(outcomes["OP-LoRA"], lora, seeds, MARGIN)},
+        "S5": {"decades": width_difference(outcomes["OP-LoRA"], outcomes["LoRA"], seeds, MARGIN)},
         "S5b": {"accuracy": gain("OP-LoRA")},
-        "S6": {"equal rank": gain("Dash"), "rank r + s": gain("Dash", "LoRA, rank 16")},
-        "S6b": {"accuracy": gain("Dash")},
-        "S7": {"accuracy": gain("Nyström")},
-        "S7b": {
-            "weight": gain("gradient Nyström", "Nyström"),
-            "LoRA": gain("gradient Nyström"),
+        "S6": {
+            **dict.fromkeys(("equal rank", "no difference"), gain("Dash")),
+            "rank r + s": gain("Dash", "LoRA, rank 16"),
         },
+        "S7": {"accuracy": gain("Nyström")},
+        "S7b": {"weight": gain("gradient Nyström", "Nyström"), "LoRA": gain("gradient Nyström")},
+    }
+
+
+def sizes(study: Study) -> dict[str, Measured | None]:
+    """Of inner features: with each method at its own learning rate, and with one of the two
+    differences at a time."""
+    a, b = FEATURES
+    seeds, features, outcomes = study.seeds, study.features, study.outcomes
+    own_a = size_of(features[a], outcomes[a], seeds)
+    own_b = size_of(features[b], outcomes[b], seeds)
+    a_at_b = size_of(features[a], outcomes[b], seeds)
+    start = own_b._replace(select=[[0.0] * len(seeds)], score=[study.untrained])
+    return {
+        "own rates": size_ratio(own_a, own_b),
+        "rate": size_ratio(own_a, a_at_b),
+        "start": size_ratio(a_at_b, own_b),
+        "untrained": size_ratio(start, own_b),
     }

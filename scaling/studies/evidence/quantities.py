@@ -1,5 +1,5 @@
-"""What a sweep measures of a claim about two methods: each quantity with its interval over
-seeds."""
+"""What a sweep measures of a claim about two methods: each quantity with its interval over seeds,
+or None where a run that it needs diverged or is missing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from loralab.claims import Measured
-from loralab.statistics import geometric_mean, mean
+from loralab.statistics import Tuned, geometric_mean, mean, paired, tuned
 from proxies.instruments.learning_rates import side
-from scaling.comparison.statistics import paired, ratio
 from scaling.comparison.summary import (
     Outcome,
     Rates,
+    diverged,
     example_score,
     lowest_loss,
     steps_needed,
@@ -20,43 +20,47 @@ from scaling.comparison.summary import (
 )
 
 Runs = Mapping[int, Outcome]  # by seed
+Sizes = Mapping[float, Sequence[float]]  # by learning rate, seed by seed
 
 
-def difference(first: Runs, second: Runs, rng: np.random.Generator) -> Measured:
-    """The mean score of a test example of the first method minus that of the second, over the seeds
-    that both have.
-
-    Args:
-        first: the runs of a method, by seed.
-        second: the runs of the other method, by seed.
-        rng: draws the bootstrap over test examples.
-    """
-    seeds = [seed for seed in first if seed in second]
-    scores = ([runs[seed]["scores"] for seed in seeds] for runs in (first, second))
-    return paired(*scores, same_test=all(first[seed]["same_test"] for seed in seeds), rng=rng)
+def finished(*methods: Runs) -> bool:
+    """Whether all have the same two seeds or more, and no run diverged."""
+    same = len({tuple(sorted(runs)) for runs in methods}) == 1
+    return same and len(methods[0]) > 1 and not any(map(diverged, _all(methods)))
 
 
-def steps_ratio(first: Runs, second: Runs) -> Measured:
+def _all(methods: Sequence[Runs]) -> list[Outcome]:
+    return [run for runs in methods for run in runs.values()]
+
+
+def difference(first: Runs, second: Runs) -> Measured | None:
+    """The mean score of a test example of the first method minus that of the second."""
+    if not finished(first, second):
+        return None
+    scores = ([runs[seed]["scores"] for seed in sorted(first)] for runs in (first, second))
+    same = all(run["same_test"] for run in first.values())
+    return paired(*scores, same_test=same, rng=np.random.default_rng(0))
+
+
+def steps_ratio(first: Runs, second: Runs) -> Measured | None:
     """Steps of the first method to the training loss that the second ends at, over the second's, on
     the same batches.
 
     A run that never gets there counts with all its steps, the least that it may need.
     """
-    seeds = [seed for seed in first if seed in second]
-    pairs = [steps_needed(first[seed], second[seed]) for seed in seeds]
-    steps = [len(second[seed]["losses"]) for seed in seeds]
-    return ratio(
-        [own or whole for (own, _), whole in zip(pairs, steps, strict=True)],
-        [reference for _, reference in pairs],
-    )
+    if not finished(first, second):
+        return None
+    quotients = []
+    for seed in sorted(first):
+        own, reference = steps_needed(first[seed], second[seed])
+        quotients.append((own or len(second[seed]["losses"])) / reference)
+    return geometric_mean(quotients)
 
 
 def learning_rate_ratio(first: Rates, second: Rates, seeds: Sequence[int]) -> Measured:
-    """The best learning rate of the first method over that of the second, estimated for each seed
-    by `optimum`."""
-    return ratio(
-        [optimum(first, seed) for seed in seeds], [optimum(second, seed) for seed in seeds]
-    )
+    """The best learning rate of the first method over that of the second, each the `optimum` of one
+    seed."""
+    return geometric_mean([optimum(first, seed) / optimum(second, seed) for seed in seeds])
 
 
 def optimum(rates: Rates, seed: int) -> float:
@@ -75,9 +79,10 @@ def optimum(rates: Rates, seed: int) -> float:
     near = slice(best - 1, best + 2)
     if side(tried, tried[best]) or not np.isfinite(losses[near]).all():
         return tried[best]
-    x = np.log10(tried[near])
-    curvature, slope, _ = np.polyfit(x - x[1], losses[near], 2)
-    return 10 ** float(x[1] - slope / (2 * curvature)) if curvature > 0 else tried[best]
+    left, middle, right = map(math.log10, tried[near])
+    falls, rises = np.diff(losses[near]) / (middle - left, right - middle)
+    bend = (rises - falls) / (right - left)
+    return 10 ** float((left + middle) / 2 - falls / (2 * bend)) if bend > 0 else tried[best]
 
 
 def width_difference(first: Rates, second: Rates, seeds: Sequence[int], margin: float) -> Measured:
@@ -92,18 +97,30 @@ def width_difference(first: Rates, second: Rates, seeds: Sequence[int], margin: 
     """
 
     def width(rates: Rates, seed: int) -> float:
-        return width_of_good_rates(
-            {rate: example_score(runs[seed]) for rate, runs in rates.items()}, margin
-        )
+        scores = {rate: example_score(runs[seed]) for rate, runs in rates.items()}
+        return width_of_good_rates(scores, margin)
 
     return mean([width(first, seed) - width(second, seed) for seed in seeds])
 
 
-def size_ratio(first: Sequence[float], second: Sequence[float]) -> Measured:
-    """The geometric mean of the ratios, pair by pair."""
+def size_of(sizes: Sizes, by: Rates, seeds: Sequence[int]) -> Tuned:
+    """Sizes at the learning rate at which a method's validation loss is lowest.
+
+    Args:
+        sizes: of the same method or of another, at each of these learning rates.
+        by: the runs of the method whose learning rate is chosen.
+        seeds: those that choose and that the sizes are of.
+    """
+    tried = sorted(by)
+    losses = [[lowest_loss(by[rate][seed]) for seed in seeds] for rate in tried]
+    return Tuned(losses, [sizes[rate] for rate in tried])
+
+
+def size_ratio(first: Tuned, second: Tuned) -> Measured:
+    """The geometric mean over seeds, with the choice of the learning rate."""
+    return tuned(first, second, np.random.default_rng(0), by="ratio")
+
+
+def ratio(first: Sequence[float], second: Sequence[float]) -> Measured:
+    """The geometric mean of the ratios, seed by seed."""
     return geometric_mean([one / other for one, other in zip(first, second, strict=True)])
-
-
-def logarithm(of: Measured) -> Measured:
-    """In decades."""
-    return Measured(*(math.log10(x) for x in (of.value, of.low, of.high)))

@@ -1,4 +1,4 @@
-"""How large the features are that an adapter works with, after training."""
+"""How large the features are that an adapter works with, after training and before."""
 
 from typing import Any
 
@@ -20,13 +20,34 @@ def inner_features(settings: dict[str, Any], peft: None) -> float:
             `scaling.comparison.trials.fine_tuned`, if that is not done yet.
         peft: nothing; every trial of a sweep has this argument.
     """
-    from scaling.training.preparation import on_batches, prepare
+    from scaling.training.preparation import prepare
 
     folder = trials.folder_of(settings, peft)
     if not (folder / outputs.METRICS).is_file():  # made on another machine, or removed since
         trials.fine_tuned(settings, peft)
     job = prepare(Config.of(**settings))
     lora.load(job.loaded.model, folder / outputs.ADAPTER)
+    return _size(job)
+
+
+def untrained_features(settings: dict[str, Any], peft: None) -> float:
+    """The same of an adapter as it is initialized.
+
+    Args:
+        settings: of a run.
+        peft: nothing.
+    """
+    from scaling.training.adapting import attach
+    from scaling.training.preparation import prepare
+
+    job = prepare(Config.of(**settings))
+    attach(job)
+    return _size(job)
+
+
+def _size(job: Any) -> float:
+    from scaling.training.preparation import on_batches
+
     sizes: list[Tensor] = []
 
     def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -13,6 +13,10 @@ from scaling.studies.claims.findings import MARGIN
 from scaling.studies.size import Config
 
 LEARNING_RATES = (1e-4, 3.2e-4, 1e-3, 3.2e-3, 1e-2)
+# half of their spacing, for claims about where the best one lies
+FINE = (1e-4, 1.8e-4, 3.2e-4, 5.6e-4, 1e-3, 1.8e-3, 3.2e-3, 5.6e-3, 1e-2)
+# LoRA-Dash's authors choose the directions after 100 of about 32000 steps: an eighth of a step here
+LAUNCH = 1
 METHODS: dict[str, dict[str, Any]] = {
     "LoRA": {},
     "Init[B]": {"scheme": "init_b"},
@@ -32,12 +36,20 @@ METHODS: dict[str, dict[str, Any]] = {
 def plan(config: Config) -> tuple[FineTuneConfig, Grid]:
     """The run that all methods share, and the grid; `loralab sweep` on them finds the trials of the
     studies in the run store."""
-    steps = config.steps
-    run = FineTuneConfig.of(steps=steps, batch=16, length=32, validate_every=steps, launch_step=10)
+    steps, block = config.steps, config.block
+    run = FineTuneConfig.of(
+        steps=steps, batch=16, length=32, validate_every=steps, launch_step=LAUNCH, seed=block
+    )
     if config.reduced:
-        return run.replace(limit=12), Grid((), rates=LEARNING_RATES[2:3], seeds=(0,), widen=0)
-    seeds = tuple(range(config.seeds))
+        return run.replace(limit=12), Grid((), rates=LEARNING_RATES[2:3], seeds=(block,), widen=0)
+    seeds = tuple(range(block, block + config.seeds))
     return run, Grid((), rates=LEARNING_RATES, seeds=seeds, confirm=config.confirm, margin=MARGIN)
+
+
+def unseen(grid: Grid) -> list[int]:
+    """The seeds that have not chosen a learning rate, as `swept` draws them."""
+    first = max(grid.seeds) + 1
+    return list(range(first, first + grid.confirm))
 
 
 def compared(

@@ -134,7 +134,7 @@ def test_five_rates_half_a_decade_apart_centred_by_theory(tmp_path):
     config = CONFIG.replace(model=str(tmp_path), lr=2e-3)
     found = methods(config, Grid(("init_a", "init_b", "pissa"), ranks=(8, 32)), {})
     for label, scheme, rank in (("init_a, rank 8", "init_a", 8), ("init_b, rank 32", "init_b", 32)):
-        factor, _ = lr_rule(scheme, "adam", "alpha/r", 384, 1536, 8, rank, rates="single")
+        factor, _ = lr_rule(scheme, "adam", "alpha/r", 384, 1536, 8, rank)
         rates = np.array(found[label].rates)
         # Rates are rounded to two digits, which is by 5 % at most.
         assert rates == pytest.approx(2e-3 * factor * 10.0 ** np.arange(-1, 1.5, 0.5), rel=0.05)

@@ -8,38 +8,19 @@ import pytest
 from loralab.memo import Memo
 from loralab.store import Store
 from paper_figs import predictions as figures
-from scaling.comparison import statistics, trials
+from scaling.comparison import trials
 from scaling.core.config import Config as FineTuneConfig
-from scaling.studies.evidence.predictions import FROZEN
+from scaling.studies.claims.predictions import FROZEN
+from scaling.studies.evidence.predictions import evidence
 from scaling.studies.predictions import CLAIMS, PROXY, measure
 from scaling.studies.size import Config
 from scaling.studies.trials import advice
-from tests.support.sweeps import EXACT, exact, here
+from tests.support.sweeps import here
+from tests.support.worlds import predictions as made
+from theory.asymmetry.freezing import TIE
 
 TASKS = {"text_classification": "MiniLM", "causal_lm": "GPT"}
-METHODS = ("LoRA", "EVA", *FROZEN)
-# Every method on every model has its own number of right answers, EVA and B alone the larger.
-RIGHT = {
-    (model, name): 2**k
-    for k, (model, name) in enumerate(
-        (model, name) for model in TASKS.values() for name in ("A alone", "B alone", "LoRA", "EVA")
-    )
-}
-BEST = {("MiniLM", "LoRA"): 1e-3, ("MiniLM", "EVA"): 3e-3, ("GPT", "LoRA"): 2e-3}
-BEST |= {("GPT", "EVA"): 5e-4}
-PREDICTED = {
-    "MiniLM": {"init_a": 2e-3, "eva": 1e-3},
-    "GPT": {"init_a": 1e-3, "eva": 2e-3},
-}
-BOUND = {"MiniLM": {"init_a": 1e-2, "eva": 3e-4}, "GPT": {"init_a": 6e-2, "eva": 1e-3}}
-DECADES = {
-    "MiniLM, LoRA": np.log10(2),
-    "MiniLM, EVA": -np.log10(3),
-    "GPT, LoRA": -np.log10(2),
-    "GPT, EVA": np.log10(4),
-}
-BOUNDS = {"MiniLM, LoRA": 10.0, "MiniLM, EVA": 0.1, "GPT, LoRA": 30.0, "GPT, EVA": 2.0}
-DEFAULT = Config(seeds=2, confirm=1)
+SIZE = Config(seeds=3, confirm=2, block=0)
 
 
 def name_of(config: FineTuneConfig) -> str:
@@ -51,30 +32,23 @@ def name_of(config: FineTuneConfig) -> str:
 
 def fine_tuned(settings: dict[str, Any], peft: None = None) -> dict[str, Any]:
     config = FineTuneConfig.of(**settings)
-    model, name = TASKS[config.data.task], name_of(config)
-    away = abs(np.log10(config.training.lr / BEST.get((model, name), 1e-3)))
-    return exact(RIGHT[model, name], away, 20.0) | {"test_data": f"of {config.seed}"}
-
-
-def lead(model: str, first: str, second: str) -> float:
-    return (RIGHT[model, first] - RIGHT[model, second]) / EXACT
+    model = TASKS[config.data.task]
+    found = made.run_of(model, name_of(config), config.training.lr, config.seed)
+    return found | {"test_data": f"of {config.seed}"}
 
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
-    """`measure` where every trial of advice predicts what is above, but for what is `changed`; and
-    the tasks and seeds of these trials."""
+    """`measure` where every trial of advice predicts what is in the world; and the tasks and seeds
+    of these trials."""
 
-    def act(config: Config = DEFAULT, **changed: Any) -> Any:
+    def act(config: Config = SIZE) -> Any:
         monkeypatch.setattr(trials, "fine_tuned", fine_tuned)
-        monkeypatch.setattr(statistics, "DRAWS", 50)  # of the ends of intervals
         seen = []
 
         def predicted(settings, peft):
             seen.append((settings["task"], settings["seed"]))
-            model = TASKS[settings["task"]]
-            made = {"learning_rate": PREDICTED[model], "bound": BOUND[model]}
-            return made | {"scheme": "eva", "gain": 0.1} | changed
+            return made.predicted_of(TASKS[settings["task"]])
 
         monkeypatch.setattr(advice, "predicted", predicted)
         memo = Memo(Store(tmp_path / "store.sqlite"), "predictions", "", compute=here)
@@ -87,38 +61,47 @@ def values(checks) -> dict[str, float]:
     return {key: found.value for key, found in checks.items()}
 
 
-def test_every_forecast_is_scored_on_both_models(measured):
+def test_every_prediction_is_scored_on_its_model(measured):
     found, seen = measured()
-    assert seen == [(task, seed) for task in TASKS for seed in (0, 1)]
-    assert {claim.id: claim.keys for claim in CLAIMS} == {
-        id: tuple(checks) for id, checks in found.measured.items()
-    }
-    # A parabola through three points of one is exact to 2e5 eps, as in test_evidence.
-    assert values(found.measured["S8"]) == pytest.approx(DECADES, abs=1e-9)
-    assert values(found.measured["S8c"]) == pytest.approx(BOUNDS, rel=1e-8)
-    assert values(found.measured["S8b"]) == {
-        model: lead(model, "EVA", "LoRA") for model in TASKS.values()
-    }
-    assert values(found.measured["S8d"]) == {"GPT": lead("GPT", "B alone", "A alone")}
+    assert seen == [(task, seed) for task in TASKS for seed in made.SEEDS]
+    for id, checks in found.measured.items():
+        assert values(checks) == pytest.approx(made.EXPECTED[id], rel=1e-12), id
     assert list(figures.figures(found.data)) == ["rates"]
 
 
-def test_advice_that_is_wrong_scores_below_zero(measured):
-    found, _ = measured(scheme="init_a", gain=-0.1)
-    assert values(found.measured["S8b"]) == {
-        model: lead(model, "LoRA", "EVA") for model in TASKS.values()
-    }
-    assert values(found.measured["S8d"]) == {"GPT": lead("GPT", "A alone", "B alone")}
+def test_advice_that_is_wrong_scores_below_zero():
+    found = evidence(made.world(scheme="init_a", gain=-0.1))
+    assert values(found["S8b"]) == {"GPT": made.lead("LoRA", "EVA")}
+    assert values(found["S8d"]) == {"GPT": made.lead("A alone", "B alone")}
 
 
-def test_where_nothing_is_foretold_nothing_is_scored(measured):
-    nothing = {"init_a": None, "eva": 1e-3}
-    found, _ = measured(bound={"init_a": 1e-2, "eva": None}, learning_rate=nothing)
-    missing = {
-        id: [key for key, m in found.measured[id].items() if m is None] for id in ("S8c", "S8")
-    }
-    assert missing == {"S8c": ["MiniLM, EVA", "GPT, EVA"], "S8": ["MiniLM, LoRA", "GPT, LoRA"]}
-    assert list(figures.figures(found.data)) == ["rates"]
+@pytest.mark.parametrize(
+    ("gain", "first"), [(-1.01 * TIE, "A alone"), (-0.99 * TIE, "B alone"), (0.0, "B alone")]
+)
+def test_which_factor_is_preferred_is_the_rule_of_the_recommendation(gain, first):
+    second = next(name for name in FROZEN if name != first)
+    assert values(evidence(made.world(gain=gain))["S8d"]) == {"GPT": made.lead(first, second)}
+
+
+def test_advice_is_what_most_seeds_were_told():
+    world = made.world()
+    some = dict(world["GPT"].predictions)
+    some[0] = {**some[0], "scheme": "init_a"}
+    one = world | {"GPT": world["GPT"]._replace(predictions=some)}
+    assert values(evidence(one)["S8b"]) == {"GPT": made.lead("EVA", "LoRA")}
+    some[1] = {**some[1], "scheme": "init_a"}
+    assert values(evidence(one)["S8b"]) == {"GPT": made.lead("LoRA", "EVA")}
+
+
+def test_where_nothing_is_predicted_nothing_is_scored():
+    found = evidence(made.world(learning_rate={"init_a": None, "eva": 1e-3}))
+    assert found["S8"]["GPT, LoRA"] is None
+    assert found["S8"]["GPT, EVA"].value == pytest.approx(np.log10(2))  # type: ignore[union-attr]
+
+
+def test_the_model_on_which_the_default_was_tuned_is_no_test_of_it():
+    [claim] = [claim for claim in CLAIMS if claim.id == "S8"]
+    assert set(claim.keys) == {"MiniLM, EVA", "GPT, LoRA", "GPT, EVA"}
 
 
 def test_the_reduced_size_looks_and_sweeps_nothing(measured):
@@ -126,9 +109,3 @@ def test_the_reduced_size_looks_and_sweeps_nothing(measured):
     assert seen == [("text_classification", 0)]
     assert not any(value for checks in found.measured.values() for value in checks.values())
     assert figures.figures(found.data) == {}
-
-
-@pytest.mark.parametrize(("field", "value"), [("steps", 0), ("seeds", 0), ("confirm", -1)])
-def test_impossible_sizes_are_refused(field, value):
-    with pytest.raises(ValueError, match=f"--{field} must be at least"):
-        Config(**{field: value})

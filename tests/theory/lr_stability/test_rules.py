@@ -4,6 +4,7 @@ where it refuses."""
 import itertools
 import math
 from fractions import Fraction as F
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -131,16 +132,18 @@ def test_the_pair_over_ranks(scheme, scale):
 
 
 def test_the_rule_for_users():
-    rule = theory.lr_rule
-    assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 8) == (0.25, 1.0)
-    assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 32) == (0.25, 1.0)
-    assert rule("init_b", "adam", "alpha/sqrt(r)", 256, 1024, 8, 32) == (0.25, 0.5)
-    assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 32, rates="single") == (0.5, 0.5)
+    """One learning rate for both factors, unless a pair is asked for."""
+    rule, pair = theory.lr_rule, partial(theory.lr_rule, rates="pair")
+    assert rule("init_a", "adam", "alpha/r", 256, 1024, 8, 32) == (0.5, 0.5)
     # n^-1 r^1
-    assert rule("init_b", "adam", "alpha/r", 256, 1024, 8, 32, rates="single") == (1.0, 1.0)
-    assert rule("init_a", "adam", "constant", 256, 1024, 8, 32, rates="single") == (0.25, 0.25)
+    assert rule("init_b", "adam", "alpha/r", 256, 1024, 8, 32) == (1.0, 1.0)
+    assert rule("init_a", "adam", "constant", 256, 1024, 8, 32) == (0.25, 0.25)
     assert rule("eva", "adam", "alpha/r", 256, 1024, 8, 8) == (0.5, 0.5)
-    assert rule("init_a", "sgd", "alpha/r", 256, 1024, 8, 8) == (0.25, 4.0)
+    assert pair("init_a", "adam", "alpha/r", 256, 1024, 8, 8) == (0.25, 1.0)
+    assert pair("init_a", "adam", "alpha/r", 256, 1024, 8, 32) == (0.25, 1.0)
+    assert pair("init_b", "adam", "alpha/sqrt(r)", 256, 1024, 8, 32) == (0.25, 0.5)
+    assert pair("eva", "adam", "alpha/r", 256, 1024, 8, 8) == (0.5, 0.5)
+    assert pair("init_a", "sgd", "alpha/r", 256, 1024, 8, 8) == (0.25, 4.0)
 
 
 @given(schemes, scales, st.sampled_from(["pair", "single"]), st.tuples(*[st.integers(1, 4096)] * 6))
@@ -196,7 +199,7 @@ def test_a_factor_that_is_not_trained():
         (lambda: theory.max_single_lr("init_ab", rho=1), "no powers of the rank"),
         (lambda: theory.lr_rule("pissa", "adam", "alpha/r", 64, 64, 8, 9), "no powers of the rank"),
         (
-            lambda: theory.lr_rule("init_b", "sgd", "alpha/r", 64, 128, 8, 8),
+            lambda: theory.lr_rule("init_b", "sgd", "alpha/r", 64, 128, 8, 8, rates="pair"),
             "no pair of learning rates",
         ),
         (

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from loralab.statistics import mean
 from scaling.comparison.summary import steps_needed
 from scaling.studies.evidence.quantities import (
+    difference,
     learning_rate_ratio,
     optimum,
+    size_of,
+    size_ratio,
     steps_ratio,
     width_difference,
 )
@@ -54,12 +58,51 @@ def test_steps_are_to_the_loss_that_the_other_ends_at():
     slow, fast = ({seed: falling(tau) for seed in (0, 1)} for tau in (20.0, 10.0))
     # Smoothed exponentials are shifted by the same window: to the same loss the fast one takes half
     # the steps.
-    assert 0.45 < steps_ratio(fast, slow).value < 0.65
-    assert steps_ratio(slow, slow).value == 1
-    never = steps_ratio(slow, fast)
+    faster, same, never = (steps_ratio(*p) for p in ((fast, slow), (slow, slow), (slow, fast)))
+    assert faster is not None
+    assert same is not None
+    assert never is not None
+    assert 0.45 < faster.value < 0.65
+    assert same.value == 1
     assert never.value == 40 / steps_needed(fast[0], fast[0])[1], (
         "one that never gets there needs all, at least"
     )
+
+
+def scored(values: dict[int, list[float]], same_test: bool = False) -> dict:
+    return {seed: {"scores": row, "same_test": same_test} for seed, row in values.items()}
+
+
+def test_a_difference_is_paired_by_seed():
+    first = scored({0: [1.0, 3.0], 1: [5.0, 6.0], 2: [9.0, 2.0]})
+    second = scored({2: [1.0, 1.0], 1: [5.0, 5.0], 0: [0.0, 0.0]})
+    found, wanted = difference(first, second), mean([2.0, 0.5, 4.5])
+    assert found is not None
+    np.testing.assert_allclose([found.low, found.high], [wanted.low, wanted.high], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        scored({0: [1.0, 1.0]}),
+        scored({0: [1.0, 1.0], 2: [1.0, 1.0]}),
+        scored({0: [1.0, 1.0]}) | {1: {"diverged": "the loss is nan"}},
+        {},
+    ],
+)
+def test_without_the_same_finished_seeds_nothing_is_measured(second):
+    assert difference(scored({0: [1.0, 1.0], 1: [1.0, 2.0]}), second) is None
+    assert difference(second, scored({0: [1.0, 1.0], 1: [1.0, 2.0]})) is None
+
+
+def test_sizes_are_those_at_the_rate_that_validation_chooses():
+    first = runs({1e-4: [0.5] * 4, 1e-3: [0.4] * 4, 1e-2: [0.9] * 4})
+    second = runs({1e-4: [0.3] * 4, 1e-3: [0.4] * 4})
+    sizes = {1e-4: [1.0] * 4, 1e-3: [3.0] * 4, 1e-2: [7.0] * 4}
+    seeds = range(4)
+    found = size_ratio(size_of(sizes, first, seeds), size_of(sizes, second, seeds))
+    assert found.value == pytest.approx(3)
+    assert size_ratio(size_of(sizes, second, seeds), size_of(sizes, first, seeds)).value < 1
 
 
 def test_widths_are_compared_seed_by_seed():
