@@ -27,7 +27,7 @@ CLAIMS = (
             ),
         ),
         "W of 16 x 16 standard normal entries; G of such entries with 6 more on one core direction "
-        "i, drawn for each seed; A uniform (Kaiming, a = sqrt 5: kappa 1.8), 10000 draws; ranks 2, "
+        "i, drawn for each seed; A uniform (Kaiming, a = sqrt 5: kappa 1.8), 6000 draws; ranks 2, "
         "4 and 16, of which a seed gives the mean",
         equation="theory.task_directions.learning (3)",
         test=f"{LAWS}::test_the_first_step_is_a_sketch_of_the_gradient",

@@ -75,7 +75,7 @@ def smallest(size: int, rng: np.random.Generator) -> Array:
     return values[::-1]
 
 
-def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, Any]:
+def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, list[float]]:
     """Pairs of unrelated Gaussian changes of a weight with these singular values: for each pair
 
     accuracy     the published one: top 8 of one in top 16 of the other
@@ -83,8 +83,6 @@ def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, Any]:
     bottom_rank  mean rank of the top 8, counted from 0 at the smallest singular value
     slope        of log sorted rate against log rank, ranks 5 to 50
     root         `accuracy` of changes whose coordinates have the standard deviation sqrt(sigma)
-
-    and under "exact" what theory.task_directions.finite says of accuracy, bottom_rank and root.
     """
     rng, n = np.random.default_rng(seed), len(sigma)
     found: dict[str, list[float]] = {}
@@ -100,12 +98,7 @@ def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, Any]:
         }
         for name, value in values.items():
             found.setdefault(name, []).append(value)
-    exact = {
-        "accuracy": exact_overlap(sigma, 8, 16),
-        "bottom_rank": exact_bottom_rank(sigma, DIRECTIONS),
-        "root": exact_overlap(np.sqrt(sigma), 8, 16),
-    }
-    return {**found, "exact": exact}
+    return found
 
 
 def _slope(logs: Array) -> float:
@@ -113,15 +106,21 @@ def _slope(logs: Array) -> float:
     return float(np.polyfit(np.log(ranks), logs, 1)[0])
 
 
-def drawn(kind: str, size: int, draws: int, seed: int) -> dict[str, Any]:
+def drawn(kind: str, size: int, draws: int, seed: int) -> dict[str, float]:
     """`unrelated` on a weight that is drawn too: means over its changes."""
     found = unrelated(spectrum(kind, size, seed), draws, seed)
-    return {k: v if k == "exact" else float(np.mean(v)) for k, v in found.items()}
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def exact_slope(sigma: Array) -> float:
-    """The mean of `slope`, by theory.task_directions.finite (4)."""
-    return _slope(mean_logs(sigma, np.arange(TAIL.start, TAIL.stop) + 1))
+def exact(sigma: Array) -> dict[str, float]:
+    """The means of these traits, by theory.task_directions.finite."""
+    return {
+        "accuracy": exact_overlap(sigma, 8, 16),
+        "equal": exact_overlap(sigma, 8, 8),
+        "bottom_rank": exact_bottom_rank(sigma, DIRECTIONS),
+        "slope": _slope(mean_logs(sigma, np.arange(TAIL.start, TAIL.stop) + 1)),
+        "root": exact_overlap(np.sqrt(sigma), 8, 16),
+    }
 
 
 def trained_weights() -> dict[str, Array]:

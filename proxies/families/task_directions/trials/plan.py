@@ -53,15 +53,14 @@ COMPARED: dict[str, dict[str, Sequence[str]]] = {
 
 
 def _tuned(config: Any) -> Records:
-    """Points of the methods on each kind of problem; on networks half as many seeds again, twice
-    as many to choose on, where two learning rates may be few examples apart, and three quarters of
-    the steps."""
+    """Points of the methods on each kind of problem; on networks twice as many to choose on, where
+    two learning rates may be few examples apart, and three quarters of the steps."""
     points = []
     for case, methods in COMPARED[config.size].items():
         net = case in networks.POOLS
         choice = range(config.validation * (2 if net else 1))
         size = {
-            "seeds": [config.block + i for i in range(config.seeds * (3 if net else 2) // 2)],
+            "seeds": [config.block + i for i in range(config.seeds)],
             "validation": [config.block + CHOICE + i for i in choice],
             "steps": config.steps * 3 // 4 if net else config.steps,
         }
@@ -77,9 +76,8 @@ def _recalled(config: Any) -> Records:
 
 
 def _predicted(config: Any) -> Records:
-    """A network for each seed and a few more on data drawn for it, and one on each disjoint part of
-    the digits."""
-    counts = {"clusters": config.seeds + 2, "disjoint digits": min(config.seeds, networks.PARTS)}
+    """A network for each seed on data drawn for it, and one on each disjoint part of the digits."""
+    counts = {"clusters": config.seeds, "disjoint digits": min(config.seeds, networks.PARTS)}
     size = {"draws": 30, "updates": 500 if config.size == "full" else 100}
     return [
         {"pool": pool, "seed": config.block + i, **size}
@@ -110,7 +108,7 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         {"law": law, "s": s, "m": m, "size": 1024, "draws": config.draws, "seed": config.block}
         for law, s, m in EDGES
     ]
-    strong: dict[str, Any] = {"size": [16], "rank": [2, 4, 16], "draws": [10000]}
+    strong: dict[str, Any] = {"size": [16], "rank": [2, 4, 16], "draws": [6000]}
     return {
         "tuned": grid(tuning.tuned, _tuned(config)),
         "recall": grid(recall.recall, _recalled(config)),
