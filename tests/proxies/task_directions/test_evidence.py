@@ -108,14 +108,44 @@ def test_changes_are_the_unit_on_the_trained_weights():
 
 
 def test_the_ranks_of_a_seed_are_a_cluster():
+    """Three seeds of two ranks: means .9, 1.1 and 1.3, whose standard deviation is .2."""
     records = [
         made_up.record({"snr": x, "predicted": 1.0, "mean": 1.0}, rank=rank, seed=seed)
-        for seed, values in ((0, (0.8, 1.0)), (1, (1.0, 1.2)))
+        for seed, values in enumerate(((0.8, 1.0), (1.0, 1.2), (1.5, 1.1)))
         for rank, x in zip((2, 4), values, strict=True)
     ]
     found = evidence.first_step({**made_up.first_steps(), "identified": records})["T6"]["ratio"]
     assert found is not None
-    assert (found.value, found.draws) == (pytest.approx(1.0), 2)
+    assert (found.value, found.draws) == (pytest.approx(1.1), 3)
+    assert found.high - found.value == pytest.approx(4.3027 * 0.2 / math.sqrt(3), rel=1e-4)
+
+
+UNITS = {
+    "T1": {"pair"},
+    "T2b": {"change", "weight"},
+    "T3": {"change", "weight"},
+    "T4": {"change", "weight"},
+    **{key: {"network"} for key in ("T5", "T5b", "T5c", "T5d")},
+    **{key: {"seed"} for key in ("T6", "T15")},
+    **{key: {"problem"} for key in ("T7", "T7b", "T8", "T9", "T10b", "T11b", "T12")},
+    **{key: {"problem", "split of one data set"} for key in ("T10", "T11", "T12b", "T12c")},
+}
+
+
+def test_every_interval_names_what_was_drawn():
+    measured = evidence.evidence(made_up.world())
+    units = {id: {x.unit for x in checks.values() if x} for id, checks in measured.items()}
+    assert units == UNITS
+    for id, keys in {
+        "T2b": ["Gaussian"],
+        "T3": ["rectangular"],
+        "T4": ["place", "slope"],
+    }.items():
+        assert [key for key, x in measured[id].items() if x and x.unit == "weight"] == keys
+    for checks in measured.values():
+        for key, x in checks.items():
+            assert x is not None
+            assert (x.unit == "split of one data set") == (key == "digits")
 
 
 def test_without_minilm_its_checks_are_left_out():

@@ -99,21 +99,21 @@ CLAIMS = (
     ),
     Claim(
         "T10b",
-        "LoRA-Dash with the directions of its pre-launch, or of one gradient, ends within a tenth "
-        "of the error of LoRA-Dash with the directions of an oracle, on planted 64 x 64 "
-        "regressions.",
+        "LoRA-Dash with the directions of its pre-launch ends at most a tenth above the error of "
+        "LoRA-Dash with the directions of an oracle, with those of one gradient at most a "
+        "twentieth, on planted 64 x 64 regressions.",
         "derived",
         tuple(
             Check(
                 key,
-                Within(high=1.1),
+                Within(high=bar),
                 f"final error of LoRA-Dash, directions {source} over those of the largest true "
                 f"change rates, {WHERE[where]}",
             )
-            for key, source, where in (
-                ("pre-launch", "of the pre-launch", "random"),
-                ("gradient", "of the largest rates of one gradient over 512 samples", "random"),
-                ("pre-launch, bottom", "of the pre-launch", "bottom"),
+            for key, bar, source, where in (
+                ("pre-launch", 1.1, "of the pre-launch", "random"),
+                ("gradient", 1.05, "of the largest rates of one gradient, 512 samples", "random"),
+                ("pre-launch, bottom", 1.1, "of the pre-launch", "bottom"),
             )
         ),
         SHARED,

@@ -19,7 +19,7 @@ from proxies.families.task_directions.trials.training import METHODS
 from proxies.instruments.trial_grid import Records, product, trials
 
 PROBLEMS = 20  # that recall is measured on
-WEIGHTS = {"rectangular": 24, "flat": 24, "square": 24, "bidiagonal": 16}
+WEIGHTS = {"rectangular": 24, "flat": 24, "square": 24, "bidiagonal": 24}
 SIZES = {"bidiagonal": 4096}  # 256 for the others
 CHOICE = 500  # from this seed of the block on, problems that learning rates are chosen on
 RECALLED = {
