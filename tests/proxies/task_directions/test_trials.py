@@ -121,10 +121,10 @@ def test_unrelated_changes_are_counted_as_defined():
 
 
 def test_a_drawn_weight_has_the_means_over_its_changes():
-    found = nulls.drawn("rectangular", 40, 5, 1000)
-    sigma = nulls.spectrum("rectangular", 40, 1000)
+    found = nulls.drawn("rectangular", 60, 5, 1000)
+    sigma = nulls.spectrum("rectangular", 60, 1000)
     whole = nulls.unrelated(sigma, 5, 1000)
-    assert sigma.shape == (40,)
+    assert sigma.shape == (60,)
     assert found["accuracy"] == np.mean(whole["accuracy"])
     flat = nulls.spectrum("flat", 5, 0)
     assert flat.tolist() == [1, 0.875, 0.75, 0.625, 0.5]

@@ -49,7 +49,7 @@ CLAIMS = (
                 f"{law}, {s} in {m}",
                 Within(-0.01, 0.01),
                 f"measured mean overlap of the top {s} with the top {m} minus the exact one, "
-                f"sigma_k = k/1024, k = 1..1024, {law} |a_i|, 4000 pairs",
+                f"sigma_k = k/1024, k = 1..1024, {law} |a_i|, 10000 pairs",
                 predicted=at(0),
             )
             for law, s, m in EDGES

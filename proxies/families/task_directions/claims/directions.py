@@ -6,7 +6,7 @@ from proxies.families.task_directions.claims.chance import PAPER, TRIALS
 SIZES = {"accuracy": "8 in 16", "recall": "4 in 8"}  # of T5's overlaps
 POOLS = {
     "clusters": "networks on newly drawn clusters",
-    "disjoint digits": "networks on disjoint eighths of scikit-learn's digits",
+    "disjoint digits": "networks on disjoint twelfths of scikit-learn's digits",
 }
 LAWS = "tests/theory/task_directions/test_laws.py"
 NETWORKS = (
@@ -15,7 +15,7 @@ NETWORKS = (
     "with replacement) on cross-entropy; data: either 1200 examples of a data set that is drawn "
     "for each network, 30 Gaussian clusters of unit variance in 64 dimensions, whose centres have "
     "independent coordinates of standard deviation 0.7, three clusters a class, all times 0.4; or "
-    "224 of the 8 x 8 digits, pixels from -0.3 to 0.7, each network another disjoint part"
+    "149 of the 8 x 8 digits, pixels from -0.3 to 0.7, each network another disjoint part"
 )
 TASKS = (
     f"{NETWORKS}; four tasks a network: labels permuted at random (twice), inputs turned (twice: "

@@ -51,7 +51,7 @@ CLAIMS = (
         ),
         "a layer of 64 x 64 standard normal entries, its gradient of such entries with 20 more on "
         "one core direction; s = 2; A uniform (Kaiming, a = sqrt 5), B = 0, d = 0; each seed draws "
-        "weight and gradient and takes the mean over 300 draws of A",
+        "weight and gradient and takes the mean over 500 draws of A",
         equation="theory.task_directions.learning (4)",
         test=f"{LAWS}::test_a_scale_moves_faster_than_lora_by_the_formula",
         trial=f"{TRIALS}.first_step.speed",

@@ -50,7 +50,7 @@ METHODS = (
 )
 TUNED = (
     "each method at its own best learning rate on 10^-2.5, 10^-2, 10^-1.5, extended by half "
-    "decades until the best is inside, by the mean error on 3 problems (networks: 6) with seeds of "
+    "decades until the best is inside, by the mean error on 2 problems (networks: 4) with seeds of "
     "their own; compared paired by problem: the geometric mean of ratios of final errors, on "
     "digits over 12 splits with the variance corrected for re-splits"
 )

@@ -22,7 +22,7 @@ FOUND = (
     "eps 1e-8, no weight decay) at the constant learning rate 2e-3, batches of 64 new inputs, loss "
     "half the squared error summed over outputs; recall: the share of the 8 planted directions "
     "among the 8 of highest score, a change rate |u_i^T dW v_i| / sigma_i, or the size |u_i^T dW "
-    "v_i|; 20 problems"
+    "v_i|; 40 problems"
 )
 GIVEN = {
     "trial": f"{TRIALS}.recall.recall",

@@ -24,7 +24,7 @@ SPLIT, LABELS, AGAIN = 3 * 10**6, 4 * 10**6, 5 * 10**6
 KINDS = tuple(f"{what} {i}" for what in ("labels", "turn") for i in (1, 2))
 PRETRAINING, FINE_TUNING = 600, 400  # steps
 CLUSTERS, APART, TESTED = 30, 0.7, 2000
-PARTS, BLOCK = 8, 1000
+PARTS, BLOCK = 12, 1000
 
 
 class Pool(NamedTuple):
@@ -57,10 +57,10 @@ def shuffled(seed: int) -> Batch:
     return images[order].flatten(1), labels[order]
 
 
-def eighth(seed: int) -> Batch:
-    """One of eight disjoint parts of the digits, which the seeds of a block share out.
+def twelfth(seed: int) -> Batch:
+    """One of twelve disjoint parts of the digits, which the seeds of a block share out.
 
-    Raises ValueError for a ninth.
+    Raises ValueError for a thirteenth.
     """
     part = seed % BLOCK
     if part >= PARTS:
@@ -77,7 +77,7 @@ def _quarters(x: Tensor, number: int, seed: int) -> Tensor:
 POOLS = {
     "clusters": Pool(clusters, 1200, _orthogonal),
     "digits": Pool(shuffled, 1200, _quarters),
-    "disjoint digits": Pool(eighth, 224, _quarters),
+    "disjoint digits": Pool(twelfth, 149, _quarters),
 }
 
 

@@ -18,7 +18,7 @@ from proxies.families.task_directions.trials.planted import CASES
 from proxies.families.task_directions.trials.training import METHODS
 from proxies.instruments.trial_grid import Records, product, trials
 
-PROBLEMS = 20  # that recall is measured on
+PROBLEMS = {"quick": 20, "default": 40, "full": 40}  # that recall is measured on
 WEIGHTS = {"rectangular": 24, "flat": 24, "square": 24, "bidiagonal": 24}
 SIZES = {"bidiagonal": 4096}  # 256 for the others
 CHOICE = 500  # from this seed of the block on, problems that learning rates are chosen on
@@ -69,7 +69,7 @@ def _tuned(config: Any) -> Records:
 
 
 def _recalled(config: Any) -> Records:
-    seeds, points = range(config.block, config.block + PROBLEMS), []
+    seeds, points = range(config.block, config.block + PROBLEMS[config.size]), []
     for case in RECALLED[config.size]:
         points += product(case=[case], rank=[2, 8, 32] if case == "random" else [8], seed=seeds)
     return points
@@ -119,5 +119,5 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
             nulls.transformer, draws=[100], seed=[config.block] * config.transformer
         ),
         "identified": grid(first_step.identified, **strong, seed=seeds),
-        "speed": grid(first_step.speed, size=[64], rank=[4, 16], draws=[300], seed=seeds),
+        "speed": grid(first_step.speed, size=[64], rank=[4, 16], draws=[500], seed=seeds),
     }
