@@ -27,16 +27,16 @@ CASES = {
     "random": "planted at random",
     "bottom": "at the bottom",
     "none": "no core structure",
-    "grown": "at random, all grown",
-    "clusters": "networks, clusters",
-    "digits": "networks, digits",
+    "grown": "random, all grown",
+    "clusters": "networks: clusters",
+    "digits": "networks: digits",
 }
-POOLS = {"clusters": "newly drawn clusters", "disjoint digits": "disjoint parts of the digits"}
+POOLS = {"clusters": "drawn clusters", "disjoint digits": "parts of the digits"}
 
 
 def null(data: dict[str, Any]) -> Figure:
-    """The formula with simulated overlaps, and the null of kinds of weights beside the published
-    band."""
+    """The limit (lines) and the exact mean (dashes) beside simulated overlaps, and the null of
+    kinds of weights beside the published band."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(6.5, 2.8), layout="constrained", width_ratios=[2, 3]
     )
@@ -48,6 +48,8 @@ def null(data: dict[str, Any]) -> Figure:
         left.plot(q, curve, color="black", lw=0.8, zorder=1)
         found = [(r["m"] / r["s"], r["value"]) for r in data["edges"] if r["law"] == law]
         left.plot(*np.array(found).T, marker, color=colour, ms=4, label=law)
+        exact = [(r["m"] / r["s"], r["exact"]) for r in data["edges"] if r["law"] == law]
+        left.plot(*np.array(exact).T, "_", color="black", ms=9, zorder=1)
     left.set(
         xscale="log",
         xlabel="$q = m/s$",
@@ -84,7 +86,7 @@ def networks(data: dict[str, Any]) -> Figure:
     )
     for panels, (pool, name) in zip(grid, POOLS.items(), strict=True):
         for axes, score, title in zip(
-            panels, ("rate", "abs"), ("by change rate, as published", "by size"), strict=True
+            panels, ("rate", "abs"), ("by change rate", "by size"), strict=True
         ):
             rows = [
                 r
@@ -161,7 +163,7 @@ def errors(data: dict[str, Any]) -> Figure:
     for axes, case in zip(panels[0], cases, strict=True):
         rows = [r for r in data["errors"] if r["problem"] == case]
         _bars(axes, rows, names)
-        axes.set_title(CASES[case], fontsize=9)
+        axes.set_title(CASES[case], fontsize=7)
         axes.set_xlim(left=0)
         axes.set_xlabel("test error" if case in ("clusters", "digits") else "excess risk")
     panels[0, 0].set_yticks(np.arange(len(names)), names)

@@ -26,6 +26,8 @@ Source: derived here. The distribution of N_-i is taken from its characteristic 
 roots of unity, M odd, with the factor of i divided out (never 0 at an odd M).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from theory.task_directions.directions import Array, Survival, half_normal, threshold
@@ -83,9 +85,9 @@ def exact_bottom_rank(sigma: Array, s: int, survival: Survival = half_normal) ->
     return float(ranks @ inclusion(sigma, s, survival) / s)
 
 
-def mean_logs(sigma: Array, ranks: Array, survival: Survival = half_normal) -> Array:
+def mean_logs(sigma: Array, ranks: Sequence[int], survival: Survival = half_normal) -> Array:
     """(4) for ranks k = 1, 2, .. of falling rates."""
-    logs, M = _grid(sigma, int(ranks.max()), survival)
+    logs, M = _grid(sigma, max(ranks), survival)
     roots = np.exp(2j * np.pi * np.arange(M) / M)
     at_least = []
     for log in logs:

@@ -223,7 +223,9 @@ def methods(trials: Trials) -> Measurements:
 
     def reached(method: str) -> Measured | None:
         run = run_of(trials, "random", method)
-        return run and geometric_mean(np.divide(run["error"], run["bound"]).tolist(), "problem")
+        if not run:
+            return None
+        return geometric_mean(np.divide(run["error"], run["bound"]).tolist(), "problem")
 
     over_lora = lambda method, *cases: {case: against(case, method, plain) for case in cases}
     return {

@@ -52,7 +52,7 @@ def test_the_exact_null_is_the_mean_of_draws(kind, law):
     for values, exact in (
         (overlaps, finite.exact_overlap(sigma, s, m, survival)),
         (places, finite.exact_bottom_rank(sigma, s, survival)),
-        *zip(logs.T, finite.mean_logs(sigma, np.array([1, s, m]), survival), strict=True),
+        *zip(logs.T, finite.mean_logs(sigma, [1, s, m], survival), strict=True),
     ):
         error = values.std(ddof=1) / draws**0.5
         assert abs(values.mean() - exact) <= 4.5 * error + EXACT * abs(exact)

@@ -94,7 +94,7 @@ def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, list[float]]:
             "equal": overlap(x, y, 8, 8),
             "bottom_rank": float(np.mean(n - 1 - top(x, DIRECTIONS))),
             "slope": _slope(np.log(np.sort(x)[::-1][TAIL])),
-            "root": overlap(*(hidden / np.sqrt(sigma)), 8, 16),
+            "root": overlap(x * np.sqrt(sigma), y * np.sqrt(sigma), 8, 16),
         }
         for name, value in values.items():
             found.setdefault(name, []).append(value)
@@ -118,7 +118,7 @@ def exact(sigma: Array) -> dict[str, float]:
         "accuracy": exact_overlap(sigma, 8, 16),
         "equal": exact_overlap(sigma, 8, 8),
         "bottom_rank": exact_bottom_rank(sigma, DIRECTIONS),
-        "slope": _slope(mean_logs(sigma, np.arange(TAIL.start, TAIL.stop) + 1)),
+        "slope": _slope(mean_logs(sigma, range(TAIL.start + 1, TAIL.stop + 1))),
         "root": exact_overlap(np.sqrt(sigma), 8, 16),
     }
 
