@@ -17,7 +17,13 @@ from proxies.families.task_directions.claims.chance import EDGES
 from proxies.families.task_directions.claims.directions import POOLS, SIZES
 from proxies.families.task_directions.claims.methods import REACHED
 from proxies.families.task_directions.claims.recall import PLANTED
-from proxies.families.task_directions.trials.predictions import LORA, LORA_OF_TASK, RUN, TASK
+from proxies.families.task_directions.trials.predictions import (
+    LORA,
+    LORA_OF_TASK,
+    ROTATED,
+    RUN,
+    TASK,
+)
 from proxies.instruments.trial_grid import Records, pick
 
 DIGITS = "digits"
@@ -120,7 +126,8 @@ def predicted(trials: Trials) -> Measurements:
                 for pool in POOLS
             },
             **{
-                f"beyond another task, {pool}": apart(pool, LORA, LORA_OF_TASK, "rate")
+                f"beyond {name}, {pool}": apart(pool, LORA, source, "rate")
+                for name, source in (("another task", LORA_OF_TASK), ("a rotated copy", ROTATED))
                 for pool in POOLS
             },
         },

@@ -36,6 +36,7 @@ LEVELS = {
     "TSD, pre-launch": 0.18,
     "MiLoRA": 0.3,
 }
+DATA = ("clusters", "disjoint digits")
 WITHOUT = {"LoRA, r": 0.4, "LoRA, 2r": 0.13, "LoRA, r + s": 0.01, "Init, pre-launch": 0.42}
 
 
@@ -177,6 +178,42 @@ def test_the_claims_are_numbered():
     for claim in CLAIMS:
         assert claim.source in ("derived", "2409.01035")
         assert claim.covers == (claim.source == "derived" or claim.id in ("T2", "T5d"))
+
+
+CRITERIA = {
+    "T1": "in [-0.01, 0.01]",
+    "T2b": "in [0.75, 0.82]",
+    "T2b/MiniLM, root of sigma": "<= 0.75",
+    "T3": "<= 0.3",
+    "T3/flat": "<= 0.15",
+    "T4/place": "in [3.5, 40.96]",
+    "T4/place, MiniLM": "in [3.5, 38.4]",
+    "T4/slope": "in [-1.2, -0.8]",
+    **dict.fromkeys(("T5", "T5b", "T5c", "T7", "T7b", "T8", "T9"), ">= 0"),
+    "T5d": ">= 0.99",
+    "T6": "in [0.98, 1.02]",
+    "T9/bottom": "<= 0",
+    **dict.fromkeys(("T10", "T11", "T11b", "T12b", "T12c"), "<= 1"),
+    "T10b": "<= 1.1",
+    "T10b/gradient": "<= 1.05",
+    "T12": "in [0.999, 1.05]",
+    "T15": "in [0.95, 1.05]",
+}
+"""what each sentence says as an interval, of a claim or of one of its checks"""
+OURS = {
+    *(("T5", f"beyond {what}, {p}") for what in ("another task", "a rotated copy") for p in DATA),
+    *(("T5c", f"by size, {pool}") for pool in DATA),
+    *(("T12b", key) for key in ("rank 2 r", "random directions")),
+    *(("T12c", key) for key in ("Dash", "random directions")),
+}
+
+
+def test_a_criterion_is_what_its_sentence_says():
+    checks = [(claim.id, check) for claim in CLAIMS for check in claim.checks]
+    for id, check in checks:
+        wanted = CRITERIA.get(f"{id}/{check.key}") or CRITERIA[id]
+        assert str(check.criterion) == wanted, (id, check.key)
+    assert {(id, check.key) for id, check in checks if check.ours} == OURS
 
 
 @pytest.mark.parametrize("name", PROXY.sizes)

@@ -57,11 +57,15 @@ CLAIMS = (
             ),
             *(
                 Check(
-                    f"beyond another task, {pool}",
+                    f"beyond {name}, {pool}",
                     Within(low=0),
                     "overlap (8 in 16) of LoRA's change rates with full fine-tuning's minus that "
-                    f"of LoRA on another task of the network, {words}",
+                    f"of {what}, {words}",
                     ours=True,
+                )
+                for name, what in (
+                    ("another task", "LoRA on another task of the network"),
+                    ("a rotated copy", "a Haar-rotated copy of full fine-tuning's change itself"),
                 )
                 for pool, words in POOLS.items()
             ),

@@ -27,7 +27,7 @@ from theory.task_directions.null import Score, haar, overlaps, rotated
 TIMES = (10, 100, 500)
 RATE = 2e-3
 SCORES: tuple[Score, ...] = ("rate", "abs")
-LORA = "LoRA 100"
+LORA, ROTATED = "LoRA 100", "rotated"
 RUN, TASK, LORA_OF_TASK = "another run", "another task", "LoRA 100, another task"
 
 
@@ -57,7 +57,7 @@ def predicted(pool: str, seed: int, draws: int, updates: int) -> dict[str, Any]:
     found, profiles = [], []
     for kind in KINDS:
         left, right = (haar(len(basis.sigma), len(basis.sigma), rng) for _ in range(2))
-        sources[kind]["rotated"] = left @ true[kind] @ right
+        sources[kind][ROTATED] = left @ true[kind] @ right
         sources[kind][RUN] = _array(full_change(pool, kind, seed, AGAIN))
         found += [
             _compared(basis, source, D, kind, true[kind], nulls[kind])

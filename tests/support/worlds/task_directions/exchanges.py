@@ -76,7 +76,6 @@ EXCHANGES: dict[str, Callable[[Trials], Trials]] = {
     **{
         f"sources {one} and {other}": exchanged("predicted", "source", one, other, "overlaps")
         for one, other in itertools.combinations(SOURCES, 2)
-        if {one, other} != {"LoRA 10", "rotated"}  # for people alone
     },
     "scores": exchanged("predicted", "score", "rate", "abs", "overlaps"),
     "accuracy and recall": exchanged("predicted", "sizes", "8 in 16", "4 in 8", "overlaps"),

@@ -50,8 +50,10 @@ EXPECTED: dict[str, dict[str, float]] = {
         **{f"accuracy, {pool}": _lift(pool, "LoRA 100", "rate", "8 in 16") for pool in DATA},
         **{f"recall, {pool}": _lift(pool, "LoRA 100", "rate", "4 in 8") for pool in DATA},
         **{
-            f"beyond another task, {pool}": _apart(
-                pool, "LoRA 100", "LoRA 100, another task", "rate"
+            f"beyond {name}, {pool}": _apart(pool, "LoRA 100", source, "rate")
+            for name, source in (
+                ("another task", "LoRA 100, another task"),
+                ("a rotated copy", "rotated"),
             )
             for pool in DATA
         },
