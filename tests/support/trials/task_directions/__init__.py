@@ -174,6 +174,14 @@ def check_predicted(seed: int) -> None:
     assert abs(np.mean(by_size("rotated"))) < 0.12  # 12 overlaps of spread 0.1
     assert np.mean(by_size("gradient")) > 0.4
     assert np.mean(by_size(predictions.RUN)) > np.mean(by_size(predictions.TASK)) > 0.4
+    # another run is not the true one, and another task's LoRA is not the task's
+    values = lambda source: {
+        (r["task"], r["score"], r["sizes"], r["value"])
+        for r in found["overlaps"]
+        if r["source"] == source
+    }
+    assert any(value < 1 for *_, value in values(predictions.RUN))
+    assert values(predictions.LORA_OF_TASK) - values(predictions.LORA)
     assert all(0 < p["phi"] < 1 and p["held"] > 8 / 128 for p in found["profiles"])
 
 
