@@ -180,7 +180,8 @@ def check_predicted(seed: int) -> None:
         for r in found["overlaps"]
         if r["source"] == source
     }
-    assert any(value < 1 for *_, value in values(predictions.RUN))
+    for source in (predictions.RUN, predictions.TASK):
+        assert any(value < 1 for *_, value in values(source)), source
     assert values(predictions.LORA_OF_TASK) - values(predictions.LORA)
     assert all(0 < p["phi"] < 1 and p["held"] > 8 / 128 for p in found["profiles"])
 
