@@ -15,22 +15,28 @@ KINDS = {
     "bidiagonal": "Gaussian 4096$^2$",
     "MiniLM, square": "MiniLM, square",
     "MiniLM, rectangular": "MiniLM, 1:4",
-    "edge": r"$\sigma_k = k/n$",
     "rectangular": "Gaussian 1:2",
     "flat": "flat",
 }
-SOURCES = {"rotated": "true, rotated"}
+SOURCES = {
+    "rotated": "true, rotated",
+    "another run": "full, another run",
+    "another task": "full, another task",
+}
 CASES = {
     "random": "planted at random",
     "bottom": "at the bottom",
     "none": "no core structure",
-    "digits": "digits",
+    "grown": "random, all grown",
+    "clusters": "networks: clusters",
+    "digits": "networks: digits",
 }
+POOLS = {"clusters": "drawn clusters", "disjoint digits": "parts of the digits"}
 
 
 def null(data: dict[str, Any]) -> Figure:
-    """The formula with simulated overlaps, and the null of kinds of weights beside the published
-    band."""
+    """The limit (lines) and the exact mean (dashes) beside simulated overlaps, and the null of
+    kinds of weights beside the published band."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(6.5, 2.8), layout="constrained", width_ratios=[2, 3]
     )
@@ -42,6 +48,8 @@ def null(data: dict[str, Any]) -> Figure:
         left.plot(q, curve, color="black", lw=0.8, zorder=1)
         found = [(r["m"] / r["s"], r["value"]) for r in data["edges"] if r["law"] == law]
         left.plot(*np.array(found).T, marker, color=colour, ms=4, label=law)
+        exact = [(r["m"] / r["s"], r["exact"]) for r in data["edges"] if r["law"] == law]
+        left.plot(*np.array(exact).T, "_", color="black", ms=9, zorder=1)
     left.set(
         xscale="log",
         xlabel="$q = m/s$",
@@ -70,23 +78,32 @@ def null(data: dict[str, Any]) -> Figure:
     return figure
 
 
-def digits(data: dict[str, Any]) -> Figure:
-    """On digits, by source: the overlap with full fine-tuning's directions joined to its null."""
-    figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.6), layout="constrained", sharey=True)
-    for axes, score, title in zip(
-        panels, ("rate", "abs"), ("by change rate, as published", "by size"), strict=True
-    ):
-        rows = [r for r in data["predicted"] if (r["score"], r["overlap"]) == (score, "8 in 16")][
-            ::-1
-        ]
-        places = np.arange(len(rows))
-        values, nulls = ([r[name] for r in rows] for name in ("value", "null"))
-        axes.hlines(places, nulls, values, color=GREY, lw=1)
-        axes.plot(nulls, places, "|", color="black", ms=9, mew=1.5, label="null")
-        axes.plot(values, places, "o", color=BLUE, ms=5, label="overlap")
-        axes.set_yticks(places, [SOURCES.get(r["source"], r["source"]) for r in rows])
-        axes.set(xlim=(0, 1), xlabel="8 in 16 of full fine-tuning", title=title)
-    panels[1].legend(fontsize=8, loc="lower right")
+def networks(data: dict[str, Any]) -> Figure:
+    """In small networks, by source: the overlap with full fine-tuning's directions joined to its
+    null."""
+    figure, grid = plt.subplots(
+        2, 2, figsize=(6.5, 4.6), layout="constrained", sharey=True, sharex=True
+    )
+    for panels, (pool, name) in zip(grid, POOLS.items(), strict=True):
+        for axes, score, title in zip(
+            panels, ("rate", "abs"), ("by change rate", "by size"), strict=True
+        ):
+            rows = [
+                r
+                for r in data["predicted"][::-1]
+                if (r["data"], r["score"], r["overlap"]) == (pool, score, "8 in 16")
+            ]
+            places = np.arange(len(rows))
+            values, nulls = ([r[name] for r in rows] for name in ("value", "null"))
+            axes.hlines(places, nulls, values, color=GREY, lw=1)
+            axes.plot(nulls, places, "|", color="black", ms=9, mew=1.5, label="null")
+            axes.plot(values, places, "o", color=BLUE, ms=5, label="overlap")
+            axes.set_yticks(places, [SOURCES.get(r["source"], r["source"]) for r in rows])
+            axes.set_title(f"{name}: {title}", fontsize=8)
+            axes.set_xlim(0, 1.03)
+    for axes in grid[1]:
+        axes.set_xlabel("8 in 16 of full fine-tuning")
+    grid[1, 0].legend(fontsize=8, loc="lower left")
     return figure
 
 
@@ -146,9 +163,9 @@ def errors(data: dict[str, Any]) -> Figure:
     for axes, case in zip(panels[0], cases, strict=True):
         rows = [r for r in data["errors"] if r["problem"] == case]
         _bars(axes, rows, names)
-        axes.set_title(CASES[case], fontsize=9)
+        axes.set_title(CASES[case], fontsize=7)
         axes.set_xlim(left=0)
-        axes.set_xlabel("test error" if case == "digits" else "excess risk")
+        axes.set_xlabel("test error" if case in ("clusters", "digits") else "excess risk")
     panels[0, 0].set_yticks(np.arange(len(names)), names)
     return figure
 
@@ -169,7 +186,7 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
     return {
         "null": null(data),
-        "digits": digits(data),
+        "networks": networks(data),
         "recall": recall(data),
         "errors": errors(data),
     }

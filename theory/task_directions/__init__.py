@@ -24,6 +24,7 @@ from theory.task_directions.directions import (
     threshold,
     top,
 )
+from theory.task_directions.finite import exact_bottom_rank, exact_overlap, inclusion, mean_logs
 from theory.task_directions.null import Score, haar, overlaps, rotated, scores
 
 __all__ = [
@@ -39,12 +40,16 @@ __all__ = [
     "derived_overlap",
     "edge_overlap",
     "energy",
+    "exact_bottom_rank",
+    "exact_overlap",
     "expected_overlap",
     "exponential",
     "exponential_overlap",
     "gaussian_overlap",
     "haar",
     "half_normal",
+    "inclusion",
+    "mean_logs",
     "overlap",
     "overlaps",
     "rates",

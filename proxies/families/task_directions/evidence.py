@@ -1,90 +1,88 @@
 """From finished trials to the evidence of every check."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from loralab.claims import Measured
-from loralab.statistics import geometric_mean, mean, spread
+from loralab.statistics import (
+    clustered,
+    geometric_mean,
+    mean,
+    resplit_geometric_mean,
+    spread,
+)
 from proxies.families.task_directions.claims.chance import EDGES
-from proxies.families.task_directions.claims.directions import PLANTED, SIZES
-from proxies.families.task_directions.claims.library import KEPT, LOOPS
+from proxies.families.task_directions.claims.directions import POOLS, SIZES
 from proxies.families.task_directions.claims.methods import REACHED
-from proxies.families.task_directions.trials.predictions import TASK
+from proxies.families.task_directions.claims.recall import PLANTED
+from proxies.families.task_directions.trials.predictions import (
+    LORA,
+    LORA_OF_TASK,
+    ROTATED,
+    RUN,
+    TASK,
+)
 from proxies.instruments.trial_grid import Records, pick
-from theory.task_directions import exponential_overlap, gaussian_overlap
 
-FORMULA = {"Gaussian": gaussian_overlap, "exponential": exponential_overlap}
+DIGITS = "digits"
+DIGITS_TRAIN, DIGITS_TEST = 1200, 597
 Trials = Mapping[str, Records]
-"""The records of each kind of trial, by the names that proxies/task_directions.py gives them."""
+"""The records of each kind of trial, by the names that trials/plan.py gives them."""
 Measurements = dict[str, dict[str, Measured | None]]
 """By the id of the claim and the key of the check."""
 
 
-def over(values: np.ndarray | list[float]) -> Measured | None:
+def over(values: Any, unit: str) -> Measured | None:
     """The mean, where anything was measured."""
-    return mean(np.asarray(values).tolist()) if len(values) else None
+    draws = np.asarray(values, float).tolist()
+    return mean(draws, unit) if draws else None
 
 
-def beyond(result: dict[str, Any]) -> float:
-    """The overlap of unrelated changes that the spectrum does not predict."""
-    return result["accuracy"] - result["predicted"]
+def drawn(trials: Trials, kind: str, name: str) -> list[float]:
+    """One trait of each weight of a kind."""
+    return pick(trials["drawn"], name, kind=kind)
+
+
+def of_minilm(trials: Trials, square: bool, name: str) -> Measured | None:
+    """One trait for each draw of the changes: the mean over the matrices of that shape."""
+    matrices = [x for r in trials["transformer"] for x in r["result"] if x["square"] == square]
+    return over(np.mean([x[name] for x in matrices], 0), "change") if matrices else None
 
 
 def chance(trials: Trials) -> Measurements:
     """T1 to T4."""
-    matrices = [matrix for r in trials["transformer"] for matrix in r["result"]]
-    square, rectangular, flat, edge = (
-        [r["result"] for r in trials["drawn"] if r["kind"] == kind]
-        for kind in ("square", "rectangular", "flat", "edge")
-    )
-    large = [r["result"] for r in trials["large"]]
-
-    def of(results: list[dict[str, Any]], name: str) -> Measured | None:
-        return over([x[name] for x in results])
-
-    def of_minilm(square: bool, value: Callable[[dict[str, Any]], float]) -> Measured | None:
-        return over([value(x) for x in matrices if x["square"] == square])
-
-    minilm = of_minilm(True, lambda x: x["accuracy"])
+    exact = {
+        (r["law"], r["s"], r["m"]): np.array(r["result"]["overlaps"]) - r["result"]["exact"]
+        for r in trials["edges"]
+    }
     return {
-        "T1": {
-            f"{law}, {s} in {m}": over(
-                [
-                    x - FORMULA[law](m / s)
-                    for x in pick(trials["edges"], "overlaps", law=law, s=s, m=m)[0]
-                ]
-            )
-            for law, s, m in EDGES
-        },
-        "T2": {"MiniLM": minilm, "Gaussian": of(large, "accuracy")},
+        "T1": {f"{law}, {s} in {m}": over(exact[law, s, m], "pair") for law, s, m in EDGES},
         "T2b": {
-            "MiniLM": minilm,
-            "large Gaussian": of(large, "accuracy"),
-            "Gaussian": of(square, "accuracy"),
-            "Gaussian, recall": of(square, "recall"),
-            "MiniLM, beyond its spectrum": of_minilm(True, beyond),
+            "MiniLM": of_minilm(trials, True, "accuracy"),
+            "Gaussian": over(drawn(trials, "bidiagonal", "accuracy"), "weight"),
+            "MiniLM, root of sigma": of_minilm(trials, True, "root"),
         },
         "T3": {
-            "rectangular": of(rectangular, "accuracy"),
-            "flat": of(flat, "accuracy"),
-            "MiniLM": of_minilm(False, lambda x: x["accuracy"]),
-            "rectangular, beyond its spectrum": over([beyond(x) for x in rectangular]),
+            "rectangular": over(drawn(trials, "rectangular", "accuracy"), "weight"),
+            "flat": over(drawn(trials, "flat", "accuracy"), "change"),
+            "MiniLM": of_minilm(trials, False, "accuracy"),
         },
         "T4": {
-            "place": of(large, "bottom_rank"),
-            "place, MiniLM": of_minilm(True, lambda x: x["bottom_rank"]),
-            "slope": of(large, "slope"),
-            "smallest left out": of(edge, "left_out"),
+            "place": over(drawn(trials, "bidiagonal", "bottom_rank"), "weight"),
+            "place, MiniLM": of_minilm(trials, True, "bottom_rank"),
+            "slope": over(drawn(trials, "bidiagonal", "slope"), "weight"),
         },
     }
 
 
-def by_network(trials: Trials, source: str, score: str, sizes: str) -> list[tuple[float, float]]:
+def by_network(
+    trials: Trials, pool: str, source: str, score: str, sizes: str
+) -> list[tuple[float, float]]:
     """Of each network the mean overlap over tasks, and the mean null."""
     found = []
-    for network in pick(trials["predicted"], "overlaps"):
+    for network in pick(trials["predicted"], "overlaps", pool=pool):
         records = [
             (r["value"], r["null"])
             for r in network
@@ -94,51 +92,71 @@ def by_network(trials: Trials, source: str, score: str, sizes: str) -> list[tupl
     return found
 
 
-def lift(trials: Trials, source: str, score: str, sizes: str) -> Measured:
-    return mean(
-        [(value - null) / (1 - null) for value, null in by_network(trials, source, score, sizes)]
-    )
+def lifts(trials: Trials, pool: str, source: str, score: str, sizes: str) -> list[float]:
+    return [
+        (value - null) / (1 - null)
+        for value, null in by_network(trials, pool, source, score, sizes)
+    ]
 
 
 def predicted(trials: Trials) -> Measurements:
     """T5: an interval is over networks."""
-    profiles = pick(trials["predicted"], "profiles")
-    phi = mean([float(np.mean([profile["phi"] for profile in found])) for found in profiles])
-    copies = (by_network(trials, source, "rate", "8 in 16") for source in ("LoRA 100", "rotated"))
+
+    def apart(pool: str, one: str, other: str, score: str) -> Measured | None:
+        """How much more two sources overlap with the true change, 8 in 16."""
+        pairs = [by_network(trials, pool, source, score, "8 in 16") for source in (one, other)]
+        return over([x - y for (x, _), (y, _) in zip(*pairs, strict=True)], "network")
+
+    def by_size(pool: str, source: str) -> Measured | None:
+        by = {score: lifts(trials, pool, source, score, "8 in 16") for score in ("abs", "rate")}
+        return over(np.subtract(by["abs"], by["rate"]), "network")
+
+    shares = {
+        pool: [
+            float(np.mean([profile["phi"] for profile in found]))
+            for found in pick(trials["predicted"], "profiles", pool=pool)
+        ]
+        for pool in POOLS
+    }
     return {
         "T5": {
-            **{name: lift(trials, "LoRA 100", "rate", sizes) for name, sizes in SIZES.items()},
-            "beyond a rotated copy": mean(
-                [one - other for (one, _), (other, _) in zip(*copies, strict=True)]
-            ),
+            **{
+                f"{name}, {pool}": over(lifts(trials, pool, LORA, "rate", sizes), "network")
+                for name, sizes in SIZES.items()
+                for pool in POOLS
+            },
+            **{
+                f"beyond {name}, {pool}": apart(pool, LORA, source, "rate")
+                for name, source in (("another task", LORA_OF_TASK), ("a rotated copy", ROTATED))
+                for pool in POOLS
+            },
         },
         "T5b": {
-            "LoRA": lift(trials, "LoRA 100", "abs", "8 in 16"),
-            "gradient, accuracy": lift(trials, "gradient", "abs", "8 in 16"),
-            "gradient, recall": lift(trials, "gradient", "abs", "4 in 8"),
+            f"{name}, {pool}": by_size(pool, source)
+            for name, source in (("LoRA", LORA), ("gradient", "gradient"))
+            for pool in POOLS
         },
         "T5c": {
-            "by size": lift(trials, TASK, "abs", "8 in 16"),
-            "by rate": mean(
-                [value - null for value, null in by_network(trials, TASK, "rate", "8 in 16")]
-            ),
+            f"{name}, {pool}": apart(pool, RUN, TASK, score)
+            for score, name in (("rate", "by rate"), ("abs", "by size"))
+            for pool in POOLS
         },
-        "T5d": {"share": phi, "beyond chance": phi},
+        "T5d": {pool: spread(found, "network") for pool, found in shares.items()},
     }
 
 
 def first_step(trials: Trials) -> Measurements:
-    """T6 and T15."""
-    records = trials["identified"]
-    slopes = []
-    for seed in sorted({r["seed"] for r in records}):
-        ranks = np.log([r["rank"] for r in records if r["seed"] == seed])
-        slopes.append(float(np.polyfit(ranks, np.log(pick(records, "snr", seed=seed)), 1)[0]))
+    """T6 and T15: a seed's ranks are a cluster."""
+
+    def by_seed(value: Any) -> list[list[float]]:
+        records = trials["identified"]
+        seeds = sorted({r["seed"] for r in records})
+        return [[value(r["result"]) for r in records if r["seed"] == seed] for seed in seeds]
+
     return {
         "T6": {
-            "ratio": spread([r["result"]["snr"] / r["result"]["predicted"] for r in records]),
-            "mean": spread(pick(records, "mean")),
-            "slope": spread(slopes),
+            "ratio": clustered(by_seed(lambda x: x["snr"] / x["predicted"]), "seed"),
+            "mean": clustered(by_seed(lambda x: x["mean"]), "seed"),
         },
         "T15": {
             f"rank {rank}": geometric_mean(
@@ -159,28 +177,28 @@ def recalled(trials: Trials) -> Measurements:
     def found(name: str, rank: int = 8, case: str = "random") -> np.ndarray:
         return np.array(pick(trials["recall"], name, rank=rank, case=case))
 
-    def null(case: str) -> Measured | None:
-        return over([x["rate"] for x in found("null", case=case)])
+    def of(values: np.ndarray) -> Measured | None:
+        return over(values, "problem")
 
-    after = "LoRA 100, rate"
+    def null(rank: int) -> np.ndarray:
+        return np.array(
+            [x["rate"] for x in pick(trials["recall"], "null", rank=rank, case="random")]
+        )
+
+    by_rate, by_size = "LoRA 100, rate", "LoRA 100, abs"
     return {
-        "T7": {
-            "recall": over(found(after)),
-            "gain of steps": over(found(after) - found("LoRA 1, rate")),
-            "gain over rank 2": over(found(after) - found(after, 2)),
-            "gain of rank 32": over(found(after, 32) - found(after)),
-            "null": null("random"),
+        "T7": {f"rank {rank}": of(found(by_rate, rank) - null(rank)) for rank in (2, 8, 32)},
+        "T7b": {
+            f"rank {more} over {less}": of(found(by_rate, more) - found(by_rate, less))
+            for less, more in ((2, 8), (8, 32))
         },
         "T8": {
-            "gradient": over(found("gradient, abs")),
-            "against LoRA": over(found("gradient, rate") - found(after)),
+            "by rate": of(found("gradient, rate") - found(by_rate)),
+            "by size": of(found("gradient, abs") - found(by_size)),
         },
         "T9": {
-            **{
-                case: over(found("LoRA 10, abs", case=case) - found("LoRA 10, rate", case=case))
-                for case in PLANTED
-            },
-            "null": null("bottom"),
+            case: of(found("LoRA 10, abs", case=case) - found("LoRA 10, rate", case=case))
+            for case in PLANTED
         },
     }
 
@@ -195,82 +213,54 @@ def ratio(trials: Trials, case: str, above: str, below: str) -> Measured | None:
     """The ratio of two methods' final errors, paired over problems; each at its own best learning
     rate."""
     one, other = (run_of(trials, case, method) for method in (above, below))
-    return (
-        geometric_mean(np.divide(one["error"], other["error"]).tolist()) if one and other else None
-    )
+    if not one or not other:
+        return None
+    ratios = np.divide(one["error"], other["error"]).tolist()
+    if case == DIGITS:
+        return resplit_geometric_mean(ratios, DIGITS_TRAIN, DIGITS_TEST)
+    return geometric_mean(ratios, "problem")
 
 
 def methods(trials: Trials) -> Measurements:
     """T10 to T12c."""
     dash, init, tsd, plain = "Dash, pre-launch", "Init, pre-launch", "TSD, pre-launch", "LoRA, r"
-    against = lambda case, above, below: ratio(trials, case, above, below)
-    initialized = [
-        r["result"]
-        for r in trials["tuned"]
-        if r["method"].startswith("Init") and r["case"] != "digits"
-    ]
+
+    def against(case: str, above: str, below: str) -> Measured | None:
+        return ratio(trials, case, above, below)
 
     def reached(method: str) -> Measured | None:
         run = run_of(trials, "random", method)
-        return geometric_mean(np.divide(run["error"], run["bound"]).tolist()) if run else None
+        if not run:
+            return None
+        return geometric_mean(np.divide(run["error"], run["bound"]).tolist(), "problem")
 
+    over_lora = lambda method, *cases: {case: against(case, method, plain) for case in cases}
     return {
-        "T10": {
-            case: against(case, dash, plain) for case in ("random", "bottom", "none", "digits")
-        },
+        "T10": over_lora(dash, "random", "bottom", "none", "clusters", DIGITS),
         "T10b": {
             "pre-launch": against("random", dash, "Dash, oracle"),
             "gradient": against("random", "Dash, gradient", "Dash, oracle"),
             "pre-launch, bottom": against("bottom", dash, "Dash, oracle"),
         },
         "T11": {
-            "any directions": against("random", dash, "Dash, random"),
-            "any directions, digits": against("digits", dash, "Dash, random"),
-            "more rank": against("random", dash, "LoRA, r + s"),
-            "more rank, bottom": against("bottom", dash, "LoRA, r + s"),
+            case: against(case, dash, "Dash, random") for case in ("random", "clusters", DIGITS)
         },
-        "T12": {
-            "rank": spread(
-                [
-                    changed / (2 * rank)
-                    for x in initialized
-                    for changed, rank in zip(x["ranks"], x["rank"], strict=True)
-                ]
-            ),
-            **{key: reached(method) for key, (method, _) in REACHED.items()},
-        },
+        "T11b": {case: against(case, "LoRA, r + s", dash) for case in ("random", "bottom")},
+        "T12": {key: reached(method) for key, (method, _) in REACHED.items()},
         "T12b": {
-            "rank r": against("random", init, plain),
-            "rank r, no core structure": against("none", init, plain),
+            **over_lora(init, "random", "none", "grown", "clusters", DIGITS),
             "rank 2 r": against("random", init, "LoRA, 2r"),
-            "rank 2 r, bottom": against("bottom", init, "LoRA, 2r"),
+            "random directions": against("random", init, "Init, random"),
         },
         "T12c": {
-            "Init": against("random", tsd, init),
+            **over_lora(tsd, "random", "none", "grown", "clusters", DIGITS),
             "Dash": against("random", tsd, dash),
-            "Dash, bottom": against("bottom", tsd, dash),
+            "random directions": against("random", tsd, "TSD, random"),
         },
-    }
-
-
-def library(trials: Trials) -> Measurements:
-    """T13 and T14: on every draw, so with the range over draws."""
-    launched = trials["launched"]
-    plain = {r["seed"]: r["result"]["chosen"] for r in launched if r["loop"] == "plain"}
-    return {
-        "T13": {key: spread(pick(trials["invariants"], key)) for key in KEPT},
-        "T14": {
-            "updates": spread(pick(launched, "before")),
-            "directions": spread(
-                [float(r["result"]["chosen"] == plain[r["seed"]]) for r in launched]
-            ),
-            "resumed": spread(pick(trials["resumed"], "distance")),
-        },
-        "T14b": {loop: spread(pick(launched, "by_forwards", loop=loop)) for loop in LOOPS},
     }
 
 
 def evidence(trials: Trials) -> Measurements:
     """Every claim's checks."""
-    parts = (chance, predicted, first_step, recalled, methods, library)
+    parts = (chance, predicted, first_step, recalled, methods)
     return {id: checks for part in parts for id, checks in part(trials).items()}

@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from loralab.statistics import mean
-from proxies.families.task_directions.claims.directions import SIZES
-from proxies.families.task_directions.evidence import Trials, by_network
+from loralab.statistics import mean, resplit_mean
+from proxies.families.task_directions.claims.directions import POOLS, SIZES
+from proxies.families.task_directions.evidence import (
+    DIGITS,
+    DIGITS_TEST,
+    DIGITS_TRAIN,
+    Trials,
+    by_network,
+    lifts,
+)
 from proxies.families.task_directions.trials.recall import TIMES
 from proxies.families.task_directions.trials.training import METHODS
 from proxies.instruments.trial_grid import Records, pick
@@ -32,14 +39,15 @@ def _published(trials: Trials) -> Records:
     names = {"8 in 16": "accuracy", "8 in 8": "equal"}
     middle = lambda found, name: float(np.mean([x[name] for x in found])) if found else None
     trained = _matrices(trials)
+    large = [r["result"] for r in trials["drawn"] if r["kind"] == "bidiagonal"]
     return [
         {
             "published": what,
             "overlap": sizes,
             "from": low,
             "to": high,
-            "null, square (formula)": float(null),
-            "null, Gaussian 4096": middle([r["result"] for r in trials["large"]], names[sizes]),
+            "null, square (limit)": float(null),
+            "null, Gaussian 4096": middle(large, names[sizes]),
             "null, MiniLM square": middle([r for r in trained if r["square"]], names[sizes]),
             "null, MiniLM rectangular": middle(
                 [r for r in trained if not r["square"]], names[sizes]
@@ -51,23 +59,25 @@ def _published(trials: Trials) -> Records:
 
 def _predicted(trials: Trials) -> Records:
     rows = []
-    sources = dict.fromkeys(r["source"] for r in trials["predicted"][0]["result"]["overlaps"])
-    for score, source, sizes in itertools.product(("rate", "abs"), sources, SIZES.values()):
-        found = by_network(trials, source, score, sizes)
-        value, null = np.mean(found, 0)
-        lift = mean([(v - n) / (1 - n) for v, n in found])
-        rows.append(
-            {
-                "score": score,
-                "source": source,
-                "overlap": sizes,
-                "value": float(value),
-                "null": float(null),
-                "lift": lift.value,
-                "low": lift.low,
-                "high": lift.high,
-            }
-        )
+    for pool in POOLS:
+        (first, *_) = pick(trials["predicted"], "overlaps", pool=pool)
+        sources = dict.fromkeys(r["source"] for r in first)
+        for score, source, sizes in itertools.product(("rate", "abs"), sources, SIZES.values()):
+            value, null = np.mean(by_network(trials, pool, source, score, sizes), 0)
+            lift = mean(lifts(trials, pool, source, score, sizes), "network")
+            rows.append(
+                {
+                    "data": pool,
+                    "score": score,
+                    "source": source,
+                    "overlap": sizes,
+                    "value": float(value),
+                    "null": float(null),
+                    "lift": lift.value,
+                    "low": lift.low,
+                    "high": lift.high,
+                }
+            )
     return rows
 
 
@@ -88,8 +98,10 @@ def _recalled(trials: Trials) -> Records:
 def _errors(trials: Trials) -> Records:
     rows = []
     for r in trials["tuned"]:
-        result = r["result"]
-        error, bound = mean(result["error"]), result["bound"]
+        result, bound = r["result"], r["result"]["bound"]
+        splits = r["case"] == DIGITS
+        sizes = (DIGITS_TRAIN, DIGITS_TEST)
+        error = resplit_mean(result["error"], *sizes) if splits else mean(result["error"])
         rows.append(
             {
                 "problem": r["case"],
@@ -108,45 +120,52 @@ def _errors(trials: Trials) -> Records:
 
 
 def _profiles(trials: Trials) -> Records:
-    profiles = [p for found in pick(trials["predicted"], "profiles") for p in found]
-    return [
-        {
-            "tasks": what,
-            "phi": float(np.mean([p["phi"] for p in chosen])),
-            "share of the change rates in the top 8": float(np.mean([p["held"] for p in chosen])),
-            "mean rank from the bottom": float(np.mean([p["bottom_rank"] for p in chosen])),
-        }
-        for what in ("labels", "turn")
-        if (chosen := [p for p in profiles if p["task"].startswith(what)])
-    ]
+    rows = []
+    for pool, what in itertools.product(POOLS, ("labels", "turn")):
+        found = [p for each in pick(trials["predicted"], "profiles", pool=pool) for p in each]
+        chosen = [p for p in found if p["task"].startswith(what)]
+        rows.append(
+            {
+                "data": pool,
+                "tasks": what,
+                "phi": float(np.mean([p["phi"] for p in chosen])),
+                "share of the change rates in the top 8": float(
+                    np.mean([p["held"] for p in chosen])
+                ),
+                "mean rank from the bottom": float(np.mean([p["bottom_rank"] for p in chosen])),
+            }
+        )
+    return rows
 
 
 def tables(trials: Trials) -> dict[str, Records]:
     return {
-        "Published overlaps beside the null that explains them": _published(trials),
-        "Digits: overlap with full fine-tuning's directions, beside the Haar null": _predicted(
+        "Published overlaps beside the overlaps of unrelated changes": _published(trials),
+        "Networks: overlap with full fine-tuning's directions, beside the Haar null": _predicted(
             trials
         ),
-        "Digits: profile of full fine-tuning's change": _profiles(trials),
+        "Networks: profile of full fine-tuning's change": _profiles(trials),
         "Planted directions: recall of 8 in 64": _recalled(trials),
         "Final errors at the learning rate that other seeds chose": _errors(trials),
     }
 
 
 def figure_data(trials: Trials) -> dict[str, Any]:
-    unrelated = [(r["kind"], r["result"]) for r in (*trials["drawn"], *trials["large"])]
+    unrelated = [(r["kind"], r["result"]["accuracy"]) for r in trials["drawn"]]
     unrelated += [
-        ("MiniLM, square" if x["square"] else "MiniLM, rectangular", x) for x in _matrices(trials)
+        ("MiniLM, square" if x["square"] else "MiniLM, rectangular", float(np.mean(x["accuracy"])))
+        for x in _matrices(trials)
     ]
     return {
         "edges": [
             {
                 **{k: r[k] for k in ("law", "s", "m")},
                 "value": float(np.mean(r["result"]["overlaps"])),
+                "exact": r["result"]["exact"],
             }
             for r in trials["edges"]
         ],
-        "unrelated": [{"kind": kind, "accuracy": x["accuracy"]} for kind, x in unrelated],
+        "unrelated": [{"kind": kind, "accuracy": accuracy} for kind, accuracy in unrelated],
         "published": [list(row) for row in PUBLISHED],
         "predicted": _predicted(trials),
         "recall": _recalled(trials),

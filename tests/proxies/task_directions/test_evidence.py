@@ -1,158 +1,56 @@
-"""The evidence of the task-directions family: every value under the check that it belongs to."""
+"""The evidence of the task-directions family where something is missing or chosen; every value
+under its own check is in tests/test_wiring.py."""
+
+import math
 
 import pytest
 
 from proxies.families.task_directions import evidence
-from proxies.families.task_directions.claims import CLAIMS
 from proxies.families.task_directions.trials.plan import COMPARED
-from proxies.families.task_directions.trials.predictions import TASK
-from tests.support.worlds.task_directions import KEPT, World, record
-from theory.task_directions import exponential_overlap, gaussian_overlap
-
-
-def test_every_check_has_its_own_value():
-    v = World()
-    measured = evidence.evidence(v.trials())
-    lift = lambda *of: (v(*of, "value") - v(*of, "null")) / (1 - v(*of, "null"))
-    error = lambda case, above, below: v("error", case, above) / v("error", case, below)
-    recall = lambda name, rank=8, case="random": v("recall", case, rank, name)
-    reached = lambda method: v("error", "random", method) / v("bound", "random", method)
-    formula = {"Gaussian": gaussian_overlap, "exponential": exponential_overlap}
-    dash, init, tsd = "Dash, pre-launch", "Init, pre-launch", "TSD, pre-launch"
-    after, by_size, by_rate = "LoRA 100, rate", "LoRA 10, abs", "LoRA 10, rate"
-    expected = {
-        "T1": {
-            f"{law}, {s} in {m}": v("edge", law, s, m) - formula[law](m / s)
-            for law in formula
-            for s, m in ((32, 64), (64, 64), (128, 256))
-        },
-        "T2": {"MiniLM": v("MiniLM", True, "accuracy"), "Gaussian": v("large", "accuracy")},
-        "T2b": {
-            "MiniLM": v("MiniLM", True, "accuracy"),
-            "large Gaussian": v("large", "accuracy"),
-            "Gaussian": v("square", "accuracy"),
-            "Gaussian, recall": v("square", "recall"),
-            "MiniLM, beyond its spectrum": v("MiniLM", True, "accuracy")
-            - v("MiniLM", True, "predicted"),
-        },
-        "T3": {
-            "rectangular": v("rectangular", "accuracy"),
-            "flat": v("flat", "accuracy"),
-            "MiniLM": v("MiniLM", False, "accuracy"),
-            "rectangular, beyond its spectrum": v("rectangular", "accuracy")
-            - v("rectangular", "predicted"),
-        },
-        "T4": {
-            "place": v("large", "bottom_rank"),
-            "place, MiniLM": v("MiniLM", True, "bottom_rank"),
-            "slope": v("large", "slope"),
-            "smallest left out": v("edge", "left_out"),
-        },
-        "T5": {
-            "accuracy": lift("LoRA 100", "rate", "8 in 16"),
-            "recall": lift("LoRA 100", "rate", "4 in 8"),
-            "equal sizes": lift("LoRA 100", "rate", "8 in 8"),
-            "beyond a rotated copy": v("LoRA 100", "rate", "8 in 16", "value")
-            - v("rotated", "rate", "8 in 16", "value"),
-        },
-        "T5b": {
-            "LoRA": lift("LoRA 100", "abs", "8 in 16"),
-            "gradient, accuracy": lift("gradient", "abs", "8 in 16"),
-            "gradient, recall": lift("gradient", "abs", "4 in 8"),
-        },
-        "T5c": {
-            "by size": lift(TASK, "abs", "8 in 16"),
-            "by rate": v(TASK, "rate", "8 in 16", "value") - v(TASK, "rate", "8 in 16", "null"),
-        },
-        "T5d": {"share": v("phi"), "beyond chance": v("phi")},
-        "T6": {"ratio": v("snr ratio"), "mean": v("mean"), "slope": v("slope")},
-        "T15": {f"rank {rank}": v("speed", rank) / 0.5 for rank in (4, 16)},
-        "T7": {
-            "recall": recall(after),
-            "gain of steps": recall(after) - recall("LoRA 1, rate"),
-            "gain over rank 2": recall(after) - recall(after, 2),
-            "gain of rank 32": recall(after, 32) - recall(after),
-            "null": v("null", "random", 8, "rate"),
-        },
-        "T8": {
-            "gradient": recall("gradient, abs"),
-            "against LoRA": recall("gradient, rate") - recall(after),
-        },
-        "T9": {
-            **{
-                case: recall(by_size, case=case) - recall(by_rate, case=case)
-                for case in ("random", "top", "middle", "bottom")
-            },
-            "null": v("null", "bottom", 8, "rate"),
-        },
-        "T10": {
-            case: error(case, dash, "LoRA, r") for case in ("random", "bottom", "none", "digits")
-        },
-        "T10b": {
-            "pre-launch": error("random", dash, "Dash, oracle"),
-            "gradient": error("random", "Dash, gradient", "Dash, oracle"),
-            "pre-launch, bottom": error("bottom", dash, "Dash, oracle"),
-        },
-        "T11": {
-            "any directions": error("random", dash, "Dash, random"),
-            "any directions, digits": error("digits", dash, "Dash, random"),
-            "more rank": error("random", dash, "LoRA, r + s"),
-            "more rank, bottom": error("bottom", dash, "LoRA, r + s"),
-        },
-        "T12": {
-            "rank": 8 / 10,
-            "pre-launch": reached(init),
-            "oracle": reached("Init, oracle"),
-            "random": reached("Init, random"),
-            "MiLoRA": reached("MiLoRA"),
-        },
-        "T12b": {
-            "rank r": error("random", init, "LoRA, r"),
-            "rank r, no core structure": error("none", init, "LoRA, r"),
-            "rank 2 r": error("random", init, "LoRA, 2r"),
-            "rank 2 r, bottom": error("bottom", init, "LoRA, 2r"),
-        },
-        "T12c": {
-            "Init": error("random", tsd, init),
-            "Dash": error("random", tsd, dash),
-            "Dash, bottom": error("bottom", tsd, dash),
-        },
-        "T13": {key: v("kept", key) for key in KEPT},
-        "T14": {"updates": 100, "directions": 0, "resumed": v("distance")},
-        "T14b": {loop: v(loop) for loop in ("plain", "checkpointing", "accumulation")},
-    }
-    assert {claim.id: claim.keys for claim in CLAIMS} == {
-        id: tuple(measured[id]) for id in (claim.id for claim in CLAIMS)
-    }
-    for id, checks in expected.items():
-        found = {key: m.value for key, m in measured[id].items() if m}
-        assert found == pytest.approx(checks, rel=1e-9), id
+from tests.support.worlds.task_directions import made_up
 
 
 def test_the_reduced_size_leaves_out_what_it_did_not_compare():
-    result = {
-        "error": [1.0, 2.0],
-        "edge": False,
-        "bound": [1.0, 2.0],
-        "ranks": [8, 8],
-        "rank": [4, 4],
-    }
+    trials = made_up.methods()
     compared = COMPARED["quick"]["random"]
-    measured = evidence.methods(
-        {"tuned": [record(result, case="random", method=method) for method in compared]}
-    )
-    assert [case for case, found in measured["T10"].items() if found] == ["random"]
-    assert measured["T12"]["rank"]
-    assert measured["T10b"]["pre-launch"]
+    trials["tuned"] = [
+        r for r in trials["tuned"] if r["case"] == "random" and r["method"] in compared
+    ]
+    measured = evidence.methods(trials)
+    found = {id: [key for key, x in checks.items() if x] for id, checks in measured.items()}
+    assert found == {
+        "T10": ["random"],
+        "T10b": ["pre-launch"],
+        "T11": ["random"],
+        "T11b": [],
+        "T12": ["pre-launch", "MiLoRA"],
+        "T12b": ["random"],
+        "T12c": [],
+    }
+
+
+def test_the_default_size_leaves_out_the_digits_alone():
+    trials = made_up.methods()
+    trials["tuned"] = [
+        r for r in trials["tuned"] if r["method"] in COMPARED["default"].get(r["case"], ())
+    ]
+    measured = evidence.methods(trials)
+    missing = {
+        (id, key) for id, checks in measured.items() for key, found in checks.items() if not found
+    }
+    assert missing == {(id, "digits") for id in ("T10", "T11", "T12b", "T12c")}
+
+
+def tuned(case: str, method: str, error: list[float], edge: bool = False) -> dict:
+    return made_up.record({"error": error, "edge": edge}, case=case, method=method)
 
 
 def test_a_rate_on_the_edge_is_no_evidence():
-    result = {"error": [1.0, 2.0, 4.0], "edge": False}
     trials = {
         "tuned": [
-            record(result, case="random", method="a"),
-            record(result | {"edge": True}, case="random", method="b"),
-            record(result, case="random", method="c"),
+            tuned("random", "a", [1.0, 2.0, 4.0]),
+            tuned("random", "b", [1.0, 2.0, 4.0], edge=True),
+            tuned("random", "c", [1.0, 2.0, 4.0]),
         ]
     }
     assert evidence.ratio(trials, "random", "a", "b") is None
@@ -163,23 +61,101 @@ def test_a_rate_on_the_edge_is_no_evidence():
     assert (found.value, found.low, found.high) == (1, 1, 1)
 
 
-def test_a_lift_is_the_share_of_what_chance_leaves():
-    one = {"source": "LoRA 100", "score": "rate", "sizes": "8 in 16", "task": "labels 1"}
-    network = lambda *pairs: record({"overlaps": [one | {"value": v, "null": n} for v, n in pairs]})
+def test_splits_of_the_digits_are_no_independent_draws():
+    """Three splits whose ratios differ: the interval on the digits is wider by the square root of
+    (1/3 + 597/1200) over 1/3, and that of problems that are drawn anew is Student's."""
+    errors = ([2.0, 3.0, 4.5], [1.0, 1.0, 1.0])
+    trials = {
+        "tuned": [
+            tuned(case, method, error)
+            for case in ("digits", "clusters")
+            for method, error in zip("ab", errors, strict=True)
+        ]
+    }
+    wide, narrow = (evidence.ratio(trials, case, "a", "b") for case in ("digits", "clusters"))
+    assert wide is not None
+    assert narrow is not None
+    assert wide.value == pytest.approx(3)
+    assert narrow.value == pytest.approx(3)
+    widths = [math.log(x.high / x.low) for x in (wide, narrow)]
+    assert widths[0] / widths[1] == pytest.approx(math.sqrt(1 + 3 * 597 / 1200))
+    assert (wide.design, narrow.unit) == ("corrected for re-splits", "problem")
+
+
+def test_a_lift_is_the_share_of_what_chance_leaves_in_each_network():
+    one = {"source": "LoRA 100", "score": "rate", "sizes": "8 in 16"}
+
+    def network(*pairs: tuple[float, float]) -> dict:
+        overlaps = [one | {"value": value, "null": null} for value, null in pairs]
+        return made_up.record({"overlaps": overlaps}, pool="clusters")
+
     trials = {"predicted": [network((0.8, 0.6), (1.0, 0.6)), network((0.7, 0.6), (0.7, 0.6))]}
-    found = evidence.lift(trials, "LoRA 100", "rate", "8 in 16")
-    assert found.value == pytest.approx((0.75 + 0.25) / 2)
+    found = evidence.lifts(trials, "clusters", "LoRA 100", "rate", "8 in 16")
+    assert found == pytest.approx([0.75, 0.25])
+
+
+def test_changes_are_the_unit_on_the_trained_weights():
+    """Two matrices and three draws: an interval over the draws, of their means over matrices."""
+    matrices = [
+        {"square": True, "accuracy": [0.1, 0.4, 0.7]},
+        {"square": True, "accuracy": [0.3, 0.4, 0.5]},
+        {"square": False, "accuracy": [0.9, 0.9, 0.9]},
+    ]
+    found = evidence.of_minilm({"transformer": [made_up.record(matrices)]}, True, "accuracy")
+    assert found is not None
+    assert (found.value, found.draws, found.unit) == (pytest.approx(0.4), 3, "change")
+    assert found.high - found.value == pytest.approx(4.3027 * 0.2 / math.sqrt(3), rel=1e-4)
+
+
+def test_the_ranks_of_a_seed_are_a_cluster():
+    """Three seeds of two ranks: means .9, 1.1 and 1.3, whose standard deviation is .2."""
+    records = [
+        made_up.record({"snr": x, "predicted": 1.0, "mean": 1.0}, rank=rank, seed=seed)
+        for seed, values in enumerate(((0.8, 1.0), (1.0, 1.2), (1.5, 1.1)))
+        for rank, x in zip((2, 4), values, strict=True)
+    ]
+    found = evidence.first_step({**made_up.first_steps(), "identified": records})["T6"]["ratio"]
+    assert found is not None
+    assert (found.value, found.draws) == (pytest.approx(1.1), 3)
+    assert found.high - found.value == pytest.approx(4.3027 * 0.2 / math.sqrt(3), rel=1e-4)
+
+
+UNITS = {
+    "T1": {"pair"},
+    "T2b": {"change", "weight"},
+    "T3": {"change", "weight"},
+    "T4": {"change", "weight"},
+    **{key: {"network"} for key in ("T5", "T5b", "T5c", "T5d")},
+    **{key: {"seed"} for key in ("T6", "T15")},
+    **{key: {"problem"} for key in ("T7", "T7b", "T8", "T9", "T10b", "T11b", "T12")},
+    **{key: {"problem", "split of one data set"} for key in ("T10", "T11", "T12b", "T12c")},
+}
+
+
+def test_every_interval_names_what_was_drawn():
+    measured = evidence.evidence(made_up.world())
+    units = {id: {x.unit for x in checks.values() if x} for id, checks in measured.items()}
+    assert units == UNITS
+    for id, keys in {
+        "T2b": ["Gaussian"],
+        "T3": ["rectangular"],
+        "T4": ["place", "slope"],
+    }.items():
+        assert [key for key, x in measured[id].items() if x and x.unit == "weight"] == keys
+    for checks in measured.values():
+        for key, x in checks.items():
+            assert x is not None
+            assert (x.unit == "split of one data set") == (key == "digits")
 
 
 def test_without_minilm_its_checks_are_left_out():
-    measured = evidence.chance({**World().chance(), "transformer": []})
+    measured = evidence.chance({**made_up.chance(), "transformer": []})
     missing = {
         (id, key) for id, checks in measured.items() for key, found in checks.items() if not found
     }
     assert missing == {
-        ("T2", "MiniLM"),
         ("T2b", "MiniLM"),
-        ("T2b", "MiniLM, beyond its spectrum"),
+        ("T2b", "MiniLM, root of sigma"),
         ("T3", "MiniLM"),
         ("T4", "place, MiniLM"),
     }

@@ -16,7 +16,6 @@ from proxies.families.task_directions.trials import (
     nulls,
     planted,
     predictions,
-    steps,
     training,
     tuning,
 )
@@ -30,6 +29,7 @@ from tests.support.trials.task_directions import (
     check_resumed,
     check_smallest,
     check_sources,
+    launches,
 )
 from theory.task_directions import directions as theory
 from theory.task_directions import learning
@@ -81,7 +81,7 @@ def launched_at_one(self, U, Vt, indices):
 
 def without_directions(self, state):
     """As released code: the directions are no part of the checkpoint."""
-    model, optimizer, self.updates = torch.load(steps.io.BytesIO(state), weights_only=True)
+    model, optimizer, self.updates = torch.load(launches.io.BytesIO(state), weights_only=True)
     self.model.load_state_dict(
         {k: v for k, v in model.items() if not k.endswith(("U", "Vt", "chosen"))}, strict=False
     )
@@ -94,8 +94,8 @@ def equal_freedom(size, rng):
     return sigma[-nulls.SMALLEST :]
 
 
-def other_layer(kind, seed):
-    change = right_full(kind, seed)
+def other_layer(pool, kind, seed, *stream):
+    change = right_full(pool, kind, seed, *stream)
     return {name: change["2"].flip(0) for name in change}
 
 
@@ -162,7 +162,7 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda: check_invariants("tsd", 1000),
     ),
     "directions not in the checkpoint": (
-        steps.Run,
+        launches.Run,
         "resumed",
         without_directions,
         lambda: check_resumed(110),

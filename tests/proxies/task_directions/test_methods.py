@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import Generator
 
 import lora
-from proxies.families.task_directions.trials import digits, planted, training, tuning
+from proxies.families.task_directions.trials import networks, planted, training, tuning
 from proxies.families.task_directions.trials.planted import LAYER, SIZE
+from proxies.instruments import digits
 from tests.support.trials.task_directions import (
     EPS32,
     check_finished,
@@ -128,7 +129,7 @@ def search_for(error: Callable[[float], float]) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         finished = lambda case, method, rate, steps, seed: {"error": error(rate)}
         patch.setattr(tuning, "finished", finished)
-        return tuning.tuned("random", "LoRA, r", [1], 1, 300)
+        return tuning.tuned("random", "LoRA, r", [1], [7], 300)
 
 
 def test_rates_are_chosen_on_other_seeds_and_a_diverged_run_is_never_best(monkeypatch):
@@ -139,49 +140,104 @@ def test_rates_are_chosen_on_other_seeds_and_a_diverged_run_is_never_best(monkey
         return {"error": math.nan if rate > 0.02 else (math.log10(rate) + 2) ** 2 + seed / 1e7}
 
     monkeypatch.setattr(tuning, "finished", finished)
-    found = tuning.tuned("random", "LoRA, r", [7, 8], 2, 300)
+    found = tuning.tuned("random", "LoRA, r", [7, 8], [507, 508], 300)
     assert found["rate"] == pytest.approx(1e-2)
     assert not found["edge"]
     assert found["validation"][-1] is None
     assert seen[7] == seen[8] == [found["rate"]], "the compared seeds see one rate"
-    assert set(seen) == {7, 8, tuning.VALIDATION, tuning.VALIDATION + 1}
+    assert set(seen) == {7, 8, 507, 508}
 
 
 def test_a_run_is_held_to_its_bound():
     check_finished(1000)
 
 
-# --- digits ---------------------------------------------------------------------------------------
+# --- networks -------------------------------------------------------------------------------------
 
 
-def test_a_task_never_trains_on_its_test_images():
-    images, labels = digits.images()
-    for kind in digits.KINDS:
-        (x, y), (x_test, y_test) = digits.data(kind, 1000)
-        assert (len(y), len(y_test)) == (digits.TRAIN, len(labels) - digits.TRAIN)
-        order = torch.randperm(len(labels), generator=Generator().manual_seed(digits.SPLIT + 1000))
-        turned = images.rot90(int(kind[-1]), (-2, -1)) if kind.startswith("turn") else images
-        assert torch.equal(x_test, turned[order[digits.TRAIN :]].flatten(1))
-        assert torch.equal(x, turned[order[: digits.TRAIN]].flatten(1))
-        renamed = dict(zip(labels[order].tolist(), [*y.tolist(), *y_test.tolist()], strict=True))
-        pairs = set(zip(labels[order].tolist(), [*y.tolist(), *y_test.tolist()], strict=True))
-        assert len(pairs) == 10 == len(set(renamed.values())), "a permutation of the labels"
-        assert (renamed == {i: i for i in range(10)}) == kind.startswith("turn")
-    assert not torch.equal(digits.data("labels 1", 1000)[0][1], digits.data("labels 2", 1000)[0][1])
+@pytest.mark.parametrize("pool", networks.POOLS)
+@pytest.mark.parametrize("kind", networks.KINDS)
+def test_a_task_renames_or_turns_the_data_of_its_seed(pool, kind):
+    train, test = networks.data(pool, kind, 1000)
+    before = networks.data(pool, "", 1000)
+    assert len(train[1]) == networks.POOLS[pool].train
+    pairs: set[tuple[int, int]] = set()
+    for (x, y), (x_before, y_before) in zip((train, test), before, strict=True):
+        if len(x):
+            assert torch.equal(x, x_before) == kind.startswith("labels")
+        norms = (x.norm(dim=1), x_before.norm(dim=1))
+        torch.testing.assert_close(*norms, rtol=1e-5, atol=1e-6)
+        pairs |= set(zip(y_before.tolist(), y.tolist(), strict=True))
+    assert len(pairs) == networks.CLASSES == len(dict(pairs)) == len({b for _, b in pairs})
+    assert all(a == b for a, b in pairs) == kind.startswith("turn")
+    other = networks.data(pool, kind[:-1] + {"1": "2", "2": "1"}[kind[-1]], 1000)[0]
+    assert not (torch.equal(other[0], train[0]) and torch.equal(other[1], train[1]))
 
 
-def test_the_net_knows_its_digits_and_not_yet_the_task():
-    x, y = digits.data("", 1000)[1]
-    assert float((digits.base(1000)(x).argmax(1) == y).double().mean()) > 0.93
-    on = digits.task("turn 1", 1000)
+def test_a_split_of_the_digits_never_trains_on_its_test_images():
+    images, _ = digits.digits(-0.3, 0.7)
+    (x, _), (x_test, _) = networks.data("digits", "", 1000)
+    assert (len(x), len(x_test)) == (1200, 597)
+    order = digits.order(networks.SPLIT + 1000)
+    assert torch.equal(torch.cat([x, x_test]), images[order].flatten(1))
+
+
+def test_parts_of_the_digits_are_disjoint_within_a_block():
+    order = digits.order(networks.SPLIT + 1000)
+    images, labels = digits.digits(-0.3, 0.7)
+    for part in range(networks.PARTS):
+        (x, y), (x_test, _) = networks.data("disjoint digits", "", 1000 + part)
+        of = order[149 * part : 149 * (part + 1)]
+        assert torch.equal(x, images[of].flatten(1))
+        assert torch.equal(y, labels[of])
+        assert len(x_test) == 0
+    with pytest.raises(ValueError, match="12 disjoint parts, got a seed for part 13"):
+        networks.data("disjoint digits", "", 1012)
+    other = networks.data("disjoint digits", "", 2000)[0][0]
+    assert not torch.equal(other, networks.data("disjoint digits", "", 1000)[0][0])
+
+
+def test_every_seed_draws_clusters_of_its_own():
+    (x, y), (x_test, y_test) = networks.data("clusters", "", 1000)
+    assert (len(x), len(x_test)) == (1200, 2000)
+    assert not torch.equal(x, networks.data("clusters", "", 1001)[0][0])
+    assert set(y.tolist()) == set(y_test.tolist()) == set(range(10))
+    # centres of variance 0.49 and noise of variance 1 in 64 dimensions, all times 0.4
+    assert float((x / 0.4).square().mean()) == pytest.approx(1.49, rel=0.15)
+
+
+@pytest.mark.parametrize("pool", ["clusters", "digits"])
+def test_the_net_knows_its_data_and_not_yet_the_task(pool):
+    x, y = networks.data(pool, "", 1000)[1]
+    assert float((networks.base(pool, 1000)(x).argmax(1) == y).double().mean()) > 0.85
+    on = networks.task(pool, "turn 1", 1000)
     assert on.error(on.model()) > 0.5
     model, wanted = on.model(), on.wanted()
     with torch.no_grad():
         for name, change in wanted.items():
             model.get_submodule(name).weight.add_(change)  # type: ignore[union-attr]
     # the head and the biases, which full fine-tuning moved too, are as they were
-    assert on.error(model) < 0.5 * on.error(on.model())
+    assert on.error(model) < 0.6 * on.error(on.model())
 
 
-def test_what_is_foretold_on_digits():
+def test_another_run_has_other_batches_and_the_same_task():
+    one, other = (
+        networks.full_change("clusters", "turn 1", 1000, stream)[networks.MIDDLE]
+        for stream in (networks.LABELS, networks.AGAIN)
+    )
+    assert not torch.equal(one, other)
+    cosine = float((one * other).sum() / (one.norm() * other.norm()))
+    assert cosine > 0.5
+
+
+def test_kinds_of_tasks_take_turns():
+    seeds = range(1000, 1004)
+    kinds = [tuning.task("clusters", seed).batch(Generator().manual_seed(0)) for seed in seeds]
+    for kind, seed, (x, _) in zip(networks.KINDS, seeds, kinds, strict=True):
+        expected = networks.task("clusters", kind, seed).batch(Generator().manual_seed(0))
+        assert torch.equal(x, expected[0])
+    assert tuning.task("random", 1000).layers == (LAYER,)
+
+
+def test_what_is_predicted_on_networks():
     check_predicted(1000)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from torch import Generator
 
 import lora
+from proxies.families.task_directions.claims import chance
 from proxies.families.task_directions.trials import (
     directions,
     first_step,
     nulls,
     planted,
     recall,
-    steps,
     training,
 )
 from proxies.families.task_directions.trials.planted import LAYER
@@ -28,6 +28,7 @@ from tests.support.trials.task_directions import (
     check_resumed,
     check_smallest,
     check_sources,
+    launches,
 )
 from theory.task_directions import directions as theory
 
@@ -95,20 +96,88 @@ def test_small_singular_values_of_a_large_weight_need_no_decomposition(monkeypat
     np.testing.assert_allclose(nulls.smallest(60, np.random.default_rng(3)), whole[-5:], rtol=1e-9)
 
 
-def test_unrelated_changes_are_counted_as_defined(monkeypatch):
+def test_unrelated_changes_are_counted_as_defined():
+    def means(sigma: np.ndarray, draws: int) -> dict[str, float]:
+        found = nulls.unrelated(sigma, draws, 1000)
+        assert len(found["accuracy"]) == draws
+        return {name: float(np.mean(found[name])) for name in found}
+
     # the last twenty alone are ever on top
     sigma = np.r_[np.full(100, 1e6), np.arange(20, 0, -1.0)]
-    found = nulls.unrelated(sigma, 200, 1000)
-    assert 0 < found["bottom_rank"] < 19
+    found, exact = means(sigma, 200), nulls.exact(sigma)
     assert found["equal"] < found["accuracy"] <= 1
-    assert found["accuracy"] == pytest.approx(found["predicted"], abs=0.05)
-    flat = nulls.unrelated(np.ones(64), 300, 1000)
+    # the standard deviations of one draw are below 0.15, 1.6 and 0.15
+    assert found["accuracy"] == pytest.approx(exact["accuracy"], abs=0.05)
+    assert found["bottom_rank"] == pytest.approx(exact["bottom_rank"], abs=0.5)
+    assert found["root"] == pytest.approx(exact["root"], abs=0.05)
+    assert exact["root"] < exact["accuracy"]
+    flat = means(np.ones(64), 300)
     assert flat["accuracy"] == pytest.approx(16 / 64, abs=0.04)
-    assert flat["recall"] == pytest.approx(8 / 64, abs=0.05)
-    assert flat["left_out"] == pytest.approx(1 - 8 / 64, abs=0.08)
+    assert flat["equal"] == pytest.approx(8 / 64, abs=0.04)
     assert flat["bottom_rank"] == pytest.approx(63 / 2, abs=2)
-    steep = nulls.unrelated(np.arange(512, 0, -1.0) ** 2, 50, 1000)
-    assert steep["slope"] == pytest.approx(-2, abs=0.2)
+    steep = np.arange(512, 0, -1.0) ** 2
+    assert means(steep, 50)["slope"] == pytest.approx(-2, abs=0.2)
+    assert nulls.exact(steep)["slope"] == pytest.approx(-2, abs=0.1)
+
+
+def test_a_drawn_weight_has_the_means_over_its_changes():
+    found = nulls.drawn("rectangular", 60, 5, 1000)
+    sigma = nulls.spectrum("rectangular", 60, 1000)
+    whole = nulls.unrelated(sigma, 5, 1000)
+    assert sigma.shape == (60,)
+    assert found["accuracy"] == np.mean(whole["accuracy"])
+    flat = nulls.spectrum("flat", 5, 0)
+    assert flat.tolist() == [1, 0.875, 0.75, 0.625, 0.5]
+
+
+PREDICTED = {
+    f"{claim.id}/{check.key}": check.predicted
+    for claim in chance.CLAIMS
+    for check in claim.checks
+    if check.predicted
+}
+
+
+@pytest.mark.skipif(not optional.minilm(), reason="needs MiniLM")
+def test_what_is_predicted_of_the_trained_weights_is_the_exact_mean():
+    exact: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+    for W in nulls.trained_weights().values():
+        square = W.shape[0] == W.shape[1]
+        exact[square].append(nulls.exact(np.linalg.svd(W, compute_uv=False)))
+    for name, square, trait in (
+        ("T2b/MiniLM", True, "accuracy"),
+        ("T2b/MiniLM, root of sigma", True, "root"),
+        ("T3/MiniLM", False, "accuracy"),
+        ("T4/place, MiniLM", True, "bottom_rank"),
+    ):
+        expected = float(np.mean([found[trait] for found in exact[square]]))
+        assert PREDICTED[name].low <= expected <= PREDICTED[name].high, name
+
+
+def test_what_is_predicted_of_drawn_weights_is_their_exact_mean():
+    flat = nulls.exact(nulls.spectrum("flat", 256, 0))["accuracy"]
+    assert PREDICTED["T3/flat"].low <= flat <= PREDICTED["T3/flat"].high
+    for kind, size, names in (
+        ("rectangular", 256, {"T3/rectangular": "accuracy"}),
+        (
+            "bidiagonal",
+            4096,
+            {"T2b/Gaussian": "accuracy", "T4/place": "bottom_rank", "T4/slope": "slope"},
+        ),
+    ):
+        exact = [nulls.exact(nulls.spectrum(kind, size, 1000 + i)) for i in range(4)]
+        for name, trait in names.items():
+            values = [found[trait] for found in exact]
+            within = PREDICTED[name]
+            middle, margin = (within.low + within.high) / 2, within.high - within.low
+            # four weights beside what was taken from fifty (24): 5 of their standard errors
+            assert abs(np.mean(values) - middle) <= 5 * margin, name
+
+
+@pytest.mark.parametrize("law", nulls.HIDDEN)
+def test_overlaps_on_the_edge_have_the_exact_mean(law):
+    found = nulls.edge(law, 8, 16, 64, 2000, 1000)
+    assert standard_errors(np.array(found["overlaps"]), found["exact"]) <= 4.5
 
 
 @pytest.mark.skipif(not optional.minilm(), reason="needs MiniLM")
@@ -133,6 +202,7 @@ def test_recall_is_perfect_for_the_oracle_of_a_clear_plan_and_low_for_what_knows
 def test_the_first_step_of_a_layer_is_the_formulas():
     one = first_step.identified(24, 4, 4000, 1000)
     assert one["snr"] == pytest.approx(one["predicted"], rel=5 * 3 / 4000**0.5)
+    assert one["gaussian"] < one["predicted"]
     assert one["mean"] == pytest.approx(1, abs=5 / (one["snr"] * 4000**0.5))
     two = first_step.speed(24, 4, 200, 1000)
     draws = np.array(two["low_rank"])
@@ -154,10 +224,10 @@ def test_starts_and_launches_change_nothing(variant, seed):
     ("loop", "by_forwards"), [("plain", 100), ("checkpointing", 50), ("accumulation", 25)]
 )
 def test_a_launch_is_by_updates_where_forwards_differ(loop, by_forwards):
-    found = steps.launched(loop, 1000)
+    found = launches.launched(loop, 1000)
     assert found["by_forwards"] == by_forwards
     assert found["before"] == 100
-    assert found["chosen"] == steps.launched("plain", 1000)["chosen"]
+    assert found["chosen"] == launches.launched("plain", 1000)["chosen"]
 
 
 @pytest.mark.parametrize("stop", [1, 99, 100, 101, 119])

@@ -28,7 +28,8 @@ def gradient(size: int, strong: float, seed: int) -> tuple[Array, Array, int]:
 
 def identified(size: int, rank: int, draws: int, seed: int) -> dict[str, float]:
     """Over draws of the default A: the signal-to-noise ratio of the strong coordinate, and its mean
-    over theory.task_directions.learning (1), s = 2."""
+    over theory.task_directions.learning (1), s = 2. `gaussian` is the ratio that a Gaussian A would
+    have."""
     W, G, i = gradient(size, 6.0, seed)
     basis, rng = core(W), Generator().manual_seed(seed)
     both = tensor(np.stack([basis.Vt[i], G.T @ basis.U[:, i]], 1)).double()

@@ -9,34 +9,46 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
 from proxies.instruments.optional import MINILM
-from theory.task_directions import Array, expected_overlap, overlap, top
+from theory.task_directions import (
+    Array,
+    exact_bottom_rank,
+    exact_overlap,
+    exponential,
+    half_normal,
+    mean_logs,
+    overlap,
+    top,
+)
 
 HIDDEN = {
-    "Gaussian": lambda rng, n: np.abs(rng.standard_normal(n)),
-    "exponential": lambda rng, n: rng.exponential(size=n),
+    "Gaussian": (half_normal, lambda rng, n: np.abs(rng.standard_normal(n))),
+    "exponential": (exponential, lambda rng, n: rng.exponential(size=n)),
 }
+"""P(g > x) and draws of g, by law"""
 TAIL = slice(4, 50)  # ranks 5 to 50, of which the slope of the sorted rates is taken
 DIRECTIONS = 8
 SMALLEST = 400
 
 
-def edge(law: str, s: int, m: int, size: int, draws: int, seed: int) -> dict[str, list[float]]:
-    """Overlaps of the rates of two unrelated changes on the hard edge sigma_(k) = k / size."""
-    rng = np.random.default_rng(seed)
+def edge(law: str, s: int, m: int, size: int, draws: int, seed: int) -> dict[str, Any]:
+    """Overlaps of the rates of two unrelated changes on the hard edge sigma_(k) = k / size, and
+    their mean by theory.task_directions.finite (2)."""
+    rng, (survival, draw) = np.random.default_rng(seed), HIDDEN[law]
     sigma = np.arange(size, 0, -1) / size
-    pairs = ([HIDDEN[law](rng, size) / sigma for _ in range(2)] for _ in range(draws))
-    return {"overlaps": [overlap(x, y, s, m) for x, y in pairs]}
+    pairs = ([draw(rng, size) / sigma for _ in range(2)] for _ in range(draws))
+    return {
+        "overlaps": [overlap(x, y, s, m) for x, y in pairs],
+        "exact": exact_overlap(sigma, s, m, survival),
+    }
 
 
 def spectrum(kind: str, size: int, seed: int) -> Array:
     """Singular values, falling: of a Gaussian weight, "square" size x size or "rectangular" size x
-    2 size; evenly from 1 down to 1/2 ("flat") or 1/size ("edge"); or the `SMALLEST` of a square
-    one, too large to decompose, from its "bidiagonal" form."""
+    2 size; evenly from 1 down to 1/2 ("flat"); or the `SMALLEST` of a square one, too large to
+    decompose, from its "bidiagonal" form."""
     rng = np.random.default_rng(seed)
     if kind == "flat":
         return np.linspace(1, 0.5, size)
-    if kind == "edge":
-        return np.arange(size, 0, -1) / size
     if kind == "bidiagonal":
         return smallest(size, rng)
     return np.linalg.svd(
@@ -63,42 +75,52 @@ def smallest(size: int, rng: np.random.Generator) -> Array:
     return values[::-1]
 
 
-def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, float]:
-    """Means over draws of pairs of unrelated Gaussian changes of a weight with these singular
-    values.
+def unrelated(sigma: Array, draws: int, seed: int) -> dict[str, list[float]]:
+    """Pairs of unrelated Gaussian changes of a weight with these singular values: for each pair
 
     accuracy     the published one: top 8 of one in top 16 of the other
-    recall       the published one: top 4 of one in top 8 of the other
     equal        top 8 in top 8
     bottom_rank  mean rank of the top 8, counted from 0 at the smallest singular value
-    left_out     share of draws whose smallest singular value is not among the top 8
     slope        of log sorted rate against log rank, ranks 5 to 50
-    predicted    theory.task_directions.directions (4) for `accuracy`
+    root         `accuracy` of changes whose coordinates have the standard deviation sqrt(sigma)
     """
     rng, n = np.random.default_rng(seed), len(sigma)
     found: dict[str, list[float]] = {}
     for _ in range(draws):
-        x, y = np.abs(rng.standard_normal((2, n))) / sigma
-        first = top(x, DIRECTIONS)
-        ranks = np.arange(1, n + 1)[TAIL]
+        hidden = np.abs(rng.standard_normal((2, n)))
+        x, y = hidden / sigma
         values = {
             "accuracy": overlap(x, y, 8, 16),
-            "recall": overlap(x, y, 4, 8),
             "equal": overlap(x, y, 8, 8),
-            "bottom_rank": float(np.mean(n - 1 - first)),
-            "left_out": float(n - 1 not in first),
-            "slope": float(np.polyfit(np.log(ranks), np.log(np.sort(x)[::-1][TAIL]), 1)[0]),
+            "bottom_rank": float(np.mean(n - 1 - top(x, DIRECTIONS))),
+            "slope": _slope(np.log(np.sort(x)[::-1][TAIL])),
+            "root": overlap(x * np.sqrt(sigma), y * np.sqrt(sigma), 8, 16),
         }
         for name, value in values.items():
             found.setdefault(name, []).append(value)
-    return {
-        **{k: float(np.mean(v)) for k, v in found.items()},
-        "predicted": expected_overlap(sigma, 8, 16),
-    }
+    return found
+
+
+def _slope(logs: Array) -> float:
+    ranks = np.arange(TAIL.start, TAIL.stop) + 1
+    return float(np.polyfit(np.log(ranks), logs, 1)[0])
 
 
 def drawn(kind: str, size: int, draws: int, seed: int) -> dict[str, float]:
-    return unrelated(spectrum(kind, size, seed), draws, seed)
+    """`unrelated` on a weight that is drawn too: means over its changes."""
+    found = unrelated(spectrum(kind, size, seed), draws, seed)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def exact(sigma: Array) -> dict[str, float]:
+    """The means of these traits, by theory.task_directions.finite."""
+    return {
+        "accuracy": exact_overlap(sigma, 8, 16),
+        "equal": exact_overlap(sigma, 8, 8),
+        "bottom_rank": exact_bottom_rank(sigma, DIRECTIONS),
+        "slope": _slope(mean_logs(sigma, range(TAIL.start + 1, TAIL.stop + 1))),
+        "root": exact_overlap(np.sqrt(sigma), 8, 16),
+    }
 
 
 def trained_weights() -> dict[str, Array]:

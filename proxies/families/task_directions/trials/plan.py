@@ -8,60 +8,91 @@ from loralab.memo import Memo
 from proxies.families.task_directions.claims.chance import EDGES
 from proxies.families.task_directions.trials import (
     first_step,
-    invariants,
+    networks,
     nulls,
     predictions,
     recall,
-    steps,
     tuning,
 )
 from proxies.families.task_directions.trials.planted import CASES
 from proxies.families.task_directions.trials.training import METHODS
 from proxies.instruments.trial_grid import Records, product, trials
 
-FIRST = 9000  # seed of the first draw, network or problem
-PROBLEMS = 20  # that recall is measured on
+PROBLEMS = {"quick": 20, "default": 40, "full": 40}  # that recall is measured on
+WEIGHTS = {"rectangular": 24, "flat": 24, "square": 24, "bidiagonal": 24}
+SIZES = {"bidiagonal": 4096}  # 256 for the others
+CHOICE = 500  # from this seed of the block on, problems that learning rates are chosen on
 RECALLED = {
     "quick": ("random", "bottom"),
     "default": ("random", "top", "middle", "bottom"),
-    "full": [case for case in CASES if case != "none"],
+    "full": [case for case in CASES if case not in ("none", "grown")],
 }
 """where the planted directions are that recall is measured of, by size"""
-LORA, DASH = ["LoRA, r", "LoRA, 2r", "LoRA, r + s"], ["Dash, pre-launch", "Dash, gradient"]
-NOT_ON_DIGITS = ("PiSSA", "MiLoRA", "Dash, gradient by size", "Init, random")
-PLACES = ["Dash, oracle", "Dash, random", "Dash, top", "Dash, bottom"]
+DASH, INIT, TSD = "Dash, pre-launch", "Init, pre-launch", "TSD, pre-launch"
+ON_NETWORKS = ["LoRA, r", DASH, "Dash, random", INIT, TSD]
 COMPARED: dict[str, dict[str, Sequence[str]]] = {
-    "quick": {"random": ["LoRA, r", "Dash, pre-launch", "Dash, oracle", "Init, oracle", "MiLoRA"]},
+    "quick": {"random": ["LoRA, r", DASH, "Dash, random", "Dash, oracle", INIT, "MiLoRA"]},
     "default": {
-        "digits": [method for method in METHODS if method not in NOT_ON_DIGITS],
-        "random": list(METHODS),
-        "bottom": [*LORA, "MiLoRA", "Init, pre-launch", "TSD, pre-launch", *DASH, *PLACES],
-        "none": [*LORA, *DASH, "Dash, random", "Init, pre-launch"],
+        "clusters": ON_NETWORKS,
+        "random": [
+            *("LoRA, r", "LoRA, 2r", "LoRA, r + s", "MiLoRA"),
+            *(DASH, "Dash, gradient", "Dash, oracle", "Dash, random"),
+            *(INIT, "Init, random", TSD, "TSD, random"),
+        ],
+        "bottom": ["LoRA, r", "LoRA, r + s", DASH, "Dash, oracle"],
+        "none": ["LoRA, r", DASH, INIT, TSD],
+        "grown": ["LoRA, r", INIT, TSD],
     },
-    "full": {case: list(METHODS) for case in ("digits", "random", "bottom", "top", "none")},
+    "full": {
+        "digits": [*ON_NETWORKS, "LoRA, 2r", "LoRA, r + s"],
+        "clusters": [*ON_NETWORKS, "LoRA, 2r", "LoRA, r + s"],
+        **{case: list(METHODS) for case in ("random", "bottom", "top", "none", "grown")},
+    },
 }
 """the methods that are compared on each kind of problem, by size; the longest come first"""
 
 
 def _tuned(config: Any) -> Records:
-    """Points of the methods on each kind of problem."""
+    """Points of the methods on each kind of problem; on networks twice as many to choose on, where
+    two learning rates may be few examples apart, and three quarters of the steps."""
     points = []
     for case, methods in COMPARED[config.size].items():
-        digits = case == "digits"
+        net = case in networks.POOLS
+        choice = range(config.validation * (2 if net else 1))
         size = {
-            "seeds": [FIRST + i for i in range(config.seeds * (3 if digits else 2) // 2)],
-            "validation": config.validation * (4 if digits else 1),
-            "steps": config.steps // (2 if digits else 1),
+            "seeds": [config.block + i for i in range(config.seeds)],
+            "validation": [config.block + CHOICE + i for i in choice],
+            "steps": config.steps * 3 // 4 if net else config.steps,
         }
         points += [{"case": case, "method": method, **size} for method in methods]
     return points
 
 
 def _recalled(config: Any) -> Records:
-    seeds, points = range(FIRST, FIRST + PROBLEMS), []
+    seeds, points = range(config.block, config.block + PROBLEMS[config.size]), []
     for case in RECALLED[config.size]:
         points += product(case=[case], rank=[2, 8, 32] if case == "random" else [8], seed=seeds)
     return points
+
+
+def _predicted(config: Any) -> Records:
+    """A network for each seed on data drawn for it, and one on each disjoint part of the digits."""
+    counts = {"clusters": config.seeds, "disjoint digits": min(config.seeds, networks.PARTS)}
+    size = {"draws": 30, "updates": 500 if config.size == "full" else 100}
+    return [
+        {"pool": pool, "seed": config.block + i, **size}
+        for pool, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def _weights(config: Any) -> Records:
+    few = {"bidiagonal": 0} if config.size == "quick" else {}
+    return [
+        {"kind": kind, "size": SIZES.get(kind, 256), "draws": 60, "seed": config.block + i}
+        for kind, count in (WEIGHTS | few).items()
+        for i in range(count)
+    ]
 
 
 def collect(config: Any, memo: Memo) -> dict[str, Records]:
@@ -72,29 +103,21 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         memo: keeps the results.
     """
     grid = partial(trials, memo)
-    seeds, quick = [FIRST + i for i in range(config.seeds)], config.size == "quick"
-    spectra = {"kind": ["square", "rectangular", "flat", "edge"], "size": [256], "draws": [60]}
+    seeds = [config.block + i for i in range(config.seeds)]
     edges = [
-        {"law": law, "s": s, "m": m, "size": 4096, "draws": config.draws, "seed": FIRST}
+        {"law": law, "s": s, "m": m, "size": 1024, "draws": config.draws, "seed": config.block}
         for law, s, m in EDGES
     ]
-    sources: dict[str, Any] = {"draws": [20 if quick else 50], "updates": [100 if quick else 500]}
-    bidiagonal = {"kind": ["bidiagonal"], "size": [4096], "draws": [100]}
-    stops = [steps.UPDATES - 40, steps.UPDATES + 10]
-    strong: dict[str, Any] = {"size": [64], "rank": [2, 8, 32], "draws": [20000]}
+    strong: dict[str, Any] = {"size": [16], "rank": [2, 4, 16], "draws": [6000]}
     return {
         "tuned": grid(tuning.tuned, _tuned(config)),
         "recall": grid(recall.recall, _recalled(config)),
-        "predicted": grid(predictions.predicted, seed=seeds, **sources),
+        "predicted": grid(predictions.predicted, _predicted(config)),
         "edges": grid(nulls.edge, edges),
-        "drawn": grid(nulls.drawn, **spectra, seed=range(FIRST, FIRST + 24)),
-        "large": grid(nulls.drawn, **bidiagonal, seed=[] if quick else seeds),
-        "transformer": grid(nulls.transformer, draws=[50], seed=[FIRST] * config.transformer),
-        "identified": grid(first_step.identified, **strong, seed=seeds[:2]),
-        "speed": grid(first_step.speed, size=[64], rank=[4, 16], draws=[300], seed=seeds[:5]),
-        "launched": grid(steps.launched, loop=list(steps.LOOPS), seed=seeds[:3]),
-        "resumed": grid(steps.resumed, stop=stops, seed=seeds[:3]),
-        "invariants": grid(
-            invariants.invariants, variant=["dash", "tsd"], seed=range(FIRST, FIRST + 40)
+        "drawn": grid(nulls.drawn, _weights(config)),
+        "transformer": grid(
+            nulls.transformer, draws=[100], seed=[config.block] * config.transformer
         ),
+        "identified": grid(first_step.identified, **strong, seed=seeds),
+        "speed": grid(first_step.speed, size=[64], rank=[4, 16], draws=[500], seed=seeds),
     }

@@ -3,7 +3,9 @@ W.
 
 W = U diag(sigma) V^T is square with Haar-distributed U and V. D = U (C + O) V^T, where C is
 diagonal on T, C_ii = +-sigma_i, and O is Gaussian of norm off |C|: so the rates
-theory.task_directions.directions (1) are 1 on T.
+theory.task_directions.directions (1) are 1 on T. A negative C_ii removes the direction, which is
+what an initialization that carries it has for nothing (theory.task_directions.gains (6)); so there
+is a case without any.
 """
 
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ class Case:
     off: float = 0.5
     spectrum: str = "linear"
     inputs: str = "flat"
+    grown: bool = False
+    """whether every C_ii is positive"""
 
 
 CASES = {
@@ -39,6 +43,7 @@ CASES = {
     "middle": Case("middle"),
     "bottom": Case("bottom"),
     "none": Case("none"),
+    "grown": Case(grown=True),
     "random, inputs 1/i": Case(inputs="1/i"),
     "random, off 2": Case(off=2.0),
     "random, sigma exponential": Case(spectrum="exponential"),
@@ -70,7 +75,8 @@ def problem(case: str, seed: int) -> Problem:
         "bottom": i[-PLANTED:],
     }.get(setting.where, rng.permutation(n)[:PLANTED])
     C = np.zeros((n, n))
-    C[chosen, chosen] = sigma[chosen] * rng.choice([-1, 1], PLANTED)
+    signs = rng.choice([-1, 1], PLANTED)
+    C[chosen, chosen] = sigma[chosen] * (1 if setting.grown else signs)
     size = np.linalg.norm(C)
     if setting.where == "none":
         C = rng.standard_normal((n, RANK_WITHOUT)) @ rng.standard_normal((RANK_WITHOUT, n))

@@ -59,6 +59,7 @@ METHODS = {
     "Init, random": Method(init="random"),
     "TSD, pre-launch": Method(init="prelaunch", dash="prelaunch"),
     "TSD, gradient": Method(init="gradient", dash="launch"),
+    "TSD, random": Method(init="random", dash="random"),
 }
 
 

@@ -7,44 +7,44 @@ import numpy as np
 import torch
 
 import lora
-from proxies.families.task_directions.trials import digits, planted
+from proxies.families.task_directions.trials import networks, planted
 from proxies.families.task_directions.trials.problem import Task
 from proxies.families.task_directions.trials.training import METHODS, trained
 from proxies.instruments.learning_rates import Grid, search
 from theory.task_directions import learning as theory
 
 GRID = Grid(-5, -3, added=1, rounds=6)
-VALIDATION = 10**5  # first of the seeds that learning rates are chosen on
 
 
 def task(case: str, seed: int) -> Task:
-    """A planted problem, or on "digits" a network and its task: kinds of tasks take turns."""
-    return (
-        digits.task(digits.KINDS[seed % len(digits.KINDS)], seed)
-        if case == "digits"
-        else planted.task(case, seed)
-    )
+    """A planted problem, or on a pool of data a network and its task: kinds of tasks take turns."""
+    if case in networks.POOLS:
+        return networks.task(case, networks.KINDS[seed % len(networks.KINDS)], seed)
+    return planted.task(case, seed)
 
 
-def tuned(case: str, method: str, seeds: list[int], validation: int, steps: int) -> dict[str, Any]:
+def tuned(
+    case: str, method: str, seeds: list[int], validation: list[int], steps: int
+) -> dict[str, Any]:
     """Errors at the learning rate with the least mean error over other seeds.
 
     Args:
-        case: the kind of problem.
+        case: the kind of problem, or the pool of data.
         method: a key of METHODS.
         seeds: of the problems that methods are compared on.
-        validation: how many other problems the learning rate is chosen on.
+        validation: seeds of the problems that the learning rate is chosen on.
         steps: updates in all.
 
     Returns: the search (`edge`: whether the best is outermost), and for each seed the error, the
         rank of the method and the largest of the changes' over layers, the trained numbers, and
         under "bound" what `theory` says that can be reached at best.
     """
-    others = range(VALIDATION, VALIDATION + validation)
 
     def errors(exponents: list[int]) -> list[float]:
         rates = [GRID.learning_rate(i) for i in exponents]
-        runs = [[finished(case, method, rate, steps, seed) for seed in others] for rate in rates]
+        runs = [
+            [finished(case, method, rate, steps, seed) for seed in validation] for rate in rates
+        ]
         return [float(np.mean([run["error"] for run in found])) for found in runs]
 
     # A run that diverged is worse than any that did not, so the search goes on below it.
@@ -69,7 +69,7 @@ def finished(case: str, method: str, rate: float, steps: int, seed: int) -> dict
         "ranks": max(rank_of(layer) for layer in layers.values()),
         "rank": METHODS[method].rank,
         "numbers": sum(p.numel() for layer in layers.values() for _, p in layer.trained()),
-        "bound": None if case == "digits" else bound(case, layers[planted.LAYER], seed),
+        "bound": None if case in networks.POOLS else bound(case, layers[planted.LAYER], seed),
     }
 
 
