@@ -1,28 +1,38 @@
-"""Adapting a pretrained network with one factor frozen: every method at the learning rate that its
-validation split chooses."""
+"""Adapting a pretrained network with one factor frozen: every split at the learning rate that its
+own validation part chooses, so that the choice is a part of each draw."""
 
 from typing import Any
 
-from proxies.families.asymmetry.trials.digits import pretrained, task, turns_of
+import torch
+from torch import Tensor
+
 from proxies.families.asymmetry.trials.networks import (
     METHODS,
     Schedule,
-    accuracy,
     initialized,
+    scores,
     train,
 )
-from proxies.instruments.learning_rates import Grid, search
+from proxies.families.asymmetry.trials.populations import pretrained, task, turns_of
 
-GRID = Grid(-5, 2, added=2, rounds=3)
+RATES = [10 ** (i / 2) for i in range(-6, 2)]
 BATCH = 64
 
 
 def adapted(
-    method: str, rank: int, samples: int, first_seed: int, seeds: int, steps: int, layers: list[int]
+    population: str,
+    method: str,
+    rank: int,
+    samples: int,
+    first_seed: int,
+    seeds: int,
+    steps: int,
+    layers: list[int],
 ) -> dict[str, Any]:
-    """Test accuracy of each seed at the best learning rate, by mean validation accuracy over seeds.
+    """Test accuracy of each seed at the learning rate that its validation part chooses.
 
     Args:
+        population: a key of POPULATIONS.
         method: a key of METHODS.
         rank: r of the factors.
         samples: for training.
@@ -31,31 +41,25 @@ def adapted(
         steps: of Adam.
         layers: which layers are adapted.
 
-    Returns: the accuracies, the search (`edge`: whether the best is outermost), and how many
-        numbers are trained.
+    Returns: by seed the accuracies and the learning rates chosen, and how many numbers are trained.
     """
     names = tuple(range(first_seed, first_seed + seeds))
-    data, nets = task(names, turns_of(seeds), samples), pretrained(names)
+    data, nets = task(population, names, turns_of(seeds), samples), pretrained(population, names)
     initial, trained = initialized(nets, method, rank, names, layers), METHODS[method][0]
-    schedule = Schedule(steps, BATCH, first_seed)
-
-    def run(exponents: list[int]) -> list[tuple[list[float], list[float]]]:
-        rates = [GRID.learning_rate(i) for i in exponents]
-        factors = train(nets, initial, trained, data.train, rates, schedule)
-        scores = [
-            accuracy(nets, factors, split).mT.tolist() for split in (data.validation, data.test)
-        ]
-        return list(zip(*scores, strict=True))
-
-    found = search(run, GRID, lambda scores: -sum(scores[0]))
-    assert found.result is not None  # an accuracy is a number
+    factors = train(nets, initial, trained, data.train, RATES, Schedule(steps, BATCH, first_seed))
+    validation, test = (scores(nets, factors, split) for split in (data.validation, data.test))
+    best = chosen(*validation)
     return {
-        "test": found.result[1],
-        "rate": found.learning_rate,
-        "edge": bool(found.edge),
-        "rates": found.learning_rates,
-        "validation": [sum(validation) / seeds for validation, _ in found.results.values()],
+        "test": test[1].gather(1, best[:, None])[:, 0].tolist(),
+        "rates": [RATES[i] for i in best.tolist()],
         "parameters": sum(
             getattr(pair, name)[0].numel() for pair in initial.values() for name in trained
         ),
     }
+
+
+def chosen(loss: Tensor, accuracy: Tensor) -> Tensor:
+    """The index of each seed's learning rate: the highest accuracy, and of equal ones the least
+    cross-entropy, so that rounding does not choose. Both are (seeds, learning rates)."""
+    best = accuracy == accuracy.amax(1, keepdim=True)
+    return torch.where(best, loss, torch.inf).argmin(1)
