@@ -177,20 +177,17 @@ CLAIMS = (
                 "gap of both",
                 ONE,
                 "gap of both factors at rank 4 over that of B at rank 8, n = 64 samples",
-                claimed="equal bounds",
             ),
             Check(
                 "error of A",
                 MORE,
                 "test error of A at rank 4 less that of B at rank 4, n = 64 samples",
-                claimed="equal bounds",
                 predicted=MORE,
             ),
             Check(
                 "error of B at twice the rank",
                 MORE,
                 "test error of B at rank 8 less that of both factors at rank 4, n = 512 samples",
-                claimed="equal bounds",
             ),
         ),
         "the problems of A7; both trained is ordinary least squares cut to the best rank 4 of what "

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from proxies.families.asymmetry.trials.populations import pretrained, task
 from proxies.families.asymmetry.trials.linear import power_law, projected, standardised
+from proxies.families.asymmetry.trials.networks import Nets, Split
+from proxies.families.asymmetry.trials.populations import pretrained, task, turns_of
 from theory.asymmetry import Array
 from theory.asymmetry.freezing import Advice, which_to_freeze
 
 DRAWS = 400  # of a random frozen factor, for the truth
 SAMPLES = 2000  # behind the moments
+Advised = dict[str, list[Any]]
+"""The advice by layer and rank."""
 
 
 def linear(seed: int) -> dict[str, Any]:
@@ -52,17 +55,22 @@ def _advised(x: Array, H: Array, g: Array, rank: int) -> list[Any]:
 
 
 def on_layers(
-    population: str, ranks: list[int], samples: int, turn: str, seed: int
-) -> dict[str, dict[str, list[Any]]]:
-    """The advice for each layer of a pretrained classifier, from its new task's data, with two
-    curvatures H: {"fisher": {"layer rank": advice}, "errors": ..}.
+    population: str, ranks: list[int], samples: int, first_seed: int, seeds: int
+) -> list[dict[str, Advised]]:
+    """The advice for each layer of pretrained classifiers, one a seed, from their new tasks' data,
+    with two curvatures H: {"fisher": {"layer rank": advice}, "errors": ..}.
 
     "errors": E[g g^T]. "fisher": E[J^T (diag p - p p^T) J], J the logits' derivative in the layer's
     output, which is the covariance of g over labels drawn from the network's own prediction p.
     """
-    nets = pretrained(population, (seed,))
-    data = task(population, (seed,), (turn,), samples).train
-    x, y = data.x[0].double(), data.y[0]
+    names = tuple(range(first_seed, first_seed + seeds))
+    nets = pretrained(population, names)
+    data = task(population, names, turns_of(seeds), samples).train
+    return [_on_layers(nets.chosen([i]), Split(data.x[i], data.y[i]), ranks) for i in range(seeds)]
+
+
+def _on_layers(nets: Nets, data: Split, ranks: list[int]) -> dict[str, Advised]:
+    x, y = data.x.double(), data.y
     W, b = ([value[0].double() for value in values] for values in nets)
     first = torch.relu(x @ W[0].mT + b[0])
     second = torch.relu(first @ W[1].mT + b[1])
@@ -70,14 +78,14 @@ def on_layers(
     J = (second > 0).double()[:, None] * W[2]
     derivatives = ((J @ W[1]) * (first > 0).double()[:, None], J)
     spread = torch.diag_embed(p) - p[:, :, None] * p[:, None]
-    found: dict[str, dict[str, list[Any]]] = {"fisher": {}, "errors": {}}
+    found: dict[str, Advised] = {"fisher": {}, "errors": {}}
     for layer, (inputs, J) in enumerate(zip((x, first), derivatives, strict=True)):
         g = torch.einsum("nc,ncd->nd", p - torch.nn.functional.one_hot(y, p.shape[1]), J)
         fisher = torch.einsum("ncd,ncj->dj", (spread @ J), J)
         for name, H in (("fisher", fisher), ("errors", g.mT @ g)):
             for rank in ranks:
                 found[name][f"{layer} {rank}"] = _advised(
-                    inputs.numpy(), H.numpy() / samples, g.numpy(), rank
+                    inputs.numpy(), H.numpy() / len(x), g.numpy(), rank
                 )
     return found
 

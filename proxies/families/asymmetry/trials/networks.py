@@ -132,8 +132,8 @@ def initialized(
 
 
 def logits(nets: Nets, factors: dict[int, Factors], x: Tensor) -> Tensor:
-    """(problems, learning rates, n, classes) for x (problems, n, in) and factors with the same first two
-    axes."""
+    """(problems, learning rates, n, classes) for x (problems, n, in) and factors with the same
+    first two axes."""
     h = x[:, None]
     for layer, (W, b) in enumerate(zip(nets.weights, nets.biases, strict=True)):
         y = h @ W[:, None].mT + b[:, None, None]

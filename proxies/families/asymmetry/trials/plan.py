@@ -7,23 +7,23 @@ from loralab.memo import Memo
 from proxies.families.asymmetry.claims.advice import ADVISED, SINGLE_RANKS
 from proxies.families.asymmetry.claims.classifiers import DATA, EAGER, LAZY, STEPS, SUBSPACES
 from proxies.families.asymmetry.claims.training import NEAR
+from proxies.families.asymmetry.evidence import MIRRORED, STANDARD
 from proxies.families.asymmetry.trials import (
     advice,
     exact,
     gaps,
     linear,
-    populations,
     similarity,
     teacher,
     tuning,
 )
 from proxies.families.asymmetry.trials.networks import ADAPTED, METHODS
+from proxies.families.asymmetry.trials.populations import POPULATIONS
 from proxies.instruments.trial_grid import Records, product, trials
 
 RANKS = (1, 4, 16)
 COMPARED = (64, 512)  # samples of A7b
 CLAIMED = (("B, orthonormal", 8), ("A, orthonormal", 8), ("BA, random", 4), ("BA, random", 8))
-STANDARD, MIRRORED = "BA, random", "BA, mirrored"  # initializations of A10 and A10b
 IDENTITIES = 10  # problems of an identity for each of the others
 
 
@@ -40,14 +40,14 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
     many = range(first, first + IDENTITIES * config.problems)
     unseen = range(first, first + config.unseen)
     both = list(range(ADAPTED))
-    nets: dict[str, Any] = {"first_seed": first, "seeds": config.splits, "steps": STEPS}
+    nets: dict[str, Any] = {"first_seed": first, "seeds": config.splits}
     methods = [(m, r) for m in METHODS for r in (4, 8)] if config.all_methods else CLAIMED
     adapted = [
         {"population": name, "samples": samples, "method": method, "rank": rank, "layers": both}
         for name, samples, _ in DATA.values()
         for method, rank in methods
     ]
-    advised = [DATA[key][:2] for key in ADVISED]
+    advised = [DATA[key][:2] for key in ADVISED if config.single_layers]
     single = [
         {"population": name, "samples": samples, "method": f"{trained}, orthonormal"} | point
         for name, samples in advised
@@ -55,27 +55,27 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         for point in product(rank=SINGLE_RANKS, layers=[[layer] for layer in both])
     ]
     layers = [
-        {"population": name, "samples": samples, "turn": turn, "seed": first + i}
+        {"population": name, "samples": samples, "ranks": list(SINGLE_RANKS)}
         for name, samples in advised
-        for i, turn in enumerate(populations.turns_of(config.splits))
     ]
     pairs = [(STANDARD, LAZY), (STANDARD, EAGER), (MIRRORED, LAZY)]
     runs = [
         {"population": name, "method": method, "rate": rate, "index": index}
         for name in SUBSPACES
         for method, rate in pairs
-        for index in range(config.pieces)
+        # parts of a pool, or as many networks again where each has new data
+        for index in range(config.pieces * (1 if POPULATIONS[name].pool else 2))
     ]
-    fixed = {"rank": 8, "steps": 2 * STEPS, "first_seed": first, "inits": 3}
+    fixed = {"rank": 8, "steps": STEPS, "first_seed": first, "inits": 2}
     near = [
         {"name": name, "samples": samples, "repeats": config.repeats, "seed": seed}
         for name, (samples, _, _) in NEAR.items()
         for seed in problems
     ]
     return {
-        "methods": grid(tuning.adapted, [{**point, **nets} for point in adapted]),
-        "layers": grid(tuning.adapted, [{**point, **nets} for point in single]),
-        "advised": grid(advice.on_layers, [{**p, "ranks": list(SINGLE_RANKS)} for p in layers]),
+        "methods": grid(tuning.adapted, [{**point, **nets, "steps": STEPS} for point in adapted]),
+        "layers": grid(tuning.adapted, [{**point, **nets, "steps": STEPS} for point in single]),
+        "advised": grid(advice.on_layers, [{**point, **nets} for point in layers]),
         "similarity": grid(similarity.similarity, [{**run, **fixed} for run in runs]),
         "teachers": grid(
             teacher.known,

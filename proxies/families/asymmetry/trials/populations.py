@@ -49,7 +49,7 @@ class Population:
 
 
 POPULATIONS = {
-    "digits": Population((64, 128, 128, 10), (8, 8), (1000, 300, 497), 1797),
+    "digits": Population((64, 128, 128, 10), (8, 8), (1200, 200, 397), 1797),
     "breast cancer": Population((30, 64, 64, 2), (5, 6), (300, 100, 169), 569),
     "synthetic": Population((32, 96, 96, 10), (4, 8), (1000, 300, 1000)),
     "synthetic, 64 classes": Population((32, 96, 96, 64), (4, 8), (1000, 300, 1000)),

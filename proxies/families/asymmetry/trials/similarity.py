@@ -60,7 +60,7 @@ def similarity(
     runs = [(turn, i) for turn in TURNS for i in range(inits)]
     tasks = {turn: turned(population, x, y, turn, seed) for turn in TURNS}
     data = Split(*(torch.stack([tasks[turn][i] for turn, _ in runs]) for i in range(2)))
-    one = pretrain(Split(x[None], y[None]), POPULATIONS[population].widths, (seed,), batch=BATCH)
+    one = pretrain(Split(x[None], y[None]), POPULATIONS[population].widths, (seed,))
     nets = one.chosen([0] * len(runs))
     initial = initialized(nets, method, rank, [inits * seed + i for _, i in runs], range(ADAPTED))
     factors = train(nets, initial, "BA", data, [rate], Schedule(steps, BATCH, seed))
