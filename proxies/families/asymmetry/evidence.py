@@ -48,7 +48,9 @@ def explained(trials: Trials) -> Measurements:
         return proportion(record["result"]["wins"], record["draws"], "draw")
 
     def equivalent(rank: int) -> Measured:
-        return of_all([mean(x, "draw") for x in pick(linear, "ratios", rank=rank)], 1)
+        cases = dict.fromkeys(r["case"] for r in linear)
+        ratios = [np.concatenate(pick(linear, "ratios", rank=rank, case=case)) for case in cases]
+        return of_all([mean(x.tolist(), "draw") for x in ratios], 1)
 
     # Where the two are closer than a hundredth of either, no rule has anything to predict.
     decided = [

@@ -17,7 +17,6 @@ from proxies.families.asymmetry.evidence import (
 )
 from proxies.families.asymmetry.trials.advice import followed
 from proxies.families.asymmetry.trials.linear import CASES
-from proxies.families.asymmetry.trials.networks import METHODS
 from proxies.families.asymmetry.trials.similarity import KINDS
 from proxies.families.asymmetry.trials.teacher import CASES as CASES_INSIDE
 from proxies.instruments.trial_grid import Records, pick
@@ -36,8 +35,13 @@ def _explained(trials: Trials) -> Records:
             "kappa out / Tr S": r["result"]["sign"],
             "P(B >= A)": r["result"]["wins"] / r["draws"],
         }
-        for r in trials["explained"]
+        for r in _once(trials["explained"])
     ]
+
+
+def _once(records: Records) -> Records:
+    """The records of the first seed."""
+    return [r for r in records if r["seed"] == records[0]["seed"]]
 
 
 def _methods(trials: Trials) -> Records:
@@ -159,7 +163,7 @@ def tables(trials: Trials) -> dict[str, Records]:
 
 
 def figure_data(trials: Trials) -> dict[str, Any]:
-    results = [(r["case"], r["rank"], r["result"]) for r in trials["explained"]]
+    results = [(r["case"], r["rank"], r["result"]) for r in _once(trials["explained"])]
     return {
         "explained": [
             {"case": case, "rank": rank, **{key: x[key] for key in ("A", "B", "predicted")}}
@@ -171,6 +175,5 @@ def figure_data(trials: Trials) -> dict[str, Any]:
             for kind, cases in _cases(trials).items()
         },
         "methods": _methods(trials),
-        "order": list(METHODS),
         "data": [list(found[:2]) for found in DATA.values()],
     }

@@ -28,9 +28,10 @@ SUBSPACES = {
 }
 NETWORK = (
     "a network of three layers with ReLU is pretrained by 300 steps of Adam at 1e-3, batch 128 or "
-    "all that there are, from He's initialization on its training samples, and adapted to the same samples with the inputs "
-    "flipped, rotated or transposed as pictures are (8 x 8 digits, 4 x 8 synthetic, 5 x 6 breast "
-    "cancer) and the labels permuted; W + B A, scale 1, in the first two layers, the rest frozen; "
+    "all that there are, from He's initialization on its training samples, and adapted to the same "
+    "samples with the inputs flipped, rotated or transposed as pictures are (8 x 8 digits, 4 x 8 "
+    "synthetic, 5 x 6 breast cancer) and the labels permuted; W + B A, scale 1, in the first two "
+    "layers, the rest frozen; "
     "Adam with betas .9 and .999, eps 1e-8, no weight decay, constant learning rate, batch 64"
 )
 SYNTHETIC = (
@@ -49,8 +50,8 @@ TUNED = (
     "that has the best mean accuracy, and of equal ones the least cross-entropy, on the validation "
     "samples (200 digits, 300 synthetic) of four networks apart from those compared; test accuracy "
     "on 397 digits or 1000 synthetic samples; a frozen factor is orthonormal and the other one 0; "
-    "both trained: A Kaiming-uniform, B = 0. Digits: splits of the one data set into 1200, 200 and "
-    "397, the variance corrected for that; synthetic samples are new for each network: "
+    "both trained: A uniform in +-1/sqrt(in), B = 0. Digits: splits of the one data set into 1200, "
+    "200 and 397, the variance corrected for that; synthetic samples are new for each network: "
     f"{SYNTHETIC}"
 )
 ADAPTED = f"{TRIALS}.tuning.adapted"
@@ -82,7 +83,7 @@ CLAIMS = (
         "than to one of the same task, and trained B is nearer to a B of the same task.",
         PAPER,
         _overlaps("AB", (LAZY, EAGER)),
-        f"{OVERLAP}; A Kaiming-uniform, B = 0",
+        f"{OVERLAP}; A uniform in +-1/sqrt(in), B = 0",
         kind=Kind.EFFECT,
         scope=Scope.SMALL,
         covers=False,
@@ -98,7 +99,7 @@ CLAIMS = (
         "initialization than to one of the same task, and trained A to an A of the same task.",
         "derived",
         _overlaps("BA", (LAZY,)),
-        f"{OVERLAP}; B Kaiming-uniform, A = 0",
+        f"{OVERLAP}; B uniform in +-1/sqrt(8), A = 0",
         kind=Kind.EFFECT,
         scope=Scope.SMALL,
         equation="theory.asymmetry.descent (1)",

@@ -35,8 +35,8 @@ TEACHER = (
     "are, is changed to W + D by the teacher, D x of mean square 1/4 in each unit; inputs Gaussian "
     "of mean variance 1; a lora layer W + B A of rank 4, scale 1, learns the teacher's outputs on "
     "1000 samples by 60 iterations of L-BFGS on the mean squared error; frozen A with orthonormal "
-    "rows and B = 0, frozen B Gaussian of variance 1/4 and A = 0; the share of the loss on 1000 "
-    "other samples that training B removes, less that of training A"
+    "rows and B = 0, frozen B with entries uniform in +-1/2 and A = 0; the share of the loss on "
+    "1000 other samples that training B removes, less that of training A"
 )
 
 CLAIMS = (

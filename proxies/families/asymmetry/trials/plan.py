@@ -24,6 +24,7 @@ from proxies.instruments.trial_grid import Records, product, trials
 RANKS = (1, 4, 16)
 COMPARED = (64, 512)  # samples of A7b
 CLAIMED = (("B, orthonormal", 8), ("A, orthonormal", 8), ("BA, random", 4), ("BA, random", 8))
+ONE_ROW = 8  # times as many draws at rank 1
 IDENTITIES = 10  # problems of an identity for each of the others
 
 
@@ -67,6 +68,13 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         for index in range(config.pieces * (1 if POPULATIONS[name].pool else 2))
     ]
     fixed = {"rank": 8, "steps": STEPS, "first_seed": first, "inits": 2}
+    # one row varies the most, so it is drawn more often
+    shares = [
+        {"case": case, "rank": rank, "draws": config.draws, "seed": first + i}
+        for i in range(ONE_ROW)
+        for rank in (RANKS if i == 0 else RANKS[:1])
+        for case in linear.CASES
+    ]
     near = [
         {"name": name, "samples": samples, "repeats": config.repeats, "seed": seed}
         for name, (samples, _, _) in NEAR.items()
@@ -90,13 +98,7 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         "basis": grid(exact.basis, seed=many),
         "few": grid(exact.few_inputs, seed=many),
         "ordered": grid(exact.ordered, seed=many),
-        "explained": grid(
-            linear.explained,
-            case=list(linear.CASES),
-            rank=RANKS,
-            draws=[config.draws],
-            seed=[first],
-        ),
+        "explained": grid(linear.explained, shares),
         "conditioning": grid(
             linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=problems
         ),
