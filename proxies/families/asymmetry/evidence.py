@@ -11,7 +11,7 @@ from loralab.statistics import geometric_mean, mean, proportion, resplit_mean, s
 from proxies.families.asymmetry.claims.advice import ADVISED, APART, DECIDED, SINGLE_RANKS
 from proxies.families.asymmetry.claims.classifiers import DATA, EAGER, LAZY, NEW, SUBSPACES
 from proxies.families.asymmetry.claims.explained import THEOREM
-from proxies.families.asymmetry.claims.training import CARRIED, NEAR, NETWORKS
+from proxies.families.asymmetry.claims.training import CARRIED, NEAR, NETWORKS, UNGATED
 from proxies.families.asymmetry.trials import advice
 from proxies.families.asymmetry.trials.populations import POPULATIONS
 from proxies.instruments.trial_grid import Records, pick
@@ -112,7 +112,7 @@ def training(trials: Trials) -> Measurements:
             f"{case}, {network}": lead(case, network) for case in CARRIED for network in NETWORKS
         },
         "A5b": {
-            **{f"uneven, {network}": lead("flat, uneven V", network) for network in NETWORKS},
+            **{f"uneven, {network}": lead("flat, uneven V", network) for network in UNGATED},
             **{f"even, {network}": lead("flat", network) for network in ("tanh", "relu")},
         },
         "A6": {"condition": spread(pick(steps, "worst"))},

@@ -59,8 +59,8 @@ def least_squares() -> Trials:
             "A": 0.1,
             "predicted": 1.2,
             "ratios": [v("ratio", case, rank, seed, draw) for draw in range(3)],
-            "sign": 2.0 if rank == 16 else 0.5,
-            "room": 2.0 if rank == 16 else 3.0,
+            "sign": 2.0 if rank == 16 or seed == 1 else 0.5,
+            "room": 2.0 if rank == 16 or seed == 1 else 3.0,
             "out": 64,
             "wins": 100 + i,
         }
@@ -290,7 +290,7 @@ EXPECTED: dict[str, dict[str, float]] = {
         f"{case}, {network}": _lead(case, network) for case in TEACHERS[2:] for network in NETWORKS
     },
     "A5b": {
-        **{f"uneven, {network}": _lead("flat, uneven V", network) for network in NETWORKS},
+        **{f"uneven, {network}": _lead("flat, uneven V", network) for network in NETWORKS[:3]},
         **{f"even, {network}": _lead("flat", network) for network in ("tanh", "relu")},
     },
     "A6": {

@@ -6,7 +6,7 @@ the gated y = V (silu(G x) * W x) of Llama's feed-forward layers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,15 +53,15 @@ def drawn(seed: int) -> tuple[Teacher, int]:
     """A teacher and a rank that nothing was chosen on."""
     rng = np.random.default_rng(seed)
     in_, hidden, outputs = (int(n) for n in rng.choice([8, 16, 32, 48], 3))
-    spectra = rng.uniform([0, -2], 2).tolist()
+    exponent, weight = (float(value) for value in rng.uniform([0, -2], 2))
     network = NETWORKS[int(rng.integers(len(NETWORKS)))]
-    teacher = Teacher(max(in_, 16), max(hidden, 16), outputs, *spectra, False, network)
+    sizes = max(in_, 16), max(hidden, 16), outputs
+    teacher = Teacher(*sizes, exponent, weight, even=False, network=network)
     return teacher, int(rng.choice([2, 4, 8]))
 
 
 def known(case: str, network: str, rank: int, seed: int) -> dict[str, Any]:
-    teacher = CASES[case]
-    return learn(Teacher(**(vars(teacher) | {"network": network})), rank, seed)
+    return learn(replace(CASES[case], network=network), rank, seed)
 
 
 def unseen(seed: int) -> dict[str, Any]:
