@@ -22,11 +22,11 @@ class Config:
     repeats: int = 500
     """data sets a problem of A7"""
     splits: int = 24
-    """networks that are adapted to new inputs and labels: of seeds below 1000 they give half-widths of
-    0.03 on digits and 0.015 on synthetic data, for leads of 0.03 and more"""
+    """networks that are adapted to new inputs and labels: seeds below 1000 give half-widths of 0.03
+    on digits and 0.015 on synthetic data, for leads of 0.03 and more"""
     pieces: int = 6
-    """networks of A10, each on a disjoint part of the data: half-widths of 0.01 to 0.09 for differences
-    of 0.15 and more"""
+    """networks of A10, each on a disjoint part of the data: half-widths of 0.01 to 0.09 for
+    differences of 0.15 and more"""
     unseen: int = 60
     """cases that the advice is scored on, of each kind"""
     single_layers: bool = True

@@ -7,7 +7,7 @@ from proxies.families.asymmetry import evidence
 
 
 def test_the_farthest_case_stands_with_an_interval_for_all():
-    cases = [mean([0.9, 1.0, 1.1]), mean([1.2, 1.3, 1.4]), mean([0.5, 1.0, 1.2])]
+    cases = [mean([0.9, 1.0, 1.1]), mean([1.2, 1.3, 1.4]), mean([0.8, 0.9, 1.0])]
     found = evidence.of_all(cases, 1)
     each = [case.at_level(1 - 0.05 / 3) for case in cases]
     assert found.value == cases[1].value

@@ -70,10 +70,10 @@ CLAIMS = (
     ),
     Claim(
         "A5b",
-        "In small networks without gates and with inputs of equal variance training A of rank 4 removes more of the "
-        "test loss than training B where the loss curves unevenly in the layer's output, and as "
-        "much to within 2 % where it curves evenly: the inputs alone do not say which factor to "
-        "freeze.",
+        "In small networks without gates and with inputs of equal variance training A of rank 4 "
+        "removes more of the test loss than training B where the loss curves unevenly in the "
+        "layer's output, and as much to within 2 % where it curves evenly: the inputs alone do not "
+        "say which factor to freeze.",
         "derived",
         (
             *(
