@@ -19,8 +19,10 @@ from proxies.instruments.trial_grid import Records, pick
 STANDARD, MIRRORED = "BA, random", "BA, mirrored"  # initializations of A10 and A10b
 Trials = Mapping[str, Records]
 """The records of each kind of trial, by the names that trials/plan.py gives them."""
-Measurements = dict[str, dict[str, Measured | None]]
-"""By the id of the claim and the key of the check."""
+Found = dict[str, Measured | None]
+"""By the key of the check."""
+Measurements = dict[str, Found]
+"""By the id of the claim."""
 
 
 def of_all(cases: Sequence[Measured], expected: float) -> Measured:
@@ -143,7 +145,7 @@ def over_networks(population: str, values: Sequence[float]) -> Measured:
 def classifiers(trials: Trials) -> Measurements:
     """A10 to A11c."""
 
-    def nearer(factor: str, kept: str, other: str, method: str, rate: float) -> Measurements:
+    def nearer(factor: str, kept: str, other: str, method: str, rate: float) -> Found:
         """A factor's overlap where one thing is kept less that where the other is."""
 
         def difference(population: str) -> list[float]:
@@ -158,11 +160,9 @@ def classifiers(trials: Trials) -> Measurements:
             for population in SUBSPACES
         }
 
-    def gains(
-        above: tuple[str, int], below: tuple[str, int], keys: Sequence[str]
-    ) -> dict[str, Measured | None]:
+    def gains(above: tuple[str, int], below: tuple[str, int], keys: Sequence[str]) -> Found:
         """Test accuracy of one method and rank minus that of another."""
-        found: dict[str, Measured | None] = {}
+        found: Found = {}
         for key in keys:
             population, samples, _ = DATA[key]
             first, second = (

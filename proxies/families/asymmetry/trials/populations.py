@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -71,7 +72,8 @@ def pool(name: str) -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_breast_cancer  # slow to import
 
     x, y = load_breast_cancer(return_X_y=True)
-    return torch.tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32), torch.tensor(y)
+    standard = (x - np.mean(x, axis=0)) / np.std(x, axis=0)
+    return torch.tensor(standard, dtype=torch.float32), torch.tensor(y)
 
 
 def taught(name: str, seed: int) -> tuple[Tensor, Tensor]:
