@@ -1,5 +1,5 @@
 """Figures of the asymmetry family: what one trained factor explains, which to freeze, and accuracy
-on digits."""
+of small classifiers."""
 
 from typing import Any
 
@@ -17,7 +17,13 @@ NAMES = {
     "1/i": "$i^{-1}$",
     "1/i, D on the bottom 8": "$i^{-1}$, $D$ on the bottom 8",
 }
-TRAINED = {"BA": "both trained, A", "B": "B trained, A", "A": "A trained, B"}
+# the methods that the claims compare: label, colour, marker
+COMPARED = {
+    ("BA", "random", 8): ("both, rank 8", "black", "s"),
+    ("BA", "random", 4): ("both, rank 4", GREY, "s"),
+    ("B", "orthonormal", 8): ("B, rank 8", BLUE, "o"),
+    ("A", "orthonormal", 8): ("A, rank 8", ORANGE, "D"),
+}
 
 
 def explained(data: dict[str, Any]) -> Figure:
@@ -96,9 +102,10 @@ def sign(data: dict[str, Any]) -> Figure:
     left.set(ylabel="explained: B trained / A trained", title="sign condition")
     left.legend(fontsize=7, loc="upper left")
     styles = {
-        "least squares, known": (GREY, "o", "least squares"),
-        "teacher networks, fisher": (BLUE, "D", "teachers"),
-        "digits, fisher": (RED, "v", "digits"),
+        "least squares": (GREY, "o", "least squares"),
+        "networks": (BLUE, "D", "regression"),
+        "digits, rank 8": (RED, "v", "digits, $r=8$"),
+        "synthetic, 64 classes, rank 8": (GREEN, "^", "64 classes, $r=8$"),
     }
     for kind, (colour, marker, label) in styles.items():
         points = np.array(data["advice"][kind]).reshape(-1, 2)
@@ -125,48 +132,27 @@ def _quarters(axes: Axes, x: float, y: float) -> None:
     axes.axvline(x, color="black", lw=0.6, zorder=0)
 
 
-def digits(data: dict[str, Any]) -> Figure:
-    """Test accuracy by method with 95 % intervals over seeds, many and few samples side by side."""
-    figure, panels = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained", sharey=True)
-    found_names = {_name(r) for r in data["methods"]}
-    names = [name for name in reversed(data["order"]) if name in found_names]
-    for axes, samples in zip(panels, (1000, 100), strict=True):
-        for rank, colour, marker, shift in ((4, ORANGE, "o", -0.14), (8, BLUE, "D", 0.14)):
-            rows = {
-                _name(r): r for r in data["methods"] if (r["samples"], r["rank"]) == (samples, rank)
-            }
-            found = [rows[name] for name in names]
-            middle = np.array([r["accuracy"] for r in found])
-            bars = [middle - [r["low"] for r in found], [r["high"] for r in found] - middle]
-            places = np.arange(len(names)) + shift
-            axes.errorbar(
-                middle,
-                places,
-                xerr=bars,
-                fmt=marker,
-                color=colour,
-                ms=4,
-                lw=1,
-                label=f"rank {rank}",
-            )
-        for place, (name, before) in enumerate(zip(names[1:], names, strict=False)):
-            if name.split(", ")[0] != before.split(", ")[0]:
-                axes.axhline(place + 0.5, color=GREY, lw=0.5)
-        axes.set(xlabel="test accuracy, 95 % interval", title=f"{samples} samples")
-        axes.set_yticks(np.arange(len(names)), [_label(name) for name in names])
-    panels[1].legend(fontsize=8, loc="upper left")
+def classifiers(data: dict[str, Any]) -> Figure:
+    """Test accuracy by data and method with 95 % intervals over networks."""
+    figure, axes = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
+    places = {(name, samples): i for i, (name, samples) in enumerate(reversed(data["data"]))}
+    for shift, (method, (label, colour, marker)) in enumerate(COMPARED.items()):
+        rows = [r for r in data["methods"] if _method(r) == method]
+        middle = np.array([r["accuracy"] for r in rows])
+        bars = [middle - [r["low"] for r in rows], [r["high"] for r in rows] - middle]
+        heights = [places[r["data"], r["samples"]] + 0.24 - 0.16 * shift for r in rows]
+        style: dict[str, Any] = {"fmt": marker, "color": colour, "ms": 4, "lw": 1, "label": label}
+        axes.errorbar(middle, heights, xerr=bars, **style)
+    names = [f"{name}\n{samples} samples" for name, samples in places]
+    axes.set_yticks(range(len(places)), names, fontsize=8)
+    axes.set(xlabel="test accuracy, 95 % interval", xlim=(0, 1))
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _name(row: dict[str, Any]) -> str:
-    return f"{row['trained']}, {row['initialization']}"
-
-
-def _label(name: str) -> str:
-    """What is trained, and how the frozen factor, or A where none is frozen, is initialized."""
-    trained, initialization = name.split(", ")
-    return f"{TRAINED[trained]} {initialization}"
+def _method(row: dict[str, Any]) -> tuple[str, str, int]:
+    return row["trained"], row["initialization"], row["rank"]
 
 
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
-    return {"explained": explained(data), "sign": sign(data), "digits": digits(data)}
+    return {"explained": explained(data), "sign": sign(data), "classifiers": classifiers(data)}

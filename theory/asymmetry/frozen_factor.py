@@ -39,8 +39,8 @@ freezing A is better iff
     (Tr[H D S^2 D^T] / T) / Tr S  >=  (Tr[H^2 D S D^T] / T) / Tr H,
         at H = 1  kappa out / Tr S >= 1.                                                         (7)
 
-At any rank and H = 1 it is no worse where in <= out and c_i is ordered as lambda_i (Chebyshev's sum
-inequality).                                                                                     (8)
+At any rank and H = 1 it is no worse where in <= out and c_i is ordered as lambda_i, at every size
+(theory.asymmetry.guarantees (4)).                                                               (8)
 Where rank S <= r, III_B = T; where rank H <= r (few outputs), III_A = T: nothing is lost.       (9)
 
 Source: the setting and (2), (3) at H = 1 and centred inputs, arXiv:2402.16842, section 4; the rest

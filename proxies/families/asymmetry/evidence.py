@@ -1,37 +1,58 @@
 """From finished trials to the evidence of every check."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from loralab.claims import Measured
-from loralab.statistics import geometric_mean, mean, proportion, spread
-from proxies.families.asymmetry.claims.explained import CARRIED, THEOREM
-from proxies.families.asymmetry.claims.training import SAMPLES
+from loralab.claims import LEVEL, Measured
+from loralab.statistics import geometric_mean, mean, proportion, resplit_mean, spread
+from proxies.families.asymmetry.claims.advice import ADVISED, APART, DECIDED, SINGLE_RANKS
+from proxies.families.asymmetry.claims.classifiers import DATA, EAGER, LAZY, NEW, SUBSPACES
+from proxies.families.asymmetry.claims.explained import THEOREM
+from proxies.families.asymmetry.claims.training import CARRIED, NEAR, NETWORKS, UNGATED
 from proxies.families.asymmetry.trials import advice
-from proxies.families.asymmetry.trials.linear import standardised
+from proxies.families.asymmetry.trials.populations import POPULATIONS
 from proxies.instruments.trial_grid import Records, pick
 
-DECIDED = 0.03  # a gain, in test accuracy or in the share of a loss, that counts as decided
-LAZY, EAGER = 1e-3, 1e-2  # learning rates of A10
+STANDARD, MIRRORED = "BA, random", "BA, mirrored"  # initializations of A10 and A10b
 Trials = Mapping[str, Records]
-"""The records of each kind of trial, by the names that proxies/asymmetry.py gives them."""
-Measurements = dict[str, dict[str, Measured | None]]
-"""By the id of the claim and the key of the check."""
+"""The records of each kind of trial, by the names that trials/plan.py gives them."""
+Found = dict[str, Measured | None]
+"""By the key of the check."""
+Measurements = dict[str, Found]
+"""By the id of the claim."""
+
+
+def of_all(cases: Sequence[Measured], expected: float) -> Measured:
+    """The case farthest from what is expected, with the hull of all intervals, each at a part of
+    the error: it holds the truth of every case at once with the level."""
+    ends = partial(_hull, cases)
+    farthest = max(cases, key=lambda case: abs(case.value - expected)).value
+    design = f"{cases[0].design}, {len(cases)} at once"
+    return Measured(
+        farthest, *ends(LEVEL), design, cases[0].unit, cases[0].draws, LEVEL, interval=ends
+    )
+
+
+def _hull(cases: Sequence[Measured], level: float) -> tuple[float, float]:
+    each = [case.at_level(1 - (1 - level) / len(cases)) for case in cases]
+    return min(case.low for case in each), max(case.high for case in each)
 
 
 def explained(trials: Trials) -> Measurements:
-    """A1 to A5."""
-    linear, few = trials["explained"], trials["few"]
+    """A1 to A4."""
+    linear, few, ordered = trials["explained"], trials["few"], trials["ordered"]
 
-    def wins(case: str, rank: int) -> Measured:
-        ((won, draws),) = (
-            (r["result"]["wins"], r["draws"])
-            for r in linear
-            if (r["case"], r["rank"]) == (case, rank)
-        )
-        return proportion(won, draws)
+    def wins(case: str) -> Measured:
+        (record,) = (r for r in linear if (r["case"], r["rank"]) == (case, 4))
+        return proportion(record["result"]["wins"], record["draws"], "draw")
+
+    def equivalent(rank: int) -> Measured:
+        cases = dict.fromkeys(r["case"] for r in linear)
+        ratios = [np.concatenate(pick(linear, "ratios", rank=rank, case=case)) for case in cases]
+        return of_all([mean(x.tolist(), "draw") for x in ratios], 1)
 
     # Where the two are closer than a hundredth of either, no rule has anything to predict.
     decided = [
@@ -40,191 +61,203 @@ def explained(trials: Trials) -> Measurements:
         if abs(r["result"]["B"] - r["result"]["A"]) > 0.01 * max(r["result"]["B"], r["result"]["A"])
         and abs(r["result"]["sign"] - 1) > 0.05
     ]
-    ratio = {r: pick(linear, "ratio", rank=r) for r in sorted({r["rank"] for r in linear})}
     return {
-        "A1": {name: spread(pick(trials["forms"], name)) for name in ("gradient", "loss")},
-        "A2": {
-            "A trained": spread(pick(linear, "z_A")),
-            "B trained": spread([x for rank, found in ratio.items() if rank > 1 for x in found]),
-            "B trained, one row": spread(ratio[1]),
+        "A1": {
+            name: spread(pick(trials["forms"], name), "problem") for name in ("gradient", "loss")
         },
-        "A3": {case: wins(case, 4) for case in THEOREM},
+        "A2": {"share": spread([r["result"] for r in trials["basis"]], "problem")},
+        "A2b": {f"rank {rank}": equivalent(rank) for rank in (1, 4, 16)},
+        "A3": {case: wins(case) for case in THEOREM},
         "A3b": {
             "sign": spread(
-                [float((x["sign"] > 1) == (x["B"] > x["A"])) for rank, x in decided if rank <= 4]
+                [float((x["sign"] > 1) == (x["B"] > x["A"])) for _, x in decided if x["room"] >= 3],
+                "case",
             ),
-            "equal variances": wins("flat", 4),
-            "whitened target": wins("1/i, whitened", 4),
-            "high rank": wins("1/i, 128 to 32", 16),
             "shares": spread(
                 [
                     float((x["predicted"] > rank / x["out"]) == (x["B"] > x["A"]))
                     for rank, x in decided
-                ]
+                ],
+                "case",
             ),
         },
-        "A4": {"lost share": spread(pick(few, "lost")), "gap": spread(pick(few, "z"))},
-        "A5": {
-            case: mean(
-                [
-                    r["result"]["B"] - r["result"]["A"]
-                    for r in trials["teachers"]
-                    if r["case"] == case
-                ]
-            )
-            for case in CARRIED
+        "A3c": {
+            "ordered": spread(pick(ordered, "ordered"), "problem"),
+            "weakest input": spread(pick(ordered, "weakest"), "problem"),
+        },
+        "A4": {
+            "lost share": spread(pick(few, "lost"), "problem"),
+            "lead": spread(pick(few, "lead"), "problem"),
         },
     }
 
 
 def training(trials: Trials) -> Measurements:
-    """A6 to A11c."""
-    conditioning, methods, overlaps = (
-        trials[name] for name in ("conditioning", "methods", "similarity")
-    )
-    descent = {
-        name: pick(conditioning, name, exponent=1) for name in ("ratio", "first_B", "first_A")
-    }
+    """A5 to A7b."""
 
-    def beyond(factor: str, kind: str, rate: float) -> Measured:
-        found = pick(overlaps, factor, rate=rate, method="BA, random")
-        return mean([float(np.mean(np.subtract(x[kind], x["neither"]))) for x in found])
+    def lead(case: str, network: str) -> Measured:
+        B, A = (pick(trials["teachers"], name, case=case, network=network) for name in "BA")
+        return mean(np.subtract(B, A).tolist())
 
-    def gains(above: tuple[str, int], below: tuple[str, int]) -> dict[str, Measured | None]:
-        """Test accuracy of one method and rank minus that of another, by the number of samples."""
-        found = {}
-        for samples in SAMPLES:
-            first, second = (
-                pick(methods, "test", method=method, rank=rank, samples=samples)[0]
-                for method, rank in (above, below)
-            )
-            found[f"{samples} samples"] = mean(np.subtract(first, second).tolist())
-        return found
+    def near(name: str) -> Measured:
+        return mean([r["result"] for r in trials["near"] if r["name"] == name], "problem")
 
-    B, A, both = "B, orthonormal", "A, orthonormal", "BA, random"
-    return {
-        "A6": {
-            "worst condition": spread(pick(conditioning, "worst")),
-            "median condition": mean(descent["ratio"]),
-            "first step, B trained": mean(descent["first_B"]),
-            "first step, A trained": mean(descent["first_A"]),
-        },
-        "A7": _gaps(trials["gaps"]),
-        "A10": {
-            "control": spread(
-                [
-                    standardised(np.array(r["result"]["overlaps"]), r["rank"] / r["size"])
-                    for r in trials["haar"]
-                ]
-            ),
-            "A, one initialization": beyond("A", "same initialization", LAZY),
-            "B, one task": beyond("B", "same task", LAZY),
-            "B, one initialization": beyond("B", "same initialization", LAZY),
-            "A, large learning rate": beyond("A", "same initialization", EAGER),
-        },
-        "A11": gains((B, 8), (A, 8)),
-        "A11b": gains((both, 4), (B, 4)),
-        "A11c": gains((B, 8), (both, 4)),
-    }
-
-
-def _gaps(gaps: Records) -> dict[str, Measured | None]:
-    z = []
-    for samples in sorted({r["samples"] for r in gaps}):
-        found, predicted = (pick(gaps, name, samples=samples) for name in ("gap", "predicted"))
-        for name in ("B", "B2", "A"):
-            # Relative to each problem's own prediction, so that all problems' draws have the mean
-            # 1.
-            draws = [np.array(x[name]) / p[name] for x, p in zip(found, predicted, strict=True)]
-            z.append(standardised(np.concatenate(draws), 1))
-
-    def means(kind: str, name: str, samples: int) -> np.ndarray:
-        return np.array([np.mean(x[name]) for x in pick(gaps, kind, samples=samples)])
+    def of(kind: str, name: str, samples: int) -> np.ndarray:
+        return np.array([x[name] for x in pick(trials["compared"], kind, samples=samples)])
 
     def risk(above: str, below: str, samples: int) -> Measured:
-        return mean((means("risk", above, samples) - means("risk", below, samples)).tolist())
+        return mean((of("risk", above, samples) - of("risk", below, samples)).tolist(), "problem")
 
+    steps = trials["conditioning"]
     return {
-        "formulas": spread(z),
-        "gap of both": geometric_mean((means("gap", "BA", 64) / means("gap", "B2", 64)).tolist()),
-        "error of A": risk("A", "B", 64),
-        "error of B at twice the rank": risk("B2", "BA", 512),
-    }
-
-
-def library(trials: Trials) -> Measurements:
-    """A12 to A13b."""
-    spaces, moved = trials["spaces"], trials["moved"]
-    (layer,), (block,) = trials["layer"], trials["block"]
-    saved, r = layer["result"], layer["rank"]
-    exact = lambda value: Measured(value, value, value)
-    return {
-        "A12": {
-            "both trained": exact(saved["BA 0"] - 4 * (layer["d"] + r)),
-            "B trained": exact(saved["B 0"] - 4 * r),
-            "block": exact(
-                block["result"]["BA"] - block["result"]["B"] - 4 * (2 * block["d"] + block["d_ff"])
+        "A5": {
+            f"{case}, {network}": lead(case, network) for case in CARRIED for network in NETWORKS
+        },
+        "A5b": {
+            **{f"uneven, {network}": lead("flat, uneven V", network) for network in UNGATED},
+            **{f"even, {network}": lead("flat", network) for network in ("tanh", "relu")},
+        },
+        "A6": {"condition": spread(pick(steps, "worst"))},
+        "A6b": {
+            f"variances i^-{exponent}": mean(pick(steps, "lead", exponent=exponent), "problem")
+            for exponent in (1, 2)
+        },
+        "A7": {name: near(name) for name in NEAR},
+        "A7b": {
+            "gap of both": geometric_mean(
+                (of("gap", "BA", 64) / of("gap", "B2", 64)).tolist(), "problem"
             ),
-            "dropout": exact(saved["B 0.05"] - 4 * r),
-        },
-        "A13": {
-            "frozen": spread(pick(moved, "frozen")),
-            "trained": spread(pick(moved, "trained")),
-            "PiSSA": spread(pick(spaces, "pissa")),
-            "orthogonal": spread(pick(spaces, "orthonormality")),
-            "default": mean(pick(spaces, "row_length")),
-        },
-        "A13b": {
-            "singular": spread(pick(spaces, "transposed")),
-            "trained": spread(pick(moved, "readme")),
+            "error of A": risk("A", "B", 64),
+            "error of B at twice the rank": risk("B2", "BA", 512),
         },
     }
 
 
-def scored(trials: Trials) -> dict[tuple[str, str], list[tuple[list[Any], float]]]:
-    """(kind of case, curvature) -> the advice and the gain of training B, of every case whose
-    outcome is decided."""
-    spectra = [r["result"] for r in trials["spectra"]]
-    found = {
-        ("least squares", "known"): [(x["advice"], x["gain"]) for x in spectra if abs(x["z"]) > 4]
-    }
-    first = min((r["seed"] for r in trials["digits"]), default=0)
-    layers = {
-        (r["layers"][0], r["rank"], r["method"][0]): r["result"]["test"] for r in trials["layers"]
-    }
+def over_networks(population: str, values: Sequence[float]) -> Measured:
+    """The mean over networks: independent ones, or splits of one pool."""
+    found = POPULATIONS[population]
+    if not found.pool:
+        return mean(values, "network and data")
+    train, _, test = found.sizes
+    return resplit_mean(values, train, test, "split of one data set")
 
-    def gain(r: dict[str, Any]) -> float:
-        B, A = (layers[r["layer"], r["rank"], trained][r["seed"] - first] for trained in "BA")
-        return B - A
 
-    for curvature in ("fisher", "errors"):
-        cases = {
-            "teacher networks": [
-                (x["advice"][curvature], x["B"] - x["A"])
-                for x in (r["result"] for r in trials["unseen"])
-            ],
-            "digits": [(r["result"][curvature], gain(r)) for r in trials["digits"]],
+def classifiers(trials: Trials) -> Measurements:
+    """A10 to A11c."""
+
+    def nearer(factor: str, kept: str, other: str, method: str, rate: float) -> Found:
+        """A factor's overlap where one thing is kept less that where the other is."""
+
+        def difference(population: str) -> list[float]:
+            where = {"method": method, "rate": rate, "population": population}
+            return [
+                float(np.mean(np.subtract(x[kept], x[other])))
+                for x in pick(trials["similarity"], factor, **where)
+            ]
+
+        return {
+            f"{factor}, {rate:g}, {population}": mean(difference(population), "network and data")
+            for population in SUBSPACES
         }
-        for kind, all_cases in cases.items():
-            found[kind, curvature] = [case for case in all_cases if abs(case[1]) > DECIDED]
-    return found
+
+    def gains(above: tuple[str, int], below: tuple[str, int], keys: Sequence[str]) -> Found:
+        """Test accuracy of one method and rank minus that of another."""
+        found: Found = {}
+        for key in keys:
+            population, samples, _ = DATA[key]
+            first, second = (
+                pick(
+                    trials["methods"],
+                    "test",
+                    population=population,
+                    samples=samples,
+                    method=method,
+                    rank=rank,
+                )[0]
+                for method, rank in (above, below)
+            )
+            found[key] = over_networks(population, np.subtract(first, second).tolist())
+        return found
+
+    start, task = "same initialization", "same task"
+    B, A = ("B, orthonormal", 8), ("A, orthonormal", 8)
+    return {
+        "A10": {
+            key: measured
+            for rate in (LAZY, EAGER)
+            for part in (
+                nearer("A", start, task, STANDARD, rate),
+                nearer("B", task, start, STANDARD, rate),
+            )
+            for key, measured in part.items()
+        },
+        "A10b": {
+            **nearer("B", start, task, MIRRORED, LAZY),
+            **nearer("A", task, start, MIRRORED, LAZY),
+        },
+        "A11": gains(B, A, list(DATA)),
+        "A11b": gains(B, (STANDARD, 8), list(DATA)),
+        "A11c": gains(B, (STANDARD, 4), NEW),
+    }
+
+
+def regression_cases(trials: Trials) -> dict[str, list[tuple[list[Any], float]]]:
+    """By kind: the advice and the lead of training B, of every case whose outcome is decided."""
+    spectra, unseen = ([r["result"] for r in trials[name]] for name in ("spectra", "unseen"))
+    leads = [(x["advice"]["fisher"], x["B"] - x["A"]) for x in unseen]
+    return {
+        "least squares": [(x["advice"], x["gain"]) for x in spectra if abs(x["z"]) > APART],
+        "networks": [case for case in leads if abs(case[1]) > DECIDED],
+    }
+
+
+def classifier_cases(trials: Trials, key: str, rank: int) -> list[list[tuple[list[Any], float]]]:
+    """For each network, of its layers: the advice and the lead of training B in test accuracy."""
+    population, samples, _ = DATA[key]
+    data = {"population": population, "samples": samples}
+
+    def tested(trained: str, layer: int) -> list[float]:
+        where = {"method": f"{trained}, orthonormal", "rank": rank, "layers": [layer]}
+        return pick(trials["layers"], "test", **data, **where)[0]
+
+    layers = sorted({r["layers"][0] for r in trials["layers"]})
+    leads = [np.subtract(tested("B", layer), tested("A", layer)) for layer in layers]
+    advised = [
+        found
+        for r in trials["advised"]
+        if (r["population"], r["samples"]) == (population, samples)
+        for found in r["result"]
+    ]
+    return [
+        [(found["fisher"][f"{layer} {rank}"], float(leads[layer][i])) for layer in layers]
+        for i, found in enumerate(advised)
+    ]
 
 
 def freezing(trials: Trials) -> Measurements:
-    """A15, A15b."""
-    cases = scored(trials)
+    """A15 to A15c."""
 
-    def rightly(kind: str, curvature: str) -> Measured | None:
-        """The share of decided cases in which the advice has the sign of the gain of training B."""
-        found = cases[kind, curvature]
-        return proportion(sum(advice.agrees(*x) for x in found), len(found)) if found else None
+    def rightly(kind: str) -> Measured | None:
+        found = regression_cases(trials)[kind]
+        right = sum(advice.followed(*case) > 0 for case in found)
+        return proportion(right, len(found), "problem") if found else None
+
+    def gain(key: str, rank: int) -> Measured | None:
+        """What following the advice gains; a network's layers are one cluster."""
+        if not (networks := classifier_cases(trials, key, rank)):
+            return None
+        means = [float(np.mean([advice.followed(*case) for case in cases])) for cases in networks]
+        return over_networks(DATA[key][0], means)
 
     return {
-        "A15": {
-            "least squares": rightly("least squares", "known"),
-            "teacher networks": rightly("teacher networks", "fisher"),
+        "A15": {kind: rightly(kind) for kind in ("least squares", "networks")},
+        "A15b": {f"rank {rank}": gain("digits", rank) for rank in SINGLE_RANKS},
+        "A15c": {
+            f"{key}, rank {rank}": gain(key, rank)
+            for key in ADVISED
+            if key in NEW
+            for rank in SINGLE_RANKS
         },
-        "A15b": {"digits": rightly("digits", "fisher")},
     }
 
 
@@ -232,6 +265,6 @@ def evidence(trials: Trials) -> Measurements:
     """Every claim's checks."""
     return {
         id: checks
-        for part in (explained, training, library, freezing)
+        for part in (explained, training, classifiers, freezing)
         for id, checks in part(trials).items()
     }

@@ -5,13 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from loralab.statistics import mean
-from proxies.families.asymmetry.evidence import EAGER, LAZY, Trials, scored
-from proxies.families.asymmetry.trials.advice import agrees
+from proxies.families.asymmetry.claims.advice import ADVISED, SINGLE_RANKS
+from proxies.families.asymmetry.claims.classifiers import DATA
+from proxies.families.asymmetry.claims.training import NETWORKS
+from proxies.families.asymmetry.evidence import (
+    MIRRORED,
+    Trials,
+    classifier_cases,
+    over_networks,
+    regression_cases,
+)
+from proxies.families.asymmetry.trials.advice import followed
 from proxies.families.asymmetry.trials.linear import CASES
-from proxies.families.asymmetry.trials.networks import METHODS
 from proxies.families.asymmetry.trials.similarity import KINDS
+from proxies.families.asymmetry.trials.teacher import CASES as CASES_INSIDE
 from proxies.instruments.trial_grid import Records, pick
+from theory.asymmetry.freezing import Advice
 
 
 def _explained(trials: Trials) -> Records:
@@ -26,17 +35,23 @@ def _explained(trials: Trials) -> Records:
             "kappa out / Tr S": r["result"]["sign"],
             "P(B >= A)": r["result"]["wins"] / r["draws"],
         }
-        for r in trials["explained"]
+        for r in _once(trials["explained"])
     ]
+
+
+def _once(records: Records) -> Records:
+    """The records of the first seed."""
+    return [r for r in records if r["seed"] == records[0]["seed"]]
 
 
 def _methods(trials: Trials) -> Records:
     rows = []
     for r in trials["methods"]:
-        accuracy = mean(r["result"]["test"])
+        accuracy = over_networks(r["population"], r["result"]["test"])
         trained, initialization = r["method"].split(", ")
         rows.append(
             {
+                "data": r["population"],
                 "samples": r["samples"],
                 "trained": trained,
                 "initialization": initialization,
@@ -53,37 +68,34 @@ def _methods(trials: Trials) -> Records:
 
 
 def _overlaps(trials: Trials) -> Records:
+    runs = [(r["population"], r["method"], r["rate"]) for r in trials["similarity"]]
     rows = []
-    for method in sorted({r["method"] for r in trials["similarity"]}):
-        for rate in (LAZY, EAGER):
-            for factor in "AB":
-                found = pick(trials["similarity"], factor, method=method, rate=rate)
-                rows += [
-                    {
-                        "initialization of A": method.split(", ")[1],
-                        "learning rate": rate,
-                        "factor": factor,
-                        "layer": layer,
-                        **{kind: float(np.mean([x[kind][layer] for x in found])) for kind in KINDS},
-                    }
-                    for layer in (0, 1)
-                ]
+    for population, method, rate in dict.fromkeys(runs):
+        where = {"population": population, "method": method, "rate": rate}
+        for factor in "AB":
+            found = pick(trials["similarity"], factor, **where)
+            rows.append(
+                {
+                    "data": population,
+                    "begins at zero": "A" if method == MIRRORED else "B",
+                    "learning rate": rate,
+                    "factor": factor,
+                    **{kind: float(np.mean([x[kind] for x in found])) for kind in KINDS},
+                }
+            )
     return rows
 
 
 def _gaps(trials: Trials) -> Records:
     titles = {"B": "B at r", "B2": "B at 2r", "A": "A at r", "BA": "both at r"}
     rows = []
-    for samples in sorted({r["samples"] for r in trials["gaps"]}):
-        gap, risk, predicted = (
-            pick(trials["gaps"], kind, samples=samples) for kind in ("gap", "risk", "predicted")
-        )
+    for samples in sorted({r["samples"] for r in trials["compared"]}):
+        gap, risk = (pick(trials["compared"], kind, samples=samples) for kind in ("gap", "risk"))
         rows += [
             {
                 "samples": samples,
                 "trained": title,
                 "gap": float(np.mean([x[name] for x in gap])),
-                "formula": None if name == "BA" else float(np.mean([x[name] for x in predicted])),
                 "test error": float(np.mean([x[name] for x in risk])),
             }
             for name, title in titles.items()
@@ -91,28 +103,51 @@ def _gaps(trials: Trials) -> Records:
     return rows
 
 
+def _teachers(trials: Trials) -> Records:
+    rows = []
+    for case in CASES_INSIDE:
+        for network in NETWORKS:
+            found = [
+                r["result"]
+                for r in trials["teachers"]
+                if (r["case"], r["network"]) == (case, network)
+            ]
+            advised = [Advice(*x["advice"]["fisher"]) for x in found]
+            rows.append(
+                {
+                    "case": case,
+                    "network": network,
+                    "B trained": float(np.mean([x["B"] for x in found])),
+                    "A trained": float(np.mean([x["A"] for x in found])),
+                    "lead of B": float(np.mean([x["B"] - x["A"] for x in found])),
+                    "predicted": float(np.mean([x.tune_b - x.tune_a for x in advised])),
+                }
+            )
+    return rows
+
+
+def _cases(trials: Trials) -> dict[str, list[tuple[list[Any], float]]]:
+    """By kind: the advice and the lead of training B."""
+    return regression_cases(trials) | {
+        f"{key}, rank {rank}": [
+            case for cases in classifier_cases(trials, key, rank) for case in cases
+        ]
+        for key in ADVISED
+        for rank in SINGLE_RANKS
+    }
+
+
 def _scores(trials: Trials) -> Records:
     return [
         {
             "cases": kind,
-            "curvature": curvature,
-            "decided": len(cases),
-            "predicted rightly": sum(agrees(*case) for case in cases),
+            "number": len(cases),
+            "advised rightly": sum(followed(*case) > 0 for case in cases),
+            "mean lead of B": float(np.mean([lead for _, lead in cases])),
+            "mean gain": float(np.mean([followed(*case) for case in cases])),
         }
-        for (kind, curvature), cases in scored(trials).items()
-    ]
-
-
-def _memory(trials: Trials) -> Records:
-    layer, block = (trials[name][0]["result"] for name in ("layer", "block"))
-    return [
-        {
-            "trained": trained,
-            "a layer": layer[f"{trained} 0"],
-            "a layer, dropout": layer[f"{trained} 0.05"],
-            "a block": block[trained],
-        }
-        for trained in ("BA", "B", "A")
+        for kind, cases in _cases(trials).items()
+        if cases
     ]
 
 
@@ -120,17 +155,15 @@ def tables(trials: Trials) -> dict[str, Records]:
     return {
         "Least squares: explained share of T": _explained(trials),
         "Gaussian inputs: generalisation gaps and test errors": _gaps(trials),
-        "Digits: test accuracy at the learning rate that validation chose": _methods(trials),
-        "Overlap of trained factors (chance 0.125 for A of layer 0, else 0.0625)": _overlaps(
-            trials
-        ),
-        "Bytes a token saved for backward, float32": _memory(trials),
+        "A layer inside a network: share of the test loss removed": _teachers(trials),
+        "Classifiers: test accuracy at the learning rate that validation chose": _methods(trials),
+        "Classifiers: overlap of trained factors": _overlaps(trials),
         "Advice on which factor to freeze": _scores(trials),
     }
 
 
 def figure_data(trials: Trials) -> dict[str, Any]:
-    results = [(r["case"], r["rank"], r["result"]) for r in trials["explained"]]
+    results = [(r["case"], r["rank"], r["result"]) for r in _once(trials["explained"])]
     return {
         "explained": [
             {"case": case, "rank": rank, **{key: x[key] for key in ("A", "B", "predicted")}}
@@ -138,9 +171,9 @@ def figure_data(trials: Trials) -> dict[str, Any]:
         ],
         "sign": [[x["sign"], x["B"] / x["A"], rank] for _, rank, x in results],
         "advice": {
-            f"{kind}, {curvature}": [[one[1] - one[2], float(gain)] for one, gain in cases]
-            for (kind, curvature), cases in scored(trials).items()
+            kind: [[one[1] - one[2], float(lead)] for one, lead in cases]
+            for kind, cases in _cases(trials).items()
         },
         "methods": _methods(trials),
-        "order": list(METHODS),
+        "data": [list(found[:2]) for found in DATA.values()],
     }

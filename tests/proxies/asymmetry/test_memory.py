@@ -1,5 +1,5 @@
-"""What a token costs until backward: the memory that a frozen A saves, counted to the byte (claim
-A12)."""
+"""What a token costs until backward: the memory that a frozen A saves, counted to the byte
+(arXiv:2308.03303)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,3 +83,13 @@ def test_a_block_keeps_three_inputs_less_while_a_is_frozen():
 
     with torch.random.fork_rng(devices=[]):
         assert cost(train_a=True) - cost(train_a=False) == 4 * (2 * d + d_ff)
+
+
+def test_dropout_keeps_as_much_as_its_input_again():
+    """Its mask is of the size of the input, so a frozen A saves nothing beside it."""
+    d, r = 96, 8
+    model = nn.Sequential(nn.Linear(d, d))
+    lora.attach(model, Config(rank=r, dropout=0.05, train_a=False))
+    with torch.random.fork_rng(devices=[]):
+        found = bytes_per_token(lambda tokens: model(torch.randn(tokens, d, requires_grad=True)))
+    assert found > 4 * d

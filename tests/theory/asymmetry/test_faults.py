@@ -16,7 +16,12 @@ from tests.support.laws.asymmetry.quadratic import (
     check_sign,
     check_span,
 )
-from tests.support.laws.asymmetry.training import check_descent, check_gaps, check_layer
+from tests.support.laws.asymmetry.training import (
+    check_descent,
+    check_excess,
+    check_gaps,
+    check_layer,
+)
 from theory.asymmetry import descent, freezing, gaps
 from theory.asymmetry import frozen_factor as theory
 
@@ -79,6 +84,10 @@ def one_factor_a_step(optimum, hessian, steps):
 
 def as_in_training(features, samples):
     return features / samples
+
+
+def one_sample_more(features, samples):
+    return features / (samples - features)
 
 
 def noise_alone(problem, Q, sigma):
@@ -170,6 +179,7 @@ FAULTS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     ),
     "t for 2 t": (descent, "_curve", one_factor_a_step, lambda: check_descent(5, 6, 3, 1000)),
     "no inverse Wishart": (gaps, "_excess", as_in_training, lambda: check_gaps(16, 1007)),
+    "n - k for n - k - 1": (gaps, "_excess", one_sample_more, check_excess),
     "unexplained signal is no noise": (gaps, "residual", noise_alone, lambda: check_gaps(16, 1007)),
     "one gradient squared": (freezing, "parts", one_gradient, lambda: check_noise(1009)),
     "parts weighted twice": (

@@ -5,19 +5,15 @@ Tolerances of identities are in units of rounding, eps times the condition numbe
 inverted.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 import sympy as sp
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import stats
 
 import lora
 from tests.support.laws.asymmetry.quadratic import (
-    EPS,
     check_advice,
     check_lossless,
     check_means,
@@ -33,7 +29,13 @@ from tests.support.laws.asymmetry.quadratic import (
     semidefinite,
     within,
 )
-from tests.support.laws.asymmetry.training import TRAINED, check_descent, check_gaps, check_layer
+from tests.support.laws.asymmetry.training import (
+    TRAINED,
+    check_descent,
+    check_excess,
+    check_gaps,
+    check_layer,
+)
 from theory.asymmetry import descent, freezing, gaps
 from theory.asymmetry import frozen_factor as theory
 
@@ -164,14 +166,7 @@ def test_gaps(samples):
 
 @pytest.mark.parametrize(("features", "samples"), [(1, 3), (2, 5), (4, 6), (8, 64)])
 def test_the_excess_error_is_the_mean_of_an_inverse_wishart_matrix(features, samples):
-    """With Gaussian features the trace of (Z^T Z)^-1 has a mean, which scipy knows."""
-    problem, rng = drawn(3, features, 10, 1011)
-    U = orthonormal(3, 2, rng)
-    mean: Any = stats.invwishart(samples, np.eye(features)).mean()
-    excess = 2 * 0.25 * np.trace(np.atleast_2d(mean))
-    assert gaps.gap_A(problem, U, 0.5, samples) == pytest.approx(
-        2 * 0.25 * features / samples + excess, rel=100 * EPS
-    )
+    check_excess(features, samples)
 
 
 @given(out=st.integers(2, 8), in_=st.integers(2, 8), seed=seeds)

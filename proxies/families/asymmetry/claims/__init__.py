@@ -1,5 +1,5 @@
-"""The claims A1..A7, A10..A13, A15 as data: sentences as the paper or this project makes them."""
+"""The claims A1..A7b, A10..A11c, A15 as data: sentences as the paper or this project makes them."""
 
-from proxies.families.asymmetry.claims import advice, explained, library, training
+from proxies.families.asymmetry.claims import advice, classifiers, explained, training
 
-CLAIMS = (*explained.CLAIMS, *training.CLAIMS, *library.CLAIMS, *advice.CLAIMS)
+CLAIMS = (*explained.CLAIMS, *training.CLAIMS, *classifiers.CLAIMS, *advice.CLAIMS)

@@ -1,4 +1,4 @@
-"""Least squares with one factor frozen: closed forms, explained parts, conditioning, gaps, against
+"""Least squares with one factor frozen: closed forms, explained shares and conditioning, against
 theory.asymmetry.
 
 Inputs have independent coordinates: a rotation of them changes nothing, since the frozen factors
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import lora
-from theory.asymmetry import Array, descent, gaps
+from theory.asymmetry import Array, descent
 from theory.asymmetry import frozen_factor as theory
 
 EPS = theory.EPS
@@ -132,12 +132,12 @@ def explained(case: str, rank: int, draws: int, seed: int) -> dict[str, Any]:
         "B": float(B.mean()),
         "A": float(A.mean()),
         "predicted": float(predicted.mean()),
+        "ratios": (B / predicted).tolist(),
         "sign": float(np.median(sign)),
-        "z_A": standardised(A, rank / out),
+        # the fewest directions that either side really uses, over the rank
+        "room": min(theory.participation(np.diag(values)), out) / rank,
         "out": out,
-        "ratio": float(B.mean() / predicted.mean()),
         "wins": int((B >= A).sum()),
-        "draws": draws,
     }
 
 
@@ -146,27 +146,12 @@ def standardised(draws: Array, expected: float) -> float:
     return float((draws.mean() - expected) / (draws.std(ddof=1) / np.sqrt(len(draws))))
 
 
-def few_inputs(rank: int, draws: int, seed: int) -> dict[str, float]:
-    """theory.asymmetry.frozen_factor (9): inputs in `rank` of 64 directions, of equal variance."""
-    rng = np.random.default_rng(seed)
-    seen = (np.arange(64) < rank).astype(float)
-    M = rng.standard_normal((draws, 64, 64)) * seen
-    B = projected(M, seen[:, None] * rng.standard_normal((draws, 64, rank)))
-    A = projected(M.swapaxes(1, 2), rng.standard_normal((draws, 64, rank)))
-    gap = B - A
-    return {
-        "lost": float(np.abs(1 - B).max()),
-        "z": standardised(gap, 1 - rank / 64),
-        "gap": float(gap.mean()),
-    }
-
-
 def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str, Any]:
-    """Condition numbers of the two Hessians, and the shares explained along descent, medians over
-    draws; 64 x 64."""
+    """Condition numbers of the two Hessians, and the shares of its own optimum that each factor
+    reaches in one step, over draws; 64 x 64."""
     rng, values = np.random.default_rng(seed), power_law(64, exponent)
-    S, steps = np.diag(values), (1, 10, 100, 1000)
-    ratios, first_B, first_A, curves = [], [], [], []
+    S = np.diag(values)
+    ratios, lead = [], []
     for _ in range(draws):
         D, Q, U = (
             rng.standard_normal((64, 64)),
@@ -175,58 +160,6 @@ def conditioning(exponent: float, rank: int, draws: int, seed: int) -> dict[str,
         )
         problem = theory.least_squares(D, S)
         ratios.append(descent.condition(Q @ S @ Q.T) / (values[0] / values[-1]))
-        B, A = descent.curve_B(D, S, Q, steps), descent.curve_A(D, S, U, steps)
-        first_B.append(B[0] / theory.explained_B(problem, Q))
-        first_A.append(A[0] / theory.explained_A(problem, U))
-        curves.append(np.array([B, A]) / theory.total(problem))
-    return {
-        "ratio": float(np.median(ratios)),
-        "worst": float(np.max(ratios)),
-        "first_B": float(np.median(first_B)),
-        "first_A": float(np.median(first_A)),
-        "curves": np.mean(curves, 0).tolist(),
-    }
-
-
-def gap_draws(samples: int, repeats: int, seed: int) -> dict[str, Any]:
-    """Gaps and test errors of least squares over `repeats` data sets: B trained, B at twice the
-    rank, A, both.
-
-    32 x 32, lambda_i = 1/i, rank 4, noise 1/2. `predicted` has the closed forms of
-    theory.asymmetry.gaps; both trained is reduced-rank regression: ordinary least squares, then the
-    best rank-4 part of what it fits.
-    """
-    d, rank, sigma = 32, 4, 0.5
-    rng, values = np.random.default_rng(seed), power_law(d, 1)
-    D = rng.standard_normal((d, d)) / np.sqrt(d)
-    problem = theory.least_squares(D, np.diag(values))
-    Q, Q2, U = (
-        orthonormal(d, rank, rng).T,
-        orthonormal(d, 2 * rank, rng).T,
-        orthonormal(d, rank, rng),
-    )
-    gap: dict[str, list[float]] = {name: [] for name in ("B", "B2", "A", "BA")}
-    risk: dict[str, list[float]] = {name: [] for name in gap}
-    for _ in range(repeats):
-        x = rng.standard_normal((samples, d)) * np.sqrt(values)
-        y = x @ D.T + sigma * rng.standard_normal((samples, d))
-        full = np.linalg.lstsq(x, y, rcond=None)[0].T
-        P = np.linalg.svd(full @ x.T, full_matrices=False)[0][:, :rank]
-        fits = {
-            **{
-                n: np.linalg.lstsq(x @ frozen.T, y, rcond=None)[0].T @ frozen
-                for n, frozen in (("B", Q), ("B2", Q2))
-            },
-            "A": U @ (U.T @ full),
-            "BA": P @ (P.T @ full),
-        }
-        for name, C in fits.items():
-            test = theory.loss(problem, C) + d * sigma**2
-            gap[name].append(test - float(np.sum((y - x @ C.T) ** 2)) / samples)
-            risk[name].append(test)
-    predicted = {
-        "B": gaps.gap_B(problem, Q, sigma, samples),
-        "B2": gaps.gap_B(problem, Q2, sigma, samples),
-        "A": gaps.gap_A(problem, U, sigma, samples),
-    }
-    return {"gap": gap, "risk": risk, "predicted": predicted}
+        B, A = descent.curve_B(D, S, Q, [1])[0], descent.curve_A(D, S, U, [1])[0]
+        lead.append(B / theory.explained_B(problem, Q) - A / theory.explained_A(problem, U))
+    return {"worst": float(np.max(ratios)), "lead": float(np.mean(lead))}

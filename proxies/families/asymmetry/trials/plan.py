@@ -4,26 +4,28 @@ from functools import partial
 from typing import Any
 
 from loralab.memo import Memo
-from proxies.families.asymmetry.evidence import EAGER, LAZY
+from proxies.families.asymmetry.claims.advice import ADVISED, SINGLE_RANKS
+from proxies.families.asymmetry.claims.classifiers import DATA, EAGER, LAZY, STEPS, SUBSPACES
+from proxies.families.asymmetry.claims.training import NEAR
+from proxies.families.asymmetry.evidence import MIRRORED, STANDARD
 from proxies.families.asymmetry.trials import (
     advice,
-    digits,
-    factors,
+    exact,
+    gaps,
     linear,
-    memory,
     similarity,
     teacher,
     tuning,
 )
 from proxies.families.asymmetry.trials.networks import ADAPTED, METHODS
+from proxies.families.asymmetry.trials.populations import POPULATIONS
 from proxies.instruments.trial_grid import Records, product, trials
 
 RANKS = (1, 4, 16)
-SIZES = (64, 128, 512)  # data sets of A7
-SINGLE_RANKS = (2, 8, 16)  # at which single layers are adapted, to score the advice on them
-FIRST = 1000  # seeds of the measurements
-UNSEEN = 4000  # seeds of what the advice is scored on, none of which was used while it was made
-CLAIMED = ["BA, random", "B, orthonormal", "A, orthonormal"]
+COMPARED = (64, 512)  # samples of A7b
+CLAIMED = (("B, orthonormal", 8), ("A, orthonormal", 8), ("BA, random", 4), ("BA, random", 8))
+ONE_ROW = 8  # times as many draws at rank 1
+IDENTITIES = 10  # problems of an identity for each of the others
 
 
 def collect(config: Any, memo: Memo) -> dict[str, Records]:
@@ -34,38 +36,74 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
         memo: keeps the results.
     """
     grid = partial(trials, memo)
-    seeds, unseen = range(FIRST, FIRST + config.seeds), range(UNSEEN, UNSEEN + config.unseen)
+    first = config.block
+    problems = range(first, first + config.problems)
+    many = range(first, first + IDENTITIES * config.problems)
+    unseen = range(first, first + config.unseen)
     both = list(range(ADAPTED))
-    methods, single = (list(METHODS), both) if config.thorough else (CLAIMED, [])
-    size: dict[str, Any] = {"seeds": [config.seeds], "steps": [config.steps]}
-    one = {"layers": [[layer] for layer in single], "first_seed": [UNSEEN], "samples": [1000]}
-    all_layers = {"layers": [both], "first_seed": [FIRST], "samples": [1000, 100]}
-    trained = {"rate": [LAZY, EAGER], "steps": [2 * config.steps], "base": seeds, "inits": [3]}
-    twice = [method for method in methods if method.startswith("BA")]
-    advised = [
-        {**point, "turn": turn, "seed": UNSEEN + i}
-        for point in product(layer=single, rank=SINGLE_RANKS, samples=[1000])
-        for i, turn in enumerate(digits.turns_of(config.seeds))
+    nets: dict[str, Any] = {"first_seed": first, "seeds": config.splits}
+    methods = [(m, r) for m in METHODS for r in (4, 8)] if config.all_methods else CLAIMED
+    adapted = [
+        {"population": name, "samples": samples, "method": method, "rank": rank, "layers": both}
+        for name, samples, _ in DATA.values()
+        for method, rank in methods
     ]
-    drawn = {"rank": RANKS, "draws": [config.draws], "seed": [FIRST]}
-    curves = {"exponent": [1, 2], "rank": [4], "draws": [40], "seed": seeds}
-    gaps = {"samples": SIZES, "repeats": [config.repeats], "seed": range(FIRST, FIRST + 10)}
+    advised = [DATA[key][:2] for key in ADVISED if config.single_layers]
+    single = [
+        {"population": name, "samples": samples, "method": f"{trained}, orthonormal"} | point
+        for name, samples in advised
+        for trained in "BA"
+        for point in product(rank=SINGLE_RANKS, layers=[[layer] for layer in both])
+    ]
+    layers = [
+        {"population": name, "samples": samples, "ranks": list(SINGLE_RANKS)}
+        for name, samples in advised
+    ]
+    pairs = [(STANDARD, LAZY), (STANDARD, EAGER), (MIRRORED, LAZY)]
+    runs = [
+        {"population": name, "method": method, "rate": rate, "index": index}
+        for name in SUBSPACES
+        for method, rate in pairs
+        # parts of a pool, or as many networks again where each has new data
+        for index in range(config.pieces * (1 if POPULATIONS[name].pool else 2))
+    ]
+    fixed = {"rank": 8, "steps": STEPS, "first_seed": first, "inits": 2}
+    # one row varies the most, so it is drawn more often
+    shares = [
+        {"case": case, "rank": rank, "draws": config.draws, "seed": first + i}
+        for i in range(ONE_ROW)
+        for rank in (RANKS if i == 0 else RANKS[:1])
+        for case in linear.CASES
+    ]
+    near = [
+        {"name": name, "samples": samples, "repeats": config.repeats, "seed": seed}
+        for name, (samples, _, _) in NEAR.items()
+        for seed in problems
+    ]
     return {
-        "methods": grid(tuning.adapted, method=methods, rank=[4, 8], **all_layers, **size),
-        "layers": grid(tuning.adapted, method=CLAIMED[1:], rank=SINGLE_RANKS, **one, **size),
-        "digits": grid(advice.on_digits, advised),
-        "similarity": grid(similarity.similarity, method=twice, rank=[8], **trained),
-        "haar": grid(similarity.haar, size=[64, 128], rank=[8], draws=[400], seed=[FIRST]),
-        "teachers": grid(teacher.known, case=list(teacher.CASES), rank=[4], seed=seeds),
+        "methods": grid(tuning.adapted, [{**point, **nets, "steps": STEPS} for point in adapted]),
+        "layers": grid(tuning.adapted, [{**point, **nets, "steps": STEPS} for point in single]),
+        "advised": grid(advice.on_layers, [{**point, **nets} for point in layers]),
+        "similarity": grid(similarity.similarity, [{**run, **fixed} for run in runs]),
+        "teachers": grid(
+            teacher.known,
+            case=list(teacher.CASES),
+            network=list(teacher.NETWORKS),
+            rank=[4],
+            seed=problems,
+        ),
         "unseen": grid(teacher.unseen, seed=unseen),
         "spectra": grid(advice.linear, seed=unseen),
-        "forms": grid(linear.closed_forms, seed=range(FIRST, FIRST + 5 * config.seeds)),
-        "explained": grid(linear.explained, case=list(linear.CASES), **drawn),
-        "few": grid(linear.few_inputs, **drawn),
-        "conditioning": grid(linear.conditioning, **curves),
-        "gaps": grid(linear.gap_draws, **gaps),
-        "layer": grid(memory.one_layer, d=[256], rank=[8], tokens=[32]),
-        "block": grid(memory.block, d=[64], d_ff=[176], rank=[8], tokens=[32]),
-        "spaces": grid(factors.spaces, size=[96], rank=[8], seed=range(FIRST, FIRST + 30)),
-        "moved": grid(factors.frozen_and_trained, seed=seeds),
+        "forms": grid(linear.closed_forms, seed=many),
+        "basis": grid(exact.basis, seed=many),
+        "few": grid(exact.few_inputs, seed=many),
+        "ordered": grid(exact.ordered, seed=many),
+        "explained": grid(linear.explained, shares),
+        "conditioning": grid(
+            linear.conditioning, exponent=[1, 2], rank=[4], draws=[40], seed=problems
+        ),
+        "near": grid(gaps.near, near),
+        "compared": grid(
+            gaps.compared, samples=COMPARED, repeats=[config.repeats // 10], seed=problems
+        ),
     }

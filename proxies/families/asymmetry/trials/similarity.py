@@ -8,11 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxies.families.asymmetry.trials.digits import TURNS, pretrained, task
-from proxies.families.asymmetry.trials.networks import ADAPTED, Schedule, initialized, train
+from proxies.families.asymmetry.trials.networks import (
+    ADAPTED,
+    Schedule,
+    Split,
+    initialized,
+    pretrain,
+    train,
+)
+from proxies.families.asymmetry.trials.populations import POPULATIONS, TURNS, piece_of, turned
 
 KINDS = ("same task", "same initialization", "neither")
 BATCH = 64
+PIECES = 6  # disjoint parts of a pool
 
 
 def overlap(X: Tensor, Y: Tensor) -> float:
@@ -23,26 +31,39 @@ def overlap(X: Tensor, Y: Tensor) -> float:
 
 
 def similarity(
-    method: str, rank: int, rate: float, steps: int, base: int, inits: int
+    population: str,
+    method: str,
+    rank: int,
+    rate: float,
+    steps: int,
+    first_seed: int,
+    index: int,
+    inits: int,
 ) -> dict[str, Any]:
     """Mean overlap over pairs of runs from one pretrained network, by layer: {"A": {kind: [layer 0,
     layer 1]}, "B": ..}.
 
-    The runs are every pair of a task (three) and an initialization.
+    The runs are every pair of a task (three) and an initialization. The network is pretrained and
+    adapted on one of PIECES disjoint parts of the pool, or on data of its own.
 
     Args:
+        population: a key of POPULATIONS.
         method: a key of METHODS, whose initialization is taken; both factors are trained.
         rank: r of the factors.
         rate: the learning rate.
         steps: of Adam.
-        base: the seed of the network.
+        first_seed: the seed of the order in which the pool is parted.
+        index: which part.
         inits: how many initializations.
     """
+    seed, (x, y) = first_seed + index, piece_of(population, first_seed, index, PIECES)
     runs = [(turn, i) for turn in TURNS for i in range(inits)]
-    data = task((base,) * len(runs), tuple(turn for turn, _ in runs), 1000)
-    nets = pretrained((base,)).chosen([0] * len(runs))
-    initial = initialized(nets, method, rank, [inits * base + i for _, i in runs], range(ADAPTED))
-    factors = train(nets, initial, "BA", data.train, [rate], Schedule(steps, BATCH, base))
+    tasks = {turn: turned(population, x, y, turn, seed) for turn in TURNS}
+    data = Split(*(torch.stack([tasks[turn][i] for turn, _ in runs]) for i in range(2)))
+    one = pretrain(Split(x[None], y[None]), POPULATIONS[population].widths, (seed,))
+    nets = one.chosen([0] * len(runs))
+    initial = initialized(nets, method, rank, [inits * seed + i for _, i in runs], range(ADAPTED))
+    factors = train(nets, initial, "BA", data, [rate], Schedule(steps, BATCH, seed))
     result: dict[str, Any] = {name: {kind: [] for kind in KINDS} for name in "AB"}
     for layer in range(ADAPTED):
         B, A = (factor[:, 0] for factor in factors[layer])
@@ -61,10 +82,3 @@ def similarity(
             for kind in KINDS:
                 result[name][kind].append(float(np.mean(found[kind])))
     return result
-
-
-def haar(size: int, rank: int, draws: int, seed: int) -> dict[str, list[float]]:
-    """Overlaps of independent random subspaces, whose mean is r / size."""
-    rng = torch.Generator().manual_seed(seed)
-    pairs = torch.randn(draws, 2, size, rank, generator=rng, dtype=torch.float64)
-    return {"overlaps": [overlap(X, Y) for X, Y in pairs]}

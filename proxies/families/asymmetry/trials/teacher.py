@@ -1,32 +1,43 @@
-"""A layer inside a network: the student learns a changed first layer of y = V tanh(W x) with one
-factor frozen."""
+"""A layer inside a network: the student learns a changed layer of a small network with one factor
+frozen.
 
-from dataclasses import dataclass
+y = V tanh(W x), y = V relu(W x), y = V tanh(W' tanh(W x)) with a fixed W' after the changed W, and
+the gated y = V (silu(G x) * W x) of Llama's feed-forward layers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import jacrev, vmap
+from torch.nn import functional as F
 
 import lora
 from proxies.families.asymmetry.trials.linear import TRAINED, attached, power_law
 from theory.asymmetry.freezing import which_to_freeze
 
 SAMPLES = 1000  # for training, and as many for the test
+NETWORKS = ("tanh", "relu", "two layers", "gated")
+Rest = Callable[[Tensor, Tensor], Tensor]
+"""What the network makes of the layer's output z and its own input x, for one sample or many."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """Inputs of variance i^-exponent (mean 1), a change D of the first layer with E|D v_i|^2 ~
+    """Inputs of variance i^-exponent (mean 1), a change D of the layer with E|D v_i|^2 ~
     lambda_i^weight."""
 
-    in_: int = 48
-    hidden: int = 48
-    outputs: int = 48
+    in_: int = 32
+    hidden: int = 32
+    outputs: int = 32
     exponent: float = 0.0
     weight: float = 0.0
     # V has orthonormal rows or columns, so that the loss curves alike in all directions it sees
     even: bool = True
+    network: str = "tanh"
 
 
 CASES = {
@@ -42,18 +53,45 @@ def drawn(seed: int) -> tuple[Teacher, int]:
     """A teacher and a rank that nothing was chosen on."""
     rng = np.random.default_rng(seed)
     in_, hidden, outputs = (int(n) for n in rng.choice([8, 16, 32, 48], 3))
-    teacher = Teacher(
-        max(in_, 16), max(hidden, 16), outputs, *rng.uniform([0, -2], 2).tolist(), even=False
-    )
+    exponent, weight = (float(value) for value in rng.uniform([0, -2], 2))
+    network = NETWORKS[int(rng.integers(len(NETWORKS)))]
+    sizes = max(in_, 16), max(hidden, 16), outputs
+    teacher = Teacher(*sizes, exponent, weight, even=False, network=network)
     return teacher, int(rng.choice([2, 4, 8]))
 
 
-def known(case: str, rank: int, seed: int) -> dict[str, Any]:
-    return learn(CASES[case], rank, seed)
+def known(case: str, network: str, rank: int, seed: int) -> dict[str, Any]:
+    return learn(replace(CASES[case], network=network), rank, seed)
 
 
 def unseen(seed: int) -> dict[str, Any]:
     return learn(*drawn(seed), seed)
+
+
+def _rest(teacher: Teacher, V: Tensor, rng: np.random.Generator) -> Rest:
+    """Everything after the layer."""
+    other = lambda *shape: torch.from_numpy(rng.standard_normal(shape) / np.sqrt(shape[-1]))
+    if teacher.network == "two layers":
+        W = other(teacher.hidden, teacher.hidden)
+        return lambda z, x: torch.tanh(torch.tanh(z) @ W.mT) @ V.mT
+    if teacher.network == "gated":
+        G = other(teacher.hidden, teacher.in_)
+        return lambda z, x: (F.silu(x @ G.mT) * z) @ V.mT
+    activation = torch.tanh if teacher.network == "tanh" else torch.relu
+    return lambda z, x: activation(z) @ V.mT
+
+
+class Student(nn.Module):
+    """The network with its layer at W, the rest fixed."""
+
+    def __init__(self, W: Tensor, rest: Rest) -> None:
+        super().__init__()
+        self.layer = nn.Linear(*W.shape[::-1], bias=False, dtype=W.dtype)
+        self.layer.load_state_dict({"weight": W})
+        self.rest = rest
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.layer(x), x)
 
 
 def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
@@ -63,7 +101,9 @@ def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
     values = power_law(teacher.in_, teacher.exponent)
     values /= values.mean()
     D = rng.standard_normal((teacher.hidden, teacher.in_)) * values ** (teacher.weight / 2)
-    D *= 0.5 * np.sqrt(teacher.hidden / np.sum(D**2 * values))  # it changes what tanh sees by 1/2
+    D *= 0.5 * np.sqrt(
+        teacher.hidden / np.sum(D**2 * values)
+    )  # each of D x has the mean square 1/4
     W = rng.standard_normal(D.shape) / np.sqrt(teacher.in_)
     V = rng.standard_normal((teacher.outputs, teacher.hidden)) / np.sqrt(teacher.hidden)
     if teacher.even:
@@ -73,22 +113,15 @@ def learn(teacher: Teacher, rank: int, seed: int) -> dict[str, Any]:
         torch.from_numpy(a)
         for a in (rng.standard_normal((2 * SAMPLES, teacher.in_)) * np.sqrt(values), W, D, V)
     )
-    y = torch.tanh(x @ (W + D).mT) @ V.mT
+    rest = _rest(teacher, V, rng)
+    y = rest(x @ (W + D).mT, x)
     (x, x_test), (y, y_test) = x.split(SAMPLES), y.split(SAMPLES)
     share = {}
     for trained in TRAINED:
-        model = _student(W, V)
-        attached(model, trained, rank, seed)
+        model = Student(W, rest)
+        attached(model, trained, rank, seed, "layer")
         share[trained] = _learnt(model, (x, y), (x_test, y_test))
-    return {**share, "advice": _advice(W, V, x, y, rank), "rank": rank}
-
-
-def _student(W: Tensor, V: Tensor) -> nn.Sequential:
-    model = nn.Sequential(
-        nn.Linear(*W.shape[::-1], bias=False), nn.Tanh(), nn.Linear(*V.shape[::-1], bias=False)
-    ).double()
-    model.load_state_dict({"0.weight": W, "2.weight": V})
-    return model
+    return {**share, "advice": _advice(W, rest, x, y, rank), "rank": rank}
 
 
 def _learnt(model: nn.Module, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> float:
@@ -115,18 +148,18 @@ def _learnt(model: nn.Module, train: tuple[Tensor, Tensor], test: tuple[Tensor, 
         return 1 - float(loss(test)) / before
 
 
-def _advice(W: Tensor, V: Tensor, x: Tensor, y: Tensor, rank: int) -> dict[str, list[Any]]:
+def _advice(W: Tensor, rest: Rest, x: Tensor, y: Tensor, rank: int) -> dict[str, list[Any]]:
     """`which_to_freeze` from moments of the pretrained network on the training data, halves
     taken in turn, with two H.
 
-    "errors": E[g g^T]. "fisher": E[J^T J], J = V diag(tanh'): the same over targets drawn about the
-    network's own output.
+    "errors": E[g g^T]. "fisher": E[J^T J], J the derivative of the outputs in the layer's: the same
+    over targets drawn about the network's own output.
     """
-    h = torch.tanh(x @ W.mT)
-    slope = 1 - h**2
-    g = ((h @ V.mT - y) @ V) * slope
+    z = x @ W.mT
+    J = vmap(jacrev(rest))(z, x)
+    g = torch.einsum("no,noh->nh", rest(z, x) - y, J)
     halves = [(g[k::2].mT @ x[k::2] / len(x[k::2])).numpy() for k in range(2)]
-    curvature = {"errors": g.mT @ g, "fisher": (V.mT @ V) * (slope.mT @ slope)}
+    curvature = {"errors": g.mT @ g, "fisher": torch.einsum("noh,nok->hk", J, J)}
     M = (x.mT @ x / len(x)).numpy()
     return {
         name: list(which_to_freeze(M, (H / len(x)).numpy(), (halves[0], halves[1]), rank))

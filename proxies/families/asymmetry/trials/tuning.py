@@ -1,28 +1,43 @@
-"""Adapting a pretrained network with one factor frozen: every method at the learning rate that its
-validation split chooses."""
+"""Adapting a pretrained network with one factor frozen: every method at its best learning rate,
+which is chosen on networks apart from those that are compared."""
 
 from typing import Any
 
-from proxies.families.asymmetry.trials.digits import pretrained, task, turns_of
+import torch
+from torch import Tensor
+
+from lora import Factors
 from proxies.families.asymmetry.trials.networks import (
     METHODS,
+    Nets,
     Schedule,
-    accuracy,
     initialized,
+    scores,
     train,
 )
-from proxies.instruments.learning_rates import Grid, search
+from proxies.families.asymmetry.trials.populations import Task, pretrained, task, turns_of
 
-GRID = Grid(-5, 2, added=2, rounds=3)
+RATES = [10 ** (i / 2) for i in range(-6, 2)]
 BATCH = 64
+APART = 500  # added to the first seed for the networks on which the learning rate is chosen
+CHOOSERS = 4  # of them
 
 
 def adapted(
-    method: str, rank: int, samples: int, first_seed: int, seeds: int, steps: int, layers: list[int]
+    population: str,
+    method: str,
+    rank: int,
+    samples: int,
+    first_seed: int,
+    seeds: int,
+    steps: int,
+    layers: list[int],
 ) -> dict[str, Any]:
-    """Test accuracy of each seed at the best learning rate, by mean validation accuracy over seeds.
+    """Test accuracy of each seed at the learning rate that CHOOSERS other networks choose by their
+    validation samples.
 
     Args:
+        population: a key of POPULATIONS.
         method: a key of METHODS.
         rank: r of the factors.
         samples: for training.
@@ -31,31 +46,37 @@ def adapted(
         steps: of Adam.
         layers: which layers are adapted.
 
-    Returns: the accuracies, the search (`edge`: whether the best is outermost), and how many
+    Returns: the accuracies, the learning rate, whether it is outermost of RATES, and how many
         numbers are trained.
     """
-    names = tuple(range(first_seed, first_seed + seeds))
-    data, nets = task(names, turns_of(seeds), samples), pretrained(names)
-    initial, trained = initialized(nets, method, rank, names, layers), METHODS[method][0]
-    schedule = Schedule(steps, BATCH, first_seed)
 
-    def run(exponents: list[int]) -> list[tuple[list[float], list[float]]]:
-        rates = [GRID.learning_rate(i) for i in exponents]
-        factors = train(nets, initial, trained, data.train, rates, schedule)
-        scores = [
-            accuracy(nets, factors, split).mT.tolist() for split in (data.validation, data.test)
-        ]
-        return list(zip(*scores, strict=True))
+    def trained(
+        first: int, count: int, rates: list[float]
+    ) -> tuple[Nets, Task, dict[int, Factors]]:
+        names = tuple(range(first, first + count))
+        data = task(population, names, turns_of(count), samples)
+        nets = pretrained(population, names)
+        initial = initialized(nets, method, rank, names, layers)
+        schedule = Schedule(steps, BATCH, first)
+        return nets, data, train(nets, initial, METHODS[method][0], data.train, rates, schedule)
 
-    found = search(run, GRID, lambda scores: -sum(scores[0]))
-    assert found.result is not None  # an accuracy is a number
+    nets, data, factors = trained(first_seed + APART, CHOOSERS, RATES)
+    best = chosen(*scores(nets, factors, data.validation))
+    nets, data, factors = trained(first_seed, seeds, [RATES[best]])
     return {
-        "test": found.result[1],
-        "rate": found.learning_rate,
-        "edge": bool(found.edge),
-        "rates": found.learning_rates,
-        "validation": [sum(validation) / seeds for validation, _ in found.results.values()],
+        "test": scores(nets, factors, data.test)[1][:, 0].tolist(),
+        "rate": RATES[best],
+        "edge": best in (0, len(RATES) - 1),
         "parameters": sum(
-            getattr(pair, name)[0].numel() for pair in initial.values() for name in trained
+            getattr(pair, name)[0].numel()
+            for pair in factors.values()
+            for name in METHODS[method][0]
         ),
     }
+
+
+def chosen(loss: Tensor, accuracy: Tensor) -> int:
+    """The index of the learning rate of the highest mean accuracy, and of equal ones of the least
+    mean cross-entropy, so that rounding does not choose. Both are (seeds, learning rates)."""
+    loss, accuracy = loss.mean(0), accuracy.mean(0)
+    return int(torch.where(accuracy == accuracy.max(), loss, torch.inf).argmin())

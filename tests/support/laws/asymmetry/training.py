@@ -1,9 +1,12 @@
 """The laws of theory.asymmetry as checks: training one factor on a lora layer, by descent, and on
 samples."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 import lora
@@ -140,3 +143,14 @@ def check_gaps(samples: int, seed: int, repeats: int = 300) -> None:
     assert within(risk_B, gaps.risk_B(problem, Q, sigma, samples))
     assert within(gap_A, gaps.gap_A(problem, U, sigma, samples))
     assert within(risk_A, gaps.risk_A(problem, U, sigma, samples))
+
+
+def check_excess(features: int = 4, samples: int = 6) -> None:
+    """(1) of theory.asymmetry.gaps: with Gaussian features the trace of (Z^T Z)^-1 has a mean,
+    which scipy knows."""
+    rng = np.random.default_rng(1011)
+    problem = theory.least_squares(rng.standard_normal((3, features)), np.eye(features))
+    mean: Any = stats.invwishart(samples, np.eye(features)).mean()
+    excess = 2 * 0.25 * np.trace(np.atleast_2d(mean))
+    found = gaps.gap_A(problem, orthonormal(3, 2, rng), 0.5, samples)
+    assert found == pytest.approx(2 * 0.25 * features / samples + excess, rel=100 * EPS)
