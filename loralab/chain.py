@@ -6,7 +6,8 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from loralab.ledger import Row, as_table
+from loralab.ledger import as_table
+from loralab.rows import Row
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
@@ -24,14 +25,19 @@ def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
     for name, text in {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
+        "where": claim.where,
+        "kind": claim.kind,
+        "scope": f"{claim.scope}{'' if claim.covers else ', which the source does not speak of'}",
         "assumptions": claim.assumptions,
         "equation": claim.equation,
         "test": claim.test,
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py",
         "measured by": f"python {proxy.file}",
-        "evidence": f"{origin}, {row.run}" if row.run else origin,
-        "verdict": str(row.verdict or "not measured"),
+        "evidence": ", ".join([origin, *dict.fromkeys(e.run for e in row.evidence if e.run)]),
+        "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
+        "separated by": claim.separates,
+        "not testable": claim.untestable,
     }.items():
         if text:
             links.add_row(name, escape(text))

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import loralab
-from loralab import recorded
+from loralab import page, recorded, registry, statements
 from loralab.chain import chain
-from loralab.families import proxies
+from loralab.claims import Kind, Scope, Verdict
+from loralab.families import named, proxies
+from loralab.files import write_text
 from loralab.flags import Group, nearest, read
-from loralab.ledger import Row, as_table, as_text, show
+from loralab.ledger import as_table, as_text, show, totals_table
 from loralab.process import finish
 from loralab.reproduce import run_families
+from loralab.rows import Row
 from loralab.store import Store
 
 if TYPE_CHECKING:
@@ -31,67 +34,155 @@ class Claims:
 
     ids: tuple[str, ...] = ()
     """Claims to follow from the statement to the evidence, such as E1; without any, all."""
+    family: tuple[str, ...] = ()
+    """Claims of these families alone."""
+    verdict: tuple[Verdict, ...] = ()
+    """Claims with these verdicts alone, such as "refuted"."""
+    kind: tuple[Kind, ...] = ()
+    """Claims of these kinds alone."""
+    scope: tuple[Scope, ...] = ()
+    """Claims measured on these alone, such as "small network"."""
+    source: tuple[str, ...] = ()
+    """Claims of these sources alone: arXiv ids, or "derived"."""
+    search: str = ""
+    """Claims with this text in their sentence or their conditions alone."""
     json: bool = False
     """Print a JSON list instead of a table."""
+
+    def keeps(self, proxy: "Proxy", row: Row) -> bool:
+        claim = row.claim
+        text = " ".join((claim.statement, claim.assumptions, *(c.condition for c in claim.checks)))
+        scopes = {claim.scope, *(check.scope for check in claim.checks)}
+        return all(
+            (
+                not self.ids or claim.id in self.ids,
+                not self.family or proxy.stem in self.family,
+                not self.verdict or row.verdict in self.verdict,
+                not self.kind or claim.kind in self.kind,
+                not self.scope or bool(scopes & set(self.scope)),
+                not self.source or claim.source in self.source,
+                self.search.lower() in text.lower(),
+            )
+        )
 
 
 @dataclass(frozen=True)
 class Reproduce:
     """What is run."""
 
+    family: tuple[str, ...] = ()
+    """Families to run; without any, all proxies."""
+    studies: bool = False
+    """Run the studies on pretrained models, which take hours, instead of the proxies."""
     quick: bool = False
     """Run the reduced size that checks use."""
+    full: bool = False
+    """Run the size that measures every check too, where the default one leaves some out."""
     force: bool = False
     """Run everything again."""
 
 
+@dataclass(frozen=True)
+class Register:
+    """What is registered."""
+
+    family: tuple[str, ...] = ()
+    """Families whose new and changed checks are registered before they are measured."""
+    again: bool = False
+    """Register the unchanged checks too: another look at all of them."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is recorded."""
+
+    family: tuple[str, ...] = ()
+    """Families whose record is replaced; without any, all that the run store holds."""
+
+
 def claims(options: Claims) -> int:
-    """Print every claim with its evidence and its verdict, or follow some claims."""
-    store, ids = Store(), options.ids
-    found = [
-        (proxy, row, origin)
-        for proxy in proxies()
-        for rows, origin in [recorded.latest(proxy, store)]
-        for row in rows
-    ]
-    known = [row.claim.id for _, row, _ in found]
-    if unknown := [id for id in ids if id not in known]:
+    """Print the claims with their evidence and their verdicts, or follow some of them."""
+    store, families = Store(), list(proxies())
+    known = [claim.id for proxy in families for claim in proxy.claims]
+    if unknown := [id for id in options.ids if id not in known]:
         hint = nearest(unknown[0], known) or f"; known: {', '.join(known)}"
         print(f"error: there is no claim {unknown[0]!r}{hint}", file=sys.stderr)
         return 2
-    found = [entry for entry in found if not ids or entry[1].claim.id in ids]
+    named(options.family)
+    shown = {proxy.stem: recorded.shown(proxy, store) for proxy in families}
+    found = [
+        (proxy, row, shown[proxy.stem][1])
+        for proxy in families
+        for row in shown[proxy.stem][0]
+        if options.keeps(proxy, row)
+    ]
+    rows = [row for _, row, _ in found]
     if options.json:
-        print(as_text(row for _, row, _ in found))
-    elif ids:
+        print(as_text(rows))
+    elif options.ids:
         for entry in found:
             show(chain(*entry))
     else:
-        show(as_table(row for _, row, _ in found))
+        show(as_table(rows))
+        show(totals_table(rows))
+        for origin in sorted({origin for _, _, origin in found}):
+            stems = dict.fromkeys(proxy.stem for proxy, _, each in found if each == origin)
+            print(f"{', '.join(stems)}: {origin}")
     return 0
 
 
 def reproduce(options: Reproduce) -> int:
-    """Run every family that the run store does not hold yet, print the ledger and write the
+    """Run the families that the run store does not hold yet, print their claims, write the
     report."""
-    store, families, quick = Store(), list(proxies()), options.quick
-    wanted = [
-        proxy.module
-        for proxy in families
-        if options.force or not proxy.stored(proxy.size(quick), store)
+    if options.quick and options.full:
+        raise ValueError("--quick and --full are two sizes: give one of them")
+    store = Store()
+    families = named(options.family) or [
+        proxy for proxy in proxies() if (proxy.package == "proxies") != options.studies
     ]
-    run_families(wanted, ["--quick"] * quick + ["--force"] * options.force)
-    rows = _rows(families, store, quick)
+    names = ["quick"] if options.quick else ["default", "full"] if options.full else ["default"]
+    for name in names:
+        run_families(
+            [
+                proxy
+                for proxy in families
+                if name in proxy.sizes
+                if options.force or not proxy.stored(proxy.sizes[name], store)
+            ],
+            name,
+            options.force,
+        )
+    rows, changed = [], []
+    for proxy in families:
+        sizes = [proxy.sizes[name] for name in names[::-1] if name in proxy.sizes]
+        found = proxy.rows(*(proxy.stored(config, store) for config in sizes))
+        rows += found
+        changed += recorded.contradictions(proxy, found)
+        if not options.quick and (new := registry.unregistered(proxy)):
+            print(
+                f"{proxy.stem}: not registered as it stands, so exploratory: "
+                + ", ".join(f"{claim.id} {check.key}" for claim, check in new),
+                file=sys.stderr,
+            )
     show(as_table(rows))
+    show(totals_table(rows))
     report(NoOptions())
-    # The reduced size may leave a check out, or open for want of seeds; the default size may not.
-    changed = [
-        row.claim.id
-        for row in rows
-        if (row.contradicted if quick else row.surprises or not row.complete)
-    ]
-    if changed:
-        print(f"not as expected: {', '.join(changed)}", file=sys.stderr)
+    for name in changed:
+        print(f"not as recorded: {name}", file=sys.stderr)
     return 1 if changed else 0
+
+
+def register(options: Register) -> int:
+    """Fix the sentences and criteria of families in evidence/registry.json, before they are
+    measured on unseen seeds."""
+    if not options.family:
+        raise ValueError("--family is missing: the families to register")
+    store = Store()
+    for proxy in named(options.family):
+        entry = registry.register(proxy, store, options.again)
+        count = sum(map(len, entry["checks"].values()))
+        print(f"{proxy.stem}: {count} checks registered on the seeds from {entry['block']}")
+    return 0
 
 
 def report(options: NoOptions) -> int:
@@ -102,27 +193,28 @@ def report(options: NoOptions) -> int:
     return 0
 
 
-def ledger(options: NoOptions) -> int:
-    """Record the runs at the default size in evidence/ledger and LEDGER.md, and keep what the run
-    store does not hold."""
-    kept = recorded.write(proxies(), Store())
+def ledger(options: Ledger) -> int:
+    """Record the runs of the store in evidence/ledger and LEDGER.md, and keep what it does not
+    hold."""
+    families = list(proxies())
+    kept = recorded.write(named(options.family) or families, Store())
+    records = {proxy.stem: recorded.read(proxy.stem) for proxy in families}
+    write_text(page.PAGE, page.page(families, records))
+    rows = [row for proxy in families for row in recorded.rows_of(proxy, records[proxy.stem])]
+    if statements.PAGE.parent.is_dir():  # in a checkout
+        write_text(statements.PAGE, statements.page({row.claim.id: row.verdict for row in rows}))
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
         print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")
     return 0
 
 
-def _rows(families: "list[Proxy]", store: Store, quick: bool) -> list[Row]:
-    """Every claim with the evidence of the run at one size."""
-    sizes = [proxy.stored(proxy.size(quick), store) for proxy in families]
-    return [row for proxy, run in zip(families, sizes, strict=True) for row in proxy.rows(run)]
-
-
 HERE: dict[str, tuple[Callable[..., int], type]] = {
     "claims": (claims, Claims),
     "reproduce": (reproduce, Reproduce),
+    "register": (register, Register),
     "report": (report, NoOptions),
-    "ledger": (ledger, NoOptions),
+    "ledger": (ledger, Ledger),
 }
 # Of the door's functions, each in a module whose `run` is the command.
 ELSEWHERE = {
@@ -167,11 +259,10 @@ def run(arguments: Sequence[str]) -> int:
         act, kind = HERE[command]
         group = Group(kind, words="ids" if kind is Claims else "")
         values = read({"command": group}, f"loralab {command}", act.__doc__, rest)
-        options = kind(**values["command"])
+        return act(kind(**values["command"]))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return act(options)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

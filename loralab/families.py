@@ -2,10 +2,11 @@
 real models."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from loralab.code import ROOT
+from loralab.flags import nearest
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
@@ -26,3 +27,17 @@ def proxies() -> "Iterator[Proxy]":
     for module in REAL:
         if (ROOT / f"{module.replace('.', '/')}.py").is_file():
             yield importlib.import_module(module).PROXY
+
+
+def named(stems: Sequence[str]) -> "list[Proxy]":
+    """The families of these stems, in the order of `proxies`.
+
+    Raises: ValueError for a stem that no family has.
+    """
+    if not stems:
+        return []
+    families = {proxy.stem: proxy for proxy in proxies()}
+    if unknown := [stem for stem in stems if stem not in families]:
+        hint = nearest(unknown[0], families) or f"; known: {', '.join(families)}"
+        raise ValueError(f"there is no family {unknown[0]!r}{hint}")
+    return [proxy for stem, proxy in families.items() if stem in stems]

@@ -1,11 +1,9 @@
-"""The ledger: every declared claim beside its evidence, as tables for people and as JSON for
-programs."""
+"""The ledger for people and for programs: every declared claim beside its evidence."""
 
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from io import StringIO
 from typing import Any
 
@@ -13,113 +11,63 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from loralab.claims import Check, Claim, Measured, Verdict, combine, judge
+from loralab.claims import Measured, Outcome, Verdict
+from loralab.rows import Row, totals
 
 COLOURS = {
     Verdict.HOLDS: "green",
+    Verdict.SEEN: "green",
     Verdict.CONDITIONS: "yellow",
+    Verdict.SEEN_CONDITIONS: "yellow",
     Verdict.REFUTED: "red",
+    Verdict.NOT_SEEN: "red",
     Verdict.INCONCLUSIVE: "magenta",
+    Verdict.UNTESTABLE: "dim",
+    Outcome.SUPPORTED: "green",
+    Outcome.CONTRADICTED: "red",
+    Outcome.UNDECIDED: "magenta",
 }
-Stored = Mapping[str, Mapping[str, Sequence[float] | None]]
-"""Evidence as JSON has it: claim id -> key of the check -> value, low, high; None where the run did
-not measure the check."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A claim and its evidence from one run.
+def as_json(row: Row) -> dict[str, Any]:
+    """The claim and every check, as `loralab claims --json` has them."""
+    from loralab.recorded import as_declared
 
-    Args:
-        claim: the declared claim.
-        measured: by the key of a check; a check that the run did not measure is absent or None. A
-            run may measure part of a claim (one target of several, say).
-        run: the first digits of the run's key, empty while there is none.
-    """
-
-    claim: Claim
-    measured: Mapping[str, Measured | None]
-    run: str = ""
-
-    @property
-    def evidence(self) -> list[tuple[Check, Measured | None, Verdict | None]]:
-        """Every check with its measurement and verdict, in the order of the claim."""
-        pairs = [
-            (check, self.measured.get(key))
-            for check, key in zip(self.claim.checks, self.claim.keys, strict=True)
-        ]
-        return [(check, m, m and judge(check.criterion, m)) for check, m in pairs]
-
-    @property
-    def verdict(self) -> Verdict | None:
-        known = [verdict for _, _, verdict in self.evidence if verdict]
-        return combine(known) if known else None
-
-    @property
-    def complete(self) -> bool:
-        return all(m is not None for _, m, _ in self.evidence)
-
-    @property
-    def surprises(self) -> list[tuple[Check, Measured | None, Verdict | None]]:
-        """The checks that came out otherwise than declared: the same mix for another reason is a
-        changed result."""
-        return [entry for entry in self.evidence if entry[2] and entry[2] != entry[0].expected]
-
-    @property
-    def contradicted(self) -> bool:
-        """Whether a check was decided, and otherwise than declared."""
-        return any(verdict != Verdict.INCONCLUSIVE for _, _, verdict in self.surprises)
-
-    @property
-    def deciding(self) -> tuple[Check, Measured | None, Verdict | None]:
-        """The check to show in one line: the first surprise, else the first refuted, the first
-        inconclusive, the first measured, the first."""
-        shown = self.surprises[:1]
-        for wanted in (Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.HOLDS):
-            shown += [entry for entry in self.evidence if entry[2] == wanted]
-        return (shown or self.evidence)[0]
-
-    def as_json(self) -> dict[str, Any]:
-        """The claim, the check that decides it, and every check."""
-        shown, _, _ = self.deciding
-        checks = [
-            {
-                "key": key,
-                "condition": check.condition,
-                "claimed": check.claimed,
-                "predicted": check.predicted,
-                "measured": m.value if m else None,
-                "low": m.low if m else None,
-                "high": m.high if m else None,
-                "criterion": str(check.criterion),
-                "verdict": verdict,
-                "expected": check.expected,
-            }
-            for key, (check, m, verdict) in zip(self.claim.keys, self.evidence, strict=True)
-        ]
-        deciding = checks[self.claim.checks.index(shown)]
-        return {
-            **{name: getattr(self.claim, name) for name in ("id", "statement", "source")},
-            **deciding,
-            "verdict": self.verdict,
-            "expected": self.claim.expected,
-            "run": self.run or None,
-            "checks": checks,
+    claim = row.claim
+    checks = [
+        {
+            "key": e.check.key,
+            **as_declared(claim, e.check),
+            "value": e.measured and e.measured.value,
+            "low": e.measured and e.measured.low,
+            "high": e.measured and e.measured.high,
+            "design": e.measured and e.measured.design,
+            "unit": e.measured and e.measured.unit,
+            "draws": e.measured and e.measured.draws,
+            "level": e.measured and e.measured.level,
+            "p": e.p,
+            "holm": e.holm,
+            "outcome": e.outcome,
+            "after_holm": e.after_holm,
+            "excludes_prediction": e.excludes_prediction,
+            "look": e.standing.look,
+            "registered": e.standing.registered,
+            "run": e.run or None,
         }
-
-
-def rows_of(claims: Iterable[Claim], measured: Stored | None, run: str = "") -> list[Row]:
-    """The claims of one family with stored evidence, or without any."""
-    found = {
-        id: {key: Measured(*m) if m else None for key, m in checks.items()}
-        for id, checks in (measured or {}).items()
+        for e in row.evidence
+    ]
+    links = ("id", "statement", "source", "where", "kind", "scope", "covers", "assumptions")
+    chain = ("equation", "test", "trial", "separates", "untestable")
+    return {
+        **{name: getattr(claim, name) for name in links + chain},
+        "verdict": row.verdict,
+        "checks": checks,
     }
-    return [Row(claim, found.get(claim.id, {}), run) for claim in claims]
 
 
 def as_text(rows: Iterable[Row]) -> str:
     """The ledger as JSON: what `loralab claims --json` prints."""
-    return json.dumps([row.as_json() for row in rows], indent=1)
+    return json.dumps([as_json(row) for row in rows], indent=1)
 
 
 def number(value: float) -> str:
@@ -135,33 +83,45 @@ def with_interval(measured: Measured | None) -> str:
 
 
 def as_table(rows: Iterable[Row]) -> Table:
-    """Every check of every claim, the claim's verdict at its first line."""
-    table = Table(show_lines=False, pad_edge=False)
+    """Every check of every claim below the claim's sentence and verdict."""
+    table = Table(pad_edge=False)
     for name, options in {
         "id": {"no_wrap": True},
         "claim": {"ratio": 3, "overflow": "fold"},
         "source's claim": {"ratio": 1},
         "our prediction": {"ratio": 1},
         "measured": {"ratio": 1},
-        "holds if": {"ratio": 1},
+        "supported if": {"ratio": 1},
         "verdict": {"min_width": 12},
     }.items():
         table.add_column(name, **options)
     for row in rows:
-        several = len(row.claim.checks) > 1
-        if several:
-            head = (row.claim.id, escape(row.claim.statement), "", "", "", "")
-            table.add_row(*head, _coloured(row.verdict))
-        for check, measured, verdict in row.evidence:
-            first = ("", f"- {check.condition}") if several else (row.claim.id, row.claim.statement)
+        head = (row.claim.id, escape(row.claim.statement), "", "", "", "")
+        table.add_row(*head, _coloured(row.verdict))
+        if row.claim.untestable:
+            table.add_row("", escape(f"- {row.claim.untestable}"))
+        for entry in row.evidence:
+            check, notes = entry.check, "; ".join(entry.notes)
             texts = (
-                *first,
+                "",
+                f"- {check.condition or check.key}",
                 check.claimed,
-                check.predicted,
-                with_interval(measured),
+                "" if check.predicted is None else str(check.predicted),
+                with_interval(entry.measured),
                 str(check.criterion),
             )
-            table.add_row(*map(escape, texts), _coloured(verdict))
+            outcome = _coloured(entry.outcome) + (f"\n[dim]{escape(notes)}" if notes else "")
+            table.add_row(*map(escape, texts), outcome)
+    return table
+
+
+def totals_table(rows: Iterable[Row]) -> Table:
+    """How many claims have each verdict, kind and scope."""
+    rows = list(rows)
+    table = Table(title=f"{len(rows)} claims", title_justify="left", show_header=False)
+    for name, counts in totals(rows).items():
+        text = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        table.add_row(name, text)
     return table
 
 
@@ -196,5 +156,5 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 150))
 
 
-def _coloured(verdict: Verdict | None) -> str:
-    return f"[{COLOURS[verdict]}]{verdict}" if verdict else "[dim]not measured"
+def _coloured(verdict: Verdict | Outcome | None) -> str:
+    return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict else "[dim]not measured[/]"

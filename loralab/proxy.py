@@ -8,8 +8,9 @@ A file proxies/<stem>.py ends with
         PROXY.main()
 
 `measure(config, memo)` returns the evidence of every claim, by the keys of its checks, and the
-data that the family's figures are drawn from. The exit code of `main` is 0 when every verdict is
-the expected one, 1 when not, 2 when a flag is wrong.
+data that the family's figures are drawn from. `Config.block` is the first seed of the run. The exit
+code of `main` is 0 when no check is decided otherwise than the record has it, 1 when one is, 2 when
+a flag is wrong.
 """
 
 import os
@@ -20,14 +21,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loralab import flags
-from loralab.claims import Claim, Measured
+from loralab import flags, recorded, registry
+from loralab.claims import Check, Claim, Measured
 from loralab.code import ROOT, fingerprint
 from loralab.figures import draw, figures_folder
 from loralab.flags import Group
-from loralab.ledger import Row, as_table, as_text, records_table, rows_of, show
+from loralab.ledger import as_table, as_text, records_table, show
 from loralab.memo import Memo
 from loralab.process import end_with, finish
+from loralab.rows import Row, kept
+from loralab.statistics import p_value
 from loralab.store import Run, Store, run_key
 
 CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
@@ -55,6 +58,8 @@ class Options:
     """Run everything again, also what the run store already holds."""
     quick: bool = False
     """Begin with the reduced size that checks use; other flags still apply."""
+    full: bool = False
+    """Begin with the size that measures every check, where the default one leaves some out."""
     json: bool = False
     """Print the claims as JSON instead of a table."""
     store: Path | None = None
@@ -73,6 +78,14 @@ class Proxy:
     quick: Any
     package: str = "proxies"
     """The package of its file: another one for a family that is no proxy."""
+    full: Any = None
+    """The configuration of checks that cost too much for the default size; None without any."""
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The configurations by name, from the smallest."""
+        sizes = {"quick": self.quick, "default": self.Config(), "full": self.full}
+        return {name: config for name, config in sizes.items() if config is not None}
 
     @property
     def module(self) -> str:
@@ -93,18 +106,20 @@ class Proxy:
         text = sys.modules[self.measure.__module__].__doc__ or ""
         return " ".join(text.partition("\n\n")[0].split())
 
-    def size(self, quick: bool) -> Any:
-        return self.quick if quick else self.Config()
-
     def stored(self, config: Any, store: Store) -> Run | None:
         """The evidence that the store holds for this configuration and the present code."""
         return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
 
-    def rows(self, run: Run | None) -> list[Row]:
-        """Every claim with the evidence of a run of this family, or without any."""
-        if run is None:
-            return rows_of(self.claims, None)
-        return rows_of(self.claims, run.result["measured"], run.key[:12])
+    def rows(self, *runs: Run | None) -> list[Row]:
+        """Every claim with the evidence of the first of these runs that measured it, or without
+        any."""
+        records = [recorded.record_of(self, run) for run in runs if run]
+        return recorded.rows_of(self, recorded.merged(records))
+
+    def size_of(self, config: Mapping[str, Any]) -> str:
+        """The name of a configuration, "other" for one of the user's."""
+        names = [name for name, size in self.sizes.items() if asdict(size) == config]
+        return names[0] if names else "other"
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
         """The family's evidence for this configuration: from the store, or measured now and
@@ -128,19 +143,31 @@ class Proxy:
                 result,
             )
 
-    def _checked(self, evidence: Evidence) -> dict[str, dict[str, list[float] | None]]:
-        wanted = {claim.id: set(claim.keys) for claim in self.claims}
+    def _checked(self, evidence: Evidence) -> dict[str, dict[str, dict[str, Any] | None]]:
+        """The evidence as it is kept, each check at the level of its look."""
+        wanted = {claim.id: set(claim.keys) for claim in self.claims if claim.checks}
         found = {id: set(checks) for id, checks in evidence.measured.items()}
         if wanted != found:
             raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
         return {
-            id: {key: [m.value, m.low, m.high] if m else None for key, m in checks.items()}
-            for id, checks in evidence.measured.items()
+            claim.id: {
+                check.key: self._kept(claim, check, evidence.measured[claim.id][check.key])
+                for check in claim.checks
+            }
+            for claim in self.claims
+            if claim.checks
         }
 
+    def _kept(self, claim: Claim, check: Check, measured: Measured | None) -> dict | None:
+        if measured is None:
+            return None
+        level = registry.level(registry.look(self.stem, claim, check))
+        return kept(measured.at_level(level), p_value(measured, check.criterion))
+
     def latest(self, store: Store) -> Run | None:
-        """The evidence to show: of the present code, at the default size, else at the quick one."""
-        return self.stored(self.Config(), store) or self.stored(self.quick, store)
+        """The run to draw figures from: of the present code, at the largest size that was run."""
+        runs = [self.stored(config, store) for config in reversed(self.sizes.values())]
+        return next(filter(None, runs), None)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line of `python proxies/<stem>.py`; ends the process with the exit code."""
@@ -149,7 +176,8 @@ class Proxy:
         finish(lambda: self._main(sys.argv[1:] if arguments is None else arguments))
 
     def _main(self, arguments: Sequence[str]) -> int:
-        size = self.size("--quick" in arguments)
+        named = [name for name in ("quick", "full") if f"--{name}" in arguments]
+        size = self.sizes.get(named[0] if named else "default", self.Config())
         groups = {
             "experiment": Group(self.Config, vars(size), about="What is measured."),
             "run": Group(Options),
@@ -164,22 +192,19 @@ class Proxy:
         store = Store(options.store)
         run = self.run(config, store, options.force)
         rows = self.rows(run)
+        changed = recorded.contradictions(self, rows)
         if options.json:
             print(as_text(rows))
         else:
             self._show(rows, run, store, options.store)
-        return 1 if any(row.surprises for row in rows) else 0
+        for name in changed:
+            print(f"not as recorded: {name}", file=sys.stderr)
+        return 1 if changed else 0
 
     def _show(self, rows: list[Row], run: Run, store: Store, elsewhere: Path | None) -> None:
         for title, records in run.result["tables"].items():
             show(records_table(title, records))
         show(as_table(rows))
-        for row in rows:
-            for check, _, _ in row.surprises:
-                print(
-                    f"not as expected: {row.claim.id} {check.condition}, which was declared: "
-                    f"{check.expected}"
-                )
         for path in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
             print(f"figure: {path}")
         print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")

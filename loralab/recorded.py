@@ -1,123 +1,214 @@
 """Recorded evidence: the committed copy of what the run store held, so that a clone has it at once.
 
-evidence/ledger/<family>.json holds, for each check of each claim by its key, the value and interval
-that a run at the default size measured, with the run's key, commit and machine; LEDGER.md is the
-table of all of them. `loralab ledger` alone writes both.
+evidence/ledger/<family>.json holds a line for every check, which can be read alone: the claim, what
+the source says, our prediction, the criterion, the value with its interval, what was drawn and how
+often, the look, and the run with its commit and machine. LEDGER.md is the page of all of them.
+`loralab ledger` alone writes both.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from loralab import registry
+from loralab.claims import Check, Claim, Outcome, judge
 from loralab.code import ROOT
-from loralab.ledger import Row, rows_of, with_interval
+from loralab.files import write_text
+from loralab.registry import Standing
+from loralab.rows import Entry, Row, measured_of
 from loralab.store import Run, Store
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 FOLDER = ROOT / "evidence" / "ledger"
-PAGE = ROOT / "LEDGER.md"
-HEAD = (
-    "id",
-    "claim",
-    "what is measured",
-    "source's claim",
-    "our prediction",
-    "measured",
-    "holds if",
-    "verdict",
-)
-INTRODUCTION = """Written by `loralab ledger`; do not edit. Each line shows the check that decides
-the claim; `loralab claims E1` prints every check of one claim, with its equation, test and trial.
-"Source's claim" is what the source says of the measured quantity, "our prediction" what this
-project's theory says, and "holds if" the criterion. A measured value stands with its interval.
-"""
+Record = dict[str, Any]
 
 
-def record_of(run: Run) -> dict[str, Any]:
-    """What is kept of a run: its evidence by claim and key, and where it was made."""
-    return {
-        "run": run.key,
-        "finished": run.finished,
-        "provenance": run.provenance,
+def record_of(proxy: "Proxy", run: Run) -> Record:
+    """What is kept of a run: a line for each check that it measured, and where it was made."""
+    about = {
+        "size": proxy.size_of(run.config),
         "config": run.config,
-        "measured": run.result["measured"],
+        "finished": run.finished,
+        "seconds": run.seconds,
+        "code": run.code,
+        "provenance": run.provenance,
+    }
+    lines = [
+        _line(proxy, claim, check, run, kept)
+        for claim in proxy.claims
+        for check in claim.checks
+        if (kept := run.result["measured"].get(claim.id, {}).get(check.key))
+    ]
+    return {"family": proxy.stem, "checks": lines, "runs": {run.key[:12]: about}}
+
+
+def _line(
+    proxy: "Proxy", claim: Claim, check: Check, run: Run, kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    look, registered = registry.standing(proxy.stem, claim, check, run.config, run.finished)
+    return {
+        "id": claim.id,
+        "key": check.key,
+        **as_declared(claim, check),
+        **kept,
+        "outcome": judge(check.criterion, measured_of(kept)),
+        "look": look,
+        "registered": registered,
+        "run": run.key[:12],
+        "commit": run.provenance["commit"],
+        "machine": run.provenance["machine"],
     }
 
 
-def read(family: str) -> dict[str, Any] | None:
+def as_declared(claim: Claim, check: Check) -> dict[str, Any]:
+    """What a line says of its check before anything is measured."""
+    predicted = check.predicted
+    return {
+        "statement": claim.statement,
+        "source": claim.source,
+        "where": claim.where,
+        "kind": claim.kind,
+        "scope": check.scope or claim.scope,
+        "covers": claim.covers,
+        "condition": check.condition,
+        "claimed": check.claimed,
+        "predicted": None if predicted is None else str(predicted),
+        "criterion": str(check.criterion),
+        "ours": check.ours,
+    }
+
+
+def merged(records: Sequence[Record]) -> Record | None:
+    """The lines of several records of a family, each check by the first that has it; but what was
+    measured as registered goes before what was not."""
+    if not records:
+        return None
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records:
+        for line in record["checks"]:
+            name = (line["id"], line["key"])
+            if name not in lines or (line["registered"] and not lines[name]["registered"]):
+                lines[name] = line
+    runs = {key: about for record in records[::-1] for key, about in record["runs"].items()}
+    used = {line["run"] for line in lines.values()}
+    return {
+        "family": records[0]["family"],
+        "checks": list(lines.values()),
+        "runs": {key: about for key, about in runs.items() if key in used},
+    }
+
+
+def read(family: str) -> Record | None:
     """The record of a family, None where there is none."""
     file = FOLDER / f"{family}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def latest(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
-    """The rows of a family and where they are from: the store's run of the present code, else the
+def rows_of(proxy: "Proxy", record: Record | None) -> list[Row]:
+    """Every claim as it is declared now, with the evidence of a record or without any."""
+    lines = {(line["id"], line["key"]): line for line in (record or {"checks": []})["checks"]}
+    rows = [
+        Row(claim, tuple(_entry(check, lines.get((claim.id, check.key))) for check in claim.checks))
+        for claim in proxy.claims
+    ]
+    return rows if proxy.package == "proxies" else _after_holm(rows)
+
+
+def _entry(check: Check, line: Mapping[str, Any] | None) -> Entry:
+    if line is None:
+        return Entry(check)
+    standing = Standing(line["look"], line["registered"])
+    return Entry(check, measured_of(line), standing, line["p"], run=line["run"])
+
+
+def _after_holm(rows: Sequence[Row]) -> list[Row]:
+    """The rows with every p corrected for all the decisions of the family."""
+    from loralab.statistics import holm  # scipy, which a look at the record does not need
+
+    ps = [entry.p for row in rows for entry in row.evidence if entry.p is not None]
+    corrected = iter(holm(ps) if ps else ())
+    return [
+        replace(
+            row,
+            evidence=tuple(
+                entry if entry.p is None else replace(entry, holm=next(corrected))
+                for entry in row.evidence
+            ),
+        )
+        for row in rows
+    ]
+
+
+def shown(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
+    """The rows of a family and where they are from: runs of the present code in the store, else the
     record."""
-    if run := proxy.latest(store):
-        return proxy.rows(run), "run store"
+    runs = [proxy.stored(config, store) for config in reversed(proxy.sizes.values())]
+    if any(runs[:-1]):  # the quick size counts where there is nothing else
+        return proxy.rows(*runs[:-1]), "the local run store"
     if record := read(proxy.stem):
-        commit = record["provenance"]["commit"]
-        return recorded_rows(proxy, record), f"recorded at commit {commit}"
-    return proxy.rows(None), "not measured"
+        return rows_of(proxy, record), f"recorded{_age(proxy, record)}"
+    if runs[-1]:
+        return proxy.rows(runs[-1]), "the local run store, at the reduced size"
+    return rows_of(proxy, None), "not measured"
 
 
-def recorded_rows(proxy: "Proxy", record: Mapping[str, Any]) -> list[Row]:
-    return rows_of(proxy.claims, record["measured"], record["run"][:12])
+def _age(proxy: "Proxy", record: Record) -> str:
+    commits = sorted({line["commit"] for line in record["checks"]})
+    earlier = any(about["code"] != proxy.code for about in record["runs"].values())
+    return f" at commit {', '.join(commits)}" + (", an earlier one of this code" if earlier else "")
+
+
+def contradictions(proxy: "Proxy", rows: Iterable[Row]) -> list[str]:
+    """The checks that these rows decide otherwise than the record does, each with both outcomes."""
+    recorded = {
+        (row.claim.id, entry.check.key): entry.outcome
+        for row in rows_of(proxy, read(proxy.stem))
+        for entry in row.evidence
+    }
+    return [
+        f"{row.claim.id} {entry.check.key}: {before} in the record, {entry.outcome} now"
+        for row in rows
+        for entry in row.evidence
+        if (before := recorded[row.claim.id, entry.check.key])
+        if {before, entry.outcome} == {Outcome.SUPPORTED, Outcome.CONTRADICTED}
+    ]
 
 
 def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
-    """Write the record of every family that the store holds at its default size, keep the others,
-    and write LEDGER.md.
+    """Write the records of these families from the runs of the present code in the store.
 
-    Returns: the families whose record was kept.
-    Raises: FileNotFoundError, before anything is written, for a family with neither.
+    A line of the old record stays where no run has measured its check, or only an exploratory one
+    while the old line is registered.
+
+    Returns: the families of which the store holds no run at the default or the full size, and whose
+    record stays.
     """
-    families, runs = list(proxies), {}
-    for proxy in families:
-        run = proxy.stored(proxy.Config(), store)
-        runs[proxy.stem] = run if all(row.complete for row in proxy.rows(run)) else None
-    records = {stem: record_of(run) if run else read(stem) for stem, run in runs.items()}
-    if missing := [stem for stem, record in records.items() if record is None]:
-        raise FileNotFoundError(
-            f"the run store holds no run at the default size of {', '.join(missing)}, and none is "
-            "recorded; `make reproduce` makes them"
-        )
+    kept = []
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for stem, record in records.items():
-        text = json.dumps(record, indent=1) + "\n"
-        (FOLDER / f"{stem}.json").write_text(text, encoding="utf-8")
-    PAGE.write_text(page(families, records), encoding="utf-8")
-    return [stem for stem, run in runs.items() if run is None]
+    for proxy in proxies:
+        sizes = [config for name, config in proxy.sizes.items() if name != "quick"]
+        runs = filter(None, (proxy.stored(config, store) for config in reversed(sizes)))
+        found = [record_of(proxy, run) for run in runs]
+        if not found:
+            kept.append(proxy.stem)
+            continue
+        whole = merged([*found, *filter(None, [read(proxy.stem)])])
+        assert whole is not None
+        write_text(
+            FOLDER / f"{proxy.stem}.json", json.dumps(_declared_now(proxy, whole), indent=1) + "\n"
+        )
+    return kept
 
 
-def page(families: Iterable["Proxy"], records: Mapping[str, Any]) -> str:
-    """LEDGER.md: a section a family, a line a claim, which shows the check that decides it."""
-    parts = ["# Ledger\n\n" + INTRODUCTION]
-    for proxy in families:
-        record = records[proxy.stem]
-        made = f"Measured at commit {record['provenance']['commit']} ({record['finished'][:10]})."
-        lines = [HEAD, ["---"] * len(HEAD)]
-        lines += [_line(row) for row in recorded_rows(proxy, record)]
-        table = "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
-        parts.append(f"## {proxy.stem}\n\n{proxy.summary} {made}\n\n{table}")
-    return "\n".join(parts)
-
-
-def _line(row: Row) -> tuple[str, ...]:
-    check, measured, _ = row.deciding
-    return (
-        row.claim.id,
-        row.claim.statement,
-        check.condition,
-        check.claimed,
-        check.predicted,
-        with_interval(measured),
-        str(check.criterion),
-        str(row.verdict or "not measured"),
-    )
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+def _declared_now(proxy: "Proxy", record: Record) -> Record:
+    """The record without checks that are no longer declared, in the order of the claims."""
+    lines = {(line["id"], line["key"]): line for line in record["checks"]}
+    order = [(claim.id, key) for claim in proxy.claims for key in claim.keys]
+    checks = [lines[name] for name in order if name in lines]
+    used = {line["run"] for line in checks}
+    runs = {key: about for key, about in record["runs"].items() if key in used}
+    reasons = {c.id: [c.statement, c.untestable] for c in proxy.claims if c.untestable}
+    return {**record, "checks": checks, "runs": runs, "not testable here": reasons}

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import jinja2
 
+from loralab import recorded
 from loralab.code import home
 from loralab.families import proxies
 from loralab.figures import draw, figures_folder
 from loralab.files import write_text
 from loralab.ledger import cell, with_interval
+from loralab.rows import totals
 from loralab.store import Store
 
 
@@ -18,13 +20,14 @@ def write_report(store: Store) -> Path:
     path."""
     families = []
     for proxy in proxies():
-        run = proxy.latest(store)
+        run, (rows, origin) = proxy.latest(store), recorded.shown(proxy, store)
         figures = draw(proxy.stem, run.result["data"], figures_folder()) if run else []
         families.append(
             {
                 "proxy": proxy,
                 "run": run,
-                "rows": proxy.rows(run),
+                "rows": rows,
+                "origin": origin,
                 "tables": run.result["tables"] if run else {},
                 "figures": figures,
             }
@@ -35,7 +38,10 @@ def write_report(store: Store) -> Path:
         undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template("report.html.jinja").render(
-        families=families, with_interval=with_interval, cell=cell
+        families=families,
+        totals=totals(row for family in families for row in family["rows"]),
+        with_interval=with_interval,
+        cell=cell,
     )
     path = home() / "report" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,30 +3,38 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
+from loralab import recorded
 from loralab.code import ROOT
 from loralab.proxy import DRIVER
 from loralab.workers import cores
 
+if TYPE_CHECKING:
+    from loralab.proxy import Proxy
 
-def run_families(modules: Sequence[str], flags: Sequence[str]) -> None:
-    """Run these proxies with these flags, as many at once as there are cores, and wait.
 
-    Progress goes to standard error as it comes. A proxy that ends by an error of its own is named
-    when all have ended; one that merely finds an unexpected verdict is not, since the ledger shows
-    it.
+def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) -> None:
+    """Run these families at the named size, as many at once as there are cores, and wait.
+
+    Progress goes to standard error as it comes. A family that ends by an error of its own is named
+    when all have ended; one that merely finds another verdict than the record is not, since the
+    ledger shows it.
     """
+    flags = [f"--{size}"] * (size != "default") + ["--force"] * force
+    start, failed, done = time.monotonic(), list[str](), list["Proxy"]()
     with ThreadPoolExecutor(cores()) as pool:
-        failed = [
-            module
-            for module, ok in zip(
-                modules, pool.map(lambda module: _run(module, flags), modules), strict=True
-            )
-            if not ok
-        ]
+        running = {pool.submit(_run, proxy.module, flags): proxy for proxy in families}
+        for future in as_completed(running):
+            proxy = running[future]
+            done.append(proxy)
+            if not future.result():
+                failed.append(proxy.module)
+            print(progress(families, done, size, time.monotonic() - start), file=sys.stderr)
     if failed:
         sys.exit(
             f"error: could not run {', '.join(failed)}; what had finished is kept and will not be "
@@ -34,8 +42,27 @@ def run_families(modules: Sequence[str], flags: Sequence[str]) -> None:
         )
 
 
+def progress(families: "Sequence[Proxy]", done: "Sequence[Proxy]", size: str, spent: float) -> str:
+    """How many families have ended, and how long the others will take by the seconds that the
+    record has of them."""
+    text = f"{done[-1].stem} ended: family {len(done)} of {len(families)}"
+    known = {proxy.stem: seconds for proxy in families if (seconds := _seconds(proxy, size))}
+    behind = sum(known.get(proxy.stem, 0) for proxy in done)
+    ahead = sum(known.get(proxy.stem, 0) for proxy in families if proxy not in done)
+    if len(known) < len(families) or not behind or not ahead:
+        return text
+    return f"{text}, about {max(1, round(spent * ahead / behind / 60))} min left"
+
+
+def _seconds(proxy: "Proxy", size: str) -> float | None:
+    """How long the recorded run took; of the quick size, a share that does for a proportion."""
+    runs = (recorded.read(proxy.stem) or {"runs": {}})["runs"].values()
+    found = [about["seconds"] for about in runs if about["size"] == size]
+    return found[0] if found else next((about["seconds"] for about in runs), None)
+
+
 def _run(module: str, flags: Sequence[str]) -> bool:
-    """Whether the proxy printed its claims, which it does once they are stored."""
+    """Whether the family printed its claims, which it does once they are stored."""
     command = [sys.executable, "-m", module, "--json", *flags]
     environment = os.environ | {DRIVER: str(os.getpid())}
     with TemporaryFile("w+") as claims:

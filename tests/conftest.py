@@ -35,7 +35,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from loralab.claims import Check, Claim, Verdict, Within
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import spread
 
@@ -44,6 +44,8 @@ from loralab.statistics import spread
 class Config:
     draws: int = 4
     """how many numbers"""
+    block: int = 1000
+    """the first seed"""
     shift: float = 0.0
     """what is added to each"""
 
@@ -52,13 +54,16 @@ class Config:
             raise ValueError(f"--draws must be at least 2, got {self.draws}")
 
 
+ABOUT = {"kind": Kind.LAW, "scope": Scope.SIMULATION}
 CLAIMS = (
-    Claim("F1", "Numbers | are small.", "derived", (Check("size", Within(high=1), predicted="0"),)),
+    Claim("F1", "Numbers | are small.", "derived", (Check("size", Within(high=1)),), **ABOUT),
     Claim(
         "F2",
         "Numbers are large.",
         "0000.00000",
-        (Check("size", Within(low=2), predicted="2", expected=Verdict.REFUTED),),
+        (Check("size", Within(low=2), predicted=at(2)),),
+        covers=False,
+        **ABOUT,
     ),
 )
 
@@ -79,7 +84,7 @@ def measure(config, memo):
     return Evidence({"F1": {"size": spread(x)}, "F2": {"size": spread(x)}}, {"x": x}, tables)
 
 
-PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2))
+PROXY = Proxy("fake", Config, CLAIMS, measure, quick=Config(draws=2, block=0), full=Config(draws=6))
 
 if __name__ == "__main__":
     PROXY.main()

@@ -20,6 +20,7 @@ import loralab
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("lora", "loralab", "paper_figs", "proxies", "scaling", "theory")
+DATA = ("evidence",)
 pytestmark = pytest.mark.xdist_group("packaging")  # one wheel for all
 
 # Python runs this when it starts, after the editable install has put the checkout on the path.
@@ -52,7 +53,7 @@ def call(*command: str | Path, cwd: Path, **variables: str) -> subprocess.Comple
 def wheel(tmp_path_factory) -> Path:
     """The wheel of a copy, since a build leaves its folders beside the sources."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in (*PACKAGES, "tests", "benchmarks"):
+    for name in (*PACKAGES, *DATA, "tests", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -90,7 +91,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel):
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = {
         file.relative_to(ROOT).as_posix()
-        for package in PACKAGES
+        for package in (*PACKAGES, *DATA)
         for file in (ROOT / package).rglob("*")
         if file.is_file() and file.suffix != ".pyc"
     }

@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from loralab.chain import chain
-from loralab.claims import Check, Claim, Measured, Within
+from loralab.claims import Check, Claim, Kind, Measured, Scope, Within
 from loralab.code import ROOT
 from loralab.families import proxies
-from loralab.ledger import Row
+from loralab.rows import row_of
 
 CLAIMS = {claim.id: claim for family in proxies() for claim in family.claims}
 LEANING = ("So ", "The same", "the same", "Which ", "And ")  # on the row above
@@ -38,9 +38,11 @@ def functions_of(file: Path) -> frozenset[str]:
 
 def broken(claim: Claim) -> list[str]:
     """What of a claim cannot be followed."""
+    if claim.untestable:
+        return []
     return [
-        *(() if _has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
-        *(() if _has_test(claim.test) else [f"test {claim.test!r}"]),
+        *(() if has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
+        *(() if has_test(claim.test) else [f"test {claim.test!r}"]),
         *(() if _has_trial(claim.trial) else [f"trial {claim.trial!r}"]),
         *[f"key {check.key!r}" for check in claim.checks if not check.key],
         *[
@@ -56,7 +58,7 @@ def broken(claim: Claim) -> list[str]:
     ]
 
 
-def _has_equation(equation: str) -> bool:
+def has_equation(equation: str) -> bool:
     if not equation:
         return True  # no theory of this project speaks of it
     try:
@@ -69,7 +71,7 @@ def _has_equation(equation: str) -> bool:
     return True
 
 
-def _has_test(test: str) -> bool:
+def has_test(test: str) -> bool:
     file, _, name = test.partition("::")
     path = ROOT / file
     return file.startswith("tests/") and path.is_file() and name in functions_of(path)
@@ -92,6 +94,8 @@ def test_a_claim_can_be_followed(id):
 
 
 SOUND: dict[str, Any] = {
+    "kind": Kind.EFFECT,
+    "scope": Scope.SMALL,
     "equation": "theory.asymmetry.freezing (2)",
     "test": "tests/loralab/test_chain.py::test_a_fault_of_a_chain_is_seen",
     "trial": "scaling.comparison.trials.fine_tuned",
@@ -127,24 +131,39 @@ def test_a_claim_is_shown_link_by_link():
     """Each link under its name, a link that there is none of left out."""
     family: Any = SimpleNamespace(stem="one", file="proxies/one.py")
     links = {"assumptions": "it is [small]", "equation": "an.equation", "test": "a.test"}
+    about: dict[str, Any] = {"kind": Kind.EFFECT, "scope": Scope.SMALL}
+    checks = (Check("one", Within()),)
     claim = Claim(
-        "X", "It is so.", "1234.56789", (Check("one", Within()),), trial="a.trial", **links
+        *("X", "It is so.", "1234.56789", checks),
+        trial="a.trial",
+        where="abstract",
+        covers=False,
+        **links,
+        **about,
     )
     shown = {
         "claim": "X: It is so.",
         "source": "arXiv:1234.56789",
+        "where": "abstract",
+        "kind": "effect",
+        "scope": "small network, which the source does not speak of",
         **links,
         "trial": "a.trial",
         "figures": "paper_figs/one.py",
         "measured by": "python proxies/one.py",
-        "evidence": "run store, 0123",
-        "verdict": "holds",
+        "evidence": "run store",
+        "verdict": "seen at this scale (1 of 1 checks)",
     }
-    row = Row(claim, {"one": Measured(1, 1, 1)}, "0123")
+    row = row_of(claim, {"one": Measured(1, 1, 1)})
     assert printed(chain(family, row, "run store"))[: len(shown)] == list(shown.items())
-    bare = Row(Claim("X", "It is so.", "derived", claim.checks), {})
-    others = {"source": "derived here", "evidence": "not run", "verdict": "not measured"}
-    absent = {"assumptions", "equation", "test", "trial"}
+    bare = row_of(Claim("X", "It is so.", "derived", checks, **about))
+    others = {
+        "source": "derived here",
+        "scope": "small network",
+        "evidence": "not run",
+        "verdict": "not measured",
+    }
+    absent = {"where", "assumptions", "equation", "test", "trial"}
     wanted = [(k, others.get(k, v)) for k, v in shown.items() if k not in absent]
     assert printed(chain(family, bare, "not run"))[: len(wanted)] == wanted
 

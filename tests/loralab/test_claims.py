@@ -1,13 +1,13 @@
-"""Verdicts: the laws of `judge` and `combine`."""
+"""Verdicts: the laws of `judge` and of a claim's verdict."""
 
-import itertools
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loralab.claims import Check, Claim, Measured, Verdict, Within, combine, judge
+from loralab.claims import Check, Claim, Kind, Measured, Outcome, Scope, Verdict, Within, at, judge
 
 ends = st.integers(-6, 6).map(float)
 # finer than the ends, so that every open piece holds a point
@@ -19,7 +19,13 @@ withins = criteria.map(lambda e: Within(*e))
 measurements = (
     st.lists(ends, min_size=3, max_size=3).map(sorted).map(lambda e: Measured(e[1], e[0], e[2]))
 )
-verdicts = st.lists(st.sampled_from(Verdict), min_size=1)
+outcomes = st.lists(st.sampled_from(Outcome), min_size=1)
+ABOUT: dict[str, Any] = {"kind": Kind.EFFECT, "scope": Scope.SIMULATION}
+ONE = (Check("one", Within()),)
+
+
+def verdict(found: list[Outcome], **about: Any) -> Verdict | None:
+    return Claim("X1", "It is.", "derived", ONE, **ABOUT, **about).verdict(found)
 
 
 def accepted(criterion: Within, measured: Measured) -> set[bool]:
@@ -34,11 +40,11 @@ def accepted(criterion: Within, measured: Measured) -> set[bool]:
 def test_a_verdict_says_what_is_true_of_every_point_of_the_interval(criterion, measured):
     truths = accepted(criterion, measured)
     wanted = (
-        Verdict.INCONCLUSIVE
+        Outcome.UNDECIDED
         if len(truths) == 2
-        else Verdict.HOLDS
+        else Outcome.SUPPORTED
         if True in truths
-        else Verdict.REFUTED
+        else Outcome.CONTRADICTED
     )
     assert judge(criterion, measured) == wanted
 
@@ -53,12 +59,12 @@ def test_a_narrower_interval_never_overturns_a_decided_verdict(criterion, measur
         judge(criterion, measured),
         judge(criterion, Measured(measured.value, low, high)),
     )
-    assert before in (after, Verdict.INCONCLUSIVE)
+    assert before in (after, Outcome.UNDECIDED)
 
 
 @given(withins, measurements, st.floats(0, 9), st.floats(0, 9))
 def test_a_wider_criterion_is_never_harder_to_meet(criterion, measured, below, above):
-    order = [Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.HOLDS]
+    order = [Outcome.CONTRADICTED, Outcome.UNDECIDED, Outcome.SUPPORTED]
     wider = Within(criterion.low - below, criterion.high + above)
     assert order.index(judge(wider, measured)) >= order.index(judge(criterion, measured))
 
@@ -77,39 +83,64 @@ def test_a_value_on_the_bound_is_accepted(x):
     assert (
         judge(Within(high=x), Measured(x, x, x))
         == judge(Within(low=x), Measured(x, x, x))
-        == Verdict.HOLDS
+        == Outcome.SUPPORTED
     )
 
 
-@given(verdicts, st.randoms(use_true_random=False))
-def test_combining_depends_on_which_verdicts_there_are_alone(some, random):
+@given(outcomes, st.booleans(), st.booleans(), st.randoms(use_true_random=False))
+def test_a_verdict_depends_on_which_outcomes_there_are_alone(some, covers, universal, random):
     shuffled = some + random.choices(some, k=3)
     random.shuffle(shuffled)
-    assert combine(shuffled) == combine(some)
+    about = {"covers": covers, "universal": universal}
+    assert verdict(shuffled, **about) == verdict(some, **about)
 
 
-@given(verdicts)
-def test_nothing_undecided_becomes_decided(some):
-    assert combine([*some, Verdict.INCONCLUSIVE]) == Verdict.INCONCLUSIVE
+@given(outcomes, st.booleans())
+def test_nothing_undecided_becomes_decided_but_by_a_counter_example(some, covers):
+    open_ended = [*some, Outcome.UNDECIDED]
+    assert verdict(open_ended, covers=covers) == Verdict.INCONCLUSIVE
+    refuted = Verdict.REFUTED if covers else Verdict.NOT_SEEN
+    wanted = refuted if Outcome.CONTRADICTED in some else Verdict.INCONCLUSIVE
+    assert verdict(open_ended, covers=covers, universal=True) == wanted
 
 
-@pytest.mark.parametrize("verdict", Verdict)
-def test_agreement_is_kept(verdict):
-    assert combine([verdict] * 3) == verdict
+S, C, U = Outcome.SUPPORTED, Outcome.CONTRADICTED, Outcome.UNDECIDED
 
 
-def test_a_mixture_holds_under_conditions_only_when_every_part_is_decided():
-    for pair in itertools.combinations(Verdict, 2):
-        mixed = set(pair) == {Verdict.HOLDS, Verdict.REFUTED}
-        assert combine(pair) == (Verdict.CONDITIONS if mixed else Verdict.INCONCLUSIVE)
+@pytest.mark.parametrize(
+    ("found", "covered", "elsewhere"),
+    [
+        ([S, S], Verdict.HOLDS, Verdict.SEEN),
+        ([C, C], Verdict.REFUTED, Verdict.NOT_SEEN),
+        ([S, C], Verdict.CONDITIONS, Verdict.SEEN_CONDITIONS),
+        ([S, U], Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
+        ([], None, None),
+    ],
+)
+def test_holds_and_refuted_are_said_only_where_the_source_speaks_of_the_scope(
+    found, covered, elsewhere
+):
+    assert (verdict(found), verdict(found, covers=False)) == (covered, elsewhere)
 
 
-def test_what_a_claim_expects_follows_from_its_checks():
-    checks = (
-        Check("here", Within(), predicted="1"),
-        Check("there", Within(), predicted="2", expected=Verdict.REFUTED),
-    )
-    assert Claim("X1", "It is.", "derived", checks).expected == Verdict.CONDITIONS
+def test_what_cannot_be_tested_says_so_and_has_no_checks():
+    about = {**ABOUT, "untestable": "it needs a 7 B model"}
+    claim = Claim("X1", "It is.", "0000.00000", **about)
+    assert claim.verdict([]) == Verdict.UNTESTABLE
+    with pytest.raises(ValueError, match="needs no checks"):
+        Claim("X1", "It is.", "0000.00000", ONE, **about)
+
+
+def test_another_level_and_a_monotone_map_keep_the_data():
+    measured = Measured(0, -1, 1, "Student", "seed", 3, interval=lambda level: (-level, level))
+    wider = measured.at_level(0.99)
+    assert (wider.low, wider.high, wider.level, wider.draws) == (-0.99, 0.99, 0.99, 3)
+    turned = measured.map(lambda x: 1 - x)
+    assert (turned.value, turned.low, turned.high) == (1, 0, 2)
+    again = turned.at_level(0.5)
+    assert (again.low, again.high) == (0.5, 1.5)
+    fixed = Measured(0, -1, 1)
+    assert fixed.at_level(0.99) is fixed
 
 
 @pytest.mark.parametrize(
@@ -121,14 +152,16 @@ def test_what_a_claim_expects_follows_from_its_checks():
         lambda: Measured(math.inf, 0, math.inf),
         lambda: Measured(2, 0, 1),
         lambda: Measured(0, math.nan, 1),
-        lambda: Claim("X1", "It is.", "derived", ()),
+        lambda: Claim("X1", "It is.", "derived", (), **ABOUT),
+        lambda: Claim("X1", "It is.", "derived", (Check("a", Within(), ours=True),), **ABOUT),
+        lambda: Claim("X1", "It is.", "derived", ONE * 2, **ABOUT),
     ],
 )
 def test_nonsense_is_refused(nonsense):
-    with pytest.raises(ValueError, match="needs"):
+    with pytest.raises(ValueError, match="needs?"):
         nonsense()
 
 
 def test_a_criterion_reads_as_it_is_written():
-    criteria = [Within(high=1), Within(low=0.5), Within(2, 2), Within(1, 2)]
+    criteria = [Within(high=1), Within(low=0.5), at(2), Within(1, 2)]
     assert [str(c) for c in criteria] == ["<= 1", ">= 0.5", "= 2", "in [1, 2]"]

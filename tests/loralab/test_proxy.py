@@ -7,34 +7,17 @@ from typing import Any
 
 import pytest
 
-from loralab.claims import Check, Claim, Within
+from loralab.claims import Check, Claim, Kind, Scope, Within
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import spread
 from loralab.store import Store
 
-KEYS = [
-    "id",
-    "statement",
-    "source",
-    "key",
-    "condition",
-    "claimed",
-    "predicted",
-    "measured",
-    "low",
-    "high",
-    "criterion",
-    "verdict",
-    "expected",
-    "run",
-    "checks",
-]
-
 
 @dataclass(frozen=True)
 class Config:
     draws: int = 3
+    block: int = 1000
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
@@ -45,7 +28,13 @@ def measure(config: Config, memo: Memo) -> Evidence:
 PROXY = Proxy(
     "test_proxy",
     Config,
-    (Claim("F", "Numbers are small.", "derived", (Check("size", Within(high=9)),)),),
+    (
+        Claim(
+            *("F", "Numbers are small.", "derived", (Check("size", Within(high=9)),)),
+            kind=Kind.LAW,
+            scope=Scope.SIMULATION,
+        ),
+    ),
     measure,
     quick=Config(2),
     package="tests.loralab",
@@ -56,20 +45,25 @@ def computed(checkout: Path) -> int:
     return len((checkout / "computed.log").read_text().splitlines())
 
 
-def test_expected_verdicts_end_with_code_0_and_say_where_everything_is(checkout, run):
+def test_a_run_ends_with_code_0_and_says_where_everything_is(checkout, run):
     done = run("fake", LORALAB_JOBS="2")
     assert (done.returncode, done.stderr) == (0, "")
     assert "F1" in done.stdout
-    assert "refuted" in done.stdout
+    assert "not seen at this" in done.stdout
     assert f"figure: {checkout}/report/figures/fake-numbers.svg" in done.stdout
     assert f"s, in {checkout}/runs/loralab.sqlite" in done.stdout.splitlines()[-1]
 
 
-def test_an_unexpected_verdict_ends_with_code_1_and_is_named(run):
+def test_a_check_decided_otherwise_than_recorded_ends_with_code_1_and_is_named(run):
+    assert run("fake", "--shift", "3").returncode == 0, "nothing is recorded"
+    run("fake")
+    run("loralab", "ledger")
     done = run("fake", "--shift", "3")
     assert done.returncode == 1
-    assert "not as expected: F1" in done.stdout
-    assert "not as expected: F2" in done.stdout
+    assert done.stderr == (
+        "not as recorded: F1 size: supported in the record, contradicted now\n"
+        "not as recorded: F2 size: contradicted in the record, supported now\n"
+    )
     assert run("fake", "--shift", "3", "--json").returncode == 1
 
 
@@ -77,13 +71,15 @@ def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(t
     store = Store(tmp_path / "runs.sqlite")
     assert PROXY.latest(store) is None
     assert [row.verdict for row in PROXY.rows(None)] == [None]
-    quick = PROXY.run(PROXY.size(quick=True), store)
+    quick = PROXY.run(PROXY.quick, store)
     assert PROXY.latest(store) == quick
-    whole = PROXY.run(PROXY.size(quick=False), store)
+    whole = PROXY.run(PROXY.Config(), store)
     assert PROXY.latest(store) == whole
-    shown: Any = [PROXY.rows(run)[0].measured["size"] for run in (quick, whole)]
-    assert [measured.high for measured in shown] == [1, 2]
-    assert [row.run for row in PROXY.rows(whole)] == [whole.key[:12]]
+    entries: Any = [PROXY.rows(run)[0].evidence[0] for run in (quick, whole)]
+    assert [entry.measured.high for entry in entries] == [1, 2]
+    assert [entry.run for entry in entries] == [quick.key[:12], whole.key[:12]]
+    assert [PROXY.size_of(run.config) for run in (quick, whole)] == ["quick", "default"]
+    assert PROXY.size_of({"draws": 7, "block": 0}) == "other"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +108,7 @@ def test_help_lists_the_flags(run):
         "how many numbers",
         "--force",
         "--quick",
+        "--full",
         "--store",
         "--json",
     ):
@@ -120,9 +117,8 @@ def test_help_lists_the_flags(run):
 
 def test_json_is_the_whole_output(run):
     records = json.loads(run("fake", "--json").stdout)
-    assert [list(record) for record in records] == [KEYS, KEYS]
-    assert [record["verdict"] for record in records] == ["holds", "refuted"]
-    assert [record["expected"] for record in records] == ["holds", "refuted"]
+    assert [record["id"] for record in records] == ["F1", "F2"]
+    assert [record["verdict"] for record in records] == ["holds", "not seen at this scale"]
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(checkout, run):

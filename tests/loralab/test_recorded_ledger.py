@@ -1,29 +1,79 @@
-"""The recorded ledger is what the claims declare, and the page that people read shows it."""
+"""The recorded ledger is of the claims as they are declared, and the page that people read shows
+it."""
 
+import json
 from typing import Any
 
 import pytest
 
-from loralab import recorded
+from loralab import page, recorded
+from loralab.claims import Outcome, judge
 from loralab.families import proxies
+from loralab.rows import measured_of
+from loralab.store import canonical
 
 FAMILIES = list(proxies())
 RECORDS: dict[str, Any] = {proxy.stem: recorded.read(proxy.stem) for proxy in FAMILIES}
+LINES = [line for record in RECORDS.values() for line in (record or {"checks": []})["checks"]]
 
 
 def test_the_page_shows_the_records():
-    page = recorded.PAGE.read_text(encoding="utf-8")
-    assert recorded.page(FAMILIES, RECORDS) == page, "`make ledger` writes it"
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.page(FAMILIES, RECORDS) == text, "`make ledger` writes it"
 
 
 @pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
-def test_a_record_has_the_checks_that_its_claims_declare(proxy):
-    measured = RECORDS[proxy.stem]["measured"]
-    declared = {claim.id: list(claim.keys) for claim in proxy.claims}
-    assert {id: list(checks) for id, checks in measured.items()} == declared
+def test_a_record_has_the_checks_as_they_are_declared(proxy):
+    record = RECORDS[proxy.stem]
+    lines = {(line["id"], line["key"]): line for line in record["checks"]}
+    for claim in proxy.claims:
+        for check in claim.checks:
+            line = lines.pop((claim.id, check.key))
+            for name, value in recorded.as_declared(claim, check).items():
+                assert line[name] == value, f"{claim.id} {check.key}: {name}"
+            assert line["outcome"] == judge(check.criterion, measured_of(line))
+            assert line["run"] in record["runs"]
+    assert not lines
 
 
-@pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
-def test_every_recorded_verdict_is_the_expected_one(proxy):
-    rows = recorded.recorded_rows(proxy, RECORDS[proxy.stem])
-    assert [row.claim.id for row in rows if row.surprises or row.verdict is None] == []
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line['id']} {line['key']}")
+def test_a_line_says_how_its_interval_was_made(line):
+    assert line["design"]
+    assert line["design"] == "exact" or (line["unit"] and line["draws"] >= 1)
+
+
+def test_the_registered_line_of_a_check_goes_before_an_exploratory_one():
+    def record(run: str, **lines: bool) -> dict[str, Any]:
+        checks = [
+            {"id": "X", "key": key, "run": run, "registered": stands}
+            for key, stands in lines.items()
+        ]
+        return {"family": "x", "checks": checks, "runs": {run: {"size": run}}}
+
+    merged = recorded.merged([record("new", a=False, b=False), record("old", a=True, b=False)])
+    assert merged is not None
+    assert {line["key"]: line["run"] for line in merged["checks"]} == {"a": "old", "b": "new"}
+    only = recorded.merged([record("new", a=True), record("old", a=True)])
+    assert only is not None
+    assert only["runs"] == {"new": {"size": "new"}}
+    assert recorded.merged([]) is None
+
+
+def test_a_family_is_only_contradicted_by_the_opposite_outcome():
+    proxy = next(proxy for proxy in FAMILIES if RECORDS[proxy.stem])
+    record = json.loads(canonical(RECORDS[proxy.stem]))
+    rows = recorded.rows_of(proxy, record)
+    assert recorded.contradictions(proxy, rows) == []
+    row, entry = next(
+        (row, entry) for row in rows for entry in row.evidence if entry.outcome == Outcome.SUPPORTED
+    )
+    line = next(
+        x for x in record["checks"] if (x["id"], x["key"]) == (row.claim.id, entry.check.key)
+    )
+    low, high = entry.check.criterion.low, entry.check.criterion.high
+    outside = (low - 1) if low > -float("inf") else (high + 1)
+    line |= {"value": outside, "low": outside, "high": outside}
+    [changed] = recorded.contradictions(proxy, recorded.rows_of(proxy, record))
+    assert changed.startswith(f"{row.claim.id} {entry.check.key}: supported in the record")
+    line |= {"low": -1e300, "high": 1e300}
+    assert recorded.contradictions(proxy, recorded.rows_of(proxy, record)) == []
