@@ -43,8 +43,8 @@ JUDGED = (
 DATA = (
     "8 x 8 digits of scikit-learn, pixels in [-1, 1]. The base model is a flow-matching network "
     "96-128-128-128-64 (64 pixels and 32 sines and cosines of the time; SiLU, residual at the two "
-    "middle layers), trained on the digits 0 to 4 by 2000 steps of Adam under torch's OneCycleLR to "
-    "2e-3 on batches of 256"
+    "middle layers), trained on the digits 0 to 4 by 2000 steps of Adam, torch's OneCycleLR up to "
+    "2e-3, on batches of 256"
 )
 ADAPTED = (
     "Adapters on all four layers, alpha = rank, B = 0, A uniform on +-1/sqrt(in); a generator "
@@ -62,14 +62,13 @@ CLASSES = f"Target: new classes, the digits 5 to 9. {BASE}"
 STYLED = f"Target: a new style, the digits 0 to 4 inverted. {BASE}"
 BOTH = f"Targets: new classes, the digits 5 to 9; a new style, the digits 0 to 4 inverted. {BASE}"
 CHOSEN = (
-    "Learning rates 10^(i/2), i = -8..0 for LoRA and DoRA, -9..-1 for OP-LoRA and OP-DoRA, two more "
-    "on a side while the best or a good one is outermost; the best has the least mean distance over "
-    "seeds from other drawn images to the validation images, and the choice is part of the interval"
+    "Learning rates 10^(i/2), i = -8..0 for LoRA and DoRA, -9..-1 for OP-LoRA and OP-DoRA, two "
+    "more on a side while the best or one within 1.5 times its distance is outermost; the best has "
+    "the least mean distance over seeds from other drawn images to the validation images, and the "
+    "choice is part of the interval"
 )
 TUNED = f"{CLASSES}. {CHOSEN}"
-LONGER = (
-    f"At one learning rate the first step of a generator network is {10**SHIFT:.1f} times LoRA's"
-)
+LONGER = f"At one learning rate a generator network's first step is {10**SHIFT:.1f} times LoRA's"
 RATIO = "distance of {over} over that of {plain} at rank {rank}"
 AT_BEST, AT_FIXED = "each at its best learning rate", "both at the learning rate 1e-4"
 AT_EQUAL = f"{{over}} at the learning rate 1e-4, {{plain}} at {1e-4 * 10**SHIFT:.1e}"

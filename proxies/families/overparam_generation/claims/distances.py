@@ -50,9 +50,9 @@ DISTANCES = (
                 predicted=Within(high=1),
             ),
         ),
-        f"{CMMD}. Each is searched for by 300 steps of Adam at 0.1 (betas .9 and .999, eps 1e-8) on "
-        "6 and 4 vectors in 5 dimensions, from standard normal ones, in float64. The least reached "
-        "share of a bound, 0.99, says that the search works",
+        f"{CMMD}. Each is searched for by 300 steps of Adam at 0.1 (betas .9 and .999, eps 1e-8) "
+        "on 6 and 4 vectors in 5 dimensions, from standard normal ones, in float64. The least "
+        "reached share of a bound, 0.99, says that the search works",
         equation=f"{EQUATION} (3)",
         test=f"{LAWS}::test_the_means_leave_little",
         trial=f"{TRIALS}.facts.ends",
@@ -69,8 +69,8 @@ DISTANCES = (
             Check(
                 "means",
                 Within(0.98, 1.02),
-                "10 times the squared distance of the means over CMMD, 400 images of the base model "
-                "against test images of the digits 5 to 9",
+                "10 times the squared distance of the means over CMMD, 400 images of the base "
+                "model against test images of the digits 5 to 9",
                 predicted=Within(high=MEANS),
             ),
             Check(
@@ -104,8 +104,8 @@ DISTANCES = (
         scope=Scope.SMALL,
         covers=False,
         where="abstract",
-        untestable="it takes images of Stable Diffusion XL in CLIP's embedding, neither of which is "
-        "here, and the paper does not state the scale of its CMMD. On the scale of the definition "
+        untestable="it takes images of Stable Diffusion XL in CLIP's embedding, neither of which "
+        "is here, and the paper does not state the scale of its CMMD. On that of the definition "
         "15 points are possible, as two sets at right angles are 19.9 apart; images of this "
         "family's base models are 0.2 to 5 points from their targets, which says nothing of CLIP",
     ),

@@ -48,8 +48,8 @@ SENSITIVITY = (
             Check(
                 f"rank {rank}",
                 Within(low=SHIFT),
-                "decades from LoRA's learning rate 1e-3 down to the one at which OP-LoRA ends at an "
-                f"equal distance, read linearly in logarithms between learning rates, rank {rank}",
+                "decades from LoRA's learning rate 1e-3 down to the one at which OP-LoRA ends at "
+                f"an equal distance, read linearly in logarithms between the grid's, rank {rank}",
                 predicted=Within(low=SHIFT),
             )
             for rank in RANKS

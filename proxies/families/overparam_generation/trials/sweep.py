@@ -7,9 +7,9 @@ round does not settle it, `edge` and `open` say so.
 
 The best learning rate has the least mean distance over seeds between the validation images and
 images drawn from one set of noises; what is reported are distances between the test images and
-images drawn from others. A method without generator networks is also run at the learning rate EQUAL,
-at which its first steps are as long as those of its over-parameterised version at 1e-4, on average
-over initializations: distances (7).
+images drawn from others. A method without generator networks is also run at the learning rate
+EQUAL, at which its first step is as long as that of its over-parameterised version at 1e-4, on
+average over initializations: distances (7).
 """
 
 from collections.abc import Sequence
@@ -66,9 +66,9 @@ class Sweep(TypedDict):
     best: index of the best learning rate, None where some seed diverged at every one; fixed: that
     of 1e-4; edge: "low" or "high" where the best is outermost; open: the sides on which the
     outermost one is good for some seed. equal: the test's MMD by seed at the learning rate EQUAL,
-    None for a method with generator networks. `shown`: images (SHOWN, 64) of the first seed at the best
-    learning rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of a
-    run; alive: the share of live hidden units at the end, None without a generator network.
+    None for a method with generator networks. `shown`: images (SHOWN, 64) of the first seed at the
+    best learning rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of
+    a run; alive: the share of live hidden units at the end, None without a generator network.
     """
 
     rates: list[float]
