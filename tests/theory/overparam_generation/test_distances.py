@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lora
-from proxies.families.overparam_generation.trials import cost
 from tests.support.laws.overparam_generation import (
+    EPS,
     check_counts,
     check_means,
     check_metric,
@@ -17,11 +18,14 @@ from tests.support.laws.overparam_generation import (
     check_null,
     check_series,
     check_shift,
+    on_sphere,
 )
 from theory.matfac import generator_network
 from theory.overparam_generation import distances as theory
 
 SEEDS = st.integers(1000, 2**32)
+LLAMA = ((4096, 4096), (4096, 4096), (4096, 4096), (11008, 4096), (4096, 11008))
+"""(out, in) of q, k, v, up and down of one of LLaMA-7B's 32 blocks"""
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.sampled_from([0.3, 1.0, 10.0]), SEEDS)
@@ -50,6 +54,17 @@ def test_cmmd_ends_where_it_is_said_to(seed):
     check_most(seed)
 
 
+@given(SEEDS, st.floats(0, 2))
+def test_a_gain_needs_means_that_far_apart(seed, spread):
+    """(8): no two sets are that many points apart with means that are nearer."""
+    rng = np.random.default_rng(seed)
+    x, y = on_sphere(rng, 5, 3, spread), -on_sphere(rng, 4, 3, spread)
+    apart = float(((x.mean(0) - y.mean(0)) ** 2).sum())
+    assert theory.least_distance(theory.mmd(x, y)) <= apart + 1000 * 20 * EPS
+    assert round(theory.least_distance(15), 3) == 1.505
+    assert theory.least_distance(0.09) == 0, "the means may be the same"
+
+
 @pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 2), (2, 4)])
 def test_the_null_of_one_distribution(n, m):
     check_null(n, m)
@@ -66,7 +81,7 @@ def test_generators_have_the_stated_numbers(shapes, rank, m, k):
 
 
 def test_llama_needs_1_9_billion():
-    assert theory.generator_parameters(list(cost.LLAMA) * 32, 32, 32, 32) == 1_851_435_008
+    assert theory.generator_parameters(list(LLAMA) * 32, 32, 32, 32) == 1_851_435_008
     assert theory.generator_share(32, 2048) == 1 / 64
 
 
