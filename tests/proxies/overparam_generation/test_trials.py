@@ -43,7 +43,7 @@ def test_the_generators_product_has_its_gradient():
 
 def test_a_start_is_the_librarys_and_adds_nothing():
     bases = [small_base(1001), small_base(1002)]
-    base, seeds = adapters.stacked(bases), (2, 4)
+    base = adapters.stacked(bases)
     x, t = (
         torch.randn(4, 64, dtype=torch.float64, generator=Generator().manual_seed(1)),
         torch.rand(4).double(),
@@ -52,9 +52,8 @@ def test_a_start_is_the_librarys_and_adds_nothing():
         expected = torch.stack([adapters.module(one)(x, t) for one in bases])
     for method in adapters.METHODS:
         initial = adapters.initial(base, method, 2, [5, 6], 3)
-        found = flow_matching.velocity(
-            adapters.layers(base, initial), x.expand(2, 4, 64), t.expand(2, 4)
-        )
+        layers = adapters.layers(base, initial)
+        found = flow_matching.velocity(layers, x.expand(2, 4, 64), t.expand(2, 4))
         assert found.shape == (3, 2, 4, 64)
         torch.testing.assert_close(
             found, expected.expand_as(found), rtol=0, atol=100 * EPS * float(expected.abs().max())
