@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 import lora
 from tests.support.laws.overparam_generation import (
@@ -78,6 +79,29 @@ def test_the_null_of_one_distribution(n, m):
 )
 def test_generators_have_the_stated_numbers(shapes, rank, m, k):
     check_counts(shapes, rank, m, k)
+
+
+@pytest.mark.parametrize(("variant", "magnitude"), [("overparam", False), ("op_dora", True)])
+def test_attached_layers_have_the_stated_numbers(variant, magnitude):
+    net = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Linear(5, 6))
+    lora.attach(net, lora.Config(2, target_modules=("0", "1"), variant=variant))
+    counted = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    assert counted == theory.generator_parameters([(5, 4), (6, 5)], 2, 32, 32, magnitude)
+
+
+def test_operations_of_a_generator_are_m_over_t_of_loras():
+    """Counted by torch in a step of a layer with the generator's products written as matrices, the
+    gradient of the input included."""
+    out, in_, r, m, T = 6, 5, 2, 8, 40
+    draw = lambda *shape: torch.ones(*shape, requires_grad=True)
+    theta, W2, h = draw(r * (in_ + out), 1), draw(r * (in_ + out), m), draw(m, 1)
+    B, A, x = draw(out, r), draw(r, in_), draw(in_, T)
+    counts = []
+    for step in (lambda: (W2 @ h * theta).sum(), lambda: (B @ (A @ x)).sum()):
+        with FlopCounterMode(display=False) as counter:
+            step().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] / counts[1] == theory.generator_share(m, T) == m / T
 
 
 def test_llama_needs_1_9_billion():

@@ -63,9 +63,9 @@ STYLED = f"Target: a new style, the digits 0 to 4 inverted. {BASE}"
 BOTH = f"Targets: new classes, the digits 5 to 9; a new style, the digits 0 to 4 inverted. {BASE}"
 CHOSEN = (
     "Learning rates 10^(i/2), i = -8..0 for LoRA and DoRA, -9..-1 for OP-LoRA and OP-DoRA, two "
-    "more on a side while the best or one within 1.5 times its distance is outermost; the best has "
-    "the least mean distance over seeds from other drawn images to the validation images, and the "
-    "choice is part of the interval"
+    "more on a side while the best or one within 1.5 times its distance is outermost, three times "
+    "at most; the best has the least mean distance over seeds from other drawn images to the "
+    "validation images, and the choice is part of the interval"
 )
 TUNED = f"{CLASSES}. {CHOSEN}"
 LONGER = f"At one learning rate a generator network's first step is {10**SHIFT:.1f} times LoRA's"
