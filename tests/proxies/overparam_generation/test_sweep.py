@@ -14,8 +14,10 @@ from proxies.families.overparam_generation.trials import scores as judging
 from proxies.families.overparam_generation.trials.training import Plan
 from proxies.instruments import digit_networks, digit_targets, image_distances
 from tests.support.trials.generation_sweep import (
+    check_anchors,
     check_choice,
     check_chosen,
+    check_equal,
     check_gaps,
     check_grown,
     check_lag,
@@ -23,6 +25,7 @@ from tests.support.trials.generation_sweep import (
     check_not_finite,
     check_own_networks,
     check_paired,
+    check_parts,
     check_windows,
     small_networks,
     small_problem,
@@ -45,6 +48,18 @@ def test_a_sweep_in_which_every_rate_diverges_has_no_best(monkeypatch):
     assert paired.at_best(found) is paired.widths(found) is None
     assert paired.at_fixed(found) is None
     assert found["shown"] == {}
+
+
+def test_a_plain_method_is_run_with_a_step_of_equal_length(monkeypatch):
+    check_equal(monkeypatch)
+
+
+def test_each_part_of_a_split_has_its_use(monkeypatch):
+    check_parts(monkeypatch)
+
+
+def test_anchors_are_of_their_images():
+    check_anchors()
 
 
 def test_windows_by_hand(monkeypatch):
@@ -140,6 +155,19 @@ def test_a_search_finds_the_ends_and_does_not_pass_them():
     assert 0.99 <= found["not negative"] <= 1 + 1e-12
     assert -1e-9 <= found["least beyond means"] < 0.01
     assert 0.9 < found["most beyond means"] <= 1
+
+
+def test_rises_are_over_the_same_images():
+    """The rise of each distance by its definition, on the images that the seed chooses."""
+    judge = digit_networks.Judge(small_networks()["judge"]["layers"])
+    x = judge.embed(digit_targets.of(digit_targets.TARGETS["new classes"])).double()
+    order = torch.randperm(len(x), generator=Generator().manual_seed(5))
+    fair, rest = x[order[:400]], x[order[400:]]
+    few = facts.herded(fair, 20).repeat(20, 1)
+    found = facts.diversity(judge, 5)
+    for name, sigma in (("CMMD", 10.0), ("MMD", float(torch.pdist(x).median()))):
+        rise = [image_distances.mmd(one, rest, sigma).biased for one in (few, fair)]
+        assert found[name] == pytest.approx(rise[0] / rise[1]), name
 
 
 def test_facts_on_digits():

@@ -73,6 +73,65 @@ def check_chosen(monkeypatch) -> None:
     json.dumps(found, allow_nan=False)
 
 
+def check_equal(monkeypatch) -> None:
+    """A plain method is run where its first step is as long as a generator network's at 1e-4."""
+    mean_of_h = 32 * math.sqrt((1 + 1 / 32) / (6 * math.pi))
+    exponent = 2 * math.log10(1e-4 * (1 + mean_of_h))
+    found = swept(monkeypatch, -5, test_best=-4)
+    assert found["equal"] == pytest.approx(valley([exponent], -4, 1.0)[0])
+    assert sweep.swept(None, "OP-DoRA", 1, Plan(1))["equal"] is None  # type: ignore[arg-type]
+
+
+def check_parts(monkeypatch) -> None:
+    """A run is trained on its seed's training images; images from each part's noises are scored
+    beside that part's images by that seed's classifier."""
+    problem, asked = small_problem(), []
+
+    def train(base, initial, data, *more):
+        assert all(one is split.train for one, split in zip(data, problem.splits, strict=True))
+        return initial, None
+
+    def score(images, real, problem, i):
+        asked.append((images, real, i))
+        return dict.fromkeys(judging.SCORES, 1.0)
+
+    monkeypatch.setattr(sweep, "in_parts", lambda problem, size: [problem])
+    monkeypatch.setattr(sweep, "train", train)
+    monkeypatch.setattr(sweep, "draw", lambda base, parameters, x: x[None])
+    monkeypatch.setattr(sweep, "scores", score)
+    sweep.run(problem, "LoRA", 1, [-8], Plan(1))
+    wanted = [
+        (judging.noise(problem.seeds, part)[i], getattr(split, part), i)
+        for part in ("validation", "test")
+        for i, split in enumerate(problem.splits)
+    ]
+    for (images, real, i), (noise, part, seed) in zip(asked, wanted, strict=True):
+        assert torch.equal(images, noise)
+        assert real is part
+        assert i == seed
+
+
+def check_anchors() -> None:
+    """Each set of reference images has its own scores, seed by seed."""
+    networks, seeds = small_networks_of(), (1000, 1001)
+    task = judging.problem(networks, "new classes", seeds)
+    found = judging.anchors(networks, "new classes", seeds)["scores"]
+    of_base = judging.drawn_by_base(task)
+    for i, (one, split) in enumerate(zip(found, task.splits, strict=True)):
+        sets = {
+            "target": split.train,
+            "seen": digit_targets.of(digit_targets.SEEN),
+            "base": of_base[i],
+        }
+        for name, images in sets.items():
+            for score, value in judging.scores(images, split.test, task, i).items():
+                assert one[f"{name} {score}"] == value, (name, score)
+        embedded = (task.judges[i].embed(z.clamp(-1, 1)).double() for z in (of_base[i], split.test))
+        x, y = (z.mean(0) for z in embedded)
+        shift = 10 * float((x - y).square().sum()) / one["base CMMD"]
+        assert one["ten times the shift"] == pytest.approx(shift)
+
+
 def check_grown(monkeypatch) -> None:
     """The grid grows towards an optimum, or a window, that it does not hold; no further than it
     may."""
