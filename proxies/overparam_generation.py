@@ -18,7 +18,9 @@ from proxies.families.overparam_generation.claims.cases import NEW, STYLE
 @dataclass(frozen=True)
 class Config:
     seeds: int = 8
-    """base models, classifiers, splits, initializations and noises, the same for every method"""
+    """base models, classifiers, splits, initializations and noises, the same for every method.
+    Ratios at tuned learning rates vary by 6 % from seed to seed at ranks 2 and 4, and by 13 % at
+    rank 1: 24 seeds, of the full size, give an interval of +-3 % and +-7 % at the third look"""
     block: int = 10_000
     """first seed; the others follow"""
     steps: int = 400

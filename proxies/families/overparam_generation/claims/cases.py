@@ -5,7 +5,7 @@ A distance is an MMD, which is a square.
 
 from typing import Any
 
-from loralab.claims import Check, Scope, Within
+from loralab.claims import Check, Claim, Scope, Within
 from theory.overparam_generation import distances as theory
 
 NEW, STYLE = "new classes", "new style"
@@ -60,7 +60,6 @@ DRAWN = (
 BASE = f"{DATA}. {ADAPTED}. {DRAWN}; {JUDGED}"
 CLASSES = f"Target: new classes, the digits 5 to 9. {BASE}"
 STYLED = f"Target: a new style, the digits 0 to 4 inverted. {BASE}"
-BOTH = f"Targets: new classes, the digits 5 to 9; a new style, the digits 0 to 4 inverted. {BASE}"
 CHOSEN = (
     "Learning rates 10^(i/2), i = -8..0 for LoRA and DoRA, -9..-1 for OP-LoRA and OP-DoRA, two "
     "more on a side while the best or one within 1.5 times its distance is outermost, three times "
@@ -117,4 +116,20 @@ def better(target: str) -> tuple[Check, ...]:
     condition = f"{RATIO}, {AT_BEST}, {target}"
     return paired(LESS, condition) + paired(
         FIFTH_LESS, condition, claimed="", ours=True, more=BY_A_FIFTH
+    )
+
+
+def equal(id: str, target: str, assumptions: str) -> Claim:
+    """The control of a claim at one learning rate: first steps of equal length."""
+    return Claim(
+        id,
+        f"With first steps of equal length an adapter that a generator network makes still ends "
+        f"nearer to {target} than the plain adapter: it does more than lengthen the step.",
+        PAPER,
+        paired(LESS, f"{RATIO}, {AT_EQUAL}"),
+        f"{assumptions}, on average over initializations. A generator network whose hidden units "
+        "stood still would be LoRA at that learning rate, a ratio of 1",
+        where="abstract: adaptive learning rate and momentum",
+        **FROZEN_LAW,
+        **TOY,
     )

@@ -1,4 +1,5 @@
-"""OP15 to OP15d and OP15i: adapters that teach new classes, at one learning rate and tuned."""
+"""OP15 to OP15d, OP15i and OP15k: adapters that teach new classes, at one learning rate, with first
+steps of equal length, and tuned."""
 
 from loralab.claims import Check, Claim, Within
 from proxies.families.overparam_generation.claims.cases import (
@@ -23,6 +24,7 @@ from proxies.families.overparam_generation.claims.cases import (
     TUNED,
     WITHIN_A_FIFTH,
     better,
+    equal,
     paired,
 )
 
@@ -77,10 +79,15 @@ NEW_CLASSES = (
             ),
         ),
         f"{CLASSES}. {LONGER}, and 1e-4 is below the best learning rate of either: a longer step "
-        "alone predicts the sentence. OP15k has the control with steps of equal length",
+        "alone predicts the sentence. OP15k is the control, with first steps of equal length",
         where="abstract: accelerates training",
         **SHIFT_LAW,
         **TOY,
+    ),
+    equal(
+        "OP15k",
+        "new classes of 8 x 8 digits",
+        f"{CLASSES}. {LONGER}",
     ),
     Claim(
         "OP15c",

@@ -1,4 +1,4 @@
-"""OP15 to OP15l; None for a check whose sweeps were not run or cannot be compared."""
+"""OP15 to OP15m; None for a check whose sweeps were not run or cannot be compared."""
 
 from typing import Literal
 
@@ -46,6 +46,12 @@ def comparisons(trials: Trials) -> dict[str, Measurements]:
     def at_one_rate(target: str) -> Measurements:
         return {
             key: ratio(fixed(over, rank, target), fixed(plain, rank, target))
+            for key, (over, plain, rank) in PAIRED.items()
+        }
+
+    def at_equal_steps(target: str) -> Measurements:
+        return {
+            key: ratio(fixed(over, rank, target), paired.at_equal(sweep(plain, rank, target)))
             for key, (over, plain, rank) in PAIRED.items()
         }
 
@@ -98,11 +104,6 @@ def comparisons(trials: Trials) -> dict[str, Measurements]:
         },
         "OP15h": at_one_rate(STYLE),
         "OP15j": better(STYLE),
-        "OP15k": {
-            f"{key}, {target}": ratio(
-                fixed(over, rank, target), paired.at_equal(sweep(plain, rank, target))
-            )
-            for target in (NEW, STYLE)
-            for key, (over, plain, rank) in PAIRED.items()
-        },
+        "OP15k": at_equal_steps(NEW),
+        "OP15m": at_equal_steps(STYLE),
     }

@@ -62,7 +62,15 @@ def in_parts(problem: Problem, size: int) -> list[Problem]:
     for i in range(0, len(problem.seeds), size):
         some = slice(i, i + size)
         base = [Linear(layer.W[some], layer.b[some]) for layer in problem.base]
-        found.append(Problem(base, *(part[some] for part in problem[1:5]), problem.labels))
+        found.append(
+            problem._replace(
+                base=base,
+                judges=problem.judges[some],
+                seeds=problem.seeds[some],
+                splits=problem.splits[some],
+                sigmas=problem.sigmas[some],
+            )
+        )
     return found
 
 

@@ -157,7 +157,7 @@ def run(
 
     Returns: one entry a learning rate.
     """
-    rates = [GRIDS[method].learning_rate(i) for i in exponents]
+    rates = [10 ** (SPACING * i) for i in exponents]
     parts = [_side_by_side(some, method, rank, rates, plan) for some in in_parts(problem, AT_ONCE)]
     return [_joined(row) for row in zip(*parts, strict=True)]
 
