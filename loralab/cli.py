@@ -203,6 +203,8 @@ def ledger(options: Ledger) -> int:
     rows = [row for proxy in families for row in recorded.rows_of(proxy, records[proxy.stem])]
     if statements.PAGE.parent.is_dir():  # in a checkout
         write_text(statements.PAGE, statements.page({row.claim.id: row.verdict for row in rows}))
+        text = page.README.read_text(encoding="utf-8")
+        write_text(page.README, page.with_totals(text, rows))
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
         print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")

@@ -2,8 +2,8 @@
 
 The fingerprint of a file covers the file and every module of this project that it imports, directly
 or not. So editing a README or another claim family keeps a finished run valid, and editing `lora/`
-does not. Of loralab/ it covers what the files of a family import themselves (intervals, memo): the
-rest carries results and does not make them.
+does not. Of loralab/ it covers what the files of a family import themselves (intervals, memo), a
+package whole: the rest carries results and does not make them.
 """
 
 import ast
@@ -73,9 +73,11 @@ def closure(file: Path) -> set[Path]:
     while todo:
         if (current := todo.pop()) not in found:
             found.add(current)
-            if current.parent == ROOT / "loralab":
-                continue
-            todo += [own for name in imported(current) for own in _own_files(name)]
+            needed = [own for name in imported(current) for own in _own_files(name)]
+            if current.is_relative_to(inner := ROOT / "loralab"):
+                # of a package like loralab/statistics all, and nothing beyond it
+                needed = [own for own in needed if own.parent == current.parent != inner]
+            todo += needed
     return found
 
 

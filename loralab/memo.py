@@ -25,6 +25,8 @@ class Memo:
         code: the fingerprint of the code that the trials run.
         force: compute every trial again; the old result stays until the new one replaces it.
         compute: the executor.
+        used: where the key of every trial that is read or computed is noted, for whoever exports
+            them.
     """
 
     def __init__(
@@ -34,9 +36,11 @@ class Memo:
         code: str,
         force: bool = False,
         compute: Compute = side_by_side,
+        used: set[str] | None = None,
     ) -> None:
         self.store, self.family, self.code = store, family, code
         self.force, self.compute = force, compute
+        self.used = set() if used is None else used
 
     def __call__(self, function: Callable[..., Any], **arguments: Any) -> Any:
         return self.map(function, [arguments])[0]
@@ -46,14 +50,14 @@ class Memo:
         trials, name = list(trials), function.__name__
         results: dict[int, Any] = {}
         for i, trial in enumerate(trials):
-            if not self.force and (
-                run := self.store.get(run_key(self.family, name, trial, self.code))
-            ):
+            key = run_key(self.family, name, trial, self.code)
+            if not self.force and (run := self.store.get(key)):
                 results[i] = run.result
+                self.used.add(key)
         todo = {i: trials[i] for i in range(len(trials)) if i not in results}
         with closing(self.compute(function, todo)) as finished:
             for i, seconds, result in track(finished, f"{self.family}: {name}", len(todo)):
-                results[i] = self.store.put(
-                    self.family, name, trials[i], self.code, seconds, result
-                ).result
+                run = self.store.put(self.family, name, trials[i], self.code, seconds, result)
+                results[i] = run.result
+                self.used.add(run.key)
         return [results[i] for i in range(len(trials))]

@@ -1,6 +1,6 @@
 """LEDGER.md: every check of every claim as a page for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 PAGE = ROOT / "LEDGER.md"
+README = ROOT / "README.md"
+MARKS = ("<!-- totals -->", "<!-- /totals -->")
 HEAD = (
     "check",
     "source's claim",
@@ -38,7 +40,7 @@ def page(families: Iterable["Proxy"], records: Mapping[str, Record | None]) -> s
     """A section a family."""
     families = list(families)
     rows = {proxy.stem: rows_of(proxy, records[proxy.stem]) for proxy in families}
-    parts = ["# Ledger\n\n" + INTRODUCTION, _totals(list(chain.from_iterable(rows.values())))]
+    parts = ["# Ledger\n\n" + INTRODUCTION, totals_text(list(chain.from_iterable(rows.values())))]
     for proxy in families:
         record = records[proxy.stem]
         made = "Not measured yet."
@@ -51,12 +53,22 @@ def page(families: Iterable["Proxy"], records: Mapping[str, Record | None]) -> s
     return "\n".join(parts)
 
 
-def _totals(rows: list[Row]) -> str:
+def totals_text(rows: Sequence[Row]) -> str:
+    """The totals as a list."""
+    names = {"verdict": "verdicts", "kind": "kinds", "scope": "scopes", "checks": "checks"}
     lines = [
-        f"- {name}: " + ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        f"- {names[name]}: " + ", ".join(f"{count} {what}" for what, count in counts.most_common())
         for name, counts in totals(rows).items()
     ]
-    return f"{len(rows)} claims:\n\n" + "\n".join(lines) + "\n"
+    checks = sum(len(row.evidence) for row in rows)
+    return f"{len(rows)} claims with {checks} checks:\n\n" + "\n".join(lines) + "\n"
+
+
+def with_totals(text: str, rows: Sequence[Row]) -> str:
+    """A page with the totals between its two marks; a page without them stays."""
+    head, begin, rest = text.partition(MARKS[0])
+    _, end, tail = rest.partition(MARKS[1])
+    return f"{head}{begin}\n{totals_text(rows)}{end}{tail}" if end else text
 
 
 def _claim(row: Row) -> str:

@@ -16,12 +16,13 @@ a flag is wrong.
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loralab import flags, recorded, registry
+from loralab import flags, recorded, registry, trials
 from loralab.claims import Check, Claim, Measured
 from loralab.code import ROOT, fingerprint
 from loralab.figures import draw, figures_folder
@@ -128,7 +129,9 @@ class Proxy:
             if not force and (run := self.stored(config, store)):
                 return run
             start = time.perf_counter()
-            evidence = self.measure(config, Memo(store, self.stem, self.code, force))
+            memo = Memo(store, self.stem, self.code, force)
+            with self._exported(config, store, memo):
+                evidence = self.measure(config, memo)
             result = {
                 "measured": self._checked(evidence),
                 "data": evidence.data,
@@ -142,6 +145,22 @@ class Proxy:
                 time.perf_counter() - start,
                 result,
             )
+
+    @contextmanager
+    def _exported(self, config: Any, store: Store, memo: Memo) -> Iterator[None]:
+        """Begin a study with the trials that the checkout has, and keep there what it ran, also
+        when it is interrupted; a proxy is quickly run again."""
+        recorded_sizes = [size for name, size in self.sizes.items() if name != "quick"]
+        if self.package == "proxies" or config not in recorded_sizes or not trials.kept_here():
+            yield
+            return
+        file = trials.file_of(self.stem)
+        if count := trials.restore(self.stem, store):
+            print(f"{self.stem}: {count} trials from {file}", file=sys.stderr)
+        try:
+            yield
+        finally:
+            trials.export(self.stem, filter(None, map(store.get, memo.used)))
 
     def _checked(self, evidence: Evidence) -> dict[str, dict[str, dict[str, Any] | None]]:
         """The evidence as it is kept, each check at the level of its look."""

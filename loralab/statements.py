@@ -13,8 +13,8 @@ PAGE = ROOT / "docs" / "statements.md"
 HEAD = ("statement", "theorem", "property test", "claims", "what is missing")
 INTRODUCTION = """# What the papers' abstracts say, and where it is tested
 
-Written by `loralab ledger`; do not edit. Each statement stands with the theorem behind it, the property test of that
-theorem, the claims that measure it with their verdicts, and what is missing.
+Written by `loralab ledger`; do not edit. Each statement stands with the theorem behind it, the
+property test of that theorem, the claims that measure it with their verdicts, and what is missing.
 """
 
 

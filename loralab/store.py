@@ -116,28 +116,28 @@ class Store:
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         try:
-            # Not canonical: the order of a result's keys is the order of a table's columns.
             recorded = json.dumps(result, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{family}: {name} with {config} gave a result that cannot be recorded: {error}."
             ) from error
-        row = (
-            key,
-            family,
-            name,
-            canonical(config),
-            code,
-            canonical(provenance()),
-            now,
-            seconds,
-            recorded,
-        )
+        origin = provenance()
+        kept = json.loads(canonical(config)), json.loads(recorded)
+        run = Run(key, family, name, kept[0], code, origin, now, seconds, kept[1])
+        self.add(run)
+        return run
+
+    def add(self, run: Run) -> None:
+        """Record a run as it is, one that was made elsewhere, say."""
+        # Not canonical: the order of a result's keys is the order of a table's columns.
+        result = json.dumps(run.result, separators=(",", ":"), allow_nan=False)
+        config, origin = canonical(run.config), canonical(run.provenance)
+        about = (run.key, run.family, run.name, config, run.code, origin)
         with self._connect() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*about, run.finished, run.seconds, result),
             )
-        return _run(row)
 
     @contextmanager
     def lock(self, family: str) -> Iterator[None]:

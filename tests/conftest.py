@@ -128,7 +128,8 @@ def checkout(tmp_path: Path, compiled: Path) -> Path:
         "paper_figs/__init__.py": "",
         "paper_figs/fake.py": FIGURES,
         "pyproject.toml": "",
-        "README.md": "before\n<!-- ledger -->\nold\n<!-- /ledger -->\nafter\n",
+        "README.md": "before\n<!-- totals -->\nold\n<!-- /totals -->\nafter\n",
+        "docs/index.md": "",
     }.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)

@@ -7,8 +7,8 @@
     cases, right or wrong                      proportion                    Clopper-Pearson
     networks, each with several cases          clustered                     Student over clusters
     nothing but splits of one data set         resplit_mean, ..              corrected for re-splits
-    seeds, each with test examples             paired                        bootstrap, Student
-    seeds, each method at its own best rate    tuned                         choice in every resample
+    seeds, each with test examples             paired                        Student twice
+    seeds, each method at its own best rate    tuned                         choice in each resample
 
 Each interval can be had at another level by `Measured.at_level`. What is decided from several is in
 `p_value`, `equivalence` and `holm`.

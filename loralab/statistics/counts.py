@@ -1,7 +1,7 @@
 """Intervals that need no spread to be estimated: a range, an exact number, a frequency."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -32,6 +32,7 @@ def proportion(successes: int, trials: int, unit: str = "seed") -> Measured:
     )
 
 
+@cache  # a root finder, that families ask for the same counts again and again
 def _clopper_pearson(successes: int, trials: int, level: float) -> tuple[float, float]:
     from scipy.stats import binomtest  # takes half a second to load
 

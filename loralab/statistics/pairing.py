@@ -3,32 +3,34 @@ of seed k is
 
     d_ki = mu + a_k + e_i + n_ki                                                                 (1)
 
-with the effect of the seed a_k, of the example e_i and a rest n_ki. mu is estimated, with two
-errors:
+with the effect of the seed a_k, of the example e_i and a rest n_ki. The estimate of mu is the mean
+of all, and its interval depends on what the K seeds share.
 
-- Seeds are few, and a bootstrap over three of them covers 75 %: so the interval of Student over the
-  seeds' means.
-- Test examples are many: a bootstrap over them, which keeps the methods together and, where the
-  seeds share their examples, the seeds too. Its percentiles are expanded to what Student says of so
-  few (arXiv:1411.5279). Of answers that are right or wrong the sample gets one example more on each
-  side (Bonett and Price 2012): where none or few tell the methods apart, a bootstrap would be sure
-  of a difference of zero.
+- Where every seed draws its own test examples the seeds' means are independent: Student over them.
+- Where the seeds share N test examples, e_i is in all means, which Student cannot see. In variances
+  of (1), the examples' means over seeds give S_e = (e + n/K) / N, the seeds' means give
+  S_k = (a + n/N) / K, and S_n = n / (K N) is in both. The variance of the estimate is
+  S_e + S_k - S_n, and each part reaches as far as Student says of so many:
 
-Where the seeds share their test examples, e_i is the same in all means, which Student cannot see:
-the errors add up in square (n_ki counts in both, so the interval is rather too wide). Where every
-seed draws its own, the means differ by all of (1), and the wider of the two intervals is taken.
+      half^2 = t(K-1)^2 max(S_k - S_n, 0) + t(N-1)^2 S_e                                         (2)
+
+- Of one seed there are its test examples alone, which are many: a bootstrap, whose percentiles are
+  expanded to what Student says of so few (arXiv:1411.5279).
+
+Of answers that are right or wrong none or few may tell the methods apart, and the spread of such a
+sample is no measure of doubt. So to a single seed's sample comes one example more on each side
+(Bonett and Price 2012), and (2) is never less than what those two alone would give.
 """
 
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from loralab.claims import LEVEL, Measured
-from loralab.statistics.student import mean, quantile
+from loralab.statistics.student import quantile
 
 # of the bootstrap: its ends then move by about 3 % of the interval from one generator to another
 DRAWS = 2000
@@ -50,18 +52,38 @@ def paired(first: Scores, second: Scores, same_test: bool, rng: np.random.Genera
     Raises: ValueError for rows that do not pair, and for one score alone.
     """
     rows = _differences(first, second, same_test)
-    means = [float(row.mean()) for row in rows]
-    if len(rows[0]) == 1:
-        return mean(means)
     answers = all(np.isin(row, (0, 1)).all() for row in (*first, *second))  # right or wrong
-    over_examples = _over_examples(
-        [np.append(row, (-1, 1)) for row in rows] if answers else rows, same_test, rng
-    )
-    over_seeds = mean(means) if len(rows) > 1 else None
-    centre = float(np.mean(means))
-    interval = partial(_together, centre, over_examples, over_seeds, same_test)
-    design = "bootstrap over test examples" + (" and Student over seeds" if over_seeds else "")
+    if len(rows) == 1:
+        return _of_one_seed(rows[0], answers, rng)
+    centre = float(np.mean([row.mean() for row in rows]))
+    if same_test and len(rows[0]) > 1:
+        parts, design = _shared(np.stack(rows)), "Student over seeds and over test examples"
+    else:
+        seeds = np.array([row.mean() for row in rows])
+        parts, design = ((len(rows) - 1, float(seeds.var(ddof=1)) / len(rows)),), "Student"
+    examples = sum(map(len, rows))
+    least = math.sqrt(2) / (examples if not same_test else len(rows[0]) * math.sqrt(len(rows)))
+    interval = partial(_reach, centre, parts, least if answers else 0.0)
     return Measured(centre, *interval(LEVEL), design, "seed", len(rows), LEVEL, interval)
+
+
+Parts = Sequence[tuple[int, float]]  # degrees of freedom, and a variance
+
+
+def _shared(rows: np.ndarray) -> Parts:
+    """The two parts of (2)."""
+    count, size = rows.shape
+    seeds, examples = rows.mean(1), rows.mean(0)
+    rest = rows - seeds[:, None] - examples + rows.mean()
+    in_both = float((rest**2).sum()) / ((count - 1) * (size - 1)) / (count * size)
+    own = float(seeds.var(ddof=1)) / count - in_both
+    return (count - 1, max(own, 0.0)), (size - 1, float(examples.var(ddof=1)) / size)
+
+
+def _reach(centre: float, parts: Parts, least: float, level: float) -> tuple[float, float]:
+    square = sum(quantile(freedom, level) ** 2 * variance for freedom, variance in parts)
+    half = max(math.sqrt(square), -float(special.ndtri((1 - level) / 2)) * least)
+    return centre - half, centre + half
 
 
 def _differences(first: Scores, second: Scores, same_test: bool) -> list[np.ndarray]:
@@ -86,40 +108,23 @@ def _differences(first: Scores, second: Scores, same_test: bool) -> list[np.ndar
     return rows
 
 
-class _Examples(NamedTuple):
-    """Means of the drawn samples in ascending order, and the size of a sample."""
-
-    drawn: np.ndarray
-    count: int
-
-    def ends(self, level: float) -> tuple[float, float]:
-        reach = quantile(self.count - 1, level) * math.sqrt(self.count / (self.count - 1))
-        low, high = np.quantile(self.drawn, special.ndtr([-reach, reach]))
-        if special.ndtr(-reach) * len(self.drawn) < 1:  # further than the draws tell
-            middle, error = self.drawn.mean(), self.drawn.std()
-            low, high = min(low, middle - reach * error), max(high, middle + reach * error)
-        return float(low), float(high)
+def _of_one_seed(row: np.ndarray, answers: bool, rng: np.random.Generator) -> Measured:
+    centre = float(row.mean())
+    sample = np.append(row, (-1, 1)) if answers else row
+    interval = partial(_percentiles, centre, np.sort(_means(sample, rng)), len(sample))
+    return Measured(
+        centre, *interval(LEVEL), "bootstrap", "test example", len(row), LEVEL, interval
+    )
 
 
-def _over_examples(rows: list[np.ndarray], same_test: bool, rng: np.random.Generator) -> _Examples:
-    """The bootstrap for the mean of the rows' means: of the same examples in every row, or of its
-    own."""
-    if same_test:
-        rows = [np.mean(rows, axis=0)]
-    drawn = np.sort(np.mean([_means(row, rng) for row in rows], axis=0))
-    return _Examples(drawn, min(len(row) for row in rows))
-
-
-def _together(
-    centre: float, examples: _Examples, seeds: Measured | None, same_test: bool, level: float
-) -> tuple[float, float]:
-    low, high = examples.ends(level)
-    below, above = max(centre - low, 0), max(high - centre, 0)
-    if seeds is not None:
-        half = seeds.at_level(level).high - centre
-        wider = math.hypot if same_test else max
-        below, above = wider(below, half), wider(above, half)
-    return centre - below, centre + above
+def _percentiles(centre: float, drawn: np.ndarray, count: int, level: float) -> tuple[float, float]:
+    """Of the means of samples of so many, in ascending order."""
+    reach = quantile(count - 1, level) * math.sqrt(count / (count - 1))
+    low, high = np.quantile(drawn, special.ndtr([-reach, reach]))
+    if special.ndtr(-reach) * len(drawn) < 1:  # further than the draws tell
+        middle, error = drawn.mean(), drawn.std()
+        low, high = min(low, middle - reach * error), max(high, middle + reach * error)
+    return min(float(low), centre), max(float(high), centre)
 
 
 def _means(row: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,10 @@ where independent draws would have s^2 / J (Nadeau and Bengio 2003). (1) is exac
 examples make no difference to the value and n + m is all the data; where a value varies as much
 with the training set as with the test set the interval is too narrow, and with more and more splits
 it does not become right. Disjoint subsets, each with its own training and test examples, are
-independent, and `mean` is for them.
+independent, and `mean` is for them. By simulation, with 10 splits 600/240 of 1200, 6 splits
+1000/497 of 1797 and 15 splits 1200/597 of 1797 the interval covers 97, 96 and 93 % where the
+training set matters half as much, per example, as noise does; 95, 93 and 91 % where it matters as
+much; and 91, 91 and 81 % where it matters twice as much: then take disjoint subsets.
 """
 
 import math
@@ -42,12 +45,39 @@ def geometric_mean(values: Sequence[float], unit: str = "seed") -> Measured:
 
 
 def clustered(clusters: Sequence[Sequence[float]], unit: str = "network") -> Measured:
-    """The mean of the clusters' means, over clusters: the cases of one are not independent, and how
-    many there are does not count."""
+    """The mean of the clusters' means, over clusters: the cases of one are not independent.
+
+    Cases that are right or wrong count as so many independent ones as have the same variance
+    (Clopper and Pearson's interval of them, Korn and Graubard 1998), since the means of few
+    clusters are far from normal where most cases are right. It covers 95 to 98 %, more where nearly
+    all are, and 93 % where nine in ten are and two cases of a cluster correlate by .5.
+    """
     if not all(len(cluster) for cluster in clusters):
         raise ValueError("a mean over clusters needs a case in each")
     means = [float(np.mean(cluster)) for cluster in clusters]
-    return replace(mean(means, unit), design="Student over clusters")
+    found = replace(mean(means, unit), design="Student over clusters")
+    if not all(np.isin(cluster, (0, 1)).all() for cluster in clusters):
+        return found
+    cases, rate = sum(map(len, clusters)), found.value
+    square = _deviation(np.asarray(means)) ** 2 / len(means)
+    worth = rate * (1 - rate) / square if square else 0.0
+    worth = min(max(worth, len(means)), cases)
+    interval = partial(_as_independent, rate, worth, len(means), cases)
+    design = "Clopper-Pearson over clusters"
+    return Measured(rate, *interval(LEVEL), design, unit, len(means), LEVEL, interval)
+
+
+def _as_independent(
+    rate: float, worth: float, clusters: int, cases: int, level: float
+) -> tuple[float, float]:
+    """Fewer still, since the variance was estimated from so few clusters."""
+    # at level 0 both quantiles are 0; their ratio has a limit, that of any level close to it
+    at = max(level, 1e-6)
+    worth *= (quantile(cases - 1, at) / quantile(clusters - 1, at)) ** 2
+    right, wrong, tail = rate * worth, (1 - rate) * worth, (1 - level) / 2
+    low = special.betaincinv(right, wrong + 1, tail) if right else 0.0
+    high = special.betaincinv(right + 1, wrong, 1 - tail) if wrong else 1.0
+    return min(float(low), rate), max(float(high), rate)
 
 
 def resplit_mean(

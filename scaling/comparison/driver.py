@@ -47,7 +47,7 @@ def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> 
         return []
     own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
     code = own + trials.code(configs[0].data.task)
-    kept = Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute)
+    kept = Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used)
     return kept.map(trial, map(trials.arguments, configs))
 
 

@@ -73,8 +73,12 @@ class Row:
     """Mean of a run."""
 
     def as_json(self) -> dict[str, Any]:
-        """Null for an end that is infinite."""
-        return listed(asdict(self))
+        """Null for an end that is infinite; an interval is that of its level alone."""
+        return listed(asdict(self, dict_factory=_data))
+
+
+def _data(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if name != "interval"}
 
 
 def diverged(outcome: Outcome) -> bool:

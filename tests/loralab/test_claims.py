@@ -158,7 +158,7 @@ def test_another_level_and_a_monotone_map_keep_the_data():
     ],
 )
 def test_nonsense_is_refused(nonsense):
-    with pytest.raises(ValueError, match="needs?"):
+    with pytest.raises(ValueError, match=r"needs?"):
         nonsense()
 
 

@@ -151,6 +151,10 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     assert "### F2: not seen at this scale\n" in text
     assert "| size |  | = 2 | 0.0015 [0, 0.003] | >= 2 | contradicted | exploratory; pred" in text
     assert "Numbers | are small." in text
+    readme = (checkout / "README.md").read_text()
+    assert readme.startswith("before\n<!-- totals -->\n2 claims with 2 checks:\n\n- verdicts: ")
+    assert "\nold\n" not in readme
+    assert readme.endswith("<!-- /totals -->\nafter\n")
 
 
 def test_recorded_evidence_is_shown_and_kept_where_the_store_is_empty(checkout, run):

@@ -20,7 +20,8 @@ FILES = {
     "lora/lonely.py": "",
     "theory/law.py": "def far():\n    import theory.late\n",
     "theory/late.py": "",
-    "loralab/statistics.py": "from loralab import table\n",
+    "loralab/statistics/__init__.py": "from loralab.statistics.student import mean\n",
+    "loralab/statistics/student.py": "from loralab import table\n",
     "loralab/table.py": "",
     "README.md": "",
     # as in site-packages, where the project lies beside all that it depends on
@@ -38,7 +39,8 @@ NEEDED = {
     "lora/last.py",
     "theory/law.py",
     "theory/late.py",
-    "loralab/statistics.py",
+    "loralab/statistics/__init__.py",  # a package of loralab/ whole, and nothing beyond it
+    "loralab/statistics/student.py",
 }
 
 

@@ -22,6 +22,13 @@ def test_the_page_shows_the_records():
     assert page.page(FAMILIES, RECORDS) == text, "`make ledger` writes it"
 
 
+def test_the_readme_has_the_totals():
+    rows = [row for proxy in FAMILIES for row in recorded.rows_of(proxy, RECORDS[proxy.stem])]
+    text = page.README.read_text(encoding="utf-8")
+    assert page.with_totals(text, rows) == text, "`make ledger` writes them"
+    assert page.totals_text(rows) in text
+
+
 @pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
 def test_a_record_has_the_checks_as_they_are_declared(proxy):
     record = RECORDS[proxy.stem]
