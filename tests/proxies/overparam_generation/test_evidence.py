@@ -8,16 +8,8 @@ import pytest
 from proxies.families.overparam_generation.claims import CLAIMS
 from proxies.families.overparam_generation.evidence import evidence
 from proxies.families.overparam_generation.tables import data, tables
-from tests.support.worlds.overparam_generation import (
-    BEST,
-    FIXED,
-    SCORES,
-    distances,
-    mean,
-    table,
-    width,
-    world,
-)
+from tests.support.worlds.overparam_generation import mean, width, world
+from tests.support.worlds.overparam_generation.made import BEST, FIXED, SCORES, distances, table
 
 
 def measured(trials) -> set[str]:
