@@ -138,7 +138,7 @@ def reproduce(options: Reproduce) -> int:
         raise ValueError("--quick and --full are two sizes: give one of them")
     store = Store()
     families = named(options.family) or [
-        proxy for proxy in proxies() if (proxy.package == "proxies") != options.studies
+        proxy for proxy in proxies() if proxy.study == options.studies
     ]
     names = ["quick"] if options.quick else ["default", "full"] if options.full else ["default"]
     for name in names:

@@ -89,6 +89,12 @@ class Proxy:
         return {name: config for name, config in sizes.items() if config is not None}
 
     @property
+    def study(self) -> bool:
+        """Whether it is on pretrained models: it then takes hours, and its decisions are corrected
+        for their number."""
+        return self.package != "proxies"
+
+    @property
     def module(self) -> str:
         return f"{self.package}.{self.stem}"
 
@@ -151,7 +157,7 @@ class Proxy:
         """Begin a study with the trials that the checkout has, and keep there what it ran, also
         when it is interrupted; a proxy is quickly run again."""
         recorded_sizes = [size for name, size in self.sizes.items() if name != "quick"]
-        if self.package == "proxies" or config not in recorded_sizes or not trials.kept_here():
+        if not self.study or config not in recorded_sizes or not trials.kept_here():
             yield
             return
         file = trials.file_of(self.stem)

@@ -114,7 +114,7 @@ def rows_of(proxy: "Proxy", record: Record | None) -> list[Row]:
         Row(claim, tuple(_entry(check, lines.get((claim.id, check.key))) for check in claim.checks))
         for claim in proxy.claims
     ]
-    return rows if proxy.package == "proxies" else _after_holm(rows)
+    return _after_holm(rows) if proxy.study else rows
 
 
 def _entry(check: Check, line: Mapping[str, Any] | None) -> Entry:

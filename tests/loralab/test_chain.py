@@ -1,12 +1,7 @@
 """Every claim can be followed: to an equation, a test and a trial that exist, in sentences that
 stand alone."""
 
-import ast
-import importlib
-import re
-from functools import cache
 from io import StringIO
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,25 +10,11 @@ from rich.console import Console
 
 from loralab.chain import chain
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within
-from loralab.code import ROOT
 from loralab.families import proxies
 from loralab.rows import row_of
+from tests.support.chains import CLAIMS, has_equation, has_test, object_of
 
-CLAIMS = {claim.id: claim for family in proxies() for claim in family.claims}
 LEANING = ("So ", "The same", "the same", "Which ", "And ")  # on the row above
-NUMBERED = re.compile(r"(?P<module>[\w.]+) (?P<number>\(\d+\w?\))")
-
-
-def object_of(path: str) -> Any:
-    """What a dotted path names: a module, or an attribute of one."""
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
-@cache
-def functions_of(file: Path) -> frozenset[str]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
 def broken(claim: Claim) -> list[str]:
@@ -56,25 +37,6 @@ def broken(claim: Claim) -> list[str]:
             if text.startswith(LEANING)
         ],
     ]
-
-
-def has_equation(equation: str) -> bool:
-    if not equation:
-        return True  # no theory of this project speaks of it
-    try:
-        if numbered := NUMBERED.fullmatch(equation):
-            module = importlib.import_module(numbered["module"])
-            return numbered["number"] in (module.__doc__ or "")
-        object_of(equation)
-    except (ImportError, AttributeError, ValueError):
-        return False
-    return True
-
-
-def has_test(test: str) -> bool:
-    file, _, name = test.partition("::")
-    path = ROOT / file
-    return file.startswith("tests/") and path.is_file() and name in functions_of(path)
 
 
 def _has_trial(trial: str) -> bool:

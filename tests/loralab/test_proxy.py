@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loralab import trials
 from loralab.claims import Check, Claim, Kind, Scope, Within
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
@@ -67,7 +68,10 @@ def test_a_check_decided_otherwise_than_recorded_ends_with_code_1_and_is_named(r
     assert run("fake", "--shift", "3", "--json").returncode == 1
 
 
-def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(tmp_path):
+def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trials, "FOLDER", tmp_path)
     store = Store(tmp_path / "runs.sqlite")
     assert PROXY.latest(store) is None
     assert [row.verdict for row in PROXY.rows(None)] == [None]

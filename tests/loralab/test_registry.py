@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loralab import registry
+from loralab import registry, trials
 from loralab.claims import Check, Claim, Kind, Scope, Within
 from loralab.code import ROOT
 from loralab.families import proxies
@@ -40,6 +40,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
 def family(tmp_path, monkeypatch) -> Proxy:
     monkeypatch.setattr(registry, "FILE", tmp_path / "registry.json")
     monkeypatch.setattr(registry, "HISTORY", tmp_path / "history")
+    monkeypatch.setattr(trials, "FOLDER", tmp_path / "trials")
     registry.history.cache_clear()
     return Proxy("test_registry", Config, (CLAIM,), measure, Config(0, 2), "tests.loralab")
 

@@ -5,7 +5,7 @@ import pytest
 
 from loralab import recorded, statements
 from loralab.families import proxies
-from tests.loralab.test_chain import CLAIMS, has_equation, has_test
+from tests.support.chains import CLAIMS, has_equation, has_test
 
 EACH = [(paper, each) for paper, some in statements.read().items() for each in some]
 SOURCES = {

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from loralab.statistics import mean
-from proxies.families.lr_stability.claims.checks import NAMES, READ_BY
-from proxies.families.lr_stability.evidence import predictions, transfer_rows
-from proxies.families.lr_stability.trials.coordinates import CASES, STEPS
-from proxies.families.lr_stability.trials.plan import STABLE, Carried, Found, Powers
+from proxies.families.lr_stability.claims.coordinates import STEPS
+from proxies.families.lr_stability.claims.settings import NAMES, NETWORKS, READ_BY
+from proxies.families.lr_stability.evidence import Largest, predictions, transfer_rows
+from proxies.families.lr_stability.trials.coordinates import CASES
+from proxies.families.lr_stability.trials.plan import Carried, Found, Powers
 from proxies.instruments.coordinates import QUANTITIES
 from proxies.instruments.slopes import slopes
 from theory import lr_stability as theory
@@ -76,23 +77,23 @@ def _region(name: str) -> dict[str, Any]:
     return {"box": list(BOX), "polygon": [list(point) for point in found], "efficient": pieces}
 
 
-def of_coordinates(found: Mapping[str, np.ndarray]) -> dict[str, Records]:
-    """Slopes after the last step with the exponents in brackets, a row for each case."""
+def of_coordinates(found: Mapping[tuple[str, str], np.ndarray]) -> dict[str, Records]:
+    """Slopes after the last step with the exponents in brackets, a row for each model and case."""
     rows = []
-    for name, values in found.items():
+    for (model, name), values in found.items():
         case = CASES[name]
         orders = exponents(case.scheme, steps=STEPS)
-        row: dict[str, Any] = {"case": name, "k": case.rate}
+        row: dict[str, Any] = {"model": model, "case": name, "k": case.rate}
         row |= dict(zip(("c_A", "c_B"), case.exponents, strict=True))
         for i, q in enumerate(QUANTITIES):
             exponent = float(getattr(orders, q)(*case.exponents))
             row[q] = f"{values[:, :, i, -1].mean():.2f} ({exponent:g})"
         rows.append(row)
-    return {"Inside a Llama: slopes after the last step (exponents)": rows}
+    return {"Inside transformers: slopes after the last step (exponents)": rows}
 
 
 def of_sweeps(
-    stable: Found,
+    stable: Largest,
     by_rank: Mapping[tuple[str, Scale], Found],
     best: Mapping[str, Found],
     carried: Carried,
@@ -100,27 +101,35 @@ def of_sweeps(
     """The lines and bars of the figures, and their tables.
 
     Args:
-        stable: the largest stable learning rates (widths, seeds, names of `STABLE`).
+        stable: the largest stable learning rates (widths, seeds) by network and initialization.
         by_rank: the same (ranks, seeds) for each initialization and scale.
         best: the best learning rates (widths, seeds, `NAMES`) of each read-out.
         carried: what became of learning rates that were taken on.
     """
     lines = [
-        _line("feature", name, stable, k, theory.max_single_lr(name))
-        for k, name in enumerate(STABLE)
+        _line(
+            "feature" if network == "mup" else f"feature, {NETWORKS[network]}",
+            name,
+            found,
+            theory.max_single_lr(name),
+        )
+        for (network, name), found in stable.items()
     ]
     lines += [
         _line(
             readout,
             name,
-            best[readout],
-            k,
+            Found(best[readout].widths, best[readout].values[..., k]),
             theory.max_single_lr(name, level="loss", readout=readout),
         )
         for readout in READ_BY
         for k, name in enumerate(NAMES)
     ]
-    lines += [_line("residual", name, best["residual"], k, None) for k, name in enumerate(NAMES)]
+    toy = best["residual"]
+    lines += [
+        _line("residual", name, Found(toy.widths, toy.values[..., k]), None)
+        for k, name in enumerate(NAMES)
+    ]
     ranks = []
     for (name, scale), found in by_rank.items():
         fitted = mean(slopes(*found).tolist())
@@ -141,16 +150,16 @@ def of_sweeps(
             for line in lines
         ],
         "Largest stable learning rate: slope in the rank": ranks,
-        "Learning rates taken on from widths 2^8 to 2^10: regret in nats": transfer,
+        "Learning rates taken on from widths 2^8 to 2^10 to 2^13: regret in nats": transfer,
     }
     return {"lines": lines, "transfer": transfer}, tables
 
 
-def _line(level: str, name: str, found: Found, k: int, predicted: Any) -> dict[str, Any]:
+def _line(level: str, name: str, found: Found, predicted: Any) -> dict[str, Any]:
     """log2 of the learning rate against the width, with an interval at each width, and its
     slope."""
-    fitted = mean(slopes(found.widths, found.values[..., k]).tolist())
-    at = [mean(values.tolist()) for values in found.values[..., k]]
+    fitted = mean(slopes(*found).tolist())
+    at = [mean(values.tolist()) for values in found.values]
     return {
         "level": level,
         "initialization": name,

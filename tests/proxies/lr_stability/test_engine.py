@@ -16,6 +16,7 @@ from lora.statistics import Statistics
 from proxies.families.lr_stability.trials import engine, initializations, networks
 from proxies.families.lr_stability.trials.engine import QUANTITIES, Runs
 from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
+from proxies.families.lr_stability.trials.naive import loop
 from proxies.families.lr_stability.trials.networks import Network
 
 EPS = torch.finfo(torch.float64).eps
@@ -230,6 +231,19 @@ def test_training_is_autograd_whatever_the_sizes(
     name, optimizer, probe, steps, scale, readout, chunk
 ):
     check_autograd(name, optimizer, probe, steps, scale, readout, chunk)
+
+
+@pytest.mark.parametrize("name", ["init_a", "init_b", "pissa"])
+def test_the_engine_gives_the_losses_of_a_loop_with_an_explicit_weight(name):
+    """The frozen weight applied in every forward pass, as one would write it first."""
+    network, rate = small(64, (1000,)), 0.02
+    W = torch.randn(64, 64, generator=networks.stream(1000, 0), dtype=torch.float64) / 8
+    network = network._replace(P=W @ network.H)
+    factors = several([name], network, (1000,))
+    runs = Runs(torch.tensor([0]), rates(rate, seeds=1), rates(rate, seeds=1))
+    found = engine.train(network, factors, runs, 10, probe=False)["loss"].item()
+    looped = loop(network, W, lora.Factors(factors.B[0, 0], factors.A[0, 0]), rate, 10)
+    assert found == pytest.approx(looped, rel=1e5 * EPS)  # as between the engine and autograd
 
 
 @pytest.mark.parametrize("seed", range(1000, 1004))

@@ -12,26 +12,26 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loralab.claims import Verdict, combine, judge
+from loralab.claims import Outcome, judge
 from loralab.memo import Memo
 from loralab.store import Store
 from loralab.workers import Finished, Function, Todo
 from paper_figs import lr_stability
 from proxies.families.lr_stability import evidence, tables
 from proxies.families.lr_stability.claims import CLAIMS
-from proxies.families.lr_stability.claims.checks import (
-    BIG,
+from proxies.families.lr_stability.claims.checks import Slope
+from proxies.families.lr_stability.claims.settings import (
     LIMIT_A,
     LIMIT_B,
     LORA_PLUS,
     NAMES,
+    NETWORKS,
     PAIRS,
-    Slope,
 )
-from proxies.families.lr_stability.trials import laws, plan, sweep
+from proxies.families.lr_stability.trials import plan, sweep
 from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.instruments import slopes
-from proxies.lr_stability import PROXY, Config
+from proxies.lr_stability import PROXY, TIMES, Config
 from theory import lr_stability as theory
 
 EPS = np.finfo(float).eps
@@ -59,16 +59,21 @@ def backwards(function: Function, todo: Todo) -> Generator[Finished, None, None]
 def check_threshold() -> None:
     """The threshold lies between the sizes half an octave below and above the learning rate that is
     found."""
-    names = ["init_a", "init_b"]
+    for network in NETWORKS:
+        check_threshold_of(network)
+
+
+def check_threshold_of(network: str) -> None:
+    names, sizes = ["init_a", "init_b"], {"steps": 5, "scale": 0.5}
     found = sweep.thresholds(
-        64, SEEDS, names, steps=5, samples=16, rank=2, scale=0.5, threshold=2.0
+        64, SEEDS, names, samples=16, rank=2, threshold=2.0, network=network, **sizes
     )
     for i, seed in enumerate(SEEDS):
         for k, name in enumerate(names):
             rates = torch.tensor(2.0 ** (found[i][k] + np.array([-0.5, 0.5])))[None, None]
-            size = right_trained(64, [seed], [name], rates, rates, 16, 2, steps=5, scale=0.5)[
-                "Z_B"
-            ][0, 0, 0]
+            size = right_trained(64, [seed], [name], rates, rates, 16, 2, network, **sizes)["Z_B"][
+                0, 0, 0
+            ]
             assert size[0] < 2 < size[1], (seed, name)
 
 
@@ -91,12 +96,13 @@ def check_powers() -> None:
 
 def check_first_step() -> None:
     """At that learning rate the first step of SGD makes Z_B 1, as it is proportional to it."""
-    (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16)
-    for log2_rate, rank in zip(found, (2, 4), strict=True):
-        rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
-        how = {"steps": 1, "optimizer": "sgd", "scale": rank**-0.5}
-        size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, **how)["Z_B"]
-        assert size.item() == pytest.approx(1, rel=1e-4)
+    for network in NETWORKS:
+        (found,) = sweep.first_step(64, [1000], [2, 4], -0.5, 16, network)
+        for log2_rate, rank in zip(found, (2, 4), strict=True):
+            rate = torch.full((1, 1, 1), 2.0**log2_rate, dtype=torch.float64)
+            how = {"steps": 1, "optimizer": "sgd", "scale": rank**-0.5}
+            size = right_trained(64, [1000], ["init_a"], rate, rate, 16, rank, network, **how)
+            assert size["Z_B"].item() == pytest.approx(1, rel=1e-4)
 
 
 def check_best(optimum: float = -6.3, curvature: float = 0.4) -> None:
@@ -119,9 +125,7 @@ def check_predictions() -> None:
 
 def max_distance(shift: float) -> float:
     measured = powers_of_theory(shift)
-    found = {key: m.high for key, m in evidence.of_grid(measured)["L2"].items() if m}
-    assert found["zeros"] == 0
-    return max(found[key] for key in ("features", "mean over features", "output"))
+    return max(m.high for m in evidence.of_grid(measured)["L2"].values() if m)
 
 
 @cache
@@ -204,9 +208,58 @@ def test_what_diverged_is_never_the_best():
     assert slopes.best_rate(RATES.tolist(), losses) == pytest.approx(-6, abs=0.5)
 
 
-def test_regret_is_against_the_last_rate():
-    losses = np.array([[np.e, np.nan], [1.0, 1.0]])
-    assert slopes.regrets(losses) == pytest.approx(np.array([[1.0, slopes.WORST]]))
+def test_regret_is_against_the_last_rate_and_not_the_least():
+    losses = np.array([[np.e, np.nan, np.e**-2], [1.0, 1.0, np.e]])
+    assert slopes.regrets(losses) == pytest.approx(np.array([[1.0, slopes.WORST, -3.0]]))
+
+
+def test_the_first_step_follows_the_square_of_the_scale():
+    """rsLoRA's rule for other scales is this identity and no measurement: B alone moves, by s times
+    the gradient, and s B A x has another s."""
+    found = {
+        power: np.array(sweep.first_step(64, SEEDS, [2, 8], power, 16))
+        for power in (0.0, -0.5, -1.0)
+    }
+    for power in (-0.5, -1.0):
+        # float32 sums of 64 terms
+        assert found[power] - found[0.0] == pytest.approx(
+            np.broadcast_to(-2 * power * np.log2([2, 8]), (2, 2)), abs=1e-4
+        )
+
+
+def test_what_the_calculus_calls_zero_is_zero():
+    """Of every initialization at two pairs of learning rates, after the first step and the last."""
+    names, pairs = list(INITIALIZATIONS), [LIMIT_A, LORA_PLUS]
+    (found,) = sweep.powers(32, [100], names, [list(pair) for pair in pairs], 6, 16, 2)
+    zeros = 0
+    for at, steps in enumerate((1, 6)):
+        for k, name in enumerate(names):
+            for quantity, order in known(name, steps=steps)._asdict().items():
+                for p, pair in enumerate(pairs):
+                    zero = order(*map(Fraction, pair)) == -np.inf
+                    assert (found[quantity][at][k][p] == 0) == zero, (name, steps, quantity)
+                    zeros += zero
+    assert zeros
+
+
+def test_grids_are_shifted_evenly_and_by_seed_and_width():
+    shifts = np.array([[sweep.grid_shift(seed, width) for width in WIDTHS] for seed in range(200)])
+    half = sweep.GRID_STEP / 2
+    assert (np.abs(shifts) <= half).all()
+    assert len(np.unique(shifts)) == shifts.size
+    # uniform: variance step^2 / 12, so that the mean of 600 has this standard error
+    assert abs(shifts.mean()) <= 4 * sweep.GRID_STEP / 12**0.5 / shifts.size**0.5
+    assert shifts.std() == pytest.approx(sweep.GRID_STEP / 12**0.5, rel=0.1)
+
+
+def test_a_shifted_grid_is_trained_at_its_own_learning_rates():
+    arguments = {"readout": "mup", "steps": 3, "samples": 16, "rank": 2}
+    moved = sweep.losses(64, SEEDS, ["init_a"], [-6.0, -5.0], **arguments, shifted=True)
+    for seed, found in zip(SEEDS, moved, strict=True):
+        rates = [rate + sweep.grid_shift(seed, 64) for rate in (-6.0, -5.0)]
+        (alone,) = sweep.losses(64, [seed], ["init_a"], rates, **arguments)
+        # float32 through three steps, in other chunks
+        assert found[0] == pytest.approx(alone[0], rel=1e-4)
 
 
 def test_slopes_are_those_of_lines():
@@ -231,16 +284,12 @@ def test_every_claim_holds_on_what_its_theory_says_and_fails_on_half_of_it():
     by_id = {claim.id: claim for claim in CLAIMS}
     right, wrong = (evidence.of_limits(powers_of_theory(exact)) for exact in (1.0, 0.5))
     for id in ("L2b", "L4", "L5", "L6"):
-        verdicts = [
-            combine(
-                judge(check.criterion, m)
-                for check in by_id[id].checks
-                if (m := found[id][check.key])
-            )
+        outcomes = [
+            {judge(check.criterion, m) for check in by_id[id].checks if (m := found[id][check.key])}
             for found in (right, wrong)
         ]
-        assert verdicts[0] is Verdict.HOLDS, id
-        assert verdicts[1] is not Verdict.HOLDS, id
+        assert outcomes[0] == {Outcome.SUPPORTED}, id
+        assert Outcome.CONTRADICTED in outcomes[1], id
 
 
 def test_carried_rates_follow_their_exponent():
@@ -250,15 +299,14 @@ def test_carried_rates_follow_their_exponent():
     )
     taken = plan.taken_on(best, 8192)
     assert taken[:, 0, 0] == pytest.approx([-6.5, -4.5, -8.5, -6.5])
-    losses = np.exp(np.abs(taken + 6.5))
-    carried = plan.Carried(dict.fromkeys(BIG, taken), dict.fromkeys(BIG, losses))
+    carried = plan.Carried(taken, np.exp(np.abs(taken + 6.5)))
     found = {key: m.value for key, m in evidence.of_transfer(carried)["L11"].items() if m}
     for name in NAMES.values():
-        for right in ("octaves", "regret 8 times as wide", "regret 16 times as wide"):
+        for right in ("octaves", "regret"):
             assert found[f"{name}, {right}"] == pytest.approx(0, abs=1e-12)
         for wrong in (0, -1):
             assert found[f"{name}, regret by exponent {wrong}"] == pytest.approx(2)
-    assert len(evidence.transfer_rows(carried)) == 2 * 2 * 3
+    assert len(evidence.transfer_rows(carried)) == 2 * 3
 
 
 def test_seeds_are_dealt_out_whole_and_in_order(tmp_path):
@@ -269,15 +317,6 @@ def test_seeds_are_dealt_out_whole_and_in_order(tmp_path):
     assert found == {width: [0.5 + width + seed for seed in seeds] for width in wanted}
 
 
-def test_the_laws_are_measured():
-    theorems = laws.theorems()
-    assert (theorems["wrong"], theorems["unique"], theorems["cycle"]) == (0, 2, 0)
-    assert theorems["cases"] == 144
-    one = laws.exactness(1000)
-    assert one["difference"] <= 1e5 * EPS  # as between the engine and autograd
-    assert one["sigmas"] <= 5
-
-
 def test_every_configuration_measures_what_it_declares():
     ids = [claim.id for claim in PROXY.claims]
     assert len(set(ids)) == len(ids)
@@ -286,16 +325,18 @@ def test_every_configuration_measures_what_it_declares():
     }
 
 
-def test_default_seeds_are_not_those_that_criteria_were_set_on():
-    used = set(Config().numbers(4)) | set(Config(full=True).numbers(4))
-    assert min(used) >= 3000
+def test_exploration_and_the_record_use_other_seeds():
+    record, quick = Config(), PROXY.quick
+    assert all(min(record.seeds_of(name)) >= 10_000 for name in TIMES)
+    assert all(max(quick.seeds_of(name)) < 1000 for name in TIMES)
+    assert PROXY.full.block == record.block
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--seeds", "4"], "--seeds must be at least 5 for an interval, got 4"),
-        (["--first", "-1"], "--first must not be negative, got -1"),
+        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--block", "-1"], "--block must not be negative, got -1"),
     ],
 )
 def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, words):
@@ -311,7 +352,7 @@ def small(monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(plan, "POWER_WIDTHS", (32, 64))
     monkeypatch.setattr(plan, "GRID", ("init_a", "init_b", "eva"))
-    return Config(seeds=5, first=1000, sweeps=False, transformer=False)
+    return Config(seeds=1, block=100, sweeps=False, transformer=False)
 
 
 def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
@@ -319,15 +360,13 @@ def test_the_family_runs_is_kept_and_drawn(small, tmp_path):
     run = PROXY.run(small, store)
     measured = run.result["measured"]
     assert {id for id, checks in measured.items() if None not in checks.values()} == {
-        "L1",
         "L2",
         "L2b",
         "L4",
         "L5",
         "L6",
-        "L12",
     }
-    assert [check is None for check in measured["L7"].values()] == [True, True, False, False]
+    assert [check is None for check in measured["L7"].values()] == [True, True, True, False, False]
     assert PROXY.run(small, store).finished == run.finished, "a finished run is not repeated"
     assert set(lr_stability.figures(run.result["data"])) == {"plane"}
 
@@ -343,14 +382,12 @@ def test_figures_of_sweeps():
     rows = [
         {
             "initialization": name,
-            "width": width,
             "exponent": c,
             "regret": 1 + c,
             "low": c,
             "high": 2 + c,
         }
         for name in NAMES.values()
-        for width in BIG
         for c in plan.CARRIED
     ]
     lines = [

@@ -1,29 +1,34 @@
 """From finished trials to the evidence of every check. Intervals of slopes are over seeds, a slope
 for each seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from loralab.claims import Measured
-from loralab.statistics import geometric_mean, mean, spread
+from loralab.statistics import Tuned, geometric_mean, mean, spread, tuned
 from proxies.families.lr_stability.claims import CLAIMS
 from proxies.families.lr_stability.claims.checks import (
-    BIG,
-    NAMES,
+    GROWS,
+    LARGEST,
+    LOWER_ON,
     SLOPES,
+    TOO_FAST,
     Slope,
     best_key,
-    largest_key,
+    difference_key,
+    octaves_key,
     rank_key,
+    ratio_key,
+    regret_key,
+    wrong_key,
 )
-from proxies.families.lr_stability.claims.losses import octaves_key, regret_key, wrong_key
+from proxies.families.lr_stability.claims.settings import NAMES, NETWORKS
 from proxies.families.lr_stability.trials.plan import (
     CARRIED,
     FEATURES,
-    STABLE,
     Array,
     Carried,
     Found,
@@ -34,7 +39,9 @@ from theory import lr_stability as theory
 from theory.lr_stability import Readout, Scale
 
 Measurements = dict[str, dict[str, Measured | None]]
-CLOSE = 0.1  # a slope counts as predicted
+Largest = Mapping[tuple[str, str], Found]  # by network and initialization, (widths, seeds)
+BEST: dict[str, Readout] = {"L8": "mup", "L8d": "standard"}
+RESAMPLES = 0  # of the generator that draws resamples of the seeds
 
 
 def joined(*parts: Measurements) -> Measurements:
@@ -76,28 +83,26 @@ def predictions(measured: Powers) -> list[dict[str, Any]]:
 
 
 def of_grid(measured: Powers) -> Measurements:
-    """L2."""
+    """L2: over the whole grid, as the sentence is about every pair."""
     rows = predictions(measured)
-    off = lambda quantities: [
-        abs(r["measured"] - r["predicted"])
-        for r in rows
-        if r["measured"] is not None and r["quantity"] in quantities
-    ]
-    features = off(FEATURES)
-    return {
-        "L2": {
-            "features": spread(features),
-            "share of features": exact(float(np.mean(np.array(features) <= CLOSE))),
-            "mean over features": exact(float(np.mean(features))),
-            "output": spread(off(("f",))),
-            "zeros": exact(sum(r["largest"] > 0 for r in rows if r["measured"] is None)),
-        }
-    }
+    off = lambda quantities: spread(
+        [
+            abs(row["measured"] - row["predicted"])
+            for row in rows
+            if row["measured"] is not None and row["quantity"] in quantities
+        ],
+        unit="slope, mean over seeds",
+    )
+    return {"L2": {"features": off(FEATURES), "output": off(("f",))}}
 
 
 def of_limits(measured: Powers) -> Measurements:
     """L2b, L4, L5, L6 and the first step of L7."""
-    return {id: {case.key: slope(measured, case) for case in cases} for id, cases in SLOPES.items()}
+    found: Measurements = {
+        id: {case.key: slope(measured, case) for case in cases} for id, cases in SLOPES.items()
+    }
+    found["L2b"][GROWS] = slope(measured, TOO_FAST)
+    return found
 
 
 def slope(measured: Powers, case: Slope) -> Measured:
@@ -105,44 +110,25 @@ def slope(measured: Powers, case: Slope) -> Measured:
     return _mean(measured.slopes[case.quantity][:, 0 if case.first else 1, *at])
 
 
-def exact(value: float) -> Measured:
-    return Measured(float(value), float(value), float(value))
-
-
 def _mean(values: Array) -> Measured:
     return mean(values.tolist())
 
 
-def of_laws(
-    theorems: dict[str, Any], exactness: Sequence[dict[str, float]], speed: Sequence[float]
-) -> Measurements:
-    """L1 and L12."""
-    return {
-        "L1": {
-            "closed form": exact(theorems["wrong"]),
-            **{words: exact(theorems["largest"][name]) for name, words in NAMES.items()},
-            "LoRA+": exact(theorems["unique"]),
-            "SGD": exact(theorems["cycle"]),
-        },
-        "L12": {
-            "losses": spread([one["difference"] for one in exactness]),
-            "covariance": spread([one["sigmas"] for one in exactness]),
-            "time": geometric_mean(speed),
-        },
+def of_stable(stable: Largest) -> Measurements:
+    """L3 and the exponents of L7."""
+    found: Measurements = {
+        id: {case.key: _mean(slopes(*stable[case.network, case.name])) for case in cases}
+        for id, cases in LARGEST.items()
     }
+    for network in NETWORKS:
+        widest = [stable[network, name].values[-1] for name in ("init_a", "init_b")]
+        found["L3"][ratio_key(network)] = _ratio(*widest)
+    return found
 
 
-def of_stable(stable: Found) -> Measurements:
-    """L3 and the exponents of L7, from the largest stable learning rates (widths, seeds, names of
-    `STABLE`)."""
-    fitted: dict[str, Array] = dict(zip(STABLE, slopes(*stable).T, strict=True))
-    return {
-        "L3": {
-            **{largest_key(name): _mean(fitted[name]) for name in NAMES},
-            "difference": _mean(fitted["init_b"] - fitted["init_a"]),
-        },
-        "L7": {largest_key(name): _mean(fitted[name]) for name in ("eva", "eva_whitened")},
-    }
+def _ratio(first: Array, second: Array) -> Measured:
+    """Of learning rates given as log2."""
+    return geometric_mean((2 ** (first - second)).tolist())
 
 
 def of_ranks(stable: Mapping[tuple[str, Scale], Found]) -> Measurements:
@@ -150,88 +136,79 @@ def of_ranks(stable: Mapping[tuple[str, Scale], Found]) -> Measurements:
     return {"L9": {rank_key(*case): _mean(slopes(*found)) for case, found in stable.items()}}
 
 
-def of_first_step(found: Mapping[Scale, Found]) -> Measurements:
-    """L10, from the largest learning rates (ranks, seeds) of each scale."""
-    fitted = {scale: slopes(*values) for scale, values in found.items()}
-    root = fitted["alpha/sqrt(r)"]
-    return {
-        "L10": {
-            "s = alpha/sqrt(r)": _mean(root),
-            "alpha/r minus alpha/sqrt(r)": _mean(fitted["alpha/r"] - root),
-            "alpha/sqrt(r) minus constant": _mean(root - fitted["constant"]),
-        }
-    }
+def of_first_step(found: Mapping[str, Found]) -> Measurements:
+    """L10, from the largest learning rates (ranks, seeds) of each network."""
+    return {"L10": {words: _mean(slopes(*found[key])) for key, words in NETWORKS.items()}}
 
 
 def of_losses(best: Mapping[str, Found]) -> Measurements:
     """L8, L8b and L8c, from the best learning rates (widths, seeds, `NAMES`) of each read-out."""
-    readouts: tuple[Readout, ...] = ("mup", "standard")
     fitted = {
-        readout: dict(zip(NAMES, slopes(*best[readout]).T, strict=True)) for readout in readouts
+        readout: dict(zip(NAMES, slopes(*best[readout]).T, strict=True))
+        for readout in BEST.values()
     }
-    single = {
-        best_key(name, readout): _mean(fitted[readout][name])
-        for readout in readouts
-        for name in NAMES
-    }
-    difference = {
-        readout: _mean(fitted[readout]["init_b"] - fitted[readout]["init_a"])
-        for readout in readouts
-    }
-    toy = best["residual"]
-    ratio = toy.values[..., 0] - toy.values[..., 1]
+    of_a, of_b = np.moveaxis(best["residual"].values, 2, 0)
     return {
-        "L8": dict(single),
+        **{
+            id: {best_key(name, readout): _mean(fitted[readout][name]) for name in NAMES}
+            for id, readout in BEST.items()
+        },
         "L8b": {
-            **single,
-            "difference, read-out of order 1/n": difference["mup"],
-            "difference, read-out of order n^(-1/2)": difference["standard"],
+            difference_key(readout): _mean(fitted[readout]["init_b"] - fitted[readout]["init_a"])
+            for readout in BEST.values()
         },
         "L8c": {
-            "slope of the ratio": _mean(slopes(toy.widths, ratio)),
-            "ratio": geometric_mean((2 ** ratio[-1]).tolist()),
+            "slope of the ratio": _mean(slopes(best["residual"].widths, of_a - of_b)),
+            "ratio": _ratio(of_a[-1], of_b[-1]),
         },
     }
+
+
+def of_average(losses: Mapping[str, Found]) -> Measurements:
+    """L14, from the losses (widths, seeds, `NAMES`, learning rates) at the widest width."""
+    found: dict[str, Measured | None] = {}
+    for key, words in LOWER_ON.items():
+        of_a, of_b = (curves.T for curves in np.moveaxis(losses[key].values[-1], 1, 0))
+        rng = np.random.default_rng(RESAMPLES)
+        found[words] = tuned(Tuned(of_a, of_a), Tuned(of_b, of_b), rng, by="ratio")
+    return {"L14": found}
 
 
 def of_transfer(carried: Carried) -> Measurements:
     """L11."""
-    near, far = BIG
     measured: dict[str, Measured | None] = {}
     for k, name in enumerate(NAMES):
-        nats = {width: regrets(carried.losses[width][..., k]) for width in BIG}
-        measured[octaves_key(name)] = _mean(octaves(carried, near, k)[0])
-        for width, times in ((near, 8), (far, 16)):
-            measured[regret_key(name, times)] = _mean(nats[width][0])
-        for exponent, lost in zip(CARRIED[1:], nats[far][1:], strict=True):
-            measured[wrong_key(name, exponent)] = _mean(lost - nats[far][0])
+        nats, away = regrets(carried.losses[..., k]), octaves(carried, k)
+        measured[octaves_key(name)] = _mean(away[0])
+        measured[regret_key(name)] = _mean(nats[0])
+        for exponent, lost in zip(CARRIED[1:], nats[1:], strict=True):
+            measured[wrong_key(name, exponent)] = _mean(lost - nats[0])
     return {"L11": measured}
 
 
-def octaves(carried: Carried, width: int, k: int) -> Array:
+def octaves(carried: Carried, k: int) -> Array:
     """How far the learning rates taken on by each exponent lie from the width's own best, (3,
     seeds), of the k-th name."""
-    chosen = carried.chosen[width][..., k]
+    chosen = carried.chosen[..., k]
     return chosen[:-1] - chosen[-1]
 
 
 def transfer_rows(carried: Carried) -> list[dict[str, Any]]:
-    """A row for each initialization, big width and exponent: the regret with its interval."""
+    """A row for each initialization and exponent: the regret with its interval."""
     rows = []
     for k, words in enumerate(NAMES.values()):
-        for width in BIG:
-            nats, away = regrets(carried.losses[width][..., k]), octaves(carried, width, k)
-            for c, lost, distance in zip(CARRIED, nats, away, strict=True):
-                regret = _mean(lost)
-                rows.append(
-                    {
-                        "initialization": words,
-                        "width": width,
-                        "exponent": c,
-                        "octaves away": _mean(distance).value,
-                        "regret": regret.value,
-                        "low": regret.low,
-                        "high": regret.high,
-                    }
-                )
+        for c, lost, distance in zip(
+            CARRIED, regrets(carried.losses[..., k]), octaves(carried, k), strict=True
+        ):
+            regret = _mean(lost)
+            rows.append(
+                {
+                    "initialization": words,
+                    "exponent": c,
+                    "octaves away": _mean(distance).value,
+                    "regret": regret.value,
+                    "low": regret.low,
+                    "high": regret.high,
+                }
+            )
     return rows

@@ -1,39 +1,75 @@
-"""The coordinate check as evidence: slopes in the width of the features inside a small Llama,
+"""The coordinate check as evidence: slopes in the width of the features inside transformers,
 against their exponents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from loralab.claims import Measured
+from loralab.claims import LEVEL, Measured
 from loralab.statistics import mean
-from proxies.families.lr_stability.claims.coordinates import ALONE, TOGETHER
-from proxies.families.lr_stability.trials.coordinates import CASES, STEPS
+from proxies.families.lr_stability.claims.checks import GROWS
+from proxies.families.lr_stability.claims.coordinates import (
+    ALONE,
+    GROWTHS,
+    MODELS,
+    STEPS,
+    TOGETHER,
+    key_in,
+)
+from proxies.families.lr_stability.trials.coordinates import CASES
 from proxies.instruments.coordinates import QUANTITIES
 from theory.lr_stability import exponents
 
+Ends = Callable[[float, float], tuple[float, float]]
 
-def of_coordinates(slopes: Mapping[str, np.ndarray]) -> dict[str, dict[str, Measured | None]]:
-    """L13, L13b and L13c, from the slopes of every case."""
 
-    def farthest(case: str) -> Measured:
-        return max(_excess(slopes[case], case), key=lambda m: max(-m.low, m.high))
+def of_coordinates(
+    slopes: Mapping[tuple[str, str], np.ndarray],
+) -> dict[str, dict[str, Measured | None]]:
+    """L13, L13b and L13c, from the slopes of every model and case."""
 
-    def highest(case: str) -> Measured:
-        return max(_excess(slopes[case], case), key=lambda m: m.high)
+    def growth(model: str, key: str) -> Measured:
+        case, step, _ = GROWTHS[key]
+        Z_B = slopes[model, case][:, :, QUANTITIES.index("Z_B"), step - 1]
+        return mean(Z_B.mean(1).tolist())
 
-    def growth(case: str, step: int) -> Measured:
-        return mean(slopes[case][:, :, QUANTITIES.index("Z_B"), step - 1].mean(1))
+    found: dict[str, dict[str, Measured | None]] = {"L13": {}, "L13b": {}, "L13c": {}}
+    for model in MODELS:
+        for key in ALONE:
+            found["L13"][key_in(model, key)] = farthest(_excess(slopes[model, key], key))
+        for key in TOGETHER:
+            case = f"{key}, together"
+            found["L13c"][key_in(model, key)] = highest(_excess(slopes[model, case], case))
+        found["L13b"][key_in(model, GROWS)] = growth(model, "last step")
+        found["L13b"] |= {key_in(model, key): growth(model, key) for key in GROWTHS}
+    return found
 
-    return {
-        "L13": {case: farthest(case) for case in ALONE},
-        "L13b": {
-            "last step": growth("Init[B], too fast", STEPS),
-            "first step": growth("Init[B], too fast", 1),
-            "small k": growth("Init[B], too fast, small k", STEPS),
-        },
-        "L13c": {case: highest(f"{case}, together") for case in TOGETHER},
-    }
+
+def highest(each: Sequence[Measured]) -> Measured:
+    """The largest of several means.
+
+    The largest lies below its own upper end, and so below the largest upper end: that needs no
+    correction. That no lower end lies above its mean must be sure of all m together, as the largest
+    of them is chosen: each is taken at 1 - (1 - level) / m (Bonferroni).
+    """
+    return _worst(each, lambda low, high: (low, high))
+
+
+def farthest(each: Sequence[Measured]) -> Measured:
+    """The largest distance of several means from 0, in the same way."""
+    return _worst(each, lambda low, high: (max(low, -high, 0.0), max(-low, high)))
+
+
+def _worst(each: Sequence[Measured], ends: Ends) -> Measured:
+    def interval(level: float) -> tuple[float, float]:
+        own = [one.at_level(level) for one in each]
+        all_at_once = [one.at_level(1 - (1 - level) / len(each)) for one in each]
+        low = max(ends(one.low, one.high)[0] for one in all_at_once)
+        return low, max(ends(one.low, one.high)[1] for one in own)
+
+    value = max(ends(one.value, one.value)[1] for one in each)
+    design = f"Student, the largest of {len(each)}"
+    return Measured(value, *interval(LEVEL), design, each[0].unit, each[0].draws, LEVEL, interval)
 
 
 def _excess(slopes: np.ndarray, case: str) -> list[Measured]:
@@ -42,6 +78,6 @@ def _excess(slopes: np.ndarray, case: str) -> list[Measured]:
     orders = exponents(CASES[case].scheme, steps=STEPS)
     means = slopes[..., -1].mean(1)  # (seeds, quantities)
     return [
-        mean(means[:, i] - float(getattr(orders, q)(*CASES[case].exponents)))
+        mean((means[:, i] - float(getattr(orders, q)(*CASES[case].exponents))).tolist())
         for i, q in enumerate(QUANTITIES)
     ]

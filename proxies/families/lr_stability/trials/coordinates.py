@@ -1,4 +1,5 @@
-"""Features inside a small Llama at several widths, for every case of the claims L13 to L13c."""
+"""Features inside one block of two transformers at several widths, for every case of the claims L13
+to L13c."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,13 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loralab.memo import Memo
-from proxies.instruments.architectures import SMALL_LLAMA
+from proxies.families.lr_stability.claims.coordinates import GPT2, LLAMA, STEPS
+from proxies.instruments.architectures import SMALL_LLAMA, VOCABULARY
 from proxies.instruments.coordinates import coordinates, fitted
 from proxies.instruments.trial_grid import product
 
-STEPS = 6  # by then the term that leads at infinite width leads at width 64
 RATE = 0.3
-Slopes = dict[str, np.ndarray]  # by case, (seeds, layers, quantities, steps)
+Slopes = dict[tuple[str, str], np.ndarray]  # by model and case, (seeds, layers, quantities, steps)
+SMALL_GPT2: dict[str, Any] = {
+    "model_type": "gpt2",
+    "hidden_size": 64,
+    "n_inner": 128,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "vocab_size": VOCABULARY,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+CONFIGS: dict[str, dict[str, Any]] = {LLAMA: SMALL_LLAMA, GPT2: SMALL_GPT2}
 
 
 class Case(NamedTuple):
@@ -38,21 +50,30 @@ CASES = {
 
 
 def collect(memo: Memo, widths: Sequence[int], seeds: Sequence[int]) -> Slopes:
-    """The slopes of every case: a trial for each case, width and seed, the slowest first."""
-    fixed = {"config": SMALL_LLAMA, "steps": STEPS, "rank": 4, "blocks": 2}
+    """The slopes of every model and case: a trial for each of them, width and seed, the slowest
+    first."""
+    fixed = {"steps": STEPS, "rank": 4, "blocks": 1}
     descending = sorted(widths, reverse=True)
-    points = product(width=descending, case=list(CASES), seed=seeds)
+    points = product(width=descending, model=list(CONFIGS), case=list(CASES), seed=seeds)
     results = memo.map(
         coordinates,
         [
-            {**fixed, **_arguments(CASES[p["case"]]), "width": p["width"], "seed": p["seed"]}
+            {
+                **fixed,
+                **_arguments(CASES[p["case"]]),
+                "config": CONFIGS[p["model"]],
+                "width": p["width"],
+                "seed": p["seed"],
+            }
             for p in points
         ],
     )
-    rows: dict[str, list[list[Any]]] = {case: [[] for _ in widths] for case in CASES}
+    rows: dict[tuple[str, str], list[list[Any]]] = {
+        (model, case): [[] for _ in widths] for model in CONFIGS for case in CASES
+    }
     for point, result in zip(points, results, strict=True):
-        rows[point["case"]][descending.index(point["width"])].append(result)
-    return {case: fitted(descending, found) for case, found in rows.items()}
+        rows[point["model"], point["case"]][descending.index(point["width"])].append(result)
+    return {key: fitted(descending, found) for key, found in rows.items()}
 
 
 def _arguments(case: Case) -> dict[str, Any]:

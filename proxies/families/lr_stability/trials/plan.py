@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralab.memo import Memo
-from proxies.families.lr_stability.claims.checks import BIG, NAMES, SCALES, SMALL
+from proxies.families.lr_stability.claims.settings import (
+    BIG,
+    NAMES,
+    POWER_WIDTHS,
+    SCALES,
+    SMALL,
+    STABLE_WIDTHS,
+)
 from proxies.families.lr_stability.trials import sweep
 from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.instruments.slopes import best_rate, slopes
@@ -22,12 +29,14 @@ K = TypeVar("K", bound=Hashable)
 TOGETHER = 2**13
 RANK, SAMPLES = 4, 32
 GRID = tuple(INITIALIZATIONS)  # of the exponents at every pair of learning rates
-POWER_WIDTHS, POWER_STEPS = (256, 1024, 4096, 16384), 6
+POWER_STEPS = 6
 FEATURES = ("Z_A", "Z_B", "delta1", "delta2", "delta3")
 RANKS, RANK_WIDTH, RANK_STEPS = (2, 4, 8, 16, 32, 64), 4096, 8
 # at small ones A_0^T A_0 is far from its mean, which is what scales as r
-FIRST_RANKS = (8, 16, 32, 64, 128)
-STABLE = ("init_a", "init_b", "eva", "eva_whitened")
+FIRST_RANKS = (64, 128, 256, 512)
+# by network, which largest stable learning rates are sought: those of L3, and those of L7
+STABLE = {"mup": tuple(NAMES), "residual": tuple(NAMES)}
+STABLE_EVA: dict[str, tuple[str, ...]] = {"mup": ("eva", "eva_whitened"), "residual": ("eva",)}
 RANK_CASES: tuple[tuple[str, Scale], ...] = (
     *(("init_a", scale) for scale in SCALES),
     ("init_b", "constant"),
@@ -49,7 +58,7 @@ class Loss(NamedTuple):
     def rates(self) -> list[float]:
         """log2 of the learning rates, half an octave apart."""
         low, high = self.log2_rates
-        return np.arange(low, high + 0.25, 0.5).tolist()
+        return np.arange(low, high + sweep.GRID_STEP / 2, sweep.GRID_STEP).tolist()
 
     @property
     def widths(self) -> list[int]:
@@ -58,7 +67,7 @@ class Loss(NamedTuple):
 
 
 LOSSES = {
-    "mup": Loss((-11.5, -1.0), 32, 40, (8, 14)),
+    "mup": Loss((-11.5, -1.0), 32, 40, (8, 13)),
     "standard": Loss((-15.0, -3.0), 32, 40, (8, 13)),
     "residual": Loss((-15.5, -1.5), 64, 60, (7, 12)),
 }
@@ -69,11 +78,6 @@ class Found(NamedTuple):
 
     widths: Sequence[int]
     values: Array
-
-    def up_to(self, width: int) -> "Found":
-        """The part of it at widths up to this one."""
-        keep = [i for i, size in enumerate(self.widths) if size <= width]
-        return Found([self.widths[i] for i in keep], self.values[keep])
 
     def at(self, width: int) -> Array:
         return self.values[list(self.widths).index(width)]
@@ -92,11 +96,11 @@ class Powers(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """At each big width, log2 of the learning rates (4, seeds, names): those of the small widths
+    """At the big width, log2 of the learning rates (4, seeds, names): those of the small widths
     taken on by `CARRIED`, and last its own best; and the losses there."""
 
-    chosen: dict[int, Array]
-    losses: dict[int, Array]
+    chosen: Array
+    losses: Array
 
 
 def for_seeds(
@@ -149,10 +153,21 @@ def fitted(
     return Powers(names, pairs, (1, POWER_STEPS), sizes, exponents)
 
 
-def stable(memo: Memo, widths: Sequence[int], seeds: list[int]) -> Found:
-    """log2 of the largest stable learning rates (widths, seeds, names of `STABLE`)."""
-    shape = {"names": list(STABLE), "steps": 10, "rank": RANK, "scale": 1.0}
-    return _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
+def stable(
+    memo: Memo,
+    wanted: Mapping[str, Sequence[str]],
+    seeds: list[int],
+    widths: Sequence[int] = STABLE_WIDTHS,
+) -> dict[tuple[str, str], Found]:
+    """log2 of the largest stable learning rates (widths, seeds) by network and initialization."""
+    found: dict[tuple[str, str], Found] = {}
+    for network, names in wanted.items():
+        shape = {"network": network, "names": list(names), "steps": 10, "rank": RANK, "scale": 1.0}
+        both = _thresholds(memo, {width: {"width": width, **shape} for width in widths}, seeds)
+        found |= {
+            (network, name): Found(both.widths, both.values[..., k]) for k, name in enumerate(names)
+        }
+    return found
 
 
 def stable_by_rank(memo: Memo, seeds: list[int]) -> dict[tuple[str, Scale], Found]:
@@ -183,21 +198,30 @@ def _stacked(found: Mapping[Any, Sequence[Any]]) -> Found:
     return Found(list(found), np.stack([sweep.numbers(values) for values in found.values()]))
 
 
-def first_step(memo: Memo, seeds: list[int]) -> dict[Scale, Found]:
-    """log2 of the largest learning rates (ranks, seeds) of the first step of SGD, by scale."""
+def first_step(memo: Memo, network: str, seeds: list[int]) -> Found:
+    """log2 of the largest learning rates (ranks, seeds) of the first step of SGD at s =
+    1/sqrt(r)."""
     fixed = {"width": RANK_WIDTH, "ranks": list(FIRST_RANKS), "samples": SAMPLES}
-    wanted = {scale: {"power": power, **fixed} for scale, power in SCALES.items()}
-    found = for_seeds(memo, sweep.first_step, wanted, seeds)
-    return {scale: Found(FIRST_RANKS, sweep.numbers(found[scale]).T) for scale in SCALES}
+    wanted = {network: {"power": SCALES["alpha/sqrt(r)"], "network": network, **fixed}}
+    found = for_seeds(memo, sweep.first_step, wanted, seeds)[network]
+    return Found(FIRST_RANKS, sweep.numbers(found).T)
 
 
-def best(memo: Memo, readout: str, seeds: list[int]) -> Found:
-    """log2 of the learning rates of the least loss (widths, seeds, `NAMES`) of a read-out."""
+def losses(memo: Memo, readout: str, seeds: list[int]) -> Found:
+    """Losses (widths, seeds, `NAMES`, learning rates) over the shifted grids of a read-out."""
     grid = LOSSES[readout]
-    wanted = {width: _loss(readout, width, list(NAMES), grid.rates) for width in grid.widths}
-    found = _stacked(for_seeds(memo, sweep.losses, wanted, seeds))
-    smallest = lambda curve: best_rate(grid.rates, curve)
-    return Found(found.widths, np.apply_along_axis(smallest, 3, found.values))
+    wanted = {
+        width: {**_loss(readout, width, list(NAMES), grid.rates), "shifted": True}
+        for width in grid.widths
+    }
+    return _stacked(for_seeds(memo, sweep.losses, wanted, seeds))
+
+
+def best(readout: str, losses: Found, seeds: list[int]) -> Found:
+    """log2 of the learning rates of the least loss (widths, seeds, `NAMES`) of a read-out."""
+    smallest = lambda curve: best_rate(LOSSES[readout].rates, curve)
+    shifts = [[[sweep.grid_shift(seed, width)] for seed in seeds] for width in losses.widths]
+    return Found(losses.widths, np.apply_along_axis(smallest, 3, losses.values) + np.array(shifts))
 
 
 def _loss(readout: str, width: int, names: list[str], rates: list[float]) -> dict[str, Any]:
@@ -222,22 +246,14 @@ def taken_on(best: Found, width: int) -> Array:
 
 
 def carried(memo: Memo, best: Found, seeds: list[int]) -> Carried:
-    """The losses at the big widths, at learning rates taken on from the small ones."""
-    chosen = {width: taken_on(best, width) for width in BIG}
-    keys = [
-        (width, i, k)
-        for width in reversed(BIG)
-        for i in range(len(seeds))
-        for k in range(len(NAMES))
-    ]
+    """The losses at the big width, at learning rates taken on from the small ones."""
+    chosen = taken_on(best, BIG)
+    keys = [(i, k) for i in range(len(seeds)) for k in range(len(NAMES))]
     points = [
-        {
-            **_loss("mup", width, [list(NAMES)[k]], chosen[width][:, i, k].tolist()),
-            "seeds": [seeds[i]],
-        }
-        for width, i, k in keys
+        {**_loss("mup", BIG, [list(NAMES)[k]], chosen[:, i, k].tolist()), "seeds": [seeds[i]]}
+        for i, k in keys
     ]
-    losses = {width: np.empty_like(chosen[width]) for width in BIG}
-    for (width, i, k), ((curve,),) in zip(keys, memo.map(sweep.losses, points), strict=True):
-        losses[width][:, i, k] = sweep.numbers(curve)
+    losses = np.empty_like(chosen)
+    for (i, k), ((curve,),) in zip(keys, memo.map(sweep.losses, points), strict=True):
+        losses[:, i, k] = sweep.numbers(curve)
     return Carried(chosen, losses)

@@ -1,5 +1,10 @@
 """Trials of sweeps: a few initializations at one width, for some seeds, over learning rates. None
-stands for a run that diverged."""
+stands for a run that diverged.
+
+A grid of learning rates is shifted by a random part of its step, drawn for each seed and width. The
+error of reading a best learning rate off a grid is then independent from seed to seed and of mean
+zero, so that an interval over seeds contains it.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +21,7 @@ from proxies.families.lr_stability.trials.initializations import initial_factors
 RATE = 0.3  # at n = 1, of the runs whose learning rates are powers of n
 ENDS = np.array([-24.0, 4.0])  # log2 of the learning rates between which a threshold is sought
 QUARTERS, ROUNDS = np.array([0.25, 0.5, 0.75]), 3
+GRID_STEP, GRID_KEY = 0.5, 7  # octaves between the learning rates of a grid; of its random shift
 LARGE = 1e30  # stands for what diverged where only "above the threshold" counts
 Array = NDArray[np.float64]
 
@@ -59,6 +65,7 @@ def thresholds(
     rank: int,
     scale: float,
     threshold: float,
+    network: str = "mup",
 ) -> list[list[float]]:
     """log2 of the largest learning rate, (seeds, names), up to which Z_B stays below the threshold
     after that many steps of a linear loss. The learning rates that enclose it are brought together
@@ -67,9 +74,9 @@ def thresholds(
 
     def sizes(rates: Array) -> Array:
         rate = torch.tensor(2.0**rates)
-        found = _trained(width, seeds, names, rate, rate, samples, rank, steps=steps, scale=scale)[
-            "Z_B"
-        ][0]
+        found = _trained(
+            width, seeds, names, rate, rate, samples, rank, network, steps=steps, scale=scale
+        )["Z_B"][0]
         return found.nan_to_num(LARGE).clamp(max=LARGE).numpy()
 
     rates = np.broadcast_to(ENDS, (len(seeds), len(names), 2))
@@ -99,10 +106,16 @@ def losses(
     steps: int,
     samples: int,
     rank: int,
+    shifted: bool = False,
 ) -> list[list[list[float | None]]]:
     """The loss (seeds, names, learning rates) relative to that of the base model, after Adam on the
-    squared error at one learning rate for both factors."""
-    rates = (2 ** torch.tensor(log2_rates, dtype=torch.float64)).expand(len(seeds), len(names), -1)
+    squared error at one learning rate for both factors. `shifted` moves each seed's learning rates
+    by its `grid_shift`.
+    """
+    log2 = torch.tensor(log2_rates, dtype=torch.float64).expand(len(seeds), len(names), -1)
+    if shifted:
+        log2 = log2 + torch.tensor([grid_shift(seed, width) for seed in seeds])[:, None, None]
+    rates = 2**log2
     return listed(
         _trained(
             width, seeds, names, rates, rates, samples, rank, readout, steps=steps, probe=False
@@ -110,8 +123,19 @@ def losses(
     )
 
 
+def grid_shift(seed: int, width: int) -> float:
+    """Octaves by which a seed's grid at a width is shifted, uniform over one step around 0."""
+    drawn = torch.rand((), generator=networks.stream(seed, width, GRID_KEY), dtype=torch.float64)
+    return GRID_STEP * (drawn.item() - 0.5)
+
+
 def first_step(
-    width: int, seeds: list[int], ranks: list[int], power: float, samples: int
+    width: int,
+    seeds: list[int],
+    ranks: list[int],
+    power: float,
+    samples: int,
+    network: str = "mup",
 ) -> list[list[float]]:
     """Of SGD from Init[A] with s = r^power, log2 of the learning rate at which the first step
     makes Z_B 1, (seeds, ranks): only B moves, so that Z_B is proportional to the learning rate.
@@ -126,6 +150,7 @@ def first_step(
             one,
             samples,
             rank,
+            network,
             steps=1,
             optimizer="sgd",
             scale=rank**power,
