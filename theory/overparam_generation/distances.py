@@ -30,6 +30,12 @@ As u <= 4,
 
     D <= 2 - 2 e^(-q), 19.9 points of CMMD.                                                      (5)
 
+A gain of g points needs a CMMD of at least g before it, and so by (3) means that were at least
+
+    |mean x - mean y|^2 >= (g - 0.0997) / 9.90                                                   (8)
+
+apart: 1.505 for g = 15, of the 4 that unit vectors can be and the 2 without a negative feature.
+
 Null. For independent samples of one distribution, with kappa = E k(X, X') of two independent draws,
 
     E D = (1 / n + 1 / m)(1 - kappa) biased, 0 unbiased.                                         (6)
@@ -42,7 +48,7 @@ stands still, so every good learning rate is shifted down by that factor:
 
     log10 of the shift = log10 (1 + E |h|_1) ~ log10 (1 + m sqrt((1 + 1/k) / (6 pi))).           (7)
 
-Source: (1) and sigma, scale and unit length are of arXiv:2401.09603; (2) to (7) are derived here.
+Source: (1) and sigma, scale and unit length are of arXiv:2401.09603; (2) to (8) are derived here.
 """
 
 import math
@@ -106,6 +112,17 @@ def beyond_means(sigma: float = SIGMA, scale: float = SCALE) -> float:
     """(3): the most that all other terms of (2) can add."""
     q = sigma**-2
     return 2 * scale * math.exp(-q) * ((math.cosh(q) - 1) + 2 * (math.sinh(q) - q))
+
+
+def least_distance(gain: float, sigma: float = SIGMA, scale: float = SCALE) -> float:
+    """(8): the least squared distance of the means from which a distance can fall by that much.
+
+    Args:
+        gain: points.
+        sigma: the bandwidth.
+        scale: of the distance.
+    """
+    return max(gain - beyond_means(sigma, scale), 0) / weight(1, sigma, scale)
 
 
 def most(sigma: float = SIGMA, scale: float = SCALE, farthest: float = 2.0) -> float:

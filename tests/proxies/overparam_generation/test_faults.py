@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from loralab.statistics import geometric_mean
+from loralab.statistics import Tuned, geometric_mean
 from proxies.families.overparam_generation.evidence import paired
 from proxies.families.overparam_generation.trials import adapters, scores, sweep, training
 from proxies.instruments import flow_matching, image_distances
@@ -23,11 +23,14 @@ from tests.support.laws.overparam_generation import (
     check_shift,
 )
 from tests.support.trials.generation_sweep import (
+    check_choice,
     check_chosen,
+    check_gaps,
     check_grown,
     check_lag,
     check_noises,
     check_not_finite,
+    check_own_networks,
     check_paired,
     check_windows,
 )
@@ -100,7 +103,7 @@ def norms_of_the_base(W, B, A):
 
 
 def norms_without_cross(W, B, A):
-    return (W.square().sum(1) + ((B @ (A @ A.mT)) * B).sum(-1)).sqrt()
+    return (W.square().sum(-1) + ((B @ (A @ A.mT)) * B).sum(-1)).sqrt()
 
 
 def merged_without_magnitudes(base, parameters):
@@ -120,8 +123,37 @@ def diverged_forgiven(runs):
     return float(np.nanmean(runs.validation))
 
 
-def any_finite_is_fine(found, real, problem, right=scores.scores):
-    return right(found.nan_to_num(posinf=1.0), real, problem)
+def any_finite_is_fine(found, real, problem, i, right=scores.scores):
+    return right(found.nan_to_num(posinf=1.0), real, problem, i)
+
+
+def judged_by_the_first(found, real, problem, i, right=scores.scores):
+    return right(found, real, problem, 0)
+
+
+def base_of_the_first(layer, x, right=adapters.linear):
+    return right(adapters.Linear(*(part[:1].expand_as(part) for part in layer)), x)
+
+
+def window_of_validation(sweep, right=paired._logarithms):
+    return right({**sweep, "test": {"MMD": sweep["validation"]}})
+
+
+def over_diverged_runs(where, curve, near, far, limit, right=paired._crossing):
+    return (
+        float(where[far]) if not np.isfinite(curve[far]) else right(where, curve, near, far, limit)
+    )
+
+
+def chosen_once(first, second, by, right=paired.compared):
+    """The learning rate that all seeds choose, as if it had been known."""
+    return right(
+        *(
+            Tuned(*(np.asarray(t)[[np.mean(m.select, 1).argmin()]] for t in m))
+            for m in (first, second)
+        ),
+        by,
+    )
 
 
 def unpaired(first, second):
@@ -217,6 +249,8 @@ TRIALS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "one noise for both": (scores, "NOISE", {"validation": 10**6, "test": 10**6}, check_noises),
     "infinite pixels clipped": (scores, "scores", any_finite_is_fine, check_not_finite),
     "ratios of different seeds": (paired, "ratio", unpaired, check_paired),
+    "the choice taken as known": (paired, "compared", chosen_once, check_choice),
+    "a window over a diverged run": (paired, "_crossing", over_diverged_runs, check_gaps),
 }
 
 NEVER_EXTENDED = {name: replace(grid, rounds=0) for name, grid in sweep.GRIDS.items()}
@@ -225,8 +259,10 @@ SWEEPS: dict[str, tuple[Any, str, Any, Callable[[Any], None]]] = {
     "the learning rate chosen on the test": (sweep, "criterion", best_of_the_test, check_chosen),
     "a diverged seed left out": (sweep, "criterion", diverged_forgiven, check_chosen),
     "a grid that is never extended": (sweep, "GRIDS", NEVER_EXTENDED, check_grown),
-    "the window of twice the distance": (sweep, "FACTOR", 2.5, check_windows),
-    "decades of another grid": (paired, "SPACING", 1.0, check_windows),
+    "the window of twice the distance": (paired, "FACTOR", 2.5, check_windows),
+    "the window of validation": (paired, "_logarithms", window_of_validation, check_windows),
+    "the first seed's judge for all": (sweep, "scores", judged_by_the_first, check_own_networks),
+    "the first seed's base for all": (adapters, "linear", base_of_the_first, check_own_networks),
     "learning rates for their logarithms": (paired, "_index", lambda found, rate: 0, check_lag),
 }
 

@@ -1,13 +1,15 @@
 """proxies/overparam_generation.py as a whole: trials joined to claims, at sweeps that are made by
 hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from loralab import figures
+from loralab.memo import Memo
 from loralab.store import Store
 from proxies import overparam_generation as family
-from proxies.families.overparam_generation.claims.cases import RANKS
-from proxies.families.overparam_generation.trials import cost, scores, sweep
+from proxies.families.overparam_generation.trials import facts, plan, scores, sweep
 from proxies.instruments import digit_networks
 from tests.support.trials.generation_sweep import every_score, small_networks, valley
 
@@ -42,9 +44,9 @@ def in_place_of_training(monkeypatch) -> None:
         monkeypatch.setattr(digit_networks, name, given)
     monkeypatch.setenv("LORALAB_JOBS", "1")
     monkeypatch.setattr(sweep, "run", run)
-    shares = lambda **point: {"shares": [0.03, 0.04, 0.05]}
-    shares.__name__ = "shares"
-    monkeypatch.setattr(cost, "shares", shares)
+    monkeypatch.setattr(facts, "CLIMB", 1)  # searches and draws have tests of their own
+    monkeypatch.setattr(plan, "REPEATS", 20)
+    monkeypatch.setattr(scores, "MIDPOINTS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +55,23 @@ def store(tmp_path_factory) -> Store:
     return Store(tmp_path_factory.mktemp("store") / "runs.sqlite")
 
 
-def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, store):
+SMALL = family.Config(seeds=5, block=0, steps=100, pretraining=500)
+
+
+def test_the_proxy_joins_trials_to_claims_and_keeps_them(tmp_path, monkeypatch, store):
     in_place_of_training(monkeypatch)
-    config = family.Config(seeds=6, style_seeds=6, steps=100, pretraining=500)
+    config = replace(SMALL, dora=True)
     first = family.PROXY.run(config, store)
-    rows = {row.claim.id: row for row in family.PROXY.rows(first)}
-    for id in ("OP14", "OP14b", "OP14c", "OP16", "OP16b"):
-        assert rows[id].verdict == rows[id].claim.expected, id
-    assert all(row.complete for row in rows.values()), "every check is measured"
+    found = first.result["measured"]
+    assert all(measured for checks in found.values() for measured in checks.values())
     by_hand = {
-        ("OP15", "LoRA, distance"): 14.0 * 1.05,
         ("OP15c", "OP-LoRA, rank 1"): 1.0,
-        ("OP15d", "tuned, rank 1"): (14 / 9) ** 0.5,
+        ("OP15d", "OP-LoRA, rank 1 for 2"): 14 / 9,
+        ("OP15i", "LoRA"): 9 / 8,
+        ("OP15f", "rank 1"): 1.15,
     }
     for (id, key), value in by_hand.items():
-        measured = rows[id].measured[key]
-        assert measured is not None
-        assert measured.value == pytest.approx(value), id
+        assert found[id][key]["value"] == pytest.approx(value), id
     assert family.PROXY.run(config, store).finished == first.finished, (
         "the second run comes from the store"
     )
@@ -82,27 +84,24 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch, s
 
 def test_what_is_not_run_is_not_measured(monkeypatch, store):
     in_place_of_training(monkeypatch)
-    config = family.Config(seeds=6, style_seeds=0, steps=100, pretraining=500, dora=False)
-    run = family.PROXY.run(config, store)
-    rows = {row.claim.id: row for row in family.PROXY.rows(run)}
-    for id in ("OP15", "OP15b", "OP15c", "OP15e"):
-        for key, measured in rows[id].measured.items():
-            assert (measured is None) == ("DoRA" in key), key
+    found = family.PROXY.run(replace(SMALL, style=False), store).result["measured"]
+    for id, checks in found.items():
+        for key, measured in checks.items():
+            away = "DoRA" in key or id in ("OP15h", "OP15j", "OP15m")
+            assert (measured is None) == away, (id, key)
 
 
-def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, store):
+def test_every_seed_of_a_run_begins_at_its_block(monkeypatch, store):
     in_place_of_training(monkeypatch)
-    config = family.Config(seeds=5, style_seeds=0, steps=100, pretraining=500, dora=False)
-    run = family.PROXY.run(config, store)
-    measured = {row.claim.id: row.measured for row in family.PROXY.rows(run)}
-    found = {(id, key) for id, checks in measured.items() for key, m in checks.items() if m}
-    assert not {id for id, _ in found} & {"OP15", "OP15c", "OP15e", "OP15i"}
-    for rank in RANKS:
-        assert found >= {
-            ("OP15b", f"OP-LoRA, rank {rank}"),
-            ("OP15f", f"lag, rank {rank}"),
-            ("OP15g", f"rank {rank}"),
-        }
+    seen, right = [], Memo.map
+
+    def recorded(memo, function, points):
+        seen.extend(seed for p in points for seed in p.get("seeds", [p.get("seed")]))
+        return right(memo, function, points)
+
+    monkeypatch.setattr(Memo, "map", recorded)
+    family.PROXY.run(replace(SMALL, block=40, style=False), store)
+    assert set(seen) == set(range(40, 45))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_few_seeds_measure_nothing_that_depends_on_a_chosen_rate(monkeypatch, st
             {"pretraining": 0},
             "--pretraining must be at least 500 for the base model to draw digits, got 0",
         ),
-        ({"style_seeds": 3}, "--style_seeds must be 0 or at least 5 for an interval, got 3"),
+        ({"block": -1}, "--block must be at least 0 for a seed, got -1"),
     ],
 )
 def test_impossible_flags_are_named(flags, message):

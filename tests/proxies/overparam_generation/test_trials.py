@@ -42,21 +42,23 @@ def test_the_generators_product_has_its_gradient():
 
 
 def test_a_start_is_the_librarys_and_adds_nothing():
-    base = small_base(1001)
+    bases = [small_base(1001), small_base(1002)]
+    base = adapters.stacked(bases)
     x, t = (
         torch.randn(4, 64, dtype=torch.float64, generator=Generator().manual_seed(1)),
         torch.rand(4).double(),
     )
     with torch.no_grad():
-        expected = adapters.module(base)(x, t)
+        expected = torch.stack([adapters.module(one)(x, t) for one in bases])
     for method in adapters.METHODS:
         initial = adapters.initial(base, method, 2, [5, 6], 3)
-        found = flow_matching.velocity(adapters.layers(base, initial), x, t)
+        layers = adapters.layers(base, initial)
+        found = flow_matching.velocity(layers, x.expand(2, 4, 64), t.expand(2, 4))
         assert found.shape == (3, 2, 4, 64)
         torch.testing.assert_close(
             found, expected.expand_as(found), rtol=0, atol=100 * EPS * float(expected.abs().max())
         )
-        library = lora.adapters(adapters.attached(base, method, 2, 6))
+        library = lora.adapters(adapters.attached(bases[1], method, 2, 6))
         for i, P in enumerate(initial):
             _, A, _ = adapters.factors(base[i], P)
             torch.testing.assert_close(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Generator
 
+from loralab.statistics import Tuned
 from proxies.families.overparam_generation.evidence import paired
 from proxies.families.overparam_generation.trials import scores as judging
 from proxies.families.overparam_generation.trials import sweep
@@ -72,6 +73,65 @@ def check_chosen(monkeypatch) -> None:
     json.dumps(found, allow_nan=False)
 
 
+def check_equal(monkeypatch) -> None:
+    """A plain method is run where its first step is as long as a generator network's at 1e-4."""
+    mean_of_h = 32 * math.sqrt((1 + 1 / 32) / (6 * math.pi))
+    exponent = 2 * math.log10(1e-4 * (1 + mean_of_h))
+    found = swept(monkeypatch, -5, test_best=-4)
+    assert found["equal"] == pytest.approx(valley([exponent], -4, 1.0)[0])
+    assert sweep.swept(None, "OP-DoRA", 1, Plan(1))["equal"] is None  # type: ignore[arg-type]
+
+
+def check_parts(monkeypatch) -> None:
+    """A run is trained on its seed's training images; images from each part's noises are scored
+    beside that part's images by that seed's classifier."""
+    problem, asked = small_problem(), []
+
+    def train(base, initial, data, *more):
+        assert all(one is split.train for one, split in zip(data, problem.splits, strict=True))
+        return initial, None
+
+    def score(images, real, problem, i):
+        asked.append((images, real, i))
+        return dict.fromkeys(judging.SCORES, 1.0)
+
+    monkeypatch.setattr(sweep, "in_parts", lambda problem, size: [problem])
+    monkeypatch.setattr(sweep, "train", train)
+    monkeypatch.setattr(sweep, "draw", lambda base, parameters, x: x[None])
+    monkeypatch.setattr(sweep, "scores", score)
+    sweep.run(problem, "LoRA", 1, [-8], Plan(1))
+    wanted = [
+        (judging.noise(problem.seeds, part)[i], getattr(split, part), i)
+        for part in ("validation", "test")
+        for i, split in enumerate(problem.splits)
+    ]
+    for (images, real, i), (noise, part, seed) in zip(asked, wanted, strict=True):
+        assert torch.equal(images, noise)
+        assert real is part
+        assert i == seed
+
+
+def check_anchors() -> None:
+    """Each set of reference images has its own scores, seed by seed."""
+    networks, seeds = small_networks_of(), (1000, 1001)
+    task = judging.problem(networks, "new classes", seeds)
+    found = judging.anchors(networks, "new classes", seeds)["scores"]
+    of_base = judging.drawn_by_base(task)
+    for i, (one, split) in enumerate(zip(found, task.splits, strict=True)):
+        sets = {
+            "target": split.train,
+            "seen": digit_targets.of(digit_targets.SEEN),
+            "base": of_base[i],
+        }
+        for name, images in sets.items():
+            for score, value in judging.scores(images, split.test, task, i).items():
+                assert one[f"{name} {score}"] == value, (name, score)
+        embedded = (task.judges[i].embed(z.clamp(-1, 1)).double() for z in (of_base[i], split.test))
+        x, y = (z.mean(0) for z in embedded)
+        shift = 10 * float((x - y).square().sum()) / one["base CMMD"]
+        assert one["ten times the shift"] == pytest.approx(shift)
+
+
 def check_grown(monkeypatch) -> None:
     """The grid grows towards an optimum, or a window, that it does not hold; no further than it
     may."""
@@ -89,15 +149,38 @@ def check_grown(monkeypatch) -> None:
 
 
 def check_windows(monkeypatch) -> None:
-    """Twice the distance an exponent away: 1.5 times is reached after log2(1.5) = 0.58 width."""
+    """Twice the distance `width` exponents away: 1.5 times is reached after log2(1.5) = 0.58
+    width, between learning rates of the grid too. The window is the test's, the choice is
+    validation's."""
     narrow, wide = swept(monkeypatch, -4, width=1.0), swept(monkeypatch, -5, width=4.0)
-    assert paired.widths(narrow) == pytest.approx([0.5] * 6), "the best learning rate alone"
-    assert paired.widths(wide) == pytest.approx([0.5 * 5] * 6), "two learning rates on either side"
-    assert paired.highest(narrow) == pytest.approx([-2.0] * 6)
-    assert paired.highest(wide) == pytest.approx([-1.5] * 6)
-    measured = paired.difference(paired.widths(wide), paired.widths(narrow))
+    side = math.log2(1.5) / 2  # decades for a width of one exponent
+    for sweep_, best, width in ((narrow, -2.0, 1.0), (wide, -2.5, 4.0)):
+        windows, ends = paired.widths(sweep_), paired.highest(sweep_)
+        assert windows is not None
+        assert ends is not None
+        at = sweep_["best"] or 0
+        assert np.asarray(windows.score)[at] == pytest.approx([2 * side * width] * 6)
+        assert np.asarray(ends.score)[at] == pytest.approx([best + side * width] * 6)
+    measured = paired.compared(paired.widths(wide), paired.widths(narrow), "difference")
     assert measured is not None
-    assert measured.value == pytest.approx(2)
+    assert measured.value == pytest.approx(6 * side)
+    # chosen an exponent off the test's best one, where the distance is twice as large
+    chosen = swept(monkeypatch, -4, test_best=-5)
+    windows = paired.widths(chosen)
+    assert windows is not None
+    assert np.asarray(windows.score)[chosen["best"] or 0] == pytest.approx([1 + 2 * side] * 6)
+
+
+def check_gaps() -> None:
+    """A window ends where the distance first leaves it, and at the last learning rate before one
+    at which the run diverged."""
+    where = np.arange(6.0)
+    curve = np.log([9.0, 1.0, 1.2, 1.8, 1.0, 9.0])
+    assert paired._end(where, curve, 1, 1) == pytest.approx(2 + math.log(1.25) / math.log(1.5))
+    assert paired._end(where, curve, 1, -1) == pytest.approx(1 - math.log(1.5) / math.log(9))
+    curve[3] = math.inf
+    assert paired._end(where, curve, 1, 1) == 2
+    assert paired._end(where, np.zeros(6), 1, 1) == 5, "cut off by the grid"
 
 
 def check_lag(monkeypatch) -> None:
@@ -118,34 +201,78 @@ def check_lag(monkeypatch) -> None:
 def check_paired() -> None:
     """A ratio is taken seed by seed: what seeds have in common cancels."""
     common = np.array([1.0, 10.0, 100.0])
-    found = paired.ratio(0.5 * common, common)
-    assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+    for found in (
+        paired.ratio(0.5 * common, common),
+        paired.compared(paired.untuned(0.5 * common), paired.untuned(common), "ratio"),
+    ):
+        assert found is not None
+        assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def check_choice() -> None:
+    """Two learning rates that chance tells apart: the interval knows that others might have been
+    chosen. A method with a clear choice has a narrower one."""
+    rng = np.random.default_rng(0)
+    score = np.array([[1.0] * 12, [2.0] * 12]) * rng.uniform(0.99, 1.01, (2, 12))
+    row = rng.standard_normal(12)
+    draws = np.array([row, row[::-1]])  # of equal means
+    rival = paired.untuned(np.ones(12))
+    clear, open_ = (
+        paired.compared(Tuned(select, score), rival, "ratio")
+        for select in (draws / 100 + [[0.0], [9.0]], draws)
+    )
+    assert clear is not None
+    assert open_ is not None
+    assert clear.low > 0.9
+    assert clear.high < 1.1
+    assert open_.value > 1.2, "the worse one is chosen in some resamples"
+
+
+def small_networks_of(seeds=(1000, 1001)) -> list[judging.Networks]:
+    """Untrained, each seed's own."""
+    found = []
+    for seed in seeds:
+        rng = Generator().manual_seed(seed)
+        draw = lambda out, in_, rng=rng: digit_networks.Linear(
+            torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out)
+        )
+        listed = lambda *shape, draw=draw: {
+            name: x.tolist() for name, x in draw(*shape)._asdict().items()
+        }
+        base = [listed(*shape) for shape in flow_matching.SHAPES]
+        classifier = [listed(8, 64), listed(digit_targets.LABELS, 8)]
+        found.append(judging.Networks(base, classifier))
+    return found
 
 
 def small_problem(seeds=(1000, 1001)) -> judging.Problem:
-    rng = Generator().manual_seed(0)
-    draw = lambda out, in_: digit_networks.Linear(
-        torch.randn(out, in_, generator=rng) / in_**0.5, torch.zeros(out)
-    )
-    listed = lambda *shape: {name: x.tolist() for name, x in draw(*shape)._asdict().items()}
-    networks = judging.Networks(
-        base=[listed(*shape) for shape in flow_matching.SHAPES],
-        classifier=[listed(8, 64), listed(digit_targets.LABELS, 8)],
-    )
-    return judging.problem(networks, "new classes", seeds)
+    return judging.problem(small_networks_of(seeds), "new classes", seeds)
 
 
 def check_not_finite() -> None:
     problem = small_problem()
-    found = problem.splits[0].train.clone()
-    assert all(
-        math.isfinite(x) for x in judging.scores(found, problem.splits[0].test, problem).values()
-    )
+    found, real = problem.splits[0].train.clone(), problem.splits[0].test
+    assert all(math.isfinite(x) for x in judging.scores(found, real, problem, 0).values())
     found[3, 5] = math.inf
-    assert all(
-        math.isnan(x) for x in judging.scores(found, problem.splits[0].test, problem).values()
-    )
+    assert all(math.isnan(x) for x in judging.scores(found, real, problem, 0).values())
+
+
+def check_own_networks(monkeypatch) -> None:
+    """Each seed is trained and judged with its own networks: what a seed gives does not depend on
+    the others beside it, nor on how many are at work at once."""
+    monkeypatch.setattr(judging, "DRAWN", 8)
+    run = lambda *seeds: sweep.run(small_problem(seeds), "OP-DoRA", 2, [-4, -2], Plan(5, 8))
+    together, alone = run(1000, 1001), [run(1000), run(1001)]
+    monkeypatch.setattr(sweep, "AT_ONCE", 1)
+    in_turn = run(1000, 1001)
+    for i, row in enumerate(together):
+        for name, values in {**row.test, "validation": row.validation}.items():
+            of = lambda one, name=name: one.validation if name == "validation" else one.test[name]
+            wanted = np.concatenate([of(one[i]) for one in alone])
+            # float32 through four layers, 24 evaluations and an MMD in thousandths
+            assert values == pytest.approx(wanted, rel=1e-2), name
+            assert of(in_turn[i]) == pytest.approx(wanted, rel=1e-2), name
+        assert row.alive == pytest.approx(in_turn[i].alive)
 
 
 def check_noises() -> None:

@@ -15,6 +15,7 @@ EPS = np.finfo(float).eps
 
 
 def small_base(seed: int) -> list[Linear]:
+    """The untrained base model of one seed."""
     rng = Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=rng, dtype=torch.float64) / 8
     return [Linear(draw(out, in_), draw(out)) for out, in_ in flow_matching.SHAPES]
@@ -42,7 +43,9 @@ def by_lora(
 def check_engine(method: str, rank: int = 2) -> None:
     """Every run of two rates and two seeds against a model adapted by `lora`, in float64: losses
     and final function."""
-    base, plan, seeds, rates = small_base(1000), training.Plan(8, 16), [1000, 1001], [1e-3, 1e-1]
+    plan, seeds, rates = training.Plan(8, 16), [1000, 1001], [1e-3, 1e-1]
+    bases = [small_base(seed) for seed in seeds]
+    base = adapters.stacked(bases)
     data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
     parameters, loss = training.train(
         base, adapters.initial(base, method, rank, seeds, 2), data, seeds, rates, plan
@@ -51,10 +54,12 @@ def check_engine(method: str, rank: int = 2) -> None:
         torch.randn(5, 64, generator=Generator().manual_seed(7), dtype=torch.float64),
         torch.linspace(0, 1, 5).double(),
     )
-    found = flow_matching.velocity(adapters.layers(base, parameters), x, t)
+    found = flow_matching.velocity(
+        adapters.layers(base, parameters), x.expand(2, 5, 64), t.expand(2, 5)
+    )
     for i, rate in enumerate(rates):
         for j, seed in enumerate(seeds):
-            losses, net = by_lora(base, method, rank, seed, data[j], rate, plan)
+            losses, net = by_lora(bases[j], method, rank, seed, data[j], rate, plan)
             # Adam divides by |g|, which amplifies the rounding of a gradient near zero.
             torch.testing.assert_close(
                 loss[:, i, j], torch.tensor(losses, dtype=torch.float64), rtol=1e-9, atol=0
@@ -66,7 +71,8 @@ def check_engine(method: str, rank: int = 2) -> None:
 
 def check_images(method: str) -> None:
     """Images of trained runs are those of the adapted layers, run by run."""
-    base, seeds, rates = small_base(1000), [1000, 1001], [1e-3, 1e-2]
+    seeds, rates = [1000, 1001], [1e-3, 1e-2]
+    base = adapters.stacked([small_base(seed) for seed in seeds])
     data = [digit_targets.split("new classes", seed).train.double() for seed in seeds]
     initial = adapters.initial(base, method, 2, seeds, 2)
     parameters = training.train(base, initial, data, seeds, rates, training.Plan(8, 16))[0]
@@ -89,7 +95,7 @@ def check_norms() -> None:
     rng = Generator().manual_seed(3)
     W, B, A = (
         torch.randn(*s, generator=rng, dtype=torch.float64)
-        for s in ((6, 5), (2, 3, 6, 2), (2, 3, 2, 5))
+        for s in ((3, 6, 5), (2, 3, 6, 2), (2, 3, 2, 5))
     )
     expected = torch.linalg.vector_norm(W + B @ A, dim=-1)
     # n^2 is a sum of terms of a size up to |W|^2 + |B A|^2, here at most 100 times n^2

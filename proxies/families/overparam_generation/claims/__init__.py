@@ -1,9 +1,8 @@
-"""OP14 to OP16 as data: sentences as the paper or this project makes them."""
+"""OP14 and OP15 as data: sentences as the paper or this project makes them."""
 
-from proxies.families.overparam_generation.claims.cost import COST
 from proxies.families.overparam_generation.claims.distances import DISTANCES
 from proxies.families.overparam_generation.claims.new_classes import NEW_CLASSES
 from proxies.families.overparam_generation.claims.new_style import NEW_STYLE
 from proxies.families.overparam_generation.claims.sensitivity import SENSITIVITY
 
-CLAIMS = DISTANCES + NEW_CLASSES + SENSITIVITY + NEW_STYLE + COST
+CLAIMS = DISTANCES + NEW_CLASSES + SENSITIVITY + NEW_STYLE

@@ -1,4 +1,4 @@
-"""The layers of many runs at once: frozen linear layers that are shared, and each run's own update
+"""The layers of many runs at once: frozen linear layers, each seed's own, and each run's own update
 of them.
 
 A run begins as `lora.attach` makes it: its parameters are read off the adapted module, by their
@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 import lora
 from proxies.instruments.digit_networks import Linear
@@ -31,6 +30,26 @@ METHODS = {"LoRA": "plain", "OP-LoRA": "overparam", "DoRA": "dora", "OP-DoRA": "
 Parameters = list[dict[str, Tensor]]  # of each layer, by name
 
 
+def stacked(networks: Sequence[Sequence[Linear]]) -> list[Linear]:
+    """The layers of the seeds' base models: W (seeds, out, in) and b (seeds, out) of each."""
+    return [
+        Linear(*map(torch.stack, zip(*one, strict=True))) for one in zip(*networks, strict=True)
+    ]
+
+
+def of_seed(base: Sequence[Linear], i: int) -> list[Linear]:
+    """The layers of one seed's base model."""
+    return [Linear(layer.W[i], layer.b[i]) for layer in base]
+
+
+def linear(layer: Linear, x: Tensor) -> Tensor:
+    """W x + b with each seed's own W and b, for x (..., seeds, n, in). Seeds go first, so that the
+    inputs at all learning rates meet a seed's W in one product."""
+    rows = x.movedim(-3, 0).flatten(1, -2)
+    y = torch.baddbmm(layer.b[:, None], rows, layer.W.mT)
+    return y.unflatten(1, (*x.shape[:-3], x.shape[-2])).movedim(0, -3)
+
+
 def module(base: Sequence[Linear]) -> Flow:
     net = Flow().to(base[0].W.dtype)
     for layer, (W, b) in zip(net.layers, base, strict=True):
@@ -39,7 +58,7 @@ def module(base: Sequence[Linear]) -> Flow:
 
 
 def attached(base: Sequence[Linear], method: str, rank: int, seed: int) -> Flow:
-    """The base model as a module with this method's adapters on all four layers, s = 1."""
+    """One seed's base model as a module with this method's adapters on all four layers, s = 1."""
     net = module(base)
     names = tuple(f"layers.{i}" for i in range(len(SHAPES)))
     lora.attach(
@@ -54,17 +73,17 @@ def initial(
     """Each layer's trained parameters before training.
 
     Args:
-        base: the frozen layers.
+        base: the frozen layers of the seeds, stacked.
         method: its name in METHODS.
         rank: of the adapters.
-        seeds: of the initializations.
+        seeds: of the initializations, in the order of the stack.
         rates: the number of learning rates, which begin alike.
 
     Returns: for each layer a tensor (rates, seeds, ...) by name.
     """
     found = []
-    for seed in seeds:
-        layers = lora.adapters(attached(base, method, rank, seed)).values()
+    for i, seed in enumerate(seeds):
+        layers = lora.adapters(attached(of_seed(base, i), method, rank, seed)).values()
         found.append(
             [
                 {n: p.detach() for n, p in layer.named_parameters() if p.requires_grad}
@@ -82,14 +101,14 @@ def layers(base: Sequence[Linear], parameters: Parameters) -> list[Callable[[Ten
     """What each layer computes of x (..., n, in), whose leading axes broadcast against those of the
     runs."""
     return [
-        partial(_layer, linear, *factors(linear, P))
-        for linear, P in zip(base, parameters, strict=True)
+        partial(_layer, layer, *factors(layer, P))
+        for layer, P in zip(base, parameters, strict=True)
     ]
 
 
 def merged(base: Sequence[Linear], parameters: Parameters) -> list[Linear]:
     """Each layer with every run's update inside its weight: W (learning rates, seeds, out, in) and
-    the bias that all share. One product a layer, where many inputs meet weights that stay."""
+    b (seeds, out). One product a layer, where many inputs meet weights that stay."""
     found = []
     for (W, b), P in zip(base, parameters, strict=True):
         B, A, m = factors(Linear(W, b), P)
@@ -108,16 +127,16 @@ def alive(parameters: Parameters) -> Tensor | None:
     return torch.stack([(_hidden(P) > 0).double().mean(-1) for P in parameters]).mean(0)
 
 
-def factors(linear: Linear, P: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+def factors(layer: Linear, P: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
     """B (..., out, r), A (..., r, in) and the rows' magnitudes (..., out), or None, of one layer of
     many runs."""
     generated = "generator.z" in P
     heads = _heads(P) if generated else P
     runs = next(iter(P.values())).shape[:2]
-    out, in_ = linear.W.shape
+    out, in_ = layer.W.shape[-2:]
     m = heads.get("magnitude")
     if m is not None and generated:
-        m = m + torch.linalg.vector_norm(linear.W, dim=1)
+        m = m + torch.linalg.vector_norm(layer.W, dim=-1)
     return heads["B"].reshape(*runs, out, -1), heads["A"].reshape(*runs, -1, in_), m
 
 
@@ -148,16 +167,16 @@ class _Product(torch.autograd.Function):
         return g[..., None] * h[..., None, :], (g[..., None, :] @ W)[..., 0, :]
 
 
-def _layer(linear: Linear, B: Tensor, A: Tensor, m: Tensor | None, x: Tensor) -> Tensor:
-    y = F.linear(x, *linear) + (x @ A.mT) @ B.mT
+def _layer(layer: Linear, B: Tensor, A: Tensor, m: Tensor | None, x: Tensor) -> Tensor:
+    y = linear(layer, x) + (x @ A.mT) @ B.mT
     if m is None:
         return y
     with torch.no_grad():
-        n = row_norms(linear.W, B, A)
-    return y + ((m - n) / n)[..., None, :] * (y - linear.b)
+        n = row_norms(layer.W, B, A)
+    return y + ((m - n) / n)[..., None, :] * (y - layer.b[:, None])
 
 
 def row_norms(W: Tensor, B: Tensor, A: Tensor) -> Tensor:
     """Of W + B A by rows, (..., out)."""
-    WA = F.linear(A, W).mT
-    return (W.square().sum(1) + ((2 * WA + B @ (A @ A.mT)) * B).sum(-1)).sqrt()
+    WA = W @ A.mT
+    return (W.square().sum(-1) + ((2 * WA + B @ (A @ A.mT)) * B).sum(-1)).sqrt()

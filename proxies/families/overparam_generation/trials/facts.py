@@ -1,10 +1,9 @@
-"""What CMMD is, measured on digits: its range, its law of the means, its null and its blindness to
-lost diversity."""
+"""What CMMD is: how far it reaches, searched for among all sets of unit vectors, and on digits its
+null and its blindness to lost diversity."""
 
-from itertools import combinations
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
@@ -18,55 +17,74 @@ from theory.overparam_generation import distances as theory
 SAMPLES = ((50, 50), (20, 200))  # sizes of two samples of one population
 FEW = 20  # images that stand for all of them; a divisor of FAIR
 FAIR = 400  # images of a fair sample
+POINTS, DIMENSIONS = (6, 4), 5  # of the two sets that are searched for
+CLIMB = 300  # steps of the search
+Score = Callable[[Tensor, Tensor], Tensor]
 
 
 def ends(seed: int) -> dict[str, float]:
-    """CMMD of a set and itself, of opposite points over its limit, and what random sets leave to
-    the law of means."""
+    """How far a search gets: the largest CMMD of two sets of unit vectors over its bound, of any
+    and of those without a negative entry; the least and the most of CMMD beyond the means, over
+    what (3) allows."""
     rng = Generator().manual_seed(seed)
-    x, y = (
-        F.normalize(torch.randn(n, 8, generator=rng, dtype=torch.float64), dim=1) for n in (60, 40)
-    )
-    point = x[:1].expand(5, -1)
-    rest = [_beyond(x, y)]
-    rest += [
-        _beyond(x[:5], -x[:5]),
-        _beyond(point, y),
-        _beyond(x, F.normalize(x + 0.3 * y[:1], dim=1)),
-    ]
+    limits = {"greatest": theory.most(), "not negative": theory.most(farthest=2**0.5)}
     return {
-        "equal": abs(mmd(x, x.flip(0)).biased),
-        "opposite": mmd(point, -point).biased / theory.most(),
-        "least beyond means": min(rest),
-        "most beyond means": max(rest),
+        "greatest": climbed(_cmmd, rng) / limits["greatest"],
+        "not negative": climbed(lambda x, y: _cmmd(x.abs(), y.abs()), rng) / limits["not negative"],
+        "least beyond means": -climbed(lambda x, y: -_beyond(x, y), rng),
+        "most beyond means": climbed(_beyond, rng),
     }
 
 
-def _beyond(x: Tensor, y: Tensor) -> float:
+def climbed(score: Score, rng: Generator) -> float:
+    """The largest score of two sets of unit vectors that Adam finds from random ones, uphill."""
+    sets = [
+        torch.randn(n, DIMENSIONS, generator=rng, dtype=torch.float64).requires_grad_()
+        for n in POINTS
+    ]
+    optimizer = torch.optim.Adam(sets, 0.1)
+    values = []
+    for _ in range(CLIMB):
+        optimizer.zero_grad()
+        value = score(*(F.normalize(z, dim=1) for z in sets))
+        (-value).backward()
+        optimizer.step()
+        values.append(value.item())
+    return max(values)
+
+
+def _cmmd(x: Tensor, y: Tensor) -> Tensor:
+    """CMMD by its definition, differentiable."""
+    gram = lambda a, b: torch.exp(((a @ b.mT) - 1) / theory.SIGMA**2).mean()
+    return theory.SCALE * (gram(x, x) + gram(y, y) - 2 * gram(x, y))
+
+
+def _beyond(x: Tensor, y: Tensor) -> Tensor:
     """What the means leave of CMMD, over the most that they can."""
-    return (mmd(x, y).biased - theory.mean_shift(x.numpy(), y.numpy())) / theory.beyond_means()
+    shift = theory.weight(1) * (x.mean(0) - y.mean(0)).square().sum()
+    return (_cmmd(x, y) - shift) / theory.beyond_means()
 
 
-def definition(networks: Networks, repeats: int, seeds: int, seed: int) -> dict[str, Any]:
-    """What the definition of CMMD implies in the features of the trained classifier.
+def definition(
+    networks: Sequence[Networks], seeds: Sequence[int], repeats: int
+) -> list[dict[str, Any]]:
+    """What the definition of CMMD implies in the features of each seed's classifier.
 
     Args:
-        networks: of which the classifier is used.
-        repeats: draws of the null.
-        seeds: draws of few images that stand for many.
-        seed: the first one.
+        networks: each seed's, of which the classifier is used.
+        seeds: of the draws.
+        repeats: draws of the null for each.
     """
-    judge = Judge(networks.classifier)
-    return {
-        "null": null(judge, repeats, seed),
-        "diversity": [diversity(judge, seed + i) for i in range(seeds)],
-        "pairs": pairs(judge, seed),
-    }
+    judges = [Judge(one.classifier) for one in networks]
+    return [
+        {"null": null(judge, repeats, seed), "diversity": diversity(judge, seed)}
+        for judge, seed in zip(judges, seeds, strict=True)
+    ]
 
 
 def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:
-    """CMMD and its unbiased kin of disjoint samples of the digits 5 to 9, less what (6) says, in
-    standard errors.
+    """Means of CMMD and of its unbiased kin of disjoint samples of the digits 5 to 9, over what (6)
+    says of the biased one.
 
     For disjoint samples of a finite population (6) is exact with kappa the mean over its pairs of
     different images.
@@ -78,19 +96,24 @@ def null(judge: Judge, repeats: int, seed: int) -> list[dict[str, Any]]:
     kappa = float((K.sum() - K.diagonal().sum()) / (N * (N - 1))) / theory.SCALE
     found = []
     for n, m in SAMPLES:
-        both = []
-        for _ in range(repeats):
+        weights = torch.zeros(repeats, N, dtype=K.dtype)
+        for row in weights:
             order = torch.randperm(N, generator=rng)
-            a, b = order[:n], order[n : n + m]
-            within = [K[one][:, one] for one in (a, b)]
-            off = [(k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1)) for k in within]
-            across = 2 * K[a][:, b].mean()
-            both.append(
-                [float(within[0].mean() + within[1].mean() - across), float(sum(off) - across)]
-            )
-        draws = np.array(both) - [theory.null_mean(n, m, kappa), 0]
-        biased, unbiased = draws.mean(0) / (draws.std(0, ddof=1) / repeats**0.5)
-        found.append({"n": n, "m": m, "biased": float(biased), "unbiased": float(unbiased)})
+            row[order[:n]], row[order[n : n + m]] = 1 / n, -1 / m
+        biased = float(((weights @ K) * weights).sum(1).mean())
+        # k(x, x) = 1: the pairs of an image with itself are 1 / n of all, and are left out.
+        a, b = weights.clamp(min=0), weights.clamp(max=0)
+        within = [float(((w @ K) * w).sum(1).mean()) for w in (a, b)]
+        off = sum((q - theory.SCALE / k) * k / (k - 1) for q, k in zip(within, (n, m), strict=True))
+        expected = theory.null_mean(n, m, kappa)
+        found.append(
+            {
+                "n": n,
+                "m": m,
+                "biased": biased / expected,
+                "unbiased": (off + biased - sum(within)) / expected,
+            }
+        )
     return found
 
 
@@ -122,21 +145,3 @@ def diversity(judge: Judge, seed: int) -> dict[str, float]:
         "MMD": mmd(few, rest, sigma).biased / mmd(fair, rest, sigma).biased,
         "variance": float(few.var(0, correction=0).sum() / fair.var(0, correction=0).sum()),
     }
-
-
-def pairs(judge: Judge, seed: int) -> list[dict[str, Any]]:
-    """CMMD of any two of six sets of images, as far apart as this classifier can tell."""
-    noise = 2 * torch.rand(FAIR, digit_targets.PIXELS, generator=Generator().manual_seed(seed)) - 1
-    sets = {"seen": digit_targets.of(digit_targets.SEEN)} | {
-        name: digit_targets.of(labels) for name, labels in digit_targets.TARGETS.items()
-    }
-    sets |= {
-        "both": -sets["new classes"],
-        "noise": noise,
-        "grey": torch.zeros(2, digit_targets.PIXELS),
-    }
-    found = {name: judge.embed(x) for name, x in sets.items()}
-    return [
-        {"first": a, "second": b, "CMMD": mmd(found[a], found[b]).biased}
-        for a, b in combinations(sets, 2)
-    ]

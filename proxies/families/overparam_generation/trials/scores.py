@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from proxies.families.overparam_generation.trials import adapters
 from proxies.instruments import digit_targets, flow_matching
@@ -25,30 +24,54 @@ labels"""
 
 
 class Networks(NamedTuple):
-    """The layers of the two trained networks as `digit_networks` lists them."""
+    """The layers of a seed's two trained networks as `digit_networks` lists them."""
 
     base: list[dict[str, Any]]
     classifier: list[dict[str, Any]]
 
 
 class Problem(NamedTuple):
-    """The base model, the classifier, each seed's split of the target, the target's labels, and the
-    bandwidth of MMD."""
+    """What each seed is given: its base model in the stack, its classifier, its split of the
+    target, and the bandwidth of MMD in its classifier's features; the target's labels."""
 
     base: Sequence[Linear]
-    judge: Judge
+    judges: list[Judge]
     seeds: Sequence[int]
     splits: list[digit_targets.Split]
+    sigmas: list[float]
     labels: range
-    sigma: float
 
 
-def problem(networks: Networks, target: str, seeds: Sequence[int]) -> Problem:
-    """A target as it is split for each of some seeds."""
-    judge, labels = Judge(networks.classifier), digit_targets.TARGETS[target]
-    sigma = median_distance(judge.embed(digit_targets.of(labels)))
-    splits = [digit_targets.split(target, seed) for seed in seeds]
-    return Problem(read(networks.base), judge, seeds, splits, labels, sigma)
+def problem(networks: Sequence[Networks], target: str, seeds: Sequence[int]) -> Problem:
+    """A target as it is split for each of some seeds, one for each pair of networks."""
+    judges, labels = [Judge(one.classifier) for one in networks], digit_targets.TARGETS[target]
+    images = digit_targets.of(labels)
+    return Problem(
+        adapters.stacked([read(one.base) for one in networks]),
+        judges,
+        seeds,
+        [digit_targets.split(target, seed) for seed in seeds],
+        [median_distance(judge.embed(images)) for judge in judges],
+        labels,
+    )
+
+
+def in_parts(problem: Problem, size: int) -> list[Problem]:
+    """The problem of at most `size` seeds at a time."""
+    found = []
+    for i in range(0, len(problem.seeds), size):
+        some = slice(i, i + size)
+        base = [Linear(layer.W[some], layer.b[some]) for layer in problem.base]
+        found.append(
+            problem._replace(
+                base=base,
+                judges=problem.judges[some],
+                seeds=problem.seeds[some],
+                splits=problem.splits[some],
+                sigmas=problem.sigmas[some],
+            )
+        )
+    return found
 
 
 def noise(seeds: Sequence[int], part: str) -> Tensor:
@@ -65,21 +88,23 @@ def draw(base: Sequence[Linear], parameters: adapters.Parameters, x: Tensor) -> 
     drawn = []
     for weights in zip(*(layer.W for layer in merged), strict=True):
         layers = [
-            partial(_linears, Linear(W, layer.b)) for W, layer in zip(weights, merged, strict=True)
+            partial(adapters.linear, Linear(W, layer.b))
+            for W, layer in zip(weights, merged, strict=True)
         ]
         drawn.append(_carried(layers, x))
     return torch.stack(drawn)
 
 
-def scores(found: Tensor, real: Tensor, problem: Problem) -> dict[str, float]:
-    """SCORES of images (n, 64), clipped to the range of pixels, beside real ones; NaN where they
-    are not finite."""
+def scores(found: Tensor, real: Tensor, problem: Problem, i: int) -> dict[str, float]:
+    """SCORES of images (n, 64), clipped to the range of pixels, beside real ones, by the classifier
+    of the i-th seed; NaN where they are not finite."""
     if not found.isfinite().all():
         return dict.fromkeys(SCORES, math.nan)
-    found = found.clamp(-1, 1)
-    x, y = problem.judge.embed(found), problem.judge.embed(real)
-    share = torch.isin(problem.judge.labels(found), torch.tensor(problem.labels)).float().mean()
-    return dict(zip(SCORES, (*mmd(x, y, problem.sigma), *mmd(x, y), float(share)), strict=True))
+    found, judge = found.clamp(-1, 1), problem.judges[i]
+    x, y = judge.embed(found), judge.embed(real)
+    share = torch.isin(judge.labels(found), torch.tensor(problem.labels)).float().mean()
+    values = (*mmd(x, y, problem.sigmas[i]), *mmd(x, y), float(share))
+    return dict(zip(SCORES, values, strict=True))
 
 
 def pixels(found: Tensor) -> list[list[int]]:
@@ -89,29 +114,28 @@ def pixels(found: Tensor) -> list[list[int]]:
 
 
 def drawn_by_base(problem: Problem) -> Tensor:
-    """Images (seeds, n, 64) of the base model without an adapter, from the noises of the test."""
-    layers = [partial(_linear, one) for one in problem.base]
+    """Images (seeds, n, 64) of each base model without an adapter, from the noises of the test."""
+    layers = [partial(adapters.linear, one) for one in problem.base]
     return _carried(layers, noise(problem.seeds, "test"))
 
 
-def anchors(networks: Networks, target: str, seeds: int, seed: int) -> dict[str, Any]:
+def anchors(networks: Sequence[Networks], target: str, seeds: Sequence[int]) -> dict[str, Any]:
     """What distances mean, seed by seed: of images of the target itself, of the seen ones, of the
     base model's own.
 
     Args:
-        networks: the trained base model and classifier.
+        networks: each seed's base model and classifier.
         target: its name in `digit_targets.TARGETS`.
-        seeds: how many splits of the target.
-        seed: the first one.
+        seeds: of the splits and the noises.
 
     Returns: the scores, and the images of the base model for the first seed.
     """
-    task = problem(networks, target, range(seed, seed + seeds))
+    task = problem(networks, target, seeds)
     found, seen, of_base = [], digit_targets.of(digit_targets.SEEN), drawn_by_base(task)
-    for drawn, split in zip(of_base, task.splits, strict=True):
+    for i, (drawn, split) in enumerate(zip(of_base, task.splits, strict=True)):
         sets = {"target": split.train, "seen": seen, "base": drawn}
-        scored = {name: scores(x, split.test, task) for name, x in sets.items()}
-        x, y = (task.judge.embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
+        scored = {name: scores(x, split.test, task, i) for name, x in sets.items()}
+        x, y = (task.judges[i].embed(one.clamp(-1, 1)).double() for one in (drawn, split.test))
         shift = 10 * float((x.mean(0) - y.mean(0)).square().sum())
         one = {
             f"{name} {score}": value
@@ -120,15 +144,6 @@ def anchors(networks: Networks, target: str, seeds: int, seed: int) -> dict[str,
         }
         found.append(one | {"ten times the shift": shift / scored["base"]["CMMD"]})
     return {"scores": found, "images": pixels(of_base[0, :SHOWN])}
-
-
-def _linear(layer: Linear, x: Tensor) -> Tensor:
-    return F.linear(x, *layer)
-
-
-def _linears(layer: Linear, x: Tensor) -> Tensor:
-    """W x + b for W (seeds, out, in) and x (seeds, n, in)."""
-    return torch.baddbmm(layer.b, x, layer.W.mT)
 
 
 def _carried(layers: Sequence[flow_matching.Layer], x: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ round does not settle it, `edge` and `open` say so.
 
 The best learning rate has the least mean distance over seeds between the validation images and
 images drawn from one set of noises; what is reported are distances between the test images and
-images drawn from others.
+images drawn from others. A method without generator networks is also run at the learning rate
+EQUAL, at which its first step is as long as that of its over-parameterised version at 1e-4, on
+average over initializations: distances (7).
 """
 
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from proxies.families.overparam_generation.trials.scores import (
     Networks,
     Problem,
     draw,
+    in_parts,
     noise,
     pixels,
     problem,
@@ -31,6 +34,7 @@ from proxies.families.overparam_generation.trials.scores import (
 )
 from proxies.families.overparam_generation.trials.training import Plan, train
 from proxies.instruments.learning_rates import Grid, search
+from theory.overparam_generation import shift
 
 SPACING = 0.5  # decades between neighbours
 GRIDS = {
@@ -43,6 +47,9 @@ GRIDS = {
     }.items()
 }
 FIXED = -8  # the exponent of 1e-4, a learning rate that is often used untuned
+WIDTH = 32  # of the generator networks and of their embeddings, as lora has them by default
+EQUAL = FIXED + shift(WIDTH, WIDTH) / SPACING  # the exponent of 8.5e-4
+AT_ONCE = 8  # seeds in one graph: more need more memory than a processor's cache holds
 # a learning rate is good for a seed where its distance is at most this times the one at the best
 FACTOR = 1.5
 MAIN = "MMD"
@@ -58,9 +65,10 @@ class Sweep(TypedDict):
 
     best: index of the best learning rate, None where some seed diverged at every one; fixed: that
     of 1e-4; edge: "low" or "high" where the best is outermost; open: the sides on which the
-    outermost one is good for some seed. `shown`: images (SHOWN, 64) of the first seed at the best
-    learning rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of a
-    run; alive: the share of live hidden units at the end, None without a generator network.
+    outermost one is good for some seed. equal: the test's MMD by seed at the learning rate EQUAL,
+    None for a method with generator networks. `shown`: images (SHOWN, 64) of the first seed at the
+    best learning rate and at the fixed one, as `pixels` has them. `parameters`: trained numbers of
+    a run; alive: the share of live hidden units at the end, None without a generator network.
     """
 
     rates: list[float]
@@ -70,14 +78,15 @@ class Sweep(TypedDict):
     fixed: int
     edge: str
     open: list[str]
+    equal: list[float | None] | None
     shown: dict[str, list[list[int]]]
     parameters: int
     alive: Table | None
 
 
 class Runs(NamedTuple):
-    """All seeds at one learning rate: validation and each test score (seeds), NaN where a run
-    diverged; images of the first seed."""
+    """Seeds at one learning rate: validation and each test score (seeds), NaN where a run diverged;
+    images of the first seed."""
 
     validation: Array
     test: dict[str, Array]
@@ -87,21 +96,24 @@ class Runs(NamedTuple):
 
 
 def sweep(
-    networks: Networks, target: str, method: str, rank: int, seeds: int, steps: int, seed: int
+    networks: Sequence[Networks],
+    target: str,
+    method: str,
+    rank: int,
+    seeds: Sequence[int],
+    steps: int,
 ) -> Sweep:
     """Run the grid of a method, and extend it.
 
     Args:
-        networks: the trained base model and classifier.
+        networks: each seed's base model and classifier.
         target: its name in `digit_targets.TARGETS`.
         method: its name in `adapters.METHODS`.
         rank: of the adapters.
-        seeds: how many splits of the target, paired over methods.
+        seeds: of the splits, initializations, batches and noises, the same for every method.
         steps: of training.
-        seed: the first one.
     """
-    task = problem(networks, target, range(seed, seed + seeds))
-    return swept(task, method, rank, Plan(steps))
+    return swept(problem(networks, target, seeds), method, rank, Plan(steps))
 
 
 def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
@@ -114,6 +126,8 @@ def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
     )
     runs, best, fixed = list(found.results.values()), found.result, found.results[FIXED]
     exponents = list(found.results)
+    generated = method.startswith("OP-")
+    equal = None if generated else run(problem, method, rank, [EQUAL], plan)[0].test[MAIN]
     return {
         "rates": found.learning_rates,
         "validation": [listed(one.validation) for one in runs],
@@ -122,6 +136,7 @@ def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
         "fixed": exponents.index(FIXED),
         "edge": found.edge,
         "open": list(found.open),
+        "equal": None if equal is None else listed(equal),
         "shown": {} if best is None else {"best": best.images, "fixed": fixed.images},
         "parameters": fixed.parameters,
         "alive": [listed(one.alive) for one in runs if one.alive is not None] or None,
@@ -129,12 +144,12 @@ def swept(problem: Problem, method: str, rank: int, plan: Plan) -> Sweep:
 
 
 def run(
-    problem: Problem, method: str, rank: int, exponents: Sequence[int], plan: Plan
+    problem: Problem, method: str, rank: int, exponents: Sequence[float], plan: Plan
 ) -> list[Runs]:
-    """Train and score every seed at every learning rate, in one batch.
+    """Train and score every seed at every learning rate.
 
     Args:
-        problem: the target and its splits.
+        problem: the target, its splits and the networks.
         method: its name in `adapters.METHODS`.
         rank: of the adapters.
         exponents: of the learning rates.
@@ -142,7 +157,27 @@ def run(
 
     Returns: one entry a learning rate.
     """
-    rates = [GRIDS[method].learning_rate(i) for i in exponents]
+    rates = [10 ** (SPACING * i) for i in exponents]
+    parts = [_side_by_side(some, method, rank, rates, plan) for some in in_parts(problem, AT_ONCE)]
+    return [_joined(row) for row in zip(*parts, strict=True)]
+
+
+def _joined(parts: Sequence[Runs]) -> Runs:
+    """All seeds of one learning rate from some of them each."""
+    first, alive = parts[0], [one.alive for one in parts if one.alive is not None]
+    return Runs(
+        np.concatenate([one.validation for one in parts]),
+        {name: np.concatenate([one.test[name] for one in parts]) for name in first.test},
+        first.images,
+        first.parameters,
+        np.concatenate(alive) if alive else None,
+    )
+
+
+def _side_by_side(
+    problem: Problem, method: str, rank: int, rates: Sequence[float], plan: Plan
+) -> list[Runs]:
+    """Every seed at every learning rate, in one batch."""
     initial = adapters.initial(problem.base, method, rank, problem.seeds, len(rates))
     data = [split.train for split in problem.splits]
     parameters = train(problem.base, initial, data, problem.seeds, rates, plan)[0]
@@ -150,8 +185,8 @@ def run(
     scored = {
         part: [
             [
-                scores(images, getattr(split, part), problem)
-                for images, split in zip(row, problem.splits, strict=True)
+                scores(images, getattr(split, part), problem, i)
+                for i, (images, split) in enumerate(zip(row, problem.splits, strict=True))
             ]
             for row in drawn
         ]
