@@ -49,6 +49,8 @@ class Scope(StrEnum):
     """trained here on the text of installed packages"""
     LM = "language model 135M"
     """SmolLM2-135M-Instruct, pretrained"""
+    NONE = "none"
+    """nothing: the claim is not testable here"""
 
 
 class Outcome(StrEnum):
@@ -170,7 +172,6 @@ class Check:
     condition: str = ""
     claimed: str = ""
     predicted: Within | None = None
-    expected: object = None  # until every family is rewritten
     ours: bool = False
     scope: Scope | None = None
 
@@ -210,8 +211,8 @@ class Claim:
     equation: str = ""
     test: str = ""
     trial: str = ""
-    kind: Kind = field(default=Kind.EFFECT, kw_only=True)
-    scope: Scope = field(default=Scope.SIMULATION, kw_only=True)
+    kind: Kind = field(kw_only=True)
+    scope: Scope = field(kw_only=True)
     covers: bool = field(default=True, kw_only=True)
     where: str = field(default="", kw_only=True)
     separates: str = field(default="", kw_only=True)
@@ -223,6 +224,8 @@ class Claim:
             raise ValueError(f"claim {self.id} needs at least one check that decides it")
         if self.untestable and self.checks:
             raise ValueError(f"claim {self.id} needs no checks, as it is not testable")
+        if bool(self.untestable) != (self.scope == Scope.NONE):
+            raise ValueError(f"claim {self.id} needs the scope none exactly if it is not testable")
         if len(set(self.keys)) < len(self.checks):
             raise ValueError(f"the checks of claim {self.id} need distinct keys, got {self.keys}")
 

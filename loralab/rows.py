@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loralab.claims import Check, Claim, Measured, Outcome, Verdict, Within, judge
+from loralab.claims import Check, Claim, Measured, Outcome, Verdict, judge
 from loralab.registry import Standing
 
 FIELDS = ("value", "low", "high", "design", "unit", "draws", "level")  # of a Measured, as kept
@@ -39,9 +39,7 @@ class Entry:
     def excludes_prediction(self) -> bool:
         """Whether the interval excludes what our theory predicts, whatever the outcome."""
         predicted, m = self.check.predicted, self.measured
-        if not isinstance(predicted, Within):  # until every family is rewritten
-            return False
-        return bool(m and judge(predicted, m) == Outcome.CONTRADICTED)
+        return bool(predicted and m and judge(predicted, m) == Outcome.CONTRADICTED)
 
     @property
     def after_holm(self) -> Outcome | None:

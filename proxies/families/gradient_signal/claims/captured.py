@@ -81,6 +81,7 @@ CLAIMS = (
         test=f"{TRIAL_TESTS}/test_laws.py::test_the_stopping_rule_leaves_a_large_angle",
         trial=f"{TRIALS}.laws.sampling",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E1c",
@@ -103,5 +104,6 @@ CLAIMS = (
         test=f"{TESTS}/test_risk.py::test_split_halves_foretell_the_error",
         trial=f"{TRIALS}.laws.sampling",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
 )

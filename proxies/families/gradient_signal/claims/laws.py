@@ -72,6 +72,7 @@ CLAIMS = (
         trial=f"{TRIALS}.networks.digits_layers",
         scope=Scope.ENCODER,
         where="theorem 3.1, and the released code",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E3c",
@@ -106,6 +107,7 @@ CLAIMS = (
         test=f"{TESTS}/test_risk.py::test_law",
         trial=f"{TRIALS}.laws.kernel_and_risk",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E4",
@@ -126,6 +128,7 @@ CLAIMS = (
         test=f"{TESTS}/test_optimum.py::test_default_start",
         trial=f"{TRIALS}.laws.amplification",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E10",

@@ -62,6 +62,7 @@ CLAIMS = (
         test=f"{BESIDE}::test_unseen_tokens_vary_more_along_the_librarys_rows",
         trial=f"{TRIALS}.released.held_out",
         scope=Scope.RELEASED,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E6c",
@@ -80,6 +81,7 @@ CLAIMS = (
         test=f"{BESIDE}::test_peft_gives_the_same_rows_and_ranks_where_it_keeps_all_components",
         trial=f"{TRIALS}.released.parity",
         scope=Scope.RELEASED,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E8b",

@@ -1,6 +1,6 @@
 """E2: which rows maximise the expected gradient signal of a token, of a batch, in real layers."""
 
-from loralab.claims import Check, Claim, Scope, Within, at
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from proxies.families.gradient_signal.claims.links import (
     DIGITS_LAYERS,
     EVA,
@@ -56,6 +56,7 @@ CLAIMS = (
         trial=f"{TRIALS}.laws.token_signal",
         scope=Scope.SIMULATION,
         where="theorem 3.2",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E2b",
@@ -78,6 +79,7 @@ CLAIMS = (
         scope=Scope.EXACT,
         where="theorem 3.2",
         universal=True,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E2c",
@@ -104,6 +106,7 @@ CLAIMS = (
         test=f"{TESTS}/test_batch.py::test_threshold",
         trial=f"{TRIALS}.laws.censored",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E2d",
@@ -139,6 +142,7 @@ CLAIMS = (
         test=f"{TESTS}/test_batch.py::test_flip_between_batches_of_7_and_8",
         trial=f"{TRIALS}.laws.batch_flip",
         scope=Scope.SIMULATION,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E2e",
@@ -162,6 +166,7 @@ CLAIMS = (
         scope=Scope.ENCODER,
         where="theorem 3.2",
         separates="the digits network against MiniLM",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E2g",
@@ -184,5 +189,6 @@ CLAIMS = (
         scope=Scope.ENCODER,
         where="abstract",
         separates="rows from weights, or random ones, against rows from gradients",
+        kind=Kind.EFFECT,
     ),
 )

@@ -65,6 +65,7 @@ CLAIMS = (
         covers=False,
         where="abstract: faster convergence",
         separates="pictures against text",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E9b",
@@ -79,6 +80,7 @@ CLAIMS = (
         trial=TUNED,
         scope=Scope.SMALL,
         separates="digits against the others",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E9c",
@@ -107,6 +109,7 @@ CLAIMS = (
         test=TRAINING,
         trial=TUNED,
         scope=Scope.SMALL,
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E9e",
@@ -121,6 +124,7 @@ CLAIMS = (
         trial=TUNED,
         scope=Scope.SMALL,
         separates="text against pictures",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E9f",
@@ -136,6 +140,7 @@ CLAIMS = (
         covers=False,
         where="abstract: faster convergence than competitors",
         separates="the competitor and the data",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E9g",
@@ -178,6 +183,7 @@ CLAIMS = (
         scope=Scope.SMALL,
         covers=False,
         where="abstract",
+        kind=Kind.EFFECT,
     ),
     Claim(
         "E11",
@@ -187,6 +193,8 @@ CLAIMS = (
         untestable="An average over 7B to 70B language models, GLUE, VTAB-1K and Meta-World needs "
         "GPUs that this project does not have; what small tasks show is in E9, E9f and S2b.",
         where="abstract",
+        kind=Kind.EFFECT,
+        scope=Scope.NONE,
     ),
     Claim(
         "E11b",
@@ -197,5 +205,7 @@ CLAIMS = (
         "models of the paper; what a frontier of the gradient signal is stands in "
         "theory.gradient_signal.budget (2), and E9g measures one point of it.",
         where="abstract",
+        kind=Kind.EFFECT,
+        scope=Scope.NONE,
     ),
 )

@@ -1,6 +1,6 @@
 """L2: the calculus itself, at every pair of learning rates."""
 
-from loralab.claims import Check, Claim, Kind, Within, at
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from proxies.families.lr_stability.claims.settings import (
     ADAM,
     DRAWN,
@@ -46,5 +46,6 @@ CALCULUS = (
         test=f"{TESTS}/test_stability.py::test_exponents_are_the_slopes_of_the_recursion_itself",
         trial=f"{TRIALS}.sweep.powers",
         kind=Kind.LAW,
+        scope=Scope.SIMULATION,
     ),
 )

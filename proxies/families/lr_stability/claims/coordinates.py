@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from loralab.claims import Check, Claim, Within, at
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from proxies.families.lr_stability.claims.checks import GROWS, near
 from proxies.families.lr_stability.claims.settings import RATIO, SEE, STABILITY, TRIALS
 from theory.lr_stability.finite import slack
@@ -117,6 +117,8 @@ COORDINATES = (
         test=TEST,
         trial=TRIAL,
         where="the theorems on Init[A] and Init[B]",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
     Claim(
         "L13b",
@@ -135,6 +137,8 @@ COORDINATES = (
         where="the theorems on Init[A] and Init[B]",
         separates="how far the output has moved: after six steps at k = 0.3 it is so large that "
         "its gradient has turned, and the signs of the steps no longer add up",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
     Claim(
         "L13c",
@@ -150,5 +154,7 @@ COORDINATES = (
         separates="LoRA+ from a random A_0: B of order 1 sends a gradient of order n^(-1/2) back "
         "through A_0, above the n^(-1) that the weights send; the layers before it learn to write "
         "along A_0, and A_0 x grows. From Init[B], A_0 = 0, it does not",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
 )

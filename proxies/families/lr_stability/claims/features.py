@@ -1,7 +1,7 @@
 """L2b to L7: learning rates that are stable, and which factors they train, at the level of
 features."""
 
-from loralab.claims import Check, Claim, Within, at
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from proxies.families.lr_stability.claims.checks import (
     GROWS,
     LARGEST,
@@ -43,6 +43,8 @@ FEATURES = (
         equation=f"{SEE} (3)",
         test=f"{TESTS}/test_stability.py::test_the_stable_region_is_where_nothing_grows",
         trial=POWERS,
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L3",
@@ -69,6 +71,8 @@ FEATURES = (
         test=f"{TESTS}/test_stability.py::test_the_largest_single_rates_by_sympy",
         trial=THRESHOLDS,
         where="abstract and the theorems on Init[A] and Init[B]",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L4",
@@ -82,6 +86,8 @@ FEATURES = (
         test=TABLE,
         trial=POWERS,
         where="the theorems on Init[A] and Init[B]",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L5",
@@ -95,6 +101,8 @@ FEATURES = (
         test=TABLE,
         trial=POWERS,
         where="the theorems on Init[A] and Init[B]",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L6",
@@ -108,6 +116,8 @@ FEATURES = (
         test=f"{TESTS}/test_stability.py::test_loraplus_is_the_unique_efficient_pair_by_sympy",
         trial=POWERS,
         where="the theorem on efficient feature learning",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L7",
@@ -121,5 +131,7 @@ FEATURES = (
         test=f"{TESTS}/test_rules.py::"
         "test_the_first_step_tells_a_start_along_the_data_from_a_random_one",
         trial=THRESHOLDS,
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
 )

@@ -1,7 +1,7 @@
 """L8 to L8c, L11 and L14: learning rates of the least loss, how one that was tuned carries over,
 and which initialization ends lower at its own."""
 
-from loralab.claims import Check, Claim, Within, at
+from loralab.claims import Check, Claim, Kind, Scope, Within, at
 from proxies.families.lr_stability.claims.checks import (
     LOWER_ON,
     best,
@@ -53,6 +53,8 @@ LOSSES = (
         equation=SEE,
         test=TABLE,
         trial=TRIAL,
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
     Claim(
         "L8d",
@@ -65,6 +67,8 @@ LOSSES = (
         test=TABLE,
         trial=TRIAL,
         separates="the initialization: from Init[B] lower powers of n still count at these widths",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
     Claim(
         "L8b",
@@ -90,6 +94,8 @@ LOSSES = (
         equation=SEE,
         test=TABLE,
         trial=TRIAL,
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
     Claim(
         "L8c",
@@ -119,6 +125,8 @@ LOSSES = (
         trial=TRIAL,
         covers=False,
         where="figure of the synthetic model",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
 )
 
@@ -149,6 +157,8 @@ AVERAGE = (
         trial=TRIAL,
         covers=False,
         where="abstract",
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
 )
 
@@ -197,5 +207,7 @@ TRANSFER = (
         equation=SEE,
         test=TABLE,
         trial=TRIAL,
+        kind=Kind.EFFECT,
+        scope=Scope.SMALL,
     ),
 )

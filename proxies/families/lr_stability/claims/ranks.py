@@ -1,6 +1,6 @@
 """L9 and L10: how the largest learning rate changes with the rank."""
 
-from loralab.claims import Check, Claim, at
+from loralab.claims import Check, Claim, Kind, Scope, at
 from proxies.families.lr_stability.claims.checks import in_rank, near
 from proxies.families.lr_stability.claims.settings import (
     ADAM,
@@ -41,6 +41,8 @@ RANKS = (
         equation=f"{SEE} (7)",
         test=POWERS,
         trial=f"{TRIALS}.sweep.thresholds",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
     Claim(
         "L10",
@@ -68,5 +70,7 @@ RANKS = (
         test=POWERS,
         trial=f"{TRIALS}.sweep.first_step",
         where="the theorem on rank-stabilized adapters",
+        kind=Kind.EFFECT,
+        scope=Scope.SIMULATION,
     ),
 )

@@ -195,7 +195,7 @@ CLAIMS = (
         (),
         equation=f"{THEORY}.asymmetric (7)",
         kind=Kind.EFFECT,
-        scope=Scope.LM,
+        scope=Scope.NONE,
         covers=False,
         where="abstract",
         untestable="no model of 1B parameters is fine-tuned here, and the released code assigns "

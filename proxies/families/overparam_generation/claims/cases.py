@@ -5,7 +5,7 @@ A distance is an MMD, which is a square.
 
 from typing import Any
 
-from loralab.claims import Check, Claim, Scope, Within
+from loralab.claims import Check, Claim, Kind, Scope, Within
 from theory.overparam_generation import distances as theory
 
 NEW, STYLE = "new classes", "new style"
@@ -72,9 +72,9 @@ RATIO = "distance of {over} over that of {plain} at rank {rank}"
 AT_BEST, AT_FIXED = "each at its best learning rate", "both at the learning rate 1e-4"
 AT_EQUAL = f"{{over}} at the learning rate 1e-4, {{plain}} at {1e-4 * 10**SHIFT:.1e}"
 
-TOY: dict[str, Any] = {"scope": Scope.SMALL, "covers": False}
+TOY: dict[str, Any] = {"kind": Kind.EFFECT, "scope": Scope.SMALL, "covers": False}
 """of a sentence of the paper, which speaks of Stable Diffusion XL"""
-OWN: dict[str, Any] = {"scope": Scope.SMALL}
+OWN: dict[str, Any] = {"kind": Kind.EFFECT, "scope": Scope.SMALL}
 """of a sentence of this project on these networks"""
 SHIFT_LAW = {
     "equation": f"{EQUATION} (7)",

@@ -70,7 +70,7 @@ CLAIMS = (
         PAPER,
         where="section 3, accuracy and recall of the change rates on LLaMA-7B",
         kind=Kind.EFFECT,
-        scope=Scope.LM,
+        scope=Scope.NONE,
         untestable="It needs LLaMA-7B, fully fine-tuned and adapted by LoRA. What the figure is "
         "worth depends on what unrelated changes show, which was not published: see T2b for two "
         "laws of the coordinates on other weights, and T5 for a small network",
