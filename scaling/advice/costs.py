@@ -3,7 +3,7 @@ time, measured.
 
 Bytes saved for backward are those of the distinct storages that the graph of one forward pass
 saves, without the parameters: with both factors trained, and with A frozen, which saves the memory
-of the inputs that nothing else keeps (claim A12). AdamW keeps two numbers of four bytes for each
+of the inputs that nothing else keeps. AdamW keeps two numbers of four bytes for each
 trained one, beside the gradient.
 """
 

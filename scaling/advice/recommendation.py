@@ -178,7 +178,7 @@ RULES = (
             "head is trained"
         ),
         f"chance: seen on {SMALL}; the memory is counted on this model",
-        ("A12", "A15b", "A11"),
+        ("A15b", "A11"),
     ),
     Rule(
         "freeze if memory is short",
@@ -189,7 +189,7 @@ RULES = (
             f"freezing A would save only {f.saved:.0%} of the memory for backward"
         ),
         "the prediction was seen on simulated teachers; the memory is counted on this model",
-        ("A15", "A12"),
+        ("A15",),
     ),
     Rule(
         "freeze if memory is short",
@@ -201,7 +201,7 @@ RULES = (
             "result"
         ),
         "the prediction was seen on simulated teachers; the memory is counted on this model",
-        ("A12", "A15"),
+        ("A15",),
     ),
     Rule(
         "freeze if memory is short",
@@ -214,7 +214,7 @@ RULES = (
         ),
         f"the prediction was seen on simulated teachers and on a GPT of width 128 (S8d), training "
         f"both on {SMALL} (A11b); the memory is counted on this model",
-        ("A12", "A15", "A11b", "S8d"),
+        ("A15", "A11b", "S8d"),
     ),
     Rule(
         "rates",
