@@ -31,7 +31,6 @@ from loralab.ledger import as_table, as_text, records_table, show
 from loralab.memo import Memo
 from loralab.process import end_with, finish
 from loralab.rows import Row, kept
-from loralab.statistics import p_value
 from loralab.store import Run, Store, run_key
 
 CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
@@ -184,6 +183,8 @@ class Proxy:
         }
 
     def _kept(self, claim: Claim, check: Check, measured: Measured | None) -> dict | None:
+        from loralab.statistics import p_value  # scipy, which no --help should wait for
+
         if measured is None:
             return None
         level = registry.level(registry.look(self.stem, claim, check))

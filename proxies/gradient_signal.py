@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.gradient_signal.claims import CLAIMS
-from proxies.families.gradient_signal.setting import BUDGETS, MOST
+from proxies.families.gradient_signal.claims.setting import BUDGETS, MOST
 from proxies.instruments import optional
 
 

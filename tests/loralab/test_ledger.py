@@ -31,7 +31,8 @@ TWO = Claim(
     separates="the width",
     **ABOUT,
 )
-LARGE_ONE = Claim("X3", "On 7 B.", "0000.00000", untestable="it needs 7 B", **ABOUT)
+NOTHING: dict[str, Any] = {"kind": Kind.EFFECT, "scope": Scope.NONE}
+LARGE_ONE = Claim("X3", "On 7 B.", "0000.00000", untestable="it needs 7 B", **NOTHING)
 SMALL, LARGE, UNSURE = (
     Measured(0.5, 0.25, 0.75, "Student", "seed", 8),
     Measured(5, 4, 6),

@@ -51,10 +51,11 @@ def test_what_is_kept_of_a_measurement_gives_it_back():
 
 
 def test_totals_count_claims_and_how_their_checks_stand():
-    untestable = Claim("X2", "On 7 B.", "0000.00000", untestable="7 B", **ABOUT)
+    nothing: dict[str, Any] = {"kind": Kind.LAW, "scope": Scope.NONE}
+    untestable = Claim("X2", "On 7 B.", "0000.00000", untestable="7 B", **nothing)
     half = Row(CLAIM, (Entry(LOWER, interval(0.4, 0.9), REGISTERED), Entry(MARGIN)))
     found = totals([half, row_of(untestable), row_of(CLAIM, {"lower": interval(2, 3)})])
     assert found["verdict"] == {"holds": 1, "not testable here": 1, "refuted": 1}
-    assert found["kind"] == {"effect": 3}
-    assert found["scope"] == {"small network": 3}
+    assert found["kind"] == {"effect": 2, "law": 1}
+    assert found["scope"] == {"small network": 2, "none": 1}
     assert found["checks"] == {"registered": 1, "exploratory": 1, "not measured": 2}

@@ -14,7 +14,7 @@ from loralab.statistics import (
     spread,
 )
 from proxies.families.gradient_signal.claims.comparisons import COMPARISONS, Comparison, margin
-from proxies.families.gradient_signal.setting import ROWS_OF_OTHERS, SPLIT_SIZES
+from proxies.families.gradient_signal.claims.setting import ROWS_OF_OTHERS, SPLIT_SIZES
 from proxies.instruments.digits import COUNT
 from proxies.instruments.trial_grid import Records, pick
 

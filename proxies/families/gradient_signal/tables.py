@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from proxies.families.gradient_signal.claims.setting import TRAINED
 from proxies.families.gradient_signal.evidence import Trials, layers
-from proxies.families.gradient_signal.setting import TRAINED
 from proxies.families.gradient_signal.trials.rows import ROWS
 from proxies.instruments.trial_grid import Records, pick
 from theory.gradient_signal import batch

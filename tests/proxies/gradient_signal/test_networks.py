@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lora
-from proxies.families.gradient_signal.setting import COMPETITORS, MOVED, TOKENS, TRAINED
+from proxies.families.gradient_signal.claims.setting import COMPETITORS, MOVED, TOKENS, TRAINED
 from proxies.families.gradient_signal.trials import networks, text
 from proxies.families.gradient_signal.trials import rows as row_trials
 from proxies.families.gradient_signal.trials.tasks import TASKS

@@ -8,7 +8,7 @@ from loralab.claims import Verdict
 from loralab.figures import draw
 from loralab.memo import Memo
 from loralab.store import Store
-from proxies.families.gradient_signal.setting import CHOOSING, TRAINED
+from proxies.families.gradient_signal.claims.setting import CHOOSING, TRAINED
 from proxies.families.gradient_signal.trials import laws, text, tuning
 from proxies.families.gradient_signal.trials.plan import collect
 from proxies.gradient_signal import PROXY

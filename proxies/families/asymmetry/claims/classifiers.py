@@ -28,11 +28,13 @@ SUBSPACES = {
 }
 NETWORK = (
     "a network of three layers with ReLU is pretrained by 300 steps of Adam at 1e-3, batch 128 or "
-    "all that there are, from He's initialization on its training samples, and adapted to the same "
-    "samples with the inputs flipped, rotated or transposed as pictures are (8 x 8 digits, 4 x 8 "
-    "synthetic, 5 x 6 breast cancer) and the labels permuted; W + B A, scale 1, in the first two "
-    "layers, the rest frozen; "
-    "Adam with betas .9 and .999, eps 1e-8, no weight decay, constant learning rate, batch 64"
+    "all that there are, from He's normal initialization with biases 0 on its training samples "
+    "(cross-entropy; pixels between 0 and 1, features of mean 0 and variance 1), and adapted to "
+    "the same samples with the inputs flipped left to right, turned by 90 degrees or transposed as "
+    "pictures are (8 x 8 digits, 4 x 8 synthetic, 5 x 6 breast cancer) and the labels permuted at "
+    "random for each; W + B A, scale 1, in the first two layers, the rest frozen; Adam with betas "
+    ".9 and .999, eps 1e-8, no weight decay, constant learning rate, batches of 64 in shuffled "
+    "passes"
 )
 SYNTHETIC = (
     "synthetic: Gaussian inputs of variance ~ 1/i, mean 1, labelled by the largest output of a new "

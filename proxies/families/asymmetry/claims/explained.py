@@ -22,8 +22,10 @@ THEOREM = {
     "1/i, anti": ("variances 1/i, D Gaussian with variance i^2 in its column i", BELOW),
 }
 CASES = (
-    "the cases are those of A3, equal variances from 128 inputs to 32 outputs and from 32 to 128, "
-    "and variances 1/i from 128 to 32"
+    "the cases: 64 inputs and outputs with equal variances, 1/i or 1/i^2 and a D of independent "
+    "Gaussian entries; with variances 1/i and D Gaussian on the 8 strongest or the 8 weakest "
+    "inputs alone, or with variance i or i^2 in its column i; equal variances from 128 inputs to "
+    "32 outputs and from 32 to 128, and variances 1/i from 128 to 32, D with independent entries"
 )
 PROBLEM = (
     "y = (W + D) x for Gaussian inputs x of second moment S; the loss of a change B A is "
@@ -103,8 +105,9 @@ CLAIMS = (
             )
             for rank, most in ((1, 0.12), (4, 0.07), (16, 0.07))
         ),
-        f"{FROZEN}; lambda_i the eigenvalues of S, c_i = lambda_i |D v_i|^2, gamma from "
-        f"sum_i lambda_i/(lambda_i + gamma) = r; {CASES}; new D and Q at each draw. The formula is "
+        f"{FROZEN}; lambda_i and v_i the eigenvalues and -vectors of S, c_i = lambda_i |D v_i|^2 / "
+        "T, gamma from "
+        f"sum_i lambda_i/(lambda_i + gamma) = r; {CASES}; new D and A at each draw. The formula is "
         "an equivalent for many inputs, not exact",
         kind=Kind.EFFECT,
         scope=Scope.SIMULATION,

@@ -33,11 +33,13 @@ CARRIED = {
 }
 TEACHER = (
     "32 inputs, hidden units and outputs; the first layer W, Gaussian of variance 1/32 as W' and G "
-    "are, is changed to W + D by the teacher, D x of mean square 1/4 in each unit; inputs Gaussian "
-    "of mean variance 1; a lora layer W + B A of rank 4, scale 1, learns the teacher's outputs on "
-    "1000 samples by 60 iterations of L-BFGS on the mean squared error; frozen A with orthonormal "
-    "rows and B = 0, frozen B with entries uniform in +-1/2 and A = 0; the share of the loss on "
-    "1000 other samples that training B removes, less that of training A"
+    "are, is changed to W + D by the teacher, D with one factor so that D x has mean square 1/4 "
+    "over its units; inputs Gaussian, their variances divided by the mean; a lora layer W + B A of "
+    "rank 4, scale 1, the rest fixed, learns the teacher's outputs on 1000 samples by 60 "
+    "iterations of L-BFGS (history 20, strong Wolfe search) on the mean squared error; frozen A "
+    "with orthonormal rows and B = 0, frozen B with entries uniform in +-1/2 and A = 0; the share "
+    "1 - loss after / loss before on 1000 other samples that training B removes, less that of "
+    "training A on the same data"
 )
 
 CLAIMS = (

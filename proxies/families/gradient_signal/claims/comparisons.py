@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxies.families.gradient_signal.claims.links import DIGITS_NETWORK
-from proxies.families.gradient_signal.setting import (
+from proxies.families.gradient_signal.claims.setting import (
     BUDGETS,
     CHOOSING,
     COMPETITORS,
@@ -24,7 +24,8 @@ SETTINGS = {
     DIGITS: f"digits: a {DIGITS_NETWORK}, adapted to other digits turned by 90 degrees",
     PHOTOGRAPHS: "photographs: a ReLU network of linear layers 48-64-64-16 that predicts the inner "
     "4 x 4 pixels of a grey 8 x 8 patch from the 48 around them (mean square error), trained on "
-    "2000 patches of scikit-learn's china.jpg, else as on digits, and adapted to flower.jpg",
+    "2000 patches of scikit-learn's china.jpg (mean of red, green and blue over 255, patches side "
+    "by side), else as on digits, and adapted to flower.jpg",
     DOCSTRINGS: "docstrings: the last dense layer of all-MiniLM-L6-v2 (1536 to 384), at the first "
     f"of up to {TOKENS} tokens of a docstring's first paragraph, then the residual, LayerNorm and "
     f"a frozen softmax probe fitted on {PROBE} other texts; which of {len(PACKAGES)} packages "
@@ -33,18 +34,22 @@ SETTINGS = {
 }
 DATA = (
     f"{SIZES['digits']} digits to train on, choose the learning rate by and test on, of one data "
-    "set that every seed splits anew (interval with the variance corrected for re-splits); "
+    "set that every seed splits anew (variance of the mean of J seeds: 1/J + 240/600 times that of "
+    "one); "
     f"{SIZES['photographs']} patches and {SIZES['docstrings']} texts a seed, none in two seeds "
     "(independent)"
 )
 SWEEP = (
-    f"adapters of rank {RANK}, s = 1, on all linear layers named; batch 32; Adam (betas 0.9, "
+    f"adapters of rank {RANK}, s = 1, on all linear layers named, all else frozen; EVA: the "
+    "centred inputs' leading directions in the pretrained network on all training examples, rows "
+    "of length 1; default: A uniform within +-1/sqrt(inputs); B = 0 for both; batches of 32 drawn "
+    "with replacement, the same for all; Adam (betas 0.9, "
     "0.999, eps 1e-8) or plain gradient descent, constant learning rate, no weight decay; learning "
     "rates a third of a decade apart, from 10^(-11/3) to 0.1 for Adam (10^(-10/3) to 10^(-5/3) on "
     "text) and 10^(-5/3) to 10 for gradient descent, and further while the best is outermost; each "
     "initialization and number of steps has its own, with the least mean validation loss of "
     f"{CHOOSING['digits']} seeds on digits, {CHOOSING['code']} elsewhere, that are not compared; a "
-    f"compared run that diverges counts with the loss that it began with; {DATA}"
+    f"compared run whose loss is not finite counts with the loss that it began with; {DATA}"
 )
 RATIO = "geometric mean over seeds of the ratio of test losses"
 Task = tuple[str, str]

@@ -118,11 +118,13 @@ CLAIMS = (
             Check(
                 "ratio",
                 Within(0.95, 1.05),
-                "mean E|Ax|^2 of 200 default initializations a seed over EVA's / (3 (d/r) EVR_r)",
+                "3 (d/r) EVR_r times the mean E|Ax|^2 of 200 default initializations a seed, over "
+                "EVA's",
                 predicted=at(1),
             ),
         ),
-        "d = 256 centred inputs with variances j^-1, r = 8; EVR_r: the share of the r largest; "
+        "d = 256 centred inputs with variances j^-1, of which the second moment is exact; r = 8; "
+        "EVA's rows are the orthonormal leading ones; EVR_r: the share of the r largest variances; "
         "default: entries uniform within 1/sqrt(d)",
         equation=f"{THEORY}.optimum (7)",
         test=f"{TESTS}/test_optimum.py::test_default_start",

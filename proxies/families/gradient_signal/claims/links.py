@@ -1,6 +1,6 @@
 """What the claims of this family point to, and the settings that several share."""
 
-from proxies.families.gradient_signal.setting import EXAMPLES, PACKAGES, SPLIT_SIZES, TOKENS
+from proxies.families.gradient_signal.claims.setting import EXAMPLES, PACKAGES, SPLIT_SIZES, TOKENS
 
 EVA = "2410.07170"
 THEORY = "theory.gradient_signal"
@@ -10,7 +10,7 @@ TRIALS = "proxies.families.gradient_signal.trials"
 
 DIGITS_NETWORK = (
     "ReLU network of linear layers 64-64-64-10 (He initialization, bias 0), trained on 717 upright "
-    "8 x 8 digits of scikit-learn by Adam at 3e-3 on all of them, 150 steps"
+    "8 x 8 digits of scikit-learn, pixels from 0 to 1, by Adam at 3e-3 on all of them, 150 steps"
 )
 DIGITS_LAYERS = (
     f"the three layers of a {DIGITS_NETWORK}, at the cross-entropy of {SPLIT_SIZES['digits'][0]} "

@@ -10,7 +10,7 @@ from proxies.families.gradient_signal.claims.links import (
     TRIAL_TESTS,
     TRIALS,
 )
-from proxies.families.gradient_signal.setting import ROWS_OF_OTHERS
+from proxies.families.gradient_signal.claims.setting import ROWS_OF_OTHERS
 
 # Of theory.gradient_signal.batch, to which a test holds them: scipy keeps a --help waiting.
 STAR = 1.5283876428064653  # censored_threshold()
@@ -67,7 +67,8 @@ CLAIMS = (
             Check(
                 "share",
                 Within(low=1),
-                "EVA's E|dL/dB|^2 over the largest, in a constructed population, c = 2",
+                "EVA's E|dL/dB|^2, dL/dB = g (A x)^T with a scalar g, over the largest of |A| = "
+                "1, in a constructed population, c = 2",
                 claimed="1",
                 predicted=at(SHARES[2.0]),
             ),

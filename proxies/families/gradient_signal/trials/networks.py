@@ -11,7 +11,7 @@ from torch.nn import functional as F
 import lora
 from lora import Statistics
 from lora.bases import weight_of
-from proxies.families.gradient_signal.setting import EXAMPLES, PACKAGES
+from proxies.families.gradient_signal.claims.setting import EXAMPLES, PACKAGES
 from proxies.families.gradient_signal.trials import text
 from proxies.families.gradient_signal.trials.rows import captured, competitors, initial_rows
 from proxies.families.gradient_signal.trials.tasks import TASKS

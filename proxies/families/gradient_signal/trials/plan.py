@@ -3,7 +3,7 @@
 from typing import Any
 
 from loralab.memo import Memo
-from proxies.families.gradient_signal.setting import BUDGETS, CHOOSING, LONGEST, TRAINED
+from proxies.families.gradient_signal.claims.setting import BUDGETS, CHOOSING, LONGEST, TRAINED
 from proxies.families.gradient_signal.trials import (
     defects,
     descent,

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from lora import SCHEMES, Statistics
 from lora.ranks import distribute, variance_scores
 from lora.schemes import Factors
-from proxies.families.gradient_signal.setting import COMPETITORS, MOVED
+from proxies.families.gradient_signal.claims.setting import COMPETITORS, MOVED
 from theory.gradient_signal import optimum as theory
 
 Array = NDArray[np.floating]

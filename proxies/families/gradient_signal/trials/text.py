@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from proxies.families.gradient_signal.setting import PACKAGES, TOKENS
+from proxies.families.gradient_signal.claims.setting import PACKAGES, TOKENS
 from proxies.instruments.optional import MINILM
 
 PARTS = 16  # the most disjoint parts that anyone asks for

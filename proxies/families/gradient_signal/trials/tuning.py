@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 import lora
 from lora.bases import weight_of
 from lora.schemes import Factors
-from proxies.families.gradient_signal.setting import RANK, TRAINED
+from proxies.families.gradient_signal.claims.setting import RANK, TRAINED
 from proxies.families.gradient_signal.trials.rows import (
     Array,
     initial_factors,

@@ -35,8 +35,8 @@ AT_LIMIT_WIDTHS, AT_STABLE_WIDTHS = slack(POWER_WIDTHS, RATIO), slack(STABLE_WID
 HALF_STEP = 0.125
 
 SLACK = (
-    "the tolerance around an exponent is the most that a lower power of n with a constant 4 times "
-    "the leading one's can change a slope over these widths, theory.lr_stability.finite (3)"
+    "the tolerance around an exponent is the most that a power n^(1/2) lower with a constant 4 "
+    "times the leading one's can change a slope over these widths"
 )
 NEAREST = "the tolerance is half the distance 1/4 between exponents of the calculus"
 PLAIN = (
@@ -49,8 +49,9 @@ MUP, STANDARD = PLAIN.format(readout="1/n"), PLAIN.format(readout="n^(-1/2)")
 EITHER = PLAIN.format(readout="1/n or n^(-1/2)")
 RESIDUAL = (
     "f(x) = w . relu(u + W relu(u) + B A relu(u)), u = W_in x, x 5 inputs N(0, 1/5), entries of "
-    "W_in (n, 5) N(0, 1), of W and w N(0, 1/n). The target is a teacher of that form, 1000 wide, "
-    "whose W is a product of factors of rank 20 with entries N(0, 1/20) and N(0, 1/1000)"
+    "W_in (n, 5) N(0, 1), of W and w N(0, 1/n); h = relu(u). The target is a teacher of that form "
+    "with weights of its own, 1000 wide, whose W is P Q, P (1000, 20) with entries N(0, 1/20) and "
+    "Q (20, 1000) with entries N(0, 1/1000)"
 )
 BOTH = f"plain network: {MUP}. Residual network: {RESIDUAL}"
 STARTS = (
@@ -81,9 +82,10 @@ STABLE = (
 )
 READ_OFF = (
     "learning rates half an octave apart, the same for both factors; each seed's grid is shifted "
-    "by a random part of half an octave at each width. The log of the loss, at most 3, is averaged "
-    "over two octaves to either side with triangular weights; the best learning rate is the vertex "
-    "of the parabola through the least value and its neighbours"
+    "by a random part of half an octave at each width. The log of the loss after the last step, "
+    "at most 3, is averaged over the nine learning rates within two octaves with weights 1, 2, 3, "
+    "4, 5, 4, 3, 2, 1; the best learning rate is the vertex of the parabola through the least "
+    "average and its neighbours"
 )
 TUNED = (
     f"{STARTS}. {ADAM}, mean squared error, constant learning rate; {READ_OFF}. {DRAWN}; slopes of "

@@ -80,8 +80,7 @@ COMPARISONS = (
     Claim(
         "OP10b",
         "With LoRA's learning rate multiplied so that both take an equally long first step, "
-        "OP-LoRA ends at a lower loss than LoRA after 250 steps on a matrix factorisation, since "
-        "its effective learning rate goes on growing.",
+        "OP-LoRA ends at a lower loss than LoRA after 250 steps on a matrix factorisation.",
         PAPER,
         _at_one_rate(
             "OP10b",
@@ -214,7 +213,8 @@ COMPARISONS = (
             )
             for name in NAMES
         ),
-        f"{PROBLEM}; {TUNED}; ScaledGD moves B by -eta gB (A A^T)^-1 and A by -eta (B^T B)^-1 gA",
+        f"{PROBLEM}; {TUNED}; ScaledGD moves B by -eta gB (A A^T)^-1 and A by -eta (B^T B)^-1 gA "
+        "(by 0 at the first step, where B = 0)",
         equation=f"{CONVERGENCE} (6)",
         test=f"{MINIMA}::test_a_narrow_generator_conditions_no_better",
         trial=f"{TRIALS}.sweep.sweep",

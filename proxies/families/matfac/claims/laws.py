@@ -1,7 +1,7 @@
 """OP1 to OP8: what holds on every draw."""
 
 from loralab.claims import Check, Claim, Kind, Scope, Within, at
-from proxies.families.matfac.evidence.laws import SCALES
+from proxies.families.matfac.trials.plan import SCALES
 
 PAPER, ARORA = "2412.10362", "1802.06509"
 THEORY = "theory.matfac"

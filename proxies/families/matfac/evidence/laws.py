@@ -6,13 +6,12 @@ from typing import Any
 
 from loralab.claims import Measured
 from loralab.statistics import mean, proportion, spread
+from proxies.families.matfac.trials.plan import SCALES
 
 Draws = Mapping[str, Mapping[str, list[float]]]
 """name in TRIALS -> quantity -> one number a draw"""
 
 DRAWS, SHARE_DRAWS, SCALE_DRAWS = 20, 60, 900
-SCALES = ((32, 32), (32, 2), (8, 32))
-"""OP8: width m and embedding size k"""
 TRIALS: dict[str, dict[str, Any]] = {
     name: {"law": law, "count": count, "arguments": arguments}
     for name, law, count, arguments in (

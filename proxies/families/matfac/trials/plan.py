@@ -33,6 +33,8 @@ CONVERGED = {"OP12": "gauss", "OP12d": "ill"}
 """The target on which steps are counted, by claim."""
 UNCONVERGED = "ill"
 """OP12b, OP12c: the target on which most runs have not converged to rounding after 1000 steps."""
+SCALES = ((32, 32), (32, 2), (8, 32))
+"""OP8: width m and embedding size k"""
 TOO_LARGE = 0.3
 """OP13: for SGD on gauss, a learning rate too large for a generator network and not for LoRA."""
 

@@ -209,8 +209,8 @@ CLAIMS = (
                 predicted=Within(high=1),
             ),
         ),
-        f"{SYMMETRIC}, times xi; the distance is max(y, 1/y) over the eigenvalues y of W_0 W_0^T, "
-        "W_0 = L^(-1/2) Q^T X_0",
+        f"{SYMMETRIC}, with X_0 times xi; Frobenius norms; the distance is max(y, 1/y) over the "
+        "eigenvalues y of W_0 W_0^T, W_0 = L^(-1/2) Q^T X_0",
         equation=f"{THEORY}.symmetric (7)",
         test=f"{TESTS}/test_symmetric.py::test_law",
         trial=f"{TRIALS}.laws.symmetric_steps",

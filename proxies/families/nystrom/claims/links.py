@@ -15,14 +15,16 @@ SIX = 6  # asymmetric.scalar_steps(0.5, ACCURACY)
 EXTRA = 3.858842150229474  # symmetric.extra_steps(ACCURACY)
 
 SYMMETRIC = (
-    "ScaledGD X+ = X - eta (X X^T - A) X (X^T X)^+, the pseudo-inverse cut at the rank of A, from "
-    "X_0 = A Omega with Omega standard normal and as many columns as that rank; A = Q diag(L) Q^T "
+    "ScaledGD X+ = X - eta (X X^T - A) X (X^T X)^+, X (X^T X)^+ the transposed pseudo-inverse of X "
+    "by its SVD, cut at the rank of A (an inverse of X^T X would lose what float64 has), from X_0 "
+    "= A Omega with Omega standard normal and as many columns as that rank; A = Q diag(L) Q^T "
     "of 60 rows and rank 6, Q uniform among orthonormal matrices, L geometric from 1 to 1/cond; "
     "relative errors |X X^T - A|/|A|; float64"
 )
 ASYMMETRIC = (
     "ScaledGD with D = X Y^T - A: X+ = X - eta D Y (Y^T Y)^+ and Y+ = Y - eta D^T X (X^T X)^+, "
-    "both from the old values, pseudo-inverses cut at the rank of A, from X_0 = A Omega with Omega "
+    "both from the old values, pseudo-inverses by SVD as in X (X^T X)^+ = (X^+)^T and cut at the "
+    "rank of A, from X_0 = A Omega with Omega "
     "standard normal and Y_0 = 0, the first step moving Y alone; A = U diag(S) V^T, 60 x 50 of "
     "rank 6, U and V uniform among orthonormal matrices, S geometric from 1 to 1/cond; relative "
     "errors |X Y^T - A|/|A|; float64"

@@ -22,11 +22,11 @@ RATES = (
     "that are among the 16 largest of the other"
 )
 MINILM = (
-    "the {n} {kind} weight matrices of the six blocks of all-MiniLM-L6-v2, Gaussian coordinates, "
+    "the {n} {kind} weights of the six blocks of all-MiniLM-L6-v2, Gaussian coordinates, "
     "100 pairs of changes, mean over matrices"
 )
-SQUARE = MINILM.format(n=24, kind="square (384 x 384) attention")
-RECTANGULAR = MINILM.format(n=12, kind="rectangular (1536 x 384) perceptron")
+SQUARE = MINILM.format(n=24, kind="square (384 x 384) query, key, value and output")
+RECTANGULAR = MINILM.format(n=12, kind="rectangular (1536 x 384) dense")
 LARGE = (
     "24 square weights of independent standard normal entries, 4096 x 4096 (their 400 smallest "
     "singular values, by the bidiagonal form), Gaussian coordinates, 60 pairs of changes each"
@@ -79,8 +79,8 @@ CLAIMS = (
         "T2b",
         "Two unrelated changes of a square weight have the accuracy (8 in 16) that was published "
         "for LoRA on LLaMA-7B, 0.75 to 0.82, where the standard deviation of core coordinates is "
-        "one for all, on a trained MiniLM and on Gaussian weights of 4096 x 4096; where it grows "
-        "like sqrt(sigma_i) they stay below it.",
+        "one for all, on a trained MiniLM and on average over Gaussian weights of 4096 x 4096; "
+        "where it grows like sqrt(sigma_i), on MiniLM, they stay below it.",
         "derived",
         (
             Check(
@@ -105,8 +105,9 @@ CLAIMS = (
                 scope=Scope.ENCODER,
             ),
         ),
-        f"{RATES}; predictions: T1's exact mean, on the matrices at hand or over 50 other Gaussian "
-        "weights with 3 standard errors",
+        f"{RATES}; the unit is the pair of changes on MiniLM, the weight elsewhere; predictions: "
+        "sum_i p_i(8) p_i(16) / 8, p_i(s) the chance that the i-th change rate is among the s "
+        "largest, on the matrices at hand or over 50 other Gaussian weights with 3 standard errors",
         equation=f"{FINITE} (2)",
         test=f"{EXACT}::test_the_null_of_the_published_sizes_depends_on_the_law_and_on_the_edge",
         trial=f"{TRIALS}.nulls.transformer",
@@ -151,10 +152,10 @@ CLAIMS = (
     ),
     Claim(
         "T4",
-        "An unrelated change of a square weight, too, has its 8 largest change rates at small but "
-        "not the smallest singular values (in the lowest hundredth of 4096, in the lowest tenth of "
-        "MiniLM's 384, on average above the 8 lowest), and its sorted change rates fall about like "
-        "one over their rank.",
+        "An unrelated change of a square weight, too, has its 8 largest change rates on average at "
+        "small but not the smallest singular values (in the lowest hundredth of 4096, in the "
+        "lowest tenth of MiniLM's 384, above the 8 lowest), and its sorted change rates fall about "
+        "like one over their rank.",
         "derived",
         (
             Check(

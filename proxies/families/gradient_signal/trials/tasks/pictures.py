@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from proxies.families.gradient_signal.setting import SPLIT_SIZES
+from proxies.families.gradient_signal.claims.setting import SPLIT_SIZES
 from proxies.families.gradient_signal.trials.tasks.task import (
     SPLITS,
     Loss,

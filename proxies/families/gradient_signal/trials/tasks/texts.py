@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from proxies.families.gradient_signal.setting import PACKAGES, PROBE, SPLIT_SIZES
+from proxies.families.gradient_signal.claims.setting import PACKAGES, PROBE, SPLIT_SIZES
 from proxies.families.gradient_signal.trials import text
 from proxies.families.gradient_signal.trials.tasks.task import (
     SPLITS,
