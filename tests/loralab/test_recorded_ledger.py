@@ -31,11 +31,16 @@ def test_the_readme_has_the_totals():
 
 @pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
 def test_a_record_has_the_checks_as_they_are_declared(proxy):
-    record = RECORDS[proxy.stem]
+    if (record := RECORDS[proxy.stem]) is None:
+        assert proxy.study, "a proxy is measured in minutes"
+        pytest.skip("a study that takes hours, registered and not measured yet")
     lines = {(line["id"], line["key"]): line for line in record["checks"]}
+    whole = {about["size"] for about in record["runs"].values()} >= proxy.sizes.keys() - {"quick"}
     for claim in proxy.claims:
         for check in claim.checks:
-            line = lines.pop((claim.id, check.key))
+            if (line := lines.pop((claim.id, check.key), None)) is None:
+                assert not whole, f"{claim.id} {check.key} is not recorded"
+                continue
             for name, value in recorded.as_declared(claim, check).items():
                 assert line[name] == value, f"{claim.id} {check.key}: {name}"
             assert line["outcome"] == judge(check.criterion, measured_of(line))
