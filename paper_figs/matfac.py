@@ -30,7 +30,9 @@ TARGETS = {
     "well": "condition number 1",
     "digits": "digits",
 }
-READING = "line: median over seeds; band: their range; 1e-13 is rounding"
+READING = (
+    "line: median over seeds (steps: at the best learning rate); band: range; 1e-13 is rounding"
+)
 GOOD = 1e-4
 BOTTOM = 3e-14
 TOP = 3.0  # a larger excess is no use to anyone
@@ -93,7 +95,7 @@ def _against_step(ax: Axes, lines: list[dict[str, Any]]) -> None:
             _median(ax, np.array(line["curve"]["step"]) + 1, line["curve"], line["method"])
     ax.set(xscale="log", yscale="log")
     if ax.get_subplotspec().is_last_row():  # type: ignore[union-attr]
-        ax.set_xlabel("step + 1, at the best learning rate")
+        ax.set_xlabel("step + 1")
 
 
 def _median(ax: Axes, x: Any, line: dict[str, Any], method: str) -> str:

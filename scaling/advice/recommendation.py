@@ -16,8 +16,8 @@ from scaling.advice.diagnostics import Diagnosis, spread
 from scaling.advice.width_transfer import WIDTH
 from theory.asymmetry.freezing import TIE
 
-# of the best signal: EVA had more on digits, where it paid, and less on text, where it paid less
-# (E2e, E9)
+# of the best signal: EVA had more on digits and less on text (E2e); whether it pays is undecided on
+# both, each initialization at its own best learning rate (E9)
 NEAR = 0.95
 TIMES = 2.0  # of random rows' signal, below which there is nothing to gain
 SCARCE = 0.1  # of what is saved for backward
@@ -116,8 +116,8 @@ SMALL = "small networks that learn 8 x 8 digits"
 ENCODER = "a 22 M sentence encoder"
 OTHERS = "on no larger language model"
 RATES_SEEN = (
-    "seen on networks with one hidden layer and synthetic data (L8, L11), and on a GPT of width "
-    f"128 and {ENCODER}, 40 steps (S8); {OTHERS}"
+    "seen on networks with one hidden layer and synthetic data (L8, and L11 in part), and scored "
+    f"on a GPT of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}"
 )
 RULES = (
     Rule(
@@ -126,11 +126,12 @@ RULES = (
         lambda f: f.scheme,
         lambda f: (
             f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}; where that was so, EVA at its best learning rate ended with a "
-            "lower loss than the default initialization"
+            f"{f.signal_random:.0%}, so that a first step of equal length gains more; whether EVA "
+            "then ends lower than the default initialization, each at its own best learning rate, "
+            "is undecided"
         ),
-        f"seen on {SMALL}, 10 and 40 steps (E9); its signal on {ENCODER} too (E2e), and the advice "
-        f"on a GPT of width 128 (S8b); {OTHERS}",
+        f"signal: {SMALL} (E2e); losses: undecided there with Adam after 10 to 160 steps (E9), and "
+        f"the advice is scored on a GPT of width 128 (S8b); {OTHERS}",
         ("E2e", "E9", "S8b"),
     ),
     Rule(
@@ -142,8 +143,8 @@ RULES = (
             f"{f.signal_random:.0%}; with less than {NEAR:.0%} EVA has little to gain, and its "
             f"pass over the data would take {f.delay.get('eva', 0.0):.0%} of the time of training"
         ),
-        f"seen on one layer of {ENCODER}, 10 and 40 steps (E9), and on a GPT of width 128 (S8b); "
-        f"{OTHERS}",
+        f"signal: layers of {ENCODER} (E2e); losses: undecided on one of them after 10 and 40 "
+        f"steps (E9), and the advice is scored on a GPT of width 128 (S8b); {OTHERS}",
         ("E2e", "E9", "S8b"),
     ),
     Rule(
@@ -174,10 +175,10 @@ RULES = (
         lambda f: "A",
         lambda f: (
             f"it saves {f.saved:.0%} of the memory for backward; the prediction from the moments "
-            f"({f.gain:+.2f} for training B) is no better than chance where a newly initialized "
-            "head is trained"
+            f"({f.gain:+.2f} for training B) is of undecided worth where a newly initialized head "
+            "is trained"
         ),
-        f"chance: seen on {SMALL}; the memory is counted on this model",
+        f"undecided on {SMALL} (A15b, A11); the memory is counted on this model",
         ("A15b", "A11"),
     ),
     Rule(
@@ -212,8 +213,9 @@ RULES = (
             f"{f.gain:+.2f} more of the wanted change than training A; training both is better "
             "still"
         ),
-        f"the prediction was seen on simulated teachers and on a GPT of width 128 (S8d), training "
-        f"both on {SMALL} (A11b); the memory is counted on this model",
+        "the prediction was seen on simulated teachers and is scored on a GPT of width 128 (S8d), "
+        f"training both on synthetic classes and undecided on {SMALL} (A11b); the memory is "
+        "counted on this model",
         ("A15", "A11b", "S8d"),
     ),
     Rule(

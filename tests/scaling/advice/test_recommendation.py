@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from loralab import recorded
 from loralab.claims import Scope
 from loralab.families import proxies
 from scaling.advice.recommendation import RULES, Facts, recommend, sweep
@@ -55,6 +56,19 @@ def test_no_rate_is_made_up():
 def test_every_rule_rests_on_claims_that_there_are():
     known = {claim.id for family in proxies() for claim in family.claims}
     assert {claim for rule in RULES for claim in rule.claims} <= known
+
+
+def test_the_reasons_say_what_the_ledger_has():
+    """A changed verdict changes the advice."""
+    verdicts = {
+        row.claim.id: str(row.verdict)
+        for family in proxies()
+        for row in recorded.rows_of(family, recorded.read(family.stem))
+    }
+    assert {verdicts[id] for id in ("A15", "L8", "E3")} == {"holds"}
+    assert {verdicts[id] for id in ("E8c", "E3b")} == {"refuted"}
+    assert verdicts["E2e"] == "holds under conditions"
+    assert {verdicts[id] for id in ("E9", "A15b", "A11", "A11b", "L11")} == {"inconclusive"}
 
 
 SEEN = {
