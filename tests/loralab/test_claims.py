@@ -1,6 +1,7 @@
 """Verdicts: the laws of `judge` and of a claim's verdict."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,13 +125,13 @@ def test_holds_and_refuted_are_said_only_where_the_source_speaks_of_the_scope(
 
 
 def test_what_cannot_be_tested_says_so_and_has_no_checks():
-    about = {**ABOUT, "scope": Scope.NONE, "untestable": "it needs a 7 B model"}
+    about: dict[str, Any] = {**ABOUT, "scope": Scope.NONE, "untestable": "it needs 7 B"}
     claim = Claim("X1", "It is.", "0000.00000", **about)
     assert claim.verdict([]) == Verdict.UNTESTABLE
     with pytest.raises(ValueError, match="needs no checks"):
         Claim("X1", "It is.", "0000.00000", ONE, **about)
     with pytest.raises(ValueError, match="needs the scope none"):
-        Claim("X1", "It is.", "0000.00000", **about | {"scope": Scope.LM})
+        replace(claim, scope=Scope.LM)
 
 
 def test_another_level_and_a_monotone_map_keep_the_data():
