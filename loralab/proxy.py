@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,8 @@ from loralab.ledger import as_table, as_text, records_table, show
 from loralab.memo import Memo
 from loralab.process import end_with, finish
 from loralab.rows import Row, kept
-from loralab.store import Run, Store, run_key
+from loralab.store import Run, Store, canonical, run_key
+from loralab.workers import cores
 
 CLAIMS_RUN = "claims"  # the name under which a family's evidence is stored
 DRIVER = "LORALAB_DRIVER"  # the process that a proxy was started by, and with which it ends
@@ -124,7 +126,8 @@ class Proxy:
 
     def size_of(self, config: Mapping[str, Any]) -> str:
         """The name of a configuration, "other" for one of the user's."""
-        names = [name for name, size in self.sizes.items() if asdict(size) == config]
+        kept = canonical(config)  # a store has lists for tuples
+        names = [name for name, size in self.sizes.items() if canonical(asdict(size)) == kept]
         return names[0] if names else "other"
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
@@ -133,7 +136,7 @@ class Proxy:
         with store.lock(self.stem):
             if not force and (run := self.stored(config, store)):
                 return run
-            start = time.perf_counter()
+            begun, start = datetime.now(UTC), time.perf_counter()
             memo = Memo(store, self.stem, self.code, force)
             with self._exported(config, store, memo):
                 evidence = self.measure(config, memo)
@@ -142,14 +145,8 @@ class Proxy:
                 "data": evidence.data,
                 "tables": evidence.tables,
             }
-            return store.put(
-                self.stem,
-                CLAIMS_RUN,
-                asdict(config),
-                self.code,
-                time.perf_counter() - start,
-                result,
-            )
+            spent = time.perf_counter() - start + _earlier(store, memo, begun)
+            return store.put(self.stem, CLAIMS_RUN, asdict(config), self.code, spent, result)
 
     @contextmanager
     def _exported(self, config: Any, store: Store, memo: Memo) -> Iterator[None]:
@@ -234,3 +231,10 @@ class Proxy:
         for path in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
             print(f"figure: {path}")
         print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")
+
+
+def _earlier(store: Store, memo: Memo, begun: datetime) -> float:
+    """What the trials that had finished before would take now, side by side: a run that was killed
+    and went on is not recorded as a short one."""
+    used, since = filter(None, map(store.get, memo.used)), begun.isoformat(timespec="seconds")
+    return sum(run.seconds for run in used if run.finished < since) / cores()

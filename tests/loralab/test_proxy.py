@@ -1,7 +1,7 @@
 """A proxy as a program: its exit codes, its output, its second run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,22 @@ from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from loralab.statistics import spread
 from loralab.store import Store
+from loralab.workers import cores
 
 
 @dataclass(frozen=True)
 class Config:
     draws: int = 3
     block: int = 1000
+    widths: tuple[int, ...] = (1, 2)
+
+
+def slow(width: int) -> int:
+    return width
 
 
 def measure(config: Config, memo: Memo) -> Evidence:
-    del memo
+    memo.map(slow, [{"width": width} for width in config.widths])
     return Evidence({"F": {"size": spread(range(config.draws))}}, {}, {})
 
 
@@ -83,7 +89,19 @@ def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(
     assert [entry.measured.high for entry in entries] == [1, 2]
     assert [entry.run for entry in entries] == [quick.key[:12], whole.key[:12]]
     assert [PROXY.size_of(run.config) for run in (quick, whole)] == ["quick", "default"]
-    assert PROXY.size_of({"draws": 7, "block": 0}) == "other"
+    assert PROXY.size_of({"draws": 7, "block": 0, "widths": [1, 2]}) == "other"
+
+
+def test_a_run_that_went_on_after_a_kill_is_recorded_with_the_seconds_of_before(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trials, "FOLDER", tmp_path)
+    store = Store(tmp_path / "runs.sqlite")
+    code, before = PROXY.code, "2026-01-01T00:00:00+00:00"
+    done = store.put(PROXY.stem, "slow", {"width": 2}, code, 400.0, 2)
+    store.add(replace(done, finished=before))
+    assert PROXY.run(Config(), store).seconds == pytest.approx(400 / cores(), rel=0.1)
+    assert PROXY.run(Config(draws=2, widths=(3,)), store).seconds < 40
 
 
 @pytest.mark.parametrize(

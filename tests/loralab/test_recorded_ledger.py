@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loralab import page, recorded
+from loralab import page, recorded, trials
 from loralab.claims import Outcome, judge
 from loralab.families import proxies
 from loralab.rows import measured_of
@@ -22,6 +22,12 @@ def test_the_page_shows_the_records():
     assert page.page(FAMILIES, RECORDS) == text, "`make ledger` writes it"
 
 
+def test_what_is_recorded_is_of_a_family():
+    stems = {proxy.stem for proxy in FAMILIES}
+    for folder in (recorded.FOLDER, trials.FOLDER):
+        assert {file.name.partition(".")[0] for file in folder.glob("*")} <= stems
+
+
 def test_the_readme_has_the_totals():
     rows = [row for proxy in FAMILIES for row in recorded.rows_of(proxy, RECORDS[proxy.stem])]
     text = page.README.read_text(encoding="utf-8")
@@ -35,6 +41,8 @@ def test_a_record_has_the_checks_as_they_are_declared(proxy):
         assert proxy.study, "a proxy is measured in minutes"
         pytest.skip("a study that takes hours, registered and not measured yet")
     lines = {(line["id"], line["key"]): line for line in record["checks"]}
+    for about in record["runs"].values():
+        assert about["size"] == proxy.size_of(about["config"]) != "other"
     whole = {about["size"] for about in record["runs"].values()} >= proxy.sizes.keys() - {"quick"}
     for claim in proxy.claims:
         for check in claim.checks:
