@@ -9,6 +9,7 @@
     nothing but splits of one data set         resplit_mean, ..              corrected for re-splits
     seeds, each with test examples             paired                        Student twice
     seeds, each method at its own best rate    tuned                         choice in each resample
+    any of these, for several cases            simultaneous                  .., n at once
 
 Each interval can be had at another level by `Measured.at_level`. What is decided from several is in
 `p_value`, `equivalence` and `holm`.
@@ -16,7 +17,7 @@ Each interval can be had at another level by `Measured.at_level`. What is decide
 
 from loralab.claims import LEVEL
 from loralab.statistics.counts import exact, proportion, spread
-from loralab.statistics.decisions import equivalence, holm, p_value
+from loralab.statistics.decisions import equivalence, holm, p_value, simultaneous
 from loralab.statistics.pairing import paired
 from loralab.statistics.student import (
     clustered,
@@ -41,6 +42,7 @@ __all__ = [
     "proportion",
     "resplit_geometric_mean",
     "resplit_mean",
+    "simultaneous",
     "spread",
     "tuned",
 ]

@@ -1,13 +1,19 @@
 """From finished trials to the evidence of every check."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from loralab.claims import LEVEL, Measured
-from loralab.statistics import geometric_mean, mean, proportion, resplit_mean, spread
+from loralab.claims import Measured
+from loralab.statistics import (
+    geometric_mean,
+    mean,
+    proportion,
+    resplit_mean,
+    simultaneous,
+    spread,
+)
 from proxies.families.asymmetry.claims.advice import ADVISED, APART, DECIDED, SINGLE_RANKS
 from proxies.families.asymmetry.claims.classifiers import DATA, EAGER, LAZY, NEW, SUBSPACES
 from proxies.families.asymmetry.claims.explained import THEOREM
@@ -25,22 +31,6 @@ Measurements = dict[str, Found]
 """By the id of the claim."""
 
 
-def of_all(cases: Sequence[Measured], expected: float) -> Measured:
-    """The case farthest from what is expected, with the hull of all intervals, each at a part of
-    the error: it holds the truth of every case at once with the level."""
-    ends = partial(_hull, cases)
-    farthest = max(cases, key=lambda case: abs(case.value - expected)).value
-    design = f"{cases[0].design}, {len(cases)} at once"
-    return Measured(
-        farthest, *ends(LEVEL), design, cases[0].unit, cases[0].draws, LEVEL, interval=ends
-    )
-
-
-def _hull(cases: Sequence[Measured], level: float) -> tuple[float, float]:
-    each = [case.at_level(1 - (1 - level) / len(cases)) for case in cases]
-    return min(case.low for case in each), max(case.high for case in each)
-
-
 def explained(trials: Trials) -> Measurements:
     """A1 to A4."""
     linear, few, ordered = trials["explained"], trials["few"], trials["ordered"]
@@ -52,7 +42,7 @@ def explained(trials: Trials) -> Measurements:
     def equivalent(rank: int) -> Measured:
         cases = dict.fromkeys(r["case"] for r in linear)
         ratios = [np.concatenate(pick(linear, "ratios", rank=rank, case=case)) for case in cases]
-        return of_all([mean(x.tolist(), "draw") for x in ratios], 1)
+        return simultaneous([mean(x.tolist(), "draw") for x in ratios], 1)
 
     # Where the two are closer than a hundredth of either, no rule has anything to predict.
     decided = [
