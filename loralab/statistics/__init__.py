@@ -9,7 +9,7 @@
     nothing but splits of one data set         resplit_mean, ..              corrected for re-splits
     seeds, each with test examples             paired                        Student twice
     seeds, each method at its own best rate    tuned                         choice in each resample
-    any of these, for several cases            simultaneous                  .., n at once
+    any of these, for several cases            simultaneous, highest, ..     .., n at once
 
 Each interval can be had at another level by `Measured.at_level`. What is decided from several is in
 `p_value`, `equivalence` and `holm`.
@@ -17,8 +17,9 @@ Each interval can be had at another level by `Measured.at_level`. What is decide
 
 from loralab.claims import LEVEL
 from loralab.statistics.counts import exact, proportion, spread
-from loralab.statistics.decisions import equivalence, holm, p_value, simultaneous
+from loralab.statistics.decisions import equivalence, holm, p_value
 from loralab.statistics.pairing import paired
+from loralab.statistics.several import farthest, highest, simultaneous
 from loralab.statistics.student import (
     clustered,
     geometric_mean,
@@ -34,7 +35,9 @@ __all__ = [
     "clustered",
     "equivalence",
     "exact",
+    "farthest",
     "geometric_mean",
+    "highest",
     "holm",
     "mean",
     "p_value",

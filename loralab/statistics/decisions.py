@@ -2,11 +2,10 @@
 decisions are right together."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
-from loralab.claims import LEVEL, Measured, Within
+from loralab.claims import Measured, Within
 
 HALVINGS = 50  # of alpha, so that 1 - alpha is still less than 1
 
@@ -46,29 +45,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(values))
     adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * left), 1)
     return adjusted.tolist()
-
-
-def simultaneous(cases: Sequence[Measured], expected: float) -> Measured:
-    """The case farthest from what is expected of all, with an interval that holds every case's
-    truth at once: the hull of their own, each at its part of the error (Bonferroni).
-
-    Args:
-        cases: of one design.
-        expected: what a law says that each of them is.
-    """
-    if not cases:
-        raise ValueError("an interval of several cases needs at least one")
-    ends = partial(_hull, cases)
-    farthest = max(cases, key=lambda case: abs(case.value - expected))
-    design = f"{farthest.design}, {len(cases)} at once"
-    return Measured(
-        farthest.value, *ends(LEVEL), design, farthest.unit, farthest.draws, LEVEL, ends
-    )
-
-
-def _hull(cases: Sequence[Measured], level: float) -> tuple[float, float]:
-    each = [case.at_level(1 - (1 - level) / len(cases)) for case in cases]
-    return min(case.low for case in each), max(case.high for case in each)
 
 
 def _inside(measured: Measured, criterion: Within) -> bool:

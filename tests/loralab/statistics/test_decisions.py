@@ -15,7 +15,6 @@ from loralab.statistics import (
     mean,
     p_value,
     proportion,
-    simultaneous,
     spread,
 )
 
@@ -108,34 +107,3 @@ def test_holm_errs_in_a_family_as_often_as_it_says():
 def test_nonsense_is_refused(nonsense):
     with pytest.raises(ValueError, match="need"):
         nonsense()
-
-
-CASES = [mean([0.9, 1.0, 1.1]), mean([1.2, 1.3, 1.4]), mean([0.8, 0.9, 1.0])]
-
-
-def test_the_farthest_case_stands_with_an_interval_for_all():
-    found = simultaneous(CASES, 1)
-    each = [case.at_level(1 - 0.05 / 3) for case in CASES]
-    assert found.value == CASES[1].value
-    assert (found.low, found.high) == (each[2].low, each[1].high)
-    assert found.at_level(0.975).low == pytest.approx(CASES[2].at_level(1 - 0.025 / 3).low)
-    assert (found.draws, found.design) == (3, "Student, 3 at once")
-    assert simultaneous(CASES[:1], 1).low == CASES[0].low
-    with pytest.raises(ValueError, match="at least one"):
-        simultaneous([], 1)
-
-
-@pytest.mark.parametrize("level", [0.95, 0.975, 0.9875])
-def test_it_holds_the_truth_of_all_cases_at_once(level):
-    """Where the truths of the cases lie apart, each end of the hull is of one case: of three, each
-    with a third of the error, two have an end that may miss, and it misses in a third of the
-    error."""
-    rng, times, truths = np.random.default_rng(0), 2000, (0, 10, 20)
-    studies = [
-        simultaneous([mean(rng.normal(truth, 1, 6).tolist()) for truth in truths], 10)
-        for _ in range(times)
-    ]
-    at = [study.at_level(level) for study in studies]
-    missed = np.mean([not study.low <= 0 < 20 <= study.high for study in at])
-    nominal = (1 - level) / 3
-    assert abs(missed - nominal) <= 4 * (nominal / times) ** 0.5

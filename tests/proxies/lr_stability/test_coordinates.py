@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from loralab.claims import Outcome, judge
-from loralab.statistics import mean
 from proxies.families.lr_stability.claims.coordinates import COORDINATES, GPT2, LLAMA, MODELS, STEPS
 from proxies.families.lr_stability.evidence import joined
-from proxies.families.lr_stability.evidence.coordinates import farthest, highest, of_coordinates
+from proxies.families.lr_stability.evidence.coordinates import of_coordinates
 from proxies.families.lr_stability.trials.coordinates import CASES, collect
 from proxies.instruments.coordinates import QUANTITIES, coordinates
 from theory.lr_stability import exponents
@@ -88,35 +87,6 @@ def test_a_stable_failure_is_noticed():
     for key in ("last step", "first step", "grows"):
         assert found["L13b", f"GPT-2: {key}"] is Outcome.CONTRADICTED
         assert found["L13b", f"Llama: {key}"] is Outcome.SUPPORTED
-
-
-def test_the_worst_of_several_means():
-    """A wide interval decides over a larger mean; the lower end is corrected for the choice."""
-    wide, narrow = mean([-0.4, 0.0, 0.4]), mean([0.09, 0.1, 0.11])
-    worst = highest([narrow, wide])
-    assert worst.value == narrow.value
-    assert worst.high == wide.high
-    assert worst.low == narrow.at_level(0.975).low
-    assert worst.at_level(0.99).high == wide.at_level(0.99).high
-    assert worst.at_level(0.99).low == narrow.at_level(0.995).low
-    below = farthest([mean([-0.3, -0.29, -0.28]), narrow])
-    assert below.value == pytest.approx(0.29)
-    assert below.high == pytest.approx(-mean([-0.3, -0.29, -0.28]).low)
-    assert farthest([wide]).low == 0
-
-
-@pytest.mark.parametrize("means", [(0.0,) * 5, (0.3, 0.2, 0.1, 0.0, -0.3), (1.0, 0, 0, 0, 0)])
-def test_its_interval_covers_the_largest_mean(means):
-    """At least 95 % by theory; of 2000 the error is 0.5 % a standard deviation."""
-    rng, covered = np.random.default_rng(0), np.zeros(2)
-    draws = 2000
-    for _ in range(draws):
-        each = [mean(row.tolist()) for row in rng.normal(means, 0.2, (6, 5)).T]
-        for i, (found, truth) in enumerate(
-            ((highest(each), max(means)), (farthest(each), max(map(abs, means))))
-        ):
-            covered[i] += found.low <= truth <= found.high
-    assert (covered / draws >= 0.95 - 0.015).all()
 
 
 def test_without_transformers_nothing_is_claimed():

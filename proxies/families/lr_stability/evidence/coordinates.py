@@ -1,12 +1,12 @@
 """The coordinate check as evidence: slopes in the width of the features inside transformers,
 against their exponents."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from loralab.claims import LEVEL, Measured
-from loralab.statistics import mean
+from loralab.claims import Measured
+from loralab.statistics import farthest, highest, mean
 from proxies.families.lr_stability.claims.checks import GROWS
 from proxies.families.lr_stability.claims.coordinates import (
     ALONE,
@@ -19,8 +19,6 @@ from proxies.families.lr_stability.claims.coordinates import (
 from proxies.families.lr_stability.trials.coordinates import CASES
 from proxies.instruments.coordinates import QUANTITIES
 from theory.lr_stability import exponents
-
-Ends = Callable[[float, float], tuple[float, float]]
 
 
 def of_coordinates(
@@ -43,33 +41,6 @@ def of_coordinates(
         found["L13b"][key_in(model, GROWS)] = growth(model, "last step")
         found["L13b"] |= {key_in(model, key): growth(model, key) for key in GROWTHS}
     return found
-
-
-def highest(each: Sequence[Measured]) -> Measured:
-    """The largest of several means.
-
-    The largest lies below its own upper end, and so below the largest upper end: that needs no
-    correction. That no lower end lies above its mean must be sure of all m together, as the largest
-    of them is chosen: each is taken at 1 - (1 - level) / m (Bonferroni).
-    """
-    return _worst(each, lambda low, high: (low, high))
-
-
-def farthest(each: Sequence[Measured]) -> Measured:
-    """The largest distance of several means from 0, in the same way."""
-    return _worst(each, lambda low, high: (max(low, -high, 0.0), max(-low, high)))
-
-
-def _worst(each: Sequence[Measured], ends: Ends) -> Measured:
-    def interval(level: float) -> tuple[float, float]:
-        own = [one.at_level(level) for one in each]
-        all_at_once = [one.at_level(1 - (1 - level) / len(each)) for one in each]
-        low = max(ends(one.low, one.high)[0] for one in all_at_once)
-        return low, max(ends(one.low, one.high)[1] for one in own)
-
-    value = max(ends(one.value, one.value)[1] for one in each)
-    design = f"Student, the largest of {len(each)}"
-    return Measured(value, *interval(LEVEL), design, each[0].unit, each[0].draws, LEVEL, interval)
 
 
 def _excess(slopes: np.ndarray, case: str) -> list[Measured]:
