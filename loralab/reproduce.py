@@ -1,5 +1,6 @@
 """Run claim families side by side, each in a process of its own."""
 
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from loralab import recorded
 from loralab.code import ROOT
 from loralab.proxy import DRIVER
-from loralab.workers import cores
+from loralab.workers import JOBS, cores
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) -> None:
     """Run these families at the named size, as many at once as there are cores, and wait.
 
-    Progress goes to standard error as it comes. A family that ends by an error of its own is named
+    Each has its share of the cores, and the longest begin first, so that no core waits for another
+    in the end. Studies, which share trials, go one after the other. Progress goes to standard error
+    as it comes. A family that ends by an error of its own is named
     when all have ended; one that merely finds another verdict than the record is not, since the
     ledger shows it.
     """
     flags = [f"--{size}"] * (size != "default") + ["--force"] * force
     start, failed, done = time.monotonic(), list[str](), list["Proxy"]()
-    with ThreadPoolExecutor(cores()) as pool:
-        running = {pool.submit(_run, proxy.module, flags): proxy for proxy in families}
+    at_once = 1 if any(proxy.study for proxy in families) else min(cores(), len(families) or 1)
+    with ThreadPoolExecutor(at_once) as pool:
+        running = {
+            pool.submit(_run, proxy.module, flags, cores() // at_once): proxy
+            for proxy in longest_first(families, size)
+        }
         for future in as_completed(running):
             proxy = running[future]
             done.append(proxy)
@@ -40,6 +47,11 @@ def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) ->
             f"error: could not run {', '.join(failed)}; what had finished is kept and will not be "
             "run again."
         )
+
+
+def longest_first(families: "Sequence[Proxy]", size: str) -> "list[Proxy]":
+    """By the seconds that the record has of them; first those of which it has none."""
+    return sorted(families, key=lambda proxy: _seconds(proxy, size) or math.inf, reverse=True)
 
 
 def progress(families: "Sequence[Proxy]", done: "Sequence[Proxy]", size: str, spent: float) -> str:
@@ -61,10 +73,10 @@ def _seconds(proxy: "Proxy", size: str) -> float | None:
     return found[0] if found else next((about["seconds"] for about in runs), None)
 
 
-def _run(module: str, flags: Sequence[str]) -> bool:
+def _run(module: str, flags: Sequence[str], jobs: int) -> bool:
     """Whether the family printed its claims, which it does once they are stored."""
     command = [sys.executable, "-m", module, "--json", *flags]
-    environment = os.environ | {DRIVER: str(os.getpid())}
+    environment = os.environ | {DRIVER: str(os.getpid()), JOBS: str(jobs)}
     with TemporaryFile("w+") as claims:
         child = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=claims, stderr=subprocess.PIPE, text=True

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from loralab.process import Lost, serve
 
+JOBS = "LORALAB_JOBS"
 Function = Callable[..., Any]
 Todo = dict[int, dict[str, Any]]  # the arguments of each trial, by its index
 Finished = tuple[int, float, Any]  # index, seconds and result of a trial
@@ -27,7 +28,7 @@ def cores() -> int:
     """How many trials may run side by side: $LORALAB_JOBS, else the cores this process may use."""
     import joblib  # numpy too, which no --help should wait for
 
-    return int(os.environ.get("LORALAB_JOBS", 0)) or joblib.cpu_count()
+    return int(os.environ.get(JOBS, 0)) or joblib.cpu_count()
 
 
 def local(jobs: int | None = None) -> Compute:

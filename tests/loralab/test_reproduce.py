@@ -1,5 +1,7 @@
 """What a run of several families tells while it goes on."""
 
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,37 @@ def test_the_time_that_is_left_is_as_the_record_has_it(families):
     assert reproduce.progress(families, [three, two, one], "default", 240) == (
         "one ended: family 3 of 3"
     )
+
+
+def test_the_longest_family_begins_first_and_one_that_nobody_timed_before_it(families):
+    unknown: Any = SimpleNamespace(stem="four")
+    order = reproduce.longest_first([*families, unknown], "default")
+    assert [proxy.stem for proxy in order] == ["four", "three", "two", "one"]
+
+
+@pytest.mark.parametrize(
+    ("study", "cores", "at_once", "jobs"), [(False, 2, 2, 1), (False, 8, 3, 2), (True, 8, 1, 8)]
+)
+def test_the_cores_are_shared_out(families, monkeypatch, study, cores, at_once, jobs):
+    """As many families at once as may run, and each with its part of the cores; studies wait for
+    each other."""
+    running, seen, given, together = [], [], set(), Barrier(at_once)
+
+    def run(module: str, flags: list[str], jobs: int) -> bool:
+        running.append(module)
+        given.add(jobs)
+        with suppress(BrokenBarrierError):
+            together.wait(0.5)  # until as many as there may be have begun
+        seen.append(len(running))
+        running.remove(module)
+        return True
+
+    monkeypatch.setattr(reproduce, "_run", run)
+    monkeypatch.setattr(reproduce, "cores", lambda: cores)
+    for proxy in families:
+        proxy.study, proxy.module = study, proxy.stem
+    reproduce.run_families(families, "default")
+    assert (max(seen), given) == (at_once, {jobs})
 
 
 def test_another_size_takes_the_shares_of_the_recorded_one(families):
