@@ -84,10 +84,8 @@ THEORY: dict[str, tuple[str, Callable[..., Any], Callable[[], None]]] = {
 }
 
 
-def transposed_target(
-    M: Tensor, square: Tensor, B: Tensor, A: Tensor, right=engine.loss
-) -> engine.Loss:
-    return right(M, square, B, A)._replace(gA=right(M.mT, square, B, A).gA)
+def transposed_target(M: Tensor, B: Tensor, A: Tensor, right=engine.loss) -> engine.Loss:
+    return right(M, B, A)._replace(gA=right(M.mT, B, A).gA)
 
 
 def mask_of_the_wrong_step(self, P, memory, gB, gA, out, right=Overparam.backward):
