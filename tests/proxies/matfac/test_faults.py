@@ -99,9 +99,10 @@ def no_gradient_for_z(self, P, memory, gB, gA, out, right=Overparam.backward):
 
 
 def no_bias_correction(self, theta, gradient, rate):
-    self.m.lerp_(gradient, 1 - optimizers.BETA1)
-    self.v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
-    theta -= rate * self.m / (self.v.sqrt() + optimizers.EPS)
+    (m,), (v,) = self.rule.m, self.rule.v
+    m.lerp_(gradient, 1 - optimizers.BETA1)
+    v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
+    theta -= rate * m / (v.sqrt() + optimizers.EPS)
 
 
 def damped_momentum(self, theta, gradient, rate):
