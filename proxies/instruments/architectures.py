@@ -67,7 +67,8 @@ def unit(config: dict[str, Any]) -> int:
     Raises: ValueError for an architecture that has no width, or is not one stack of blocks that
     reads tokens.
     """
-    base, fields = _parsed(config), _proportional(config)
+    base = _parsed(config)
+    fields = _proportional(base)
     present = {**fields, "vocab_size": getattr(base, "vocab_size", None)}
     if missing := [
         name
@@ -154,7 +155,7 @@ def at_width(config: dict[str, Any], width: int, blocks: int, seed: int) -> Sett
     Raises: ValueError for a width that is no multiple of `unit`.
     """
     rng = Generator().manual_seed(seed)
-    words = _vocabulary(config)
+    words = _vocabulary(_parsed(config))
     # special tokens come first
     ids = torch.randint(words // 2, words, (SEQUENCES, TOKENS), generator=rng)
     model = _bare(config, width, blocks).eval().requires_grad_(False)  # eval: without dropout
@@ -191,7 +192,7 @@ def _bare(config: dict[str, Any], width: int, blocks: int) -> Any:
 
     check_width(config, width)
     base = _parsed(config)
-    fields = _proportional(config)
+    fields, words = _proportional(base), _vocabulary(base)
     names = base.attribute_map
     depth = base.num_hidden_layers
     changed = {
@@ -199,9 +200,9 @@ def _bare(config: dict[str, Any], width: int, blocks: int) -> Any:
         for field, value in fields.items()
     }
     changed |= {names.get("num_hidden_layers", "num_hidden_layers"): min(blocks, depth)}
-    changed |= {"vocab_size": _vocabulary(config)}
+    changed |= {"vocab_size": words}
     # words; a special one beyond them, or a list of such, would be refused
-    kept = range(_vocabulary(config))
+    kept = range(words)
     special = ("pad_token_id", "bos_token_id", "eos_token_id")
     changed |= {word: None for word in special if getattr(base, word, None) not in kept}
     # What is listed block by block is cut with the blocks.
@@ -226,11 +227,10 @@ def _parsed(config: dict[str, Any]) -> Any:
     return AutoConfig.for_model(**config)
 
 
-def _proportional(config: dict[str, Any]) -> dict[str, int]:
-    base = _parsed(config)
+def _proportional(base: Any) -> dict[str, int]:
     values = {field: getattr(base, field, None) for field in PROPORTIONAL}
     return {field: value for field, value in values.items() if isinstance(value, int)}
 
 
-def _vocabulary(config: dict[str, Any]) -> int:
-    return min(_parsed(config).vocab_size, VOCABULARY)
+def _vocabulary(base: Any) -> int:
+    return min(base.vocab_size, VOCABULARY)

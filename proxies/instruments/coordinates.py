@@ -66,17 +66,20 @@ def coordinates(
         model, lora.Config(rank, rank, scheme=scheme, seed=seed), [setting.ids], setting.loss
     )
     rates = [rate * width**c for c in exponents]
-    names = [name for name, layer in lora.adapters(model).items() if _reaches(setting, layer)]
+    names = _reaching(setting)
     found: dict[str, Series] = {}
     for trained in [names] if together else [[name] for name in names]:
         found |= trajectory(setting, trained, rates, steps)
     return found
 
 
-def _reaches(setting: Setting, layer: LoRALinear) -> bool:
-    """Whether the probe depends on the layer: a pooler's output, for one, goes elsewhere."""
+def _reaching(setting: Setting) -> list[str]:
+    """The layers on which the probe depends: a pooler's output, for one, goes elsewhere."""
+    layers = lora.adapters(setting.model)
     loss = setting.loss(setting.model, setting.ids)
-    return torch.autograd.grad(loss, list(layer.factors()), allow_unused=True)[0] is not None
+    factors = [layer.factors()[0] for layer in layers.values()]
+    gradients = torch.autograd.grad(loss, factors, allow_unused=True)
+    return [name for name, g in zip(layers, gradients, strict=True) if g is not None]
 
 
 def trajectory(

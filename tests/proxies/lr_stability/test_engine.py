@@ -1,7 +1,7 @@
 """The batched sweep of the learning-rate family against autograd and torch.optim, and faults
 planted in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from proxies.families.lr_stability.trials.engine import QUANTITIES, Runs
 from proxies.families.lr_stability.trials.initializations import INITIALIZATIONS
 from proxies.families.lr_stability.trials.naive import loop
 from proxies.families.lr_stability.trials.networks import Network
+from proxies.instruments.fused_adam import FusedAdam
 
 EPS = torch.finfo(torch.float64).eps
 RANK, SAMPLES = 2, 16
@@ -367,20 +368,20 @@ def forgiving(network: Network, *arguments: Any, **options: Any) -> dict[str, Te
     return {k: v.nan_to_num(1e30) for k, v in right_train(network, *arguments, **options).items()}
 
 
-def wrong_betas(moved: list[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(moved, lr=1.0, betas=(0.9, 0.999), eps=engine.TINY, fused=True)
+def wrong_betas(moved: Sequence[Tensor]) -> FusedAdam:
+    return FusedAdam(moved, (0.9, 0.999), engine.TINY)
 
 
-def usual_epsilon(moved: list[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(moved, lr=1.0, betas=engine.BETAS, eps=1e-8, fused=True)
+def usual_epsilon(moved: Sequence[Tensor]) -> FusedAdam:
+    return FusedAdam(moved, engine.BETAS, 1e-8)
 
 
 def one_network(*key: int) -> Generator:
     return Generator().manual_seed(key[0])
 
 
-def blind_to_overflow(rule: torch.optim.Optimizer, moved: Any) -> Tensor:
-    return torch.zeros(moved.B.shape[:2], dtype=torch.bool)
+def blind_to_overflow(kept: Sequence[Tensor]) -> Tensor:
+    return torch.zeros(kept[0].shape[:2], dtype=torch.bool)
 
 
 right_train = engine.train

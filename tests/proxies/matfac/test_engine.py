@@ -90,6 +90,28 @@ def test_a_run_does_not_depend_on_its_neighbours(name, optimizer):
         assert torch.equal(loss.isnan(), single.isnan())
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_chunks_give_what_one_batch_gives(monkeypatch, shared):
+    """Chunks of two of seven runs, the third of which has diverged runs alone and ends early."""
+    method, rates = METHODS["OP bias"], [1e-3, 1e-2, 3e-3, 1e-1, 1e6, 1e7, 2e-3]
+    M = torch.stack([targets.target("gauss", 6, 5, 2, seed) for seed in range(7)])
+    draws = [method.initialize(M[i], 2, Generator().manual_seed(i)) for i in range(7)]
+    initial = {k: torch.stack([s[k] for s in draws]) for k in draws[0]}
+    target, rate = M[0] if shared else M, torch.tensor(rates, dtype=M.dtype)
+    one = engine.train(target, initial, 2, method, OPTIMIZERS["momentum"], rate, 20)
+    numbers = sum(value.numel() for value in draws[0].values())
+    monkeypatch.setattr(engine, "CHUNK", 2 * numbers + 1)
+    chunks = engine.train(target, initial, 2, method, OPTIMIZERS["momentum"], rate, 20)
+    assert torch.equal(chunks.loss.isnan(), one.loss.isnan())
+    assert one.loss[-1].isnan().tolist() == [False] * 4 + [True] * 2 + [False]
+    finite = ~one.loss[-1].isnan()
+    # off by at most 2 eps here
+    assert (chunks.loss - one.loss)[:, finite].abs().max() <= 50 * EPS * one.loss[0].max()
+    for name, value in one.final.items():
+        off = (chunks.final[name] - value)[finite].abs().max()
+        assert off <= 50 * EPS * (1 + value[finite].abs().max()), name
+
+
 @pytest.mark.parametrize(
     ("name", "optimizer"), [(m, o) for m in METHODS for o in ("SGD", "momentum")]
 )

@@ -84,10 +84,8 @@ THEORY: dict[str, tuple[str, Callable[..., Any], Callable[[], None]]] = {
 }
 
 
-def transposed_target(
-    M: Tensor, square: Tensor, B: Tensor, A: Tensor, right=engine.loss
-) -> engine.Loss:
-    return right(M, square, B, A)._replace(gA=right(M.mT, square, B, A).gA)
+def transposed_target(M: Tensor, B: Tensor, A: Tensor, right=engine.loss) -> engine.Loss:
+    return right(M, B, A)._replace(gA=right(M.mT, B, A).gA)
 
 
 def mask_of_the_wrong_step(self, P, memory, gB, gA, out, right=Overparam.backward):
@@ -101,9 +99,10 @@ def no_gradient_for_z(self, P, memory, gB, gA, out, right=Overparam.backward):
 
 
 def no_bias_correction(self, theta, gradient, rate):
-    self.m.lerp_(gradient, 1 - optimizers.BETA1)
-    self.v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
-    theta -= rate * self.m / (self.v.sqrt() + optimizers.EPS)
+    (m,), (v,) = self.rule.m, self.rule.v
+    m.lerp_(gradient, 1 - optimizers.BETA1)
+    v.mul_(optimizers.BETA2).addcmul_(gradient, gradient, value=1 - optimizers.BETA2)
+    theta -= rate * m / (v.sqrt() + optimizers.EPS)
 
 
 def damped_momentum(self, theta, gradient, rate):

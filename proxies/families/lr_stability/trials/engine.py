@@ -17,7 +17,7 @@ Only `pre`, which turns into M in place, has n x N entries a run. Runs are taken
 it stays in the processor's cache and a width of 2^15 needs no more memory than a few hundred.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,16 +25,30 @@ from torch import Tensor
 
 import lora
 from proxies.families.lr_stability.trials.networks import Network
+from proxies.instruments.fused_adam import FusedAdam
 
 CHUNK = 2**21  # numbers that a chunk keeps, 8 MB in float32: fewer cost calls, more leave the cache
 BETAS = 0.9, 0.99
 # Adam's epsilon: a read-out of order 1/n makes gradients far smaller than the usual 1e-8
 TINY = 1e-30
-OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
-    "adam": lambda moved: torch.optim.Adam(moved, lr=1.0, betas=BETAS, eps=TINY, fused=True),
-    "sgd": lambda moved: torch.optim.SGD(moved, lr=1.0),
-}
 QUANTITIES = ("Z_A", "Z_B", "delta1", "delta2", "delta3", "f", "loss")
+
+
+class SGD:
+    """U -= g."""
+
+    def __init__(self, moved: Sequence[Tensor]) -> None:
+        self.kept = list(moved)
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        for U, gradient in zip(self.kept, gradients, strict=True):
+            U -= gradient
+
+
+OPTIMIZERS: dict[str, Callable[[Sequence[Tensor]], SGD | FusedAdam]] = {
+    "adam": lambda moved: FusedAdam(moved, BETAS, TINY),
+    "sgd": SGD,
+}
 
 
 class Runs(NamedTuple):
@@ -121,7 +135,7 @@ def _chunk(
     B0, A0 = (factor[:, runs.initialization] for factor in initial)
     lr_B, lr_A = (lr.to(H)[..., None, None] for lr in (runs.lr_B, runs.lr_A))
     moved = lora.Factors(torch.zeros_like(B0), torch.zeros_like(A0))
-    before, rule = moved, OPTIMIZERS[optimizer](list(moved))
+    before, rule = moved, OPTIMIZERS[optimizer](moved)
     project = lambda rows: (rows.reshape(S, C * r, n) @ H).view(S, C, r, N)
     B, A, Z_before = B0, A0, project(A0)
     fixed = P[:, None] - scale * B0 @ Z_before if B0.any() and A0.any() else P[:, None]
@@ -145,7 +159,7 @@ def _chunk(
                 changed = output.double().square().mean(2).sqrt()
                 size = Z.double().square().mean((2, 3)).sqrt()
                 found = torch.stack([size, *(scale * x for x in (Z_B, *deltas)), changed, loss])
-                yield found.masked_fill(_overflown(rule, moved), torch.nan)
+                yield found.masked_fill(_overflown(rule.kept), torch.nan)
             if not probe:
                 error = lacking * (2 / N)
         if t == steps:
@@ -155,26 +169,20 @@ def _chunk(
         e = error[:, :, None] * scale
         # the few rows from the left: the same product with the r columns last takes twice as long
         through = ((e * Z).view(S * C, r, N) @ flat.mT).mT.view(S, C, n, r)
-        moved.B.grad = torch.mul(through, weight, out=torch.empty_like(B))
+        gB = torch.mul(through, weight, out=torch.empty_like(B))
         back = ((weight * B).view(S * C, n, r).mT @ flat).view(S, C, r, N).mul_(e)
-        moved.A.grad = (back.view(S, C * r, N) @ H.mT).view(S, C, r, n)
+        gA = (back.view(S, C * r, N) @ H.mT).view(S, C, r, n)
         if t + 1 in record:
             before, Z_before = lora.Factors(moved.B.clone(), moved.A.clone()), Z
-        rule.step()
+        rule.step((gB, gA))
         B, A = (torch.addcmul(*x) for x in ((B0, moved.B, lr_B), (A0, moved.A, lr_A)))
 
 
-def _overflown(rule: torch.optim.Optimizer, moved: lora.Factors) -> Tensor:
+def _overflown(kept: Sequence[Tensor]) -> Tensor:
     """(S, C): whether any number that the optimizer keeps is not finite. The squares of large
     gradients overflow first, and Adam then divides by infinity: a run that stands still, with
     finite factors.
     """
-    kept = [
-        x
-        for U in moved
-        for x in (U, *rule.state[U].values())
-        if torch.is_tensor(x) and x.shape == U.shape
-    ]
     return ~torch.stack([x.flatten(2).abs().amax(2).isfinite() for x in kept]).all(0)
 
 

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from proxies.instruments.fused_adam import FusedAdam
+
 MOMENTUM = 0.9
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
@@ -42,32 +44,14 @@ class Momentum:
 
 class Adam:
     """m and v are the moving averages of g and g^2; theta -= rate m^ / (sqrt(v^) + eps), ^ for
-    bias-corrected.
-
-    torch's fused step makes one pass over memory where the formula makes five, but has one learning
-    rate. So it moves a displacement U at the rate 1, and theta = theta_0 + rate U, where a run's
-    rate must stay what it is. `proxies.instruments.adam` is the plain form, with other roundings.
-    """
+    bias-corrected."""
 
     def __init__(self, theta: Tensor) -> None:
         self.initial, self.moved = theta.clone(), torch.zeros_like(theta)
-        self.m, self.v = torch.zeros_like(theta), torch.zeros_like(theta)
-        self.t = torch.zeros(())
+        self.rule = FusedAdam([self.moved], (BETA1, BETA2), EPS)
 
     def step(self, theta: Tensor, gradient: Tensor, rate: Tensor) -> None:
-        self.t += 1
-        torch._fused_adam_(
-            *([x] for x in (self.moved, gradient, self.m, self.v)),
-            max_exp_avg_sqs=[],
-            state_steps=[self.t],
-            lr=1.0,
-            beta1=BETA1,
-            beta2=BETA2,
-            eps=EPS,
-            weight_decay=0.0,
-            amsgrad=False,
-            maximize=False,
-        )
+        self.rule.step([gradient])
         torch.addcmul(self.initial, self.moved, rate, out=theta)
 
 

@@ -57,7 +57,7 @@ def replay(
     states, g = [_state(P, method)], []
     for _ in range(steps):
         B, A, memory = method.factors(P, sizes)
-        f = loss(M, M.square().sum(), B, A)
+        f = loss(M, B, A)
         method.backward(P, memory, f.gB, f.gA, out)
         g.append(out["b2"][0].numpy().copy())
         rule.step(theta, gradient, torch.tensor([[rate]], dtype=M.dtype))
