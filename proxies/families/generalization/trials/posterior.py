@@ -60,7 +60,8 @@ def adapted(model: nn.Module, x: Tensor) -> Callable[[dict[str, Tensor]], Tensor
         fixed = layer.base_layer(x)
 
     def logits(values: dict[str, Tensor]) -> Tensor:
-        B, A = (values.get(f"{name}.{factor}", getattr(layer, factor)) for factor in "BA")
+        kept = layer.factors()
+        B, A = values.get(f"{name}.B", kept.B), values.get(f"{name}.A", kept.A)
         return torch.addmm(fixed, x @ A.mT, B.mT, alpha=layer.scale)
 
     return logits
