@@ -57,9 +57,14 @@ def eigen(S: Array) -> tuple[Array, Array]:
     return values[::-1], vectors[:, ::-1].T
 
 
+def spectrum(S: Array) -> Array:
+    """Eigenvalues alone of a symmetric S, the largest first."""
+    return np.linalg.eigvalsh((S + S.T) / 2)[::-1]
+
+
 def ky_fan(S: Array, rank: int) -> float:
     """K_r(S): the sum of the r largest eigenvalues, the maximum of Tr(A S A^T) over A A^T = I."""
-    return float(eigen(S)[0][:rank].sum())
+    return float(spectrum(S)[:rank].sum())
 
 
 def top(S: Array, rank: int) -> Array:
@@ -69,24 +74,34 @@ def top(S: Array, rank: int) -> Array:
 
 def signal(A: Array, S: Array) -> float:
     """(1) without s^2: Tr(A S A^T)."""
-    return float(np.einsum("ri,ij,rj->", A, S, A))
+    return float(((A @ S) * A).sum())
 
 
 def best(A: Array, S: Array) -> float:
     """(2): the greatest Tr(X S X^T) over X with the singular values of A, for S positive
     semidefinite."""
+    return _best(A, spectrum(S))
+
+
+def _best(A: Array, values: Array) -> float:
     a = np.linalg.svd(A, compute_uv=False)
-    return float(a**2 @ eigen(S)[0][: len(a)])
+    return float(a**2 @ values[: len(a)])
 
 
 def best_in_ball(S: Array, rank: int) -> float:
     """The greatest Tr(A S A^T) over |A|_F^2 <= r."""
-    return float(rank * eigen(S)[0][0])
+    return float(rank * spectrum(S)[0])
 
 
 def share(A: Array, S: Array) -> float:
     """Tr(A S A^T) as a part of (2): what the directions of A are worth, whatever their lengths."""
-    return signal(A, S) / best(A, S)
+    return shares([A], S)[0]
+
+
+def shares(As: Sequence[Array], S: Array) -> list[float]:
+    """`share` of each A, from one spectrum of S."""
+    values = spectrum(S)
+    return [signal(A, S) / _best(A, values) for A in As]
 
 
 def dependence(g: Array, x: Array) -> Array:

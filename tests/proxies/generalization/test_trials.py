@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
+from torch.func import functional_call
 
 import lora
 from proxies.families.generalization.trials import chain, images, posterior, problems
@@ -215,7 +216,21 @@ def test_training_lowers_the_error_and_the_divergence_is_the_theorys(fitted, var
         assert found == pytest.approx(sum(parts), rel=1e-12), "float64: at most 296 terms"
         # float32: a sum of at most 296 terms, each rounded by eps and at most the largest of them.
         assert found == pytest.approx(trained, rel=300 * torch.finfo(torch.float32).eps)
-    assert posterior.error(model, train) < posterior.error(model, train, gaussian.initial)
+    logits = posterior.adapted(model, train.x)
+    after, before = (logits(values) for values in (gaussian.means, gaussian.initial))
+    assert posterior.error(after, train.y) < posterior.error(before, train.y)
+
+
+@pytest.mark.parametrize("variant", posterior.CONFIGS)
+def test_the_adapted_logits_are_those_of_the_model(fitted, variant):
+    model, _, gaussian, _, test = fitted[variant]
+    logits, drawn = posterior.adapted(model, test.x), gaussian.draw(Generator().manual_seed(1))
+    assert drawn.keys() <= {"0.A", "0.B"}
+    for values, replaced in ((gaussian.means, {}), (drawn, drawn)):
+        found, expected = logits(values), functional_call(model, replaced, test.x)
+        # float32: sums of 64 and of 4 products
+        rounding = 100 * torch.finfo(torch.float32).eps
+        assert (found - expected).abs().max() <= rounding * expected.abs().max()
 
 
 @pytest.mark.parametrize(("precision", "largest"), [(1, 3.0), (4, 6.0), (8, 0.5)])

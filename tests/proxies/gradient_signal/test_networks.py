@@ -93,20 +93,21 @@ def test_factors_of_all_that_are_trained():
 @pytest.mark.parametrize("source", [text.docstrings, text.code])
 def test_texts_are_real_and_no_text_is_in_two_parts(source, monkeypatch):
     monkeypatch.setattr(text, "PACKAGES", ("networkx", "peft"))
-    texts, labels = text.labelled(source, 5, 0, 0)
-    again, other = text.labelled(source, 5, 0, 0), text.labelled(source, 5, 1, 0)
+    texts, labels = text.labelled(source, 5, [0], 0)
+    again, both = text.labelled(source, 5, [0], 0), text.labelled(source, 5, [0, 1], 0)
     assert texts == again[0]
     assert torch.equal(labels, again[1])
-    assert not set(texts) & set(other[0])
-    assert set(texts) != set(text.labelled(source, 5, 0, 1)[0])
+    assert both[0][:10] == texts
+    assert torch.equal(both[1][:10], labels)
+    assert set(texts) != set(text.labelled(source, 5, [0], 1)[0])
     assert torch.equal(labels.bincount(), torch.full((2,), 5))
-    assert len(set(texts)) == len(texts)
+    assert len(set(both[0])) == len(both[0]) == 20
     assert all(40 <= len(one) <= 300 for one in texts)
     batch = text.tokens(texts)
     assert batch["input_ids"].shape == (10, TOKENS)
     assert {len(piece["input_ids"]) for piece in text.split(batch, 6)} == {6, 4}
     with pytest.raises(ValueError, match="has no part 400 of 5 texts"):
-        text.labelled(source, 5, 400, 0)
+        text.labelled(source, 5, [400], 0)
 
 
 def test_what_is_read_of_a_function():

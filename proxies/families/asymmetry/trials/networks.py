@@ -136,7 +136,8 @@ def logits(nets: Nets, factors: dict[int, Factors], x: Tensor) -> Tensor:
     first two axes."""
     h = x[:, None]
     for layer, (W, b) in enumerate(zip(nets.weights, nets.biases, strict=True)):
-        y = h @ W[:, None].mT + b[:, None, None]
+        # a network's learning rates in one product with its weight, which is not copied for each
+        y = torch.baddbmm(b[:, None], h.flatten(1, 2), W.mT).unflatten(1, h.shape[1:3])
         if layer in factors:
             B, A = factors[layer]
             y = y + (h @ A.mT) @ B.mT

@@ -56,7 +56,8 @@ def _curves(stats: Statistics, W: Tensor, rows: dict[str, Tensor], seed: int) ->
             part = rank * theory.signal(A.numpy(), Q) / float(A.square().sum()) / float(np.trace(Q))
             by_rank.setdefault(name, []).append(part)
     moments = [batch_theory.batch_moment(Q, G, n) for n in BATCHES]
-    by_batch = {name: [theory.share(A.numpy(), M_n) for M_n in moments] for name, A in rows.items()}
+    shares = [theory.shares([A.numpy() for A in rows.values()], M_n) for M_n in moments]
+    by_batch = dict(zip(rows, np.transpose(shares).tolist(), strict=True))
     return {"ranks": ranks, "by rank": by_rank, "batches": BATCHES, "by batch": by_batch}
 
 
@@ -83,7 +84,7 @@ def minilm_layers(part: int, block: int) -> list[dict[str, Any]]:
         block: decides which texts there are.
     """
     _, model = text.language_model()
-    texts, labels = text.labelled(text.docstrings, 2 * EXAMPLES, part, block)
+    texts, labels = text.labelled(text.docstrings, 2 * EXAMPLES, [part], block)
     seed = block + part
     batch = {**text.tokens(texts), "labels": labels}
     half = len(texts) // 2

@@ -39,7 +39,7 @@ def collect(config: Any, memo: Memo) -> dict[str, Records]:
             "seeds": of(CHOOSING[task[0]] + compared[task[0] == ONE_DATA_SET]),
             "block": block,
         }
-        for task in TRAINED
+        for task in reversed(TRAINED)  # the longest first
         if config.text or task[0] not in ON_TEXT
     ]
     decays = {"width": [256], "rank": [16], "decay": [0.5, 1.0, 2.0]}

@@ -1,7 +1,7 @@
 """The initial factors that EVA is compared with: what changes the direction of A's rows is kept
 apart from what changes their length."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -34,41 +34,56 @@ last eigenvectors above rounding, of EVA's |A|_F; gradient SVD: the right singul
 gradient_signal: the top eigenvectors of Q."""
 
 
-def initial_rows(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Tensor]:
-    """A (rank, in) of every initialization with B = 0, from the library's schemes.
+def initial_rows(
+    stats: Statistics, W: Tensor, rank: int, seed: int, names: Collection[str] = ROWS
+) -> dict[str, Tensor]:
+    """A (rank, in) of initializations with B = 0, from the library's schemes.
 
     Args:
         stats: of the layer's inputs and gradients.
         W: the frozen weight (out, in).
         rank: r.
         seed: of what is random.
+        names: which of ROWS.
 
-    Returns: float64 rows by the names in ROWS.
+    Returns: float64 rows by name, in the order of ROWS.
     """
     W = W.double()
 
     def scheme(name: str, **options: bool) -> Tensor:
         return SCHEMES[name](W, rank, Generator().manual_seed(seed), stats, **options).A
 
-    eva, orthogonal = scheme("eva"), scheme("orthogonal")
-    M = stats.second_moment.double()
-    length = lambda A: ((A @ M) * A).sum()
-    rng = np.random.default_rng(seed)
-    turn = torch.from_numpy(np.linalg.qr(rng.standard_normal((rank, rank))).Q)
-    values, vectors = stats.axes()
-    alive = int((values > NOISE * values[0]).sum())
-    assert stats.gradient is not None
-    return {
-        "default": scheme("init_a"),
-        "orthogonal": orthogonal,
-        "same E|Ax|^2": orthogonal * (length(eva) / length(orthogonal)).sqrt(),
-        "EVA": eva,
-        "EVA uncentred": scheme("eva", center=False),
-        "EVA rotated": turn @ eva,
-        "minor": vectors[:, max(alive - rank, 0) :][:, :rank].mT,
-        "gradient SVD": torch.linalg.svd(stats.gradient.double(), full_matrices=False)[2][:rank],
-        "gradient_signal": scheme("gradient_signal"),
+    def same_variance() -> Tensor:
+        A, M = scheme("orthogonal"), stats.second_moment.double()
+        length = lambda A: ((A @ M) * A).sum()
+        return A * (length(scheme("eva")) / length(A)).sqrt()
+
+    def rotated() -> Tensor:
+        rng = np.random.default_rng(seed)
+        turn = torch.from_numpy(np.linalg.qr(rng.standard_normal((rank, rank))).Q)
+        return turn @ scheme("eva")
+
+    def minor() -> Tensor:
+        values, vectors = stats.axes()
+        alive = int((values > NOISE * values[0]).sum())
+        return vectors[:, max(alive - rank, 0) :][:, :rank].mT
+
+    def gradient_svd() -> Tensor:
+        assert stats.gradient is not None
+        return torch.linalg.svd(stats.gradient.double(), full_matrices=False)[2][:rank]
+
+    rules = {
+        "default": lambda: scheme("init_a"),
+        "orthogonal": lambda: scheme("orthogonal"),
+        "same E|Ax|^2": same_variance,
+        "EVA": lambda: scheme("eva"),
+        "EVA uncentred": lambda: scheme("eva", center=False),
+        "EVA rotated": rotated,
+        "minor": minor,
+        "gradient SVD": gradient_svd,
+        "gradient_signal": lambda: scheme("gradient_signal"),
     }
+    return {name: rules[name]() for name in ROWS if name in names}
 
 
 def competitors(stats: Statistics, W: Tensor, rank: int, seed: int) -> dict[str, Factors]:
@@ -97,7 +112,7 @@ def initial_factors(
     found: dict[str, list[Factors]] = {name: [] for name in names}
     ranks = moved_ranks(stats, rank)
     for name, W in weights.items():
-        rows = initial_rows(stats[name], W, rank, seed)
+        rows = initial_rows(stats[name], W, rank, seed, names)
         rows[MOVED] = torch.zeros(RHO * rank, W.shape[1], dtype=torch.float64)
         if ranks[name]:
             eva = SCHEMES["eva"](W.double(), ranks[name], Generator(), stats[name]).A

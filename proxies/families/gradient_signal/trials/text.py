@@ -9,7 +9,8 @@ import ast
 import importlib.util
 import random
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from torch import Generator, Tensor
 from proxies.families.gradient_signal.claims.setting import PACKAGES, TOKENS
 from proxies.instruments.optional import MINILM
 
-PARTS = 16  # the most disjoint parts that anyone asks for
 LENGTHS = (40, 300)  # characters of a text
 WIDTH = 384
 LONGEST = 40_000  # bytes of a file, which takes long to parse
@@ -59,7 +59,6 @@ def code(node: ast.FunctionDef | ast.ClassDef) -> str:
     return " ".join(" ".join(map(ast.unparse, body)).split())[: LENGTHS[1]]
 
 
-@cache
 def found(source: Source, package: str, block: int, count: int) -> tuple[str, ...]:
     """Different texts of a package of 40 to 300 characters, in an order that the block decides:
     `count`, or as many as there are."""
@@ -74,7 +73,7 @@ def found(source: Source, package: str, block: int, count: int) -> tuple[str, ..
     random.Random(f"{block} {package}").shuffle(files)
     texts: dict[str, None] = {}
     for file in files:
-        for node in ast.walk(_parsed(file)):
+        for node in statements(_parsed(file)):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 text = source(node)
                 if LENGTHS[0] <= len(text) <= LENGTHS[1]:
@@ -82,6 +81,18 @@ def found(source: Source, package: str, block: int, count: int) -> tuple[str, ..
         if len(texts) >= count:
             break
     return tuple(texts)[:count]
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """What `ast.walk` gives, in its order, but for expressions, in which nothing is defined."""
+    todo = deque([tree])
+    while todo:
+        yield (node := todo.popleft())
+        todo += [
+            child
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case)
+        ]
 
 
 def _parsed(file: Path) -> ast.AST:
@@ -93,24 +104,32 @@ def _parsed(file: Path) -> ast.AST:
             return ast.Module([], [])
 
 
-def labelled(source: Source, count: int, part: int, block: int) -> tuple[list[str], Tensor]:
-    """`count` different texts of each package, shuffled, and the number of each one's package.
+def labelled(
+    source: Source, count: int, parts: Sequence[int], block: int
+) -> tuple[list[str], Tensor]:
+    """`count` different texts of each package, shuffled, and the number of each one's package, of
+    one part after the other.
 
     Args:
         source: docstrings or code.
         count: texts of each package.
-        part: which of the disjoint parts of `count` texts of a package.
+        parts: which of the disjoint parts of `count` texts of a package.
         block: decides which files are read, and in which order.
 
     Raises: ValueError where a package has too few texts.
     """
+    wanted = (max(parts) + 1) * count
+    texts = {package: found(source, package, block, wanted) for package in PACKAGES}
     pairs: list[tuple[str, int]] = []
-    for label, package in enumerate(PACKAGES):
-        texts = found(source, package, block, PARTS * count)[part * count : (part + 1) * count]
-        if len(texts) < count:
-            raise ValueError(f"{package} has no part {part} of {count} texts")
-        pairs += [(text, label) for text in texts]
-    random.Random(f"{block} {part}").shuffle(pairs)
+    for part in parts:
+        own: list[tuple[str, int]] = []
+        for label, package in enumerate(PACKAGES):
+            chosen = texts[package][part * count : (part + 1) * count]
+            if len(chosen) < count:
+                raise ValueError(f"{package} has no part {part} of {count} texts")
+            own += [(text, label) for text in chosen]
+        random.Random(f"{block} {part}").shuffle(own)
+        pairs += own
     return [text for text, _ in pairs], torch.tensor([label for _, label in pairs])
 
 

@@ -6,7 +6,6 @@ its own, none of which another seed reads.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -46,25 +45,33 @@ class Tail(nn.Module):
         return self.norm(h - h.detach() + base) @ self.W.mT + self.b
 
 
-@cache
 def first_tokens(source: text.Source, parts: int, block: int) -> tuple[Tensor, Tensor]:
     """(texts, 1536 + 384): input of the last dense layer, and what the LayerNorm after it reads;
     the classes. The texts of one part after the other."""
     _, model = text.language_model()
-    pools = [text.labelled(source, EACH, part, block) for part in range(parts)]
-    texts, labels = [t for pool, _ in pools for t in pool], torch.cat([y for _, y in pools])
-    last, found = model.encoder.layer[-1].output, []
+    texts, labels = text.labelled(source, EACH, range(parts), block)
+    batch, found = text.tokens(texts), []
+    last = model.encoder.layer[-1]
+    # nothing after the last attention mixes tokens, so that the others may end there
+    first = lambda module, args: tuple(states[:, :1] for states in args)
     keep = lambda module, args: found.append(
-        torch.cat([args[0][:, 0], last.dense(args[0][:, 0]) + args[1][:, 0]], 1)
+        torch.cat([args[0], last.output.dense(args[0]) + args[1]], -1).squeeze(1)
     )
-    handle = last.register_forward_pre_hook(keep)
+    handles = [
+        last.attention.output.register_forward_pre_hook(first),
+        last.output.register_forward_pre_hook(keep),
+    ]
+    # texts of one length go together, which need no padding
+    order = batch["attention_mask"].sum(1).argsort()
     try:
         with torch.no_grad():
-            for batch in text.split(text.tokens(texts), 64):
-                model(**batch)
+            for some in text.split({name: value[order] for name, value in batch.items()}, 64):
+                longest = int(some["attention_mask"].sum(1).max())
+                model(**{name: value[:, :longest] for name, value in some.items()})
     finally:
-        handle.remove()
-    return torch.cat(found), labels
+        for handle in handles:
+            handle.remove()
+    return torch.cat(found)[order.argsort()], labels
 
 
 def _task(source: text.Source, seeds: Sequence[int], block: int) -> Task:
