@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-CHUNK = {"cpu": 2**24, "other": 2**28}  # bytes of a chunk of float32 logits
+CHUNK = {"cpu": 2**25, "other": 2**28}  # bytes of a chunk of float32 logits
 HALF = 2.0**10  # float16 holds no gradient below 6e-8, and the vocabulary's tail has smaller ones
 
 
