@@ -57,8 +57,8 @@ def _davidson(
         rest = KV @ small - Y * values
         wrong = rest.norm(dim=0) > ACCURACY * values[0]
         if not wrong.any():
-            above = values[-1] * (1 + 1e-6) + ACCURACY * values[0]
-            return (values, Y) if _above(D, Z, s, above) <= count else None
+            beyond = values[-1] * (1 + 1e-6) + ACCURACY * values[0]
+            return (values, Y) if above(D, Z, s, beyond) < count else None
         gap = values[wrong] - D[:, None]
         least = 1e-8 * values[0]
         more = rest[:, wrong] / torch.where(gap.abs() < least, least, gap)
@@ -76,8 +76,8 @@ def _times_m(X: Tensor, s: Tensor) -> Tensor:
     return torch.cat([lower, upper + s.square()[:, None] * lower])
 
 
-def _above(D: Tensor, Z: Tensor, s: Tensor, t: Tensor) -> int:
-    """Equation (2)."""
+def above(D: Tensor, Z: Tensor, s: Tensor, t: Tensor) -> int:
+    """How many eigenvalues of (1) are larger than t, a scalar, by (2)."""
     r, eye = len(s), torch.eye(len(s), dtype=D.dtype, device=D.device)
     inverse = torch.cat(
         [torch.cat([-torch.diag(s.square()), eye], 1), torch.cat([eye, torch.zeros_like(eye)], 1)]

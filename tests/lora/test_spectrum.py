@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import lora
-from lora.perturbed import leading
+from lora import perturbed
+from lora.perturbed import above, leading
 from tests.support.models import llama
 
 EPS = torch.finfo(torch.float64).eps
@@ -148,6 +149,27 @@ def test_the_quick_eigenvectors_are_those_of_the_whole_matrix(size, law, monkeyp
     cos = (X * Y[:, -count:].flip(1)).sum(0).abs()
     # a vector is off by the residual over the gap to its neighbours
     assert (1 - cos <= (1e-10 / gaps) ** 2 + p * EPS).all()
+
+
+def test_how_many_eigenvalues_are_above_a_number():
+    D, g, c = (
+        torch.linspace(1, 2, 30, dtype=torch.float64),
+        normal(30, 3, seed=1),
+        normal(30, 3, seed=2),
+    )
+    s = torch.linspace(1, 2, 3, dtype=torch.float64)
+    values = torch.linalg.eigvalsh(torch.diag(D) + g @ c.mT + c @ g.mT + c * s.square() @ c.mT)
+    for i, between in enumerate((values[1:] + values[:-1]) / 2):
+        assert above(D, torch.cat([g, c], 1), s, between) == 29 - i
+
+
+def test_where_one_was_missed_the_whole_matrix_is_decomposed(monkeypatch):
+    D, zeros = torch.linspace(1, 2, 100, dtype=torch.float64), torch.zeros(100, 1).double()
+    monkeypatch.setattr(perturbed, "above", lambda *_: 3)
+    monkeypatch.setattr(torch, "diag", lambda D: D.flip(0).diag())  # so that it shows
+    for count, first in ((4, 99), (3, 0)):
+        _, Y = leading(D, zeros, zeros, torch.ones(1).double(), count)
+        assert Y[first, 0].abs() > 0.9
 
 
 def test_an_update_of_full_rank():
