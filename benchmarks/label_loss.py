@@ -78,7 +78,7 @@ def _rows(case: str) -> tuple[Row, ...]:
     few = CASES[case][1] < 100
     return (
         Row(f"loss, {case}", "chunks", "transformers", alone, 0.5 if few else 1.0),
-        Row(f"step, {case}", "chunks", "transformers", whole, 0.8 if few else 1.0),
+        Row(f"step, {case}", "chunks", "transformers", whole, 0.9 if few else 1.0),
         Row(f"peak of a step, {case}", "transformers", None, memory, unit="MiB", exact=True),
         Row(
             f"peak of a step, {case}",
