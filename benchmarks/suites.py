@@ -5,6 +5,7 @@ from benchmarks import (
     compiled,
     gpu,
     growth,
+    label_loss,
     layer,
     life_cycle,
     lr_stability,
@@ -33,6 +34,7 @@ SUITES: dict[str, tuple[Row, ...]] = {
         *start_up.ROWS,
         *advise.ROWS,
         *growth.ROWS,
+        *label_loss.ROWS,
     ),
     "gpu": (*gpu.ROWS, *stacked.GPU_ROWS),
 }

@@ -22,6 +22,7 @@ from lora.optimizers import OPTIMIZERS
 from lora.peft_model import initialize_peft
 from lora.report import LayerReport, Report
 from lora.schemes import SCHEMES, Factors, Scheme
+from lora.spectrum import LayerSpectrum, Spectrum, spectrum
 from lora.stacked import Stack, stack
 from lora.statistics import Statistics, merged
 from lora.storage import load, save, swap
@@ -34,9 +35,11 @@ __all__ = [
     "Config",
     "Factors",
     "LayerReport",
+    "LayerSpectrum",
     "LoRALinear",
     "Report",
     "Scheme",
+    "Spectrum",
     "Stack",
     "Statistics",
     "accumulate",
@@ -53,6 +56,7 @@ __all__ = [
     "merged",
     "param_groups",
     "save",
+    "spectrum",
     "stack",
     "swap",
     "unmerge",

@@ -28,8 +28,9 @@ from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
 from scaling.data.prompts import blocks, fitted, tokens
+from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.text_generation import context, written
-from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.evaluation.token_loss import perplexity
 from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
@@ -138,8 +139,7 @@ def predict(
 ) -> list[Record]:
     rows: list[Record] = []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
-        labels = batch.pop("labels")
-        rows += token_losses(loaded.model(**batch).logits[:, :-1], labels[:, 1:])
+        rows += text_losses(loaded.model, **batch)
     if data.facts["numbered"]:
         pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
         new_tokens = TASK.options(config).new_tokens

@@ -28,8 +28,9 @@ from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located
+from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.rouge import rouge
-from scaling.evaluation.token_loss import perplexity, token_losses
+from scaling.evaluation.token_loss import perplexity
 from scaling.models.loading import pretrained
 from scaling.pretrained import folder_of
 
@@ -105,8 +106,7 @@ def predict(
     _, question, answer = data.facts["columns"]
     model, processor, losses, written = loaded.model, loaded.processor, [], []
     for batch in split(loaded, examples, batch_size, collate(loaded)):
-        labels = batch.pop("labels")
-        losses += token_losses(model(**batch).logits[:, :-1], labels[:, 1:])
+        losses += text_losses(model, **batch)
     for batch in split(
         loaded, examples, batch_size, lambda some: batch_of(processor, some, answered=False)
     ):

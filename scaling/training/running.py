@@ -255,6 +255,7 @@ def _trainer(
         optimizers=(optimizer, None),
         adapted=adapted,
         loss=job.task.loss and job.task.loss(loaded),
+        by_tokens=job.task.by_tokens,
         best=best,
     )
     # Many models take the number of items and ignore it; then the mean is over micro-batches, all

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer
 
 from scaling.core import placement, state
+from scaling.evaluation.label_loss import mean_loss
 from scaling.training.adapting import Adapted
 from scaling.training.validation import Best
 
@@ -35,19 +37,21 @@ class AdapterTrainer(Trainer):
         *given: Any,
         adapted: Adapted,
         loss: Loss | None = None,
+        by_tokens: bool = False,
         best: Best | None = None,
         **named: Any,
     ) -> None:
-        """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps
-        the best so far."""
-        self.adapted, self.own_loss, self.best = adapted, loss, best
+        """`loss(model, batch)` is what is minimised, by default what the model gives, `by_tokens`
+        from `label_loss`; `best` keeps the best so far."""
+        self.adapted, self.own_loss, self.by_tokens, self.best = adapted, loss, by_tokens, best
         super().__init__(*given, **named)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any
     ) -> Any:
         if self.own_loss is None:
-            return super().compute_loss(model, inputs, *rest, **named)
+            forward: Any = partial(mean_loss, model) if self.by_tokens else model
+            return super().compute_loss(forward, inputs, *rest, **named)
         return self.own_loss(model, inputs)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
