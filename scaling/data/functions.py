@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from loralab.code import fingerprint
 from scaling.data.docstrings import BLOCKS, installed, on_lines, sources
@@ -24,7 +25,10 @@ WORDS = range(3, 21)  # of a first sentence
 END = re.compile(r"[a-z0-9)]\.(?=\s|$)")
 ENDS_LATER = re.compile(r"\b(e\.g|i\.e|cf|etc|vs)\.$")  # that a sentence does not end with
 
+OTHERS = 3  # wrong choices of a question
+
 Record = dict[str, str]
+Question = dict[str, Any]
 
 
 def functions(train: int, test: int, seed: int) -> tuple[list[Record], list[Record]]:
@@ -123,3 +127,26 @@ def in_words(name: str) -> str:
     """A function's name as a sentence, the trivial guess: "ones_like" is "Ones like."."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     return " ".join(parts).capitalize() + "."
+
+
+def questions(train: int, test: int, seed: int) -> tuple[list[Question], list[Question]]:
+    """{"prompt", "choices", "answer"}: which of four first sentences is that of a function; the
+    others are of functions of the same package, in an order drawn from the seed."""
+    rng = random.Random(seed)
+
+    def asked_of(records: list[Record]) -> list[Question]:
+        by_package: dict[str, list[str]] = {}
+        for record in records:
+            by_package.setdefault(record["package"], []).append(record["answer"])
+        found = []
+        for record in records:
+            others = [a for a in by_package[record["package"]] if a != record["answer"]]
+            if len(others) >= OTHERS:
+                choices = [record["answer"], *rng.sample(others, OTHERS)]
+                rng.shuffle(choices)
+                answer = choices.index(record["answer"])
+                found.append({"prompt": record["prompt"], "choices": choices, "answer": answer})
+        return found
+
+    trained, tested = (asked_of(part) for part in functions(train, test, seed))
+    return trained, tested

@@ -47,8 +47,7 @@ from scaling.evaluation.samples import GUESS, agreement
 from scaling.evaluation.text_generation import context, written
 from scaling.evaluation.token_loss import per_byte, perplexity, token_losses
 from scaling.models.default import DEFAULT, language_model
-from scaling.models.loading import pretrained
-from scaling.pretrained import folder_of
+from scaling.models.language import loaded_model, padded
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
 TRAIN, TEST = 40, 8  # files of each package, for GPT
@@ -134,16 +133,9 @@ def wanted(facts: Mapping[str, Any], record: Record) -> str:
 
 
 def load(config: Config, data: Data) -> Loaded:
-    from transformers import AutoModelForCausalLM
-
-    source = language_model(config.data.model)
-    source = folder_of(source) if source == "gpt" else source
-    loaded = pretrained(config, AutoModelForCausalLM, source)
-    if loaded.processor.pad_token is None:
-        if loaded.processor.eos_token is None:
-            raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
-        loaded.processor.pad_token = loaded.processor.eos_token
+    loaded = loaded_model(config)
     if data.facts["talks"] and not loaded.processor.chat_template:
+        source = language_model(config.data.model)
         raise ValueError(
             f"the tokenizer of {source} has no chat template, which messages need: take a model "
             "that was made to chat, or the columns prompt and answer"
@@ -205,15 +197,12 @@ def _fitted(ids: list[int], labels: list[int], start: int, length: int) -> Recor
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
-    # pads labels with IGNORED; nothing in it needs an encoder
-    from transformers import DataCollatorForSeq2Seq
-
-    padded = DataCollatorForSeq2Seq(loaded.processor, label_pad_token_id=IGNORED)
+    apart = padded(loaded)
 
     def batch(some: list[Record]) -> dict[str, Tensor]:
         if "position_ids" in some[0]:
             return packed(some, loaded.processor.pad_token_id)
-        return padded(some)
+        return apart(some)
 
     return batch
 
