@@ -22,34 +22,39 @@ from scaling.core.config import Config as FineTuneConfig
 from scaling.training.preparation import prepare
 
 FEW, MANY = 2, 14  # steps
-TASKS = {"MiniLM": "text_classification", "GPT": "causal_lm"}
+RUNS = {
+    "MiniLM": {"task": "text_classification"},
+    "GPT": {"task": "causal_lm", "model": "gpt"},
+}
 
 
-def training(run: FineTuneConfig) -> float:
+def training(settings: Mapping[str, str]) -> float:
     """Seconds of all its steps."""
-    few, many = (_seconds_of(run.data.task, steps) for steps in (FEW, MANY))
-    return run.training.steps * (many - few) / (MANY - FEW)
+    few, many = (_seconds_of(settings, steps) for steps in (FEW, MANY))
+    return FineTuneConfig.of(**settings).training.steps * (many - few) / (MANY - FEW)
 
 
-def _seconds_of(task: str, steps: int) -> float:
+def _seconds_of(settings: Mapping[str, str], steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        flags = ["--task", task, "--steps", str(steps), "--limit", "8"]
+        flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        flags += ["--steps", str(steps), "--limit", "8"]
         out = ["--out", str(Path(folder) / "run")]
         return processor_seconds([sys.executable, "-m", "scaling.finetune", *flags, *out])
 
 
-def timed(task: str, setting: Setting, wanted: tuple[str, ...]) -> Mapping[str, Quantity]:
+def timed(
+    settings: Mapping[str, str], setting: Setting, wanted: tuple[str, ...]
+) -> Mapping[str, Quantity]:
     if setting.toy:
         raise NotMeasured("a training run has no toy size")
-    run = FineTuneConfig.of(task=task)
-    job = prepare(run)
+    job = prepare(FineTuneConfig.of(**settings))
     advice = Action(lambda _: advised(job, OPTIONS.batches))
     seconds(advice, "cpu")  # warms up
-    pairs = [(seconds(advice, "cpu"), training(run)) for _ in range(min(setting.pairs, 6))]
+    pairs = [(seconds(advice, "cpu"), training(settings)) for _ in range(min(setting.pairs, 6))]
     return {"advice": [a for a, _ in pairs], "training": [b for _, b in pairs]}
 
 
 ROWS = tuple(
-    Row(f"advise, {model}", "advice", "training", partial(timed, task), 0.1)
-    for model, task in TASKS.items()
+    Row(f"advise, {model}", "advice", "training", partial(timed, settings), 0.1)
+    for model, settings in RUNS.items()
 )

@@ -79,7 +79,12 @@ class Group:
 
 
 def read(
-    groups: Mapping[str, Group], program: str, description: str | None, arguments: Iterable[str]
+    groups: Mapping[str, Group],
+    program: str,
+    description: str | None,
+    arguments: Iterable[str],
+    *,
+    defaults: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """The values of the flags, by group and field; of a flag that is given twice the last, though
     every one must be right. Help ends the process.
@@ -89,6 +94,7 @@ def read(
         program: what the user typed, for the help.
         description: the beginning of the help.
         arguments: the command line without the program.
+        defaults: whether a flag that is not given has its default; else it is left out.
 
     Raises: ValueError for a flag that no group has, one that is missing, or a wrong value.
     """
@@ -114,7 +120,9 @@ def read(
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for flag, (name, f) in known.items():
         for each in given.get(flag, [None]):
-            found[name][f.name] = _value(groups[name], f, flag, each)
+            value = _value(groups[name], f, flag, each)
+            if defaults or flag in given:
+                found[name][f.name] = value
     return found
 
 

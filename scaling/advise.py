@@ -24,6 +24,7 @@ from loralab.flags import Group
 from loralab.process import finish
 from scaling.core import processes
 from scaling.core.outputs import write_json
+from scaling.tasks import configured
 from scaling.training import command
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
-    from scaling.core.config import Config  # torch, which no --help should wait for
-
-    config = (config or Config()).replace(**settings)
+    config = configured(config, settings)
     options = Options(command.path_of(out), batches)
     if config.training.peft is not None:
         raise ValueError(

@@ -22,7 +22,7 @@ from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
 from scaling.core.outputs import ADAPTER, METRICS, Damaged
 from scaling.core.stages import Stages
-from scaling.tasks import find
+from scaling.tasks import configured, find
 from scaling.training import command
 
 if TYPE_CHECKING:
@@ -48,13 +48,15 @@ class Options:
 @dataclass(frozen=True, repr=False)
 class FineTuned:
     """A finished run. Losses are pairs of a step and its loss; `metrics` has the best known first,
-    and `before` the same ones before training."""
+    and `before` the same ones before training. Of a model that writes, `samples` has {"prompt",
+    "wanted", "before", "after"}."""
 
     task: str
     folder: Path
     metrics: dict[str, float]
     before: dict[str, float]
     examples: int
+    samples: list[dict[str, str]]
     losses: list[tuple[int, float]]
     validation: list[tuple[int, float]]
     trained_parameters: int
@@ -66,13 +68,15 @@ class FineTuned:
         return self.folder / ADAPTER
 
     def __repr__(self) -> str:
+        from scaling.evaluation.samples import shown
+
         after, before = (
             ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
             for scores in (self.metrics, self.before)
         )
         return (
             f"{self.task}: {after} on {self.examples} examples held out (before training "
-            f"{before})\nadapter: {self.adapter}"
+            f"{before}){shown(self.samples)}\nadapter: {self.adapter}"
         )
 
 
@@ -103,9 +107,7 @@ def finetune(
     """
     stages = Stages()
     with stages("loading torch"):
-        from scaling.core.config import Config  # which no --help should wait for
-
-    config = (config or Config()).replace(**settings)
+        config = configured(config, settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options, stages)
     kept = {name: result[name] for name in KEPT}

@@ -23,6 +23,7 @@ from loralab.flags import Group
 from loralab.ledger import records_table, text_of
 from loralab.process import finish
 from scaling.core import processes, run_folder
+from scaling.tasks import configured
 from scaling.training import command
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ def init(config: "Config | None" = None, *, out: str | Path, **settings: Any) ->
 
     Raises: ValueError for wrong input, or an initialization that cannot be handed over.
     """
-    from scaling.core.config import Config  # torch, which no --help should wait for
-
-    config, folder = (config or Config()).replace(**settings), Path(out)
+    config, folder = configured(config, settings), Path(out)
     check_portable(config)
     with ExitStack() as held:
 

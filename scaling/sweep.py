@@ -39,7 +39,7 @@ from scaling.comparison.file import METHODS, Named, read
 from scaling.core import run_folder
 from scaling.core.outputs import write_json
 from scaling.core.settings import plain
-from scaling.tasks import find
+from scaling.tasks import configured, find
 from scaling.training import command
 
 # torch takes seconds to load, and numpy a part of one: what needs them is imported where it is run
@@ -134,15 +134,13 @@ def sweep(
     Raises: ValueError for wrong input; RuntimeError where a run fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
-    from scaling.core.config import Config
-
     of_grid = {f.name for f in fields(Grid)} & settings.keys()
     axes = {name: settings.pop(name) for name in of_grid}
     if methods:
         axes.setdefault("schemes", ())
     options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
     grid = Grid(**{name: plain(value) for name, value in axes.items()})
-    return _swept((config or Config()).replace(**settings), grid, options, methods or {})
+    return _swept(configured(config, settings), grid, options, methods or {})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

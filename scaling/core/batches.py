@@ -29,13 +29,18 @@ def stream(
 ) -> Iterator[Any]:
     """The first epoch's micro-batches in the order in which the Trainer will draw them, on the
     model's device, dealt out to the processes: as many to each, and the same ones in all whatever
-    their number."""
+    their number. Examples that are packed in training come apart: no mask tells what fills a row up
+    from text."""
+
+    def apart(some: list[Record]) -> Any:
+        return collate([{n: one[n] for n in one if n != "position_ids"} for one in some])
+
     order = RandomSampler(examples, generator=torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
     loader = DataLoader(
         examples,  # type: ignore[arg-type]
         micro,
         sampler=order,
-        collate_fn=collate,
+        collate_fn=apart,
         generator=torch.Generator(),
         drop_last=True,
     )

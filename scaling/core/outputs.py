@@ -9,6 +9,7 @@ from loralab.files import whole, write_text
 
 RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
 PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
+WRITTEN_BEFORE, SAMPLES = "written_before.json", "samples.md"
 
 
 class Damaged(ValueError):

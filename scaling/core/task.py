@@ -1,7 +1,7 @@
 """What a task is: a record of functions, from which `scaling.finetune` makes a run. One file of
 scaling/tasks each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -53,6 +53,11 @@ class NoOptions:
     """Of a task that has no options of its own."""
 
 
+def no_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a task that leaves every setting as it is."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Task:
     """The functions that make a task, in the order in which they run. Wrong input is a ValueError
@@ -76,6 +81,8 @@ class Task:
             their number in a whole step.
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
+        defaults: of (settings by name, as the user gives them): what the task has otherwise by
+            default than the settings do, for data of its own, say.
     """
 
     data: Callable[[Config], Data]
@@ -88,6 +95,7 @@ class Task:
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
     Options: type = NoOptions
+    defaults: Callable[[Mapping[str, Any]], dict[str, Any]] = no_defaults
 
     def options(self, config: Config) -> Any:
         """The `Options` of this config; raises ValueError for an unknown one."""

@@ -8,7 +8,7 @@ import random
 import sysconfig
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -154,16 +154,16 @@ def _parts(
     def read() -> Parts:
         return _read(train, test, seed, form, of)
 
-    if (installed := _installed()) is None:
+    if (versions := installed(PACKAGES)) is None:
         return read()
-    found = kept(kind, [kind, train, test, seed, fingerprint(Path(__file__)), *installed], read)
+    found = kept(kind, [kind, train, test, seed, fingerprint(Path(__file__)), *versions], read)
     return found[0], found[1]
 
 
-def _installed() -> list[str] | None:
+def installed(packages: Sequence[str]) -> list[str] | None:
     """Where Python and the packages are, and their versions; None where one has none."""
     found = [platform.python_version()]
-    for package in PACKAGES:
+    for package in packages:
         spec = importlib.util.find_spec(package)
         try:
             found += [str(spec and spec.origin), version(DISTRIBUTIONS.get(package, package))]

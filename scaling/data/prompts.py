@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
+
+from scaling.data.messages import up_to_end
+
+Token = TypeVar("Token")  # a number, or one with its label
 
 
 def tokens(processor: Any, prompt: str, answer: str) -> tuple[list[int], list[int]]:
@@ -17,7 +21,9 @@ def tokens(processor: Any, prompt: str, answer: str) -> tuple[list[int], list[in
         before, learnt = (
             processor(text, add_special_tokens=False)["input_ids"] for text in (opened, said)
         )
-        return before, learnt if processor.eos_token_id in learnt else [*learnt, *_end(processor)]
+        if processor.eos_token_id not in learnt:
+            return before, [*learnt, *_end(processor)]
+        return before, up_to_end(processor, learnt)
     before = _read(processor, prompt + "\n")
     return before, [*processor(answer, add_special_tokens=False)["input_ids"], *_end(processor)]
 
@@ -44,8 +50,8 @@ def _end(processor: Any) -> list[int]:
 
 
 def fitted(
-    prompt: Sequence[int], answer: Sequence[int], length: int
-) -> tuple[Sequence[int], Sequence[int]]:
+    prompt: Sequence[Token], answer: Sequence[Token], length: int
+) -> tuple[Sequence[Token], Sequence[Token]]:
     """Both within this many tokens: the prompt loses its beginning, down to half of them, the
     answer then its end."""
     room = max(length - len(answer), length // 2)

@@ -33,7 +33,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
         [one] = mapped(predicted, [first], memo)
         return Evidence(nothing(), {}, {"predictions for MiniLM": [tables.prediction(one)]})
     grid = replace(grid, rates=FINE)
-    runs = {"MiniLM": first, "GPT": first.replace(task="causal_lm", length=64)}
+    runs = {"MiniLM": first, "GPT": first.replace(task="causal_lm", model="gpt", length=64)}
     models: dict[str, Scored] = {}
     shown: dict[str, list[dict[str, Any]]] = {}
     for model, names in METHODS.items():

@@ -2,9 +2,10 @@
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scaling.core.config import Config
     from scaling.core.task import Task
 
 TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
@@ -18,3 +19,18 @@ def find(name: str) -> "Task":
         hint = suggestion(name, TASKS) or f"; known: {', '.join(TASKS)}"
         raise ValueError(f"unknown task {name!r}{hint}")
     return importlib.import_module(f"scaling.tasks.{name}").TASK
+
+
+def configured(config: "Config | None", settings: dict[str, Any]) -> "Config":
+    """The run of these settings. What they leave open is as in `config` or, without one, as their
+    task has it by default (`Task.defaults`). Raises ValueError for wrong settings."""
+    from scaling.core.config import Config
+
+    if config is not None:
+        return config.replace(**settings)
+    own = find(str(settings.get("task", Config().data.task))).defaults(settings)
+    options, given = own.pop("task_options", {}), settings.get("task_options", {})
+    if options and isinstance(given, dict):
+        own["task_options"] = options | given
+        settings = {name: value for name, value in settings.items() if name != "task_options"}
+    return Config.of(**own | settings)

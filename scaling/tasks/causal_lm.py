@@ -1,23 +1,35 @@
-"""Text from text: a causal language model on plain text, or on the answers to prompts.
+"""Text from text: a causal language model on plain text, on the answers to prompts, or on what the
+assistant says in conversations.
 
-Columns: text, or prompt answer; by default "prompt" and "answer" where the first record has both,
-else "text". Without files a small GPT-2 that has read Python's standard library
-(scaling/pretrained/gpt.py) goes on to the docstrings of scientific packages, and is examined on
-files that it has not seen.
+Columns: text; or prompt answer; or messages, a list of {"role", "content"} of system, user and
+assistant. By default those of these that the first record has, messages before prompt and answer
+before text. Without files SmolLM2 learns to say what a function does (scaling/data/functions.py):
+the source of functions of scipy, scikit-learn, sympy, matplotlib, torch and transformers, and the
+first sentence of their docstrings, examined on numpy. With `--model gpt` a small GPT-2 that has
+read Python's standard library (scaling/pretrained/gpt.py) goes on to the docstrings of scientific
+packages, and is examined on files that it has not seen.
 
 With the column text, all texts are one row of tokens, each followed by the end token, which is cut
 into blocks of `length`: nothing is thrown away. A line of a .txt file counts as one text.
 
-With prompt and answer, only the answer's tokens count in the loss. A tokenizer with a chat template
-makes them a user's and an assistant's message. An example longer than `length` loses the beginning
-of its prompt, down to half of `length`, and then the end of its answer; how many do is printed.
-Where every answer ends in "#### n", as those of school arithmetic do, the model also writes
-answers, greedily, of at most `new_tokens`, and n is compared.
+With prompt and answer, only the answer's tokens count in the loss, and with messages those of all
+the assistant's turns. A tokenizer with a chat template makes prompt and answer a user's and an
+assistant's message. An example longer than `length` loses its beginning before the last answer,
+down to half of `length`, and then the end of that answer; how many do is printed. The model also
+writes the answers of the first `samples` test records, greedily, of at most `new_tokens`: ROUGE-L
+and exact match are those of these answers, and baseline_... those of a trivial guess, the most
+frequent answer of the training data or, of a function, its name as words. Where every answer ends
+in "#### n", as those of school arithmetic do, all answers are written and n is compared.
+
+With `packing` the examples of a batch share rows without padding (scaling/data/packing.py): the
+same loss and steps, in less time where examples are short and differ in length.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -27,41 +39,84 @@ from scaling.core.processes import is_first
 from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
+from scaling.data.functions import functions, in_words
+from scaling.data.messages import check_messages, conversation
+from scaling.data.packing import packed, prepare_model
 from scaling.data.prompts import blocks, fitted, tokens
 from scaling.evaluation.label_loss import text_losses
+from scaling.evaluation.samples import GUESS, agreement
 from scaling.evaluation.text_generation import context, written
-from scaling.evaluation.token_loss import perplexity
-from scaling.models.loading import pretrained
-from scaling.pretrained import folder_of
+from scaling.evaluation.token_loss import per_byte, perplexity
+from scaling.models.default import DEFAULT, language_model
+from scaling.models.language import loaded_model, padded
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
-TRAIN, TEST = 40, 8  # files of each package
+TRAIN, TEST = 40, 8  # files of each package, for GPT
+FUNCTIONS, TESTED = 600, 64  # of each package to train on, and of numpy
+KINDS: tuple[tuple[str, ...], ...] = (
+    ("messages",),
+    ("prompt", "answer"),
+    ("text",),
+)  # what a first record may have
 
 
 @dataclass(frozen=True)
 class Options:
     new_tokens: int = 256
     """The longest answer that is written; at most half of the model's context."""
+    samples: int = 8
+    """How many answers are written, of the first test records; of school arithmetic all are."""
+    packing: bool = False
+    """Lay the examples of a batch into rows without padding; the same losses, in less time."""
 
     def __post_init__(self) -> None:
-        if type(self.new_tokens) is not int or self.new_tokens < 1:
-            raise ValueError(
-                f"new_tokens must be a number of tokens, at least 1, got {self.new_tokens!r}"
-            )
+        for name, least in (("new_tokens", 1), ("samples", 0)):
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
+        if type(self.packing) is not bool:
+            raise ValueError(f"packing must be true or false, got {self.packing!r}")
+
+
+def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the run without files: four minutes at most on two cores."""
+    if settings.get("train") is not None or settings.get("model") not in (None, DEFAULT):
+        return {}
+    options = {"new_tokens": 32, "samples": 24}
+    return {"steps": 48, "batch": 4, "lr": 1e-3, "length": 192, "task_options": options}
 
 
 def data(config: Config) -> Data:
-    train, test = parts(config, lambda: documents(TRAIN, TEST, config.seed))
-    columns = config.data.columns or (
-        ("prompt", "answer") if {"prompt", "answer"} <= train[0].keys() else ("text",)
-    )
+    model = language_model(config.data.model)
+
+    def embedded() -> tuple[list[Record], list[Record]]:
+        if model == "gpt":
+            return documents(TRAIN, TEST, config.seed)  # type: ignore[return-value]
+        return functions(FUNCTIONS, TESTED, config.seed)  # type: ignore[return-value]
+
+    train, test = parts(config, embedded)
+    usual = next((names for names in KINDS if {*names} <= train[0].keys()), KINDS[-1])
+    columns: tuple[str, ...] = config.data.columns or usual
+    last = columns[-1]
     if len(columns) > 2:
-        raise ValueError(f"columns must be text, or prompt answer, got {len(columns)} of them")
-    check_columns([*train, *test], columns, columns)
-    numbered = len(columns) == 2 and all(
-        final(str(record[columns[1]])) is not None for record in test
+        raise ValueError(
+            f"columns must be text, or prompt answer, or messages, got {len(columns)} of them"
+        )
+    talks = len(columns) == 1 and (
+        last == "messages" or isinstance(train[0].get(last), list | tuple)
     )
-    return limited(config, Data(train, test, {"columns": columns, "numbered": numbered}))
+    check_columns([*train, *test], columns, () if talks else columns)
+    if talks:
+        for part in (train, test):
+            for number, record in enumerate(part, 1):
+                check_messages(record[last], place(record, number), last)
+    facts = {"columns": columns, "talks": talks}
+    answers = [wanted(facts, record) for record in train] if len(columns) == 2 or talks else []
+    facts["guess"] = Counter(answers).most_common(1)[0][0] if answers else ""
+    facts["numbered"] = bool(answers) and all(
+        final(wanted(facts, record)) is not None for record in test
+    )
+    facts["named"] = config.data.train is None and bool(answers)
+    return limited(config, Data(train, test, facts))
 
 
 def final(answer: str) -> str | None:
@@ -70,15 +125,26 @@ def final(answer: str) -> str | None:
     return found[-1].replace(",", "") if found else None
 
 
-def load(config: Config, data: Data) -> Loaded:
-    from transformers import AutoModelForCausalLM
+def wanted(facts: Mapping[str, Any], record: Record) -> str:
+    """The record's answer; of a conversation the last one."""
+    value = record[facts["columns"][-1]]
+    if not facts["talks"]:
+        return str(value)
+    return [turn["content"] for turn in value if turn["role"] == "assistant"][-1]
 
-    source = config.data.model or folder_of("gpt")
-    loaded = pretrained(config, AutoModelForCausalLM, source)
-    if loaded.processor.pad_token is None:
-        if loaded.processor.eos_token is None:
-            raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
-        loaded.processor.pad_token = loaded.processor.eos_token
+
+def load(config: Config, data: Data) -> Loaded:
+    loaded = loaded_model(config)
+    if data.facts["talks"] and not loaded.processor.chat_template:
+        source = language_model(config.data.model)
+        raise ValueError(
+            f"the tokenizer of {source} has no chat template, which messages need: take a model "
+            "that was made to chat, or the columns prompt and answer"
+        )
+    if TASK.options(config).packing:
+        if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
+            raise ValueError("packing is for answers and messages: texts fill their rows already")
+        prepare_model(loaded)
     return loaded
 
 
@@ -90,7 +156,7 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             f"length must be at least 2 tokens to tell one from those before{most}; got "
             f"{config.data.length}"
         )
-    if len(data.facts["columns"]) == 1:
+    if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
         texts = [str(record[data.facts["columns"][0]]) for record in records]
         cut = blocks(loaded.processor, texts, config.data.length)
         if not cut:
@@ -98,35 +164,48 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
                 f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}"
             )
         return [{"input_ids": ids, "labels": ids} for ids in cut]
-    pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
-    longer = sum(len(prompt) + len(answer) > config.data.length for prompt, answer in pairs)
+    whole = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
+    longer = sum(len(ids) > config.data.length for ids, _, _ in whole)
     if longer and is_first():
         print(
-            f"{longer} of {len(pairs)} examples are longer than {config.data.length} tokens "
+            f"{longer} of {len(whole)} examples are longer than {config.data.length} tokens "
             "(length) and are cut"
         )
-    found = []
-    for prompt, answer in (fitted(*pair, config.data.length) for pair in pairs):
-        found.append(
-            {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]}
-        )
+    found = [_fitted(*one, config.data.length) for one in whole]
+    if TASK.options(config).packing:
+        return [one | {"position_ids": list(range(len(one["input_ids"])))} for one in found]
     return found
 
 
-def _tokens(loaded: Loaded, data: Data, number: int, record: Record) -> tuple[list[int], list[int]]:
-    prompt, answer = (str(record[name]) for name in data.facts["columns"])
-    read, learnt = tokens(loaded.processor, prompt, answer)
-    for name, ids in zip(data.facts["columns"], (read, learnt), strict=True):
+def _tokens(
+    loaded: Loaded, data: Data, number: int, record: Record
+) -> tuple[list[int], list[int], int]:
+    """Of a record with an answer: tokens, labels, and how many come before the last answer."""
+    columns, where = data.facts["columns"], place(record, number)
+    if data.facts["talks"]:
+        return conversation(loaded.processor, record[columns[0]], where)
+    read, learnt = tokens(loaded.processor, *(str(record[name]) for name in columns))
+    for name, ids in zip(columns, (read, learnt), strict=True):
         if not ids:
-            raise ValueError(f"{place(record, number)} has no token in {name!r}")
-    return read, learnt
+            raise ValueError(f"{where} has no token in {name!r}")
+    return [*read, *learnt], [IGNORED] * len(read) + learnt, len(read)
+
+
+def _fitted(ids: list[int], labels: list[int], start: int, length: int) -> Record:
+    both = [*zip(ids, labels, strict=True)]
+    kept = [pair for part in fitted(both[:start], both[start:], length) for pair in part]
+    return {"input_ids": [i for i, _ in kept], "labels": [label for _, label in kept]}
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
-    # pads labels with IGNORED; nothing in it needs an encoder
-    from transformers import DataCollatorForSeq2Seq
+    apart = padded(loaded)
 
-    return DataCollatorForSeq2Seq(loaded.processor, label_pad_token_id=IGNORED)
+    def batch(some: list[Record]) -> dict[str, Tensor]:
+        if "position_ids" in some[0]:
+            return packed(some, loaded.processor.pad_token_id)
+        return apart(some)
+
+    return batch
 
 
 def predict(
@@ -138,23 +217,48 @@ def predict(
     batch_size: int,
 ) -> list[Record]:
     rows: list[Record] = []
-    for batch in split(loaded, examples, batch_size, collate(loaded)):
+    apart = [{name: one[name] for name in ("input_ids", "labels")} for one in examples]
+    for batch in split(loaded, apart, batch_size, collate(loaded)):
         rows += text_losses(loaded.model, **batch)
-    if data.facts["numbered"]:
-        pairs = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
-        new_tokens = TASK.options(config).new_tokens
-        texts = written(loaded, [prompt for prompt, _ in pairs], new_tokens, batch_size)
-        for row, record, text in zip(rows, records, texts, strict=True):
-            row["written"] = text
-            row["answer"], row["prediction"] = (
-                final(str(record[data.facts["columns"][1]])),
-                final(text),
-            )
+    for row, example in zip(rows, apart, strict=True):
+        learnt = [label for label in example["labels"] if label != IGNORED]
+        text = loaded.processor.decode(learnt, skip_special_tokens=True)
+        row["bytes"] = len(text.encode())
+    if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
+        return rows
+    options = TASK.options(config)
+    some = records if data.facts["numbered"] else _first(data, records, options.samples)
+    asked = [_tokens(loaded, data, number, record) for number, record in enumerate(some, 1)]
+    prompts = [ids[:start] for ids, _, start in asked]
+    texts = written(loaded, prompts, options.new_tokens, batch_size)
+    for row, record, text in zip(rows, some, texts, strict=False):
+        row |= {"prompt": _prompt(data, record), "wanted": wanted(data.facts, record)}
+        row["written"] = text
+        if data.facts["numbered"]:
+            row["answer"], row["prediction"] = final(row["wanted"]), final(text)
+        else:
+            named = data.facts["named"]
+            row[GUESS] = in_words(record["name"]) if named else data.facts["guess"]
     return rows
 
 
+def _first(data: Data, records: Sequence[Record], count: int) -> Sequence[Record]:
+    """Those of a process's records that are among the first ones of all."""
+    first = {id(record) for record in data.test[:count]}
+    return [record for record in records if id(record) in first]
+
+
+def _prompt(data: Data, record: Record) -> str:
+    """What comes before the last answer, for people."""
+    value = record[data.facts["columns"][0]]
+    if not data.facts["talks"]:
+        return str(value)
+    last = max(i for i, turn in enumerate(value) if turn["role"] == "assistant")
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in list(value)[:last])
+
+
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
-    found = {"perplexity": perplexity(rows)}
+    found = {"perplexity": perplexity(rows)} | per_byte(rows) | agreement(rows)
     if data.facts["numbered"]:
         right = [row["prediction"] == row["answer"] for row in rows]
         found = {"exact_match": sum(right) / len(right)} | found
@@ -169,5 +273,14 @@ def score(row: Record) -> float:
 
 
 TASK = Task(
-    data, load, examples, collate, predict, metrics, score=score, by_tokens=True, Options=Options
+    data,
+    load,
+    examples,
+    collate,
+    predict,
+    metrics,
+    score=score,
+    by_tokens=True,
+    Options=Options,
+    defaults=defaults,
 )

@@ -44,17 +44,17 @@ def answer(
     of the training, the memory or the disk.
 
     Args:
-        act: the command; it takes the values of the flags by name, and the first process prints
-            what it returns.
+        act: the command; it takes the values of the flags that are given by name, and the first
+            process prints what it returns.
         groups: the flags.
         program: the command as it is typed.
         description: the beginning of the help.
         arguments: the command line without the program.
     """
     try:
-        found = flags.read(groups, program, description, arguments)
+        found = flags.read(groups, program, description, arguments, defaults=False)
         values = {name: value for group in found.values() for name, value in group.items()}
-        stay_offline(values["model"], values["train"])
+        stay_offline(values.get("model"), values.get("train"))
         result = act(**values)
         if processes.is_first():
             print(result)

@@ -13,6 +13,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
+from loralab.files import write_text
 from scaling.core import outputs, placement, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free, shrinking
@@ -20,6 +21,7 @@ from scaling.core.quiet import quiet
 from scaling.core.stages import Stages
 from scaling.core.task import Record
 from scaling.data.data_files import one_a_line
+from scaling.evaluation.samples import beside, page
 from scaling.training import adapting, peft_methods
 from scaling.training.adapting import Adapted
 from scaling.training.checkpoints import check
@@ -56,6 +58,8 @@ def train(
     last = [] if anew else checkpoints(folder)[-1:]
     if last:
         before = outputs.read_json(folder / outputs.BEFORE)
+        kept = folder / outputs.WRITTEN_BEFORE
+        texts = outputs.read_json(kept, "written")["written"] if kept.is_file() else []
         check(last[0])
     job, here = prepare(config, stages), processes.join()
     if peft:
@@ -70,16 +74,19 @@ def train(
     if last:
         adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
     else:
-        before = {}
+        before, texts = {}, []
         if judge_base:
             with stages("evaluation of the base model"):
-                before = _evaluated(job, held)[1]
+                rows, before = _evaluated(job, held)
+            texts = [row["written"] for row in rows if "wanted" in row]
         with stages("initialization of the adapter"):
             adapted = attach(job)
     stages.show()
     placement.share(loaded.model)
     if here.is_main_process:
         begin()
+        if texts:
+            outputs.write_json(folder / outputs.WRITTEN_BEFORE, {"written": texts})
         outputs.write_json(folder / outputs.BEFORE, before)
         print(adapted.summary, flush=True)
     here.wait_for_everyone()
@@ -90,15 +97,19 @@ def train(
         rows, scores = _evaluated(job, held)
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
+    sampled = beside(texts, rows)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     if here.is_main_process:
         adapted.save(folder / outputs.ADAPTER)
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
+        if sampled:
+            write_text(folder / outputs.SAMPLES, page(sampled))
         outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.data.task)
     return {
         "metrics": scores,
         "before": before,
         "examples": len(rows),
+        "samples": sampled,
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,

@@ -169,7 +169,16 @@ def test_a_sweep_that_fails_on_its_data_does_not_occupy_its_folder(model, tmp_pa
 
 def test_one_record_in_a_text_file_says_what_a_record_is(tmp_path, capsys):
     (tmp_path / "text.txt").write_text("what is one plus one\n")
-    given = ["--task", "causal_lm", "--train", str(tmp_path / "text.txt"), "--limit", "2"]
+    given = [
+        "--task",
+        "causal_lm",
+        "--model",
+        "gpt",
+        "--train",
+        str(tmp_path / "text.txt"),
+        "--limit",
+        "2",
+    ]
     assert call([*given, "--out", str(tmp_path / "run"), "--steps", "1"]) == 2
     assert "text.txt has one record (a .txt file has one a line), and none can be" in said(capsys)
 

@@ -36,6 +36,9 @@ def tokenizer(model):
     return AutoTokenizer.from_pretrained(model)
 
 
+PAIRS = {"columns": ("prompt", "answer"), "talks": False, "numbered": True}
+
+
 def given(model: Path, folder: Path, *more: str, steps: int = 30) -> list[str]:
     for name, count in (("train", 32), ("test", 4)):
         (folder / f"{name}.jsonl").write_text(rows(count))
@@ -63,7 +66,7 @@ def test_the_final_number_is_the_last_and_without_separators():
 
 
 def test_only_the_answer_is_learnt(tokenizer):
-    data = Data([], [], {"columns": ("prompt", "answer"), "numbered": True})
+    data = Data([], [], PAIRS)
     loaded = Loaded(llama(), tokenizer, ())
     record = {"prompt": "what is one", "answer": "#### 1"}
     [example] = causal_lm.examples(Config.of(), loaded, data, [record])
@@ -79,7 +82,7 @@ def test_only_the_answer_is_learnt(tokenizer):
 
 
 def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tokenizer, capsys):
-    data = Data([], [], {"columns": ("prompt", "answer"), "numbered": True})
+    data = Data([], [], PAIRS)
     loaded = Loaded(llama(), tokenizer, ())
     records = [
         {"prompt": "what is one plus two", "answer": "#### 3"},
@@ -96,7 +99,7 @@ def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tok
 
 
 def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):
-    data = Data([], [], {"columns": ("text",), "numbered": False})
+    data = Data([], [], PAIRS | {"columns": ("text",), "numbered": False})
     records = [{"text": "one plus two what is one"}, {"text": "two"}, {"text": "is one two"}]
     found = causal_lm.examples(Config.of(length=4), Loaded(llama(), tokenizer, ()), data, records)
     whole = [
@@ -226,7 +229,7 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path):
 WRONG = {
     "columns": (
         ("--columns", "prompt", "answer", "more"),
-        "columns must be text, or prompt answer, got 3",
+        "columns must be text, or prompt answer, or messages, got 3",
     ),
     "no such column": (
         ("--columns", "question", "answer"),
@@ -240,15 +243,15 @@ WRONG = {
     ),
     "nothing written": (
         ("--task-options", "new_tokens", "0"),
-        "new_tokens must be a number of tokens, at least 1",
+        "new_tokens must be a whole number, at least 1, got 0",
     ),
     "no number": (
         ("--task-options", "new_tokens", "many"),
-        "new_tokens must be a number of tokens, at least 1",
+        "new_tokens must be a whole number, at least 1, got 'many'",
     ),
     "other option": (
         ("--task-options", "beams", "2"),
-        "has no option 'beams'; its options are new_tokens",
+        "has no option 'beams'; its options are new_tokens, samples, packing",
     ),
 }
 

@@ -14,7 +14,7 @@ def rows_of(task: str) -> tuple[list[dict], Data]:
     """Rows as the task's `predict` makes them, some better than others."""
     right = [(a, b) for a in WORDS for b in WORDS]
     facts = {"classes": WORDS, "domains": False, "numbered": True, "words": 1}
-    loss = [{"loss": 2.0 * i, "tokens": 4} for i in range(len(right))]
+    loss = [{"loss": 2.0 * i, "tokens": 4, "bytes": 8} for i in range(len(right))]
     made = {
         "text_classification": lambda a, b: {"label": a, "prediction": b, "logits": [0.0]},
         "image_classification": lambda a, b: {"label": a, "prediction": b, "logits": [0.0]},
@@ -53,7 +53,7 @@ def test_of_numbers_the_score_is_minus_the_squared_error():
 
 
 def test_of_texts_the_score_is_minus_the_loss_of_a_token():
-    task, row = find("causal_lm"), {"loss": 6.0, "tokens": 4}
+    task, row = find("causal_lm"), {"loss": 6.0, "tokens": 4, "bytes": 8}
     assert task.score
     assert task.score(row) == -1.5
     perplexity = task.metrics([row], Data([], [], {"numbered": False}))["perplexity"]

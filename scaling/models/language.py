@@ -1,0 +1,33 @@
+"""Causal language models, and batches of what they read."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from scaling.core.config import Config
+from scaling.core.task import IGNORED, Loaded, Record
+from scaling.models.default import language_model
+from scaling.models.loading import pretrained
+from scaling.pretrained import folder_of
+
+
+def loaded_model(config: Config) -> Loaded:
+    """The config's language model, or the default one, with a token to pad with."""
+    from transformers import AutoModelForCausalLM
+
+    source = language_model(config.data.model)
+    source = folder_of(source) if source == "gpt" else source
+    loaded = pretrained(config, AutoModelForCausalLM, source)
+    if loaded.processor.pad_token is None:
+        if loaded.processor.eos_token is None:
+            raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
+        loaded.processor.pad_token = loaded.processor.eos_token
+    return loaded
+
+
+def padded(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
+    """Makes a batch of examples with input_ids and labels, filled up at the right."""
+    # pads labels with IGNORED; nothing in it needs an encoder
+    from transformers import DataCollatorForSeq2Seq
+
+    return DataCollatorForSeq2Seq(loaded.processor, label_pad_token_id=IGNORED)
