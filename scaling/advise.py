@@ -98,14 +98,12 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
-    from scaling.core.config import Config  # torch, which no --help should wait for
+    # torch, which no --help should wait for
+    from scaling.core.config import Config, check_adapter
 
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), batches)
-    if config.training.peft is not None:
-        raise ValueError(
-            "peft is trained, by loralab finetune; advise is about adapters of this library"
-        )
+    check_adapter(config, "advise")
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:

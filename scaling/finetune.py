@@ -1,9 +1,10 @@
-"""Fine-tune a transformers model with an adapter: `loralab finetune`, or `python -m
+"""Fine-tune a transformers model, with an adapter or whole: `loralab finetune`, or `python -m
 scaling.finetune`; in Python, `loralab.finetune`.
 
 Without an argument MiniLM learns which installed package a docstring belongs to, with no network.
-The folder of a run holds the adapter in PEFT's format, metrics.json, predictions.jsonl with one row
-an example, curves.png, and until it has finished its last checkpoint, from which --resume goes on.
+The folder of a run holds the adapter in PEFT's format (with --variant full the model, or its
+difference from the base model), metrics.json, predictions.jsonl with one row an example,
+curves.png, and until it has finished its last checkpoint, from which --resume goes on.
 Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 
@@ -20,7 +21,7 @@ from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
-from scaling.core.outputs import ADAPTER, METRICS, Damaged
+from scaling.core.outputs import ADAPTER, METRICS, Damaged, trained
 from scaling.core.stages import Stages
 from scaling.tasks import find
 from scaling.training import command
@@ -62,8 +63,13 @@ class FineTuned:
 
     @property
     def adapter(self) -> Path:
-        """The folder of the adapter, in PEFT's format."""
+        """The folder of the adapter, in PEFT's format; full fine-tuning makes none."""
         return self.folder / ADAPTER
+
+    @property
+    def trained(self) -> Path:
+        """The folder of what was trained: adapter, model or difference."""
+        return trained(self.folder)
 
     def __repr__(self) -> str:
         after, before = (
@@ -72,7 +78,7 @@ class FineTuned:
         )
         return (
             f"{self.task}: {after} on {self.examples} examples held out (before training "
-            f"{before})\nadapter: {self.adapter}"
+            f"{before})\n{self.trained.name}: {self.trained}"
         )
 
 
@@ -88,7 +94,8 @@ def finetune(
     store: str | Path | None = None,
     **settings: Any,
 ) -> FineTuned:
-    """Train, evaluate and save an adapter; a run that its folder holds finished is read.
+    """Train, evaluate and save an adapter, or the model itself; a run that its folder holds
+    finished is read.
 
     Args:
         config: the run; by default that of `loralab finetune` without flags.

@@ -102,6 +102,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
             "decades": f"{row.width_of_good_rates:.2g}",
             "parameters": _parameters(row),
             "minutes": "-" if row.seconds is None else f"{row.seconds / 60:.2g}",
+            "s a step": "-" if row.step_seconds is None else f"{row.step_seconds:.2g}",
             "memory": "-" if row.memory is None else f"{row.memory / 2**20:,.0f} MiB",
         }
         for row in rows
@@ -172,7 +173,8 @@ def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
         f"{reference.method} itself; not reached: the share of seeds that did not get there.",
         "Decades: of the learning rates tried, those whose score is within the margin of the "
         "method's best.",
-        "Minutes: of training alone; the probe batches of an initialization come on top.",
+        "Minutes: of training alone; the probe batches of an initialization come on top. Seconds a "
+        "step: the median step, without validation; memory: the highest peak of a whole run.",
         "Parameters: trained, and behind the slash those that inference needs where their number "
         "differs.",
     ]

@@ -71,6 +71,8 @@ class Row:
     """The highest peak, in bytes."""
     seconds: float | None
     """Mean of a run."""
+    step_seconds: float | None
+    """Of a step in its middle run, where a run has the time of its middle step."""
 
     def as_json(self) -> dict[str, Any]:
         """Null for an end that is infinite; an interval is that of its level alone."""
@@ -229,6 +231,7 @@ def _row(
         difference is None or edge or lost or reference is None or reference.edge or reference.lost
     )
     means = {r: float(np.mean([example_score(rates[r][seed]) for seed in seeds])) for r in rates}
+    steps = [s for run in runs.values() if (s := run.get("step_seconds")) is not None]
     metric = next((next(iter(trial["metrics"])) for trial in trials if not diverged(trial)), "")
     return Row(
         method=method,
@@ -253,6 +256,7 @@ def _row(
             (run["memory"] for run in runs.values() if run["memory"] is not None), default=None
         ),
         seconds=float(np.mean([run["seconds"] for run in runs.values()])) if runs else None,
+        step_seconds=float(np.median(steps)) if steps else None,
     )
 
 

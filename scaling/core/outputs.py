@@ -1,14 +1,18 @@
 """What a finished run leaves in its folder, each file whole or not there."""
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from loralab.files import whole, write_text
 
 RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
-PREDICTIONS, CURVES, ADAPTER = "predictions.jsonl", "curves.png", "adapter"
+PREDICTIONS, CURVES = "predictions.jsonl", "curves.png"
+# folders of what was trained: a run has one of them
+ADAPTER, MODEL, DIFFERENCE = TRAINED = "adapter", "model", "difference"
 
 
 class Damaged(ValueError):
@@ -37,6 +41,26 @@ def read_json(file: Path, *names: str) -> dict[str, Any]:
     if lacking := [name for name in names if name not in value]:
         raise Damaged(file, f"it has no {lacking[0]!r}")
     return value
+
+
+def trained(folder: Path) -> Path:
+    """Where a finished run keeps what it trained."""
+    return next((folder / name for name in TRAINED if (folder / name).is_dir()), folder / ADAPTER)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside this one, which replaces it when the block ends; on an error it goes,
+    and what was there before stays."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""From a config to a trained, evaluated and saved adapter."""
+"""From a config to what it trains, evaluated and saved."""
 
 import hashlib
 import json
@@ -20,11 +20,12 @@ from scaling.core.quiet import quiet
 from scaling.core.stages import Stages
 from scaling.core.task import Record
 from scaling.data.data_files import one_a_line
-from scaling.training import adapting, peft_methods
+from scaling.training import methods
 from scaling.training.adapting import Adapted
 from scaling.training.checkpoints import check
-from scaling.training.preparation import Job, prepare
-from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
+from scaling.training.job import Job
+from scaling.training.preparation import prepare
+from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Clock, Diverged, checkpoints
 from scaling.training.validation import Best
 
 
@@ -51,15 +52,11 @@ def train(
     """
     stages = stages or Stages()
     check_reports(config)
-    peft = config.training.peft is not None
-    attach = peft_methods.starter(config) if peft else adapting.attach
     last = [] if anew else checkpoints(folder)[-1:]
     if last:
         before = outputs.read_json(folder / outputs.BEFORE)
         check(last[0])
-    job, here = prepare(config, stages), processes.join()
-    if peft:
-        peft_methods.check(job)
+    job, here, method = prepare(config, stages), processes.join(), methods.of(config)
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
         raise ValueError(
@@ -68,14 +65,14 @@ def train(
         )
     held = task.examples(config, loaded, data, data.test)
     if last:
-        adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
+        adapted = method.resume(job, last[0])
     else:
         before = {}
         if judge_base:
             with stages("evaluation of the base model"):
                 before = _evaluated(job, held)[1]
         with stages("initialization of the adapter"):
-            adapted = attach(job)
+            adapted = method.attach(job)
     stages.show()
     placement.share(loaded.model)
     if here.is_main_process:
@@ -85,14 +82,14 @@ def train(
     here.wait_for_everyone()
     began = time.perf_counter()
     try:
-        history = _trained(job, adapted, folder, stages)
+        history, clock = _trained(job, adapted, folder, stages)
         seconds = time.perf_counter() - began
         rows, scores = _evaluated(job, held)
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     if here.is_main_process:
-        adapted.save(folder / outputs.ADAPTER)
+        adapted.save(folder / adapted.folder)
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
         outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.data.task)
     return {
@@ -106,6 +103,7 @@ def train(
         "trained_parameters": adapted.trainable,
         "processes": here.num_processes,
         "seconds": seconds,
+        "step_seconds": clock.median(),
         "folder": str(folder),
     }
 
@@ -141,9 +139,11 @@ def _evaluated(job: Job, held: Sequence[Record]) -> tuple[list[Record], dict[str
     return rows, task.metrics(rows, data)
 
 
-def _trained(job: Job, adapted: Adapted, folder: Path, stages: Stages) -> list[dict[str, Any]]:
+def _trained(
+    job: Job, adapted: Adapted, folder: Path, stages: Stages
+) -> tuple[list[dict[str, Any]], Clock]:
     """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's
-    log.
+    log, and how long its steps took.
 
     Of several processes one alone may run out, while the others wait for it: then all end.
     """
@@ -154,18 +154,19 @@ def _trained(job: Job, adapted: Adapted, folder: Path, stages: Stages) -> list[d
         if last and count == 1:
             micro = min(micro, json.loads((last[0] / COMPLETE).read_text())["train_batch_size"])
         elif first is None:
-            first = {key: value.clone() for key, value in state.trained_state(model).items()}
+            first = state.kept(model)
         best = None
         if training.validate_every is not None:
             best = Best(model, training.patience, state.read_best(last[0]) if last else None)
         trainer = _trainer(job, adapted, folder, micro, best)
         trainer.add_callback(Bar(stages.say))
+        trainer.add_callback(clock := Clock())
         try:
             with quiet():
                 trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
             if best is not None and best.state is not None:
                 state.put(model, best.state)
-            return trainer.state.log_history
+            return trainer.state.log_history, clock
         except Diverged as error:
             kept = checkpoints(folder)[-1:]
             where = (

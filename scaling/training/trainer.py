@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import ProgressCallback, Trainer
+from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from scaling.core import placement, state
 from scaling.training.adapting import Adapted
@@ -184,6 +185,31 @@ class Bar(ProgressCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         pass
+
+
+class Clock(TrainerCallback):
+    """How long the steps take, all micro-batches and the optimizer together, without validation and
+    checkpoints."""
+
+    def __init__(self) -> None:
+        self.began, self.seconds = 0.0, list[float]()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.began = _now()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.seconds.append(_now() - self.began)
+
+    def median(self) -> float | None:
+        """Of a step; None where none was left to do."""
+        return median(self.seconds) if self.seconds else None
+
+
+def _now() -> float:
+    """When all that was asked of the device is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def checkpoints(folder: Path) -> list[Path]:
