@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HIDDEN = (
     *("limit", "lr", "warmup", "launch_step", "precision", "patience", "peft"),
     *("sharded", "gradient_checkpointing", "save_every", "report_to"),
+    *("full_targets", "save", "remember"),
 )
 
 

@@ -60,6 +60,8 @@ class FineTuned:
     validation: list[tuple[int, float]]
     trained_parameters: int
     seconds: float
+    base_text: dict[str, Any] | None = None
+    """The loss on the text that the base model knew, in bits a byte, "before" and "after"."""
 
     @property
     def adapter(self) -> Path:
@@ -76,13 +78,19 @@ class FineTuned:
             ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
             for scores in (self.metrics, self.before)
         )
-        return (
-            f"{self.task}: {after} on {self.examples} examples held out (before training "
-            f"{before})\n{self.trained.name}: {self.trained}"
-        )
+        lines = [
+            f"{self.task}: {after} on {self.examples} examples held out (before training {before})"
+        ]
+        if text := self.base_text:
+            lines.append(
+                f"base text: {text['after']:.4f} bits a byte (before training "
+                f"{text['before']:.4f}), of {text['source']}"
+            )
+        return "\n".join([*lines, f"{self.trained.name}: {self.trained}"])
 
 
-KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metrics.json of a run
+# in the metrics.json of a run
+KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder", "base_text"}
 
 
 def finetune(
@@ -115,7 +123,7 @@ def finetune(
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options, stages)
-    kept = {name: result[name] for name in KEPT}
+    kept = {name: result[name] for name in KEPT} | {"base_text": result.get("base_text")}
     return FineTuned(config.data.task, Path(result["folder"]), **kept)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 HIDDEN = (
     *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
     *("launch_step", "precision", "patience", "peft", "train_a", "train_b"),
-    *("gradient_checkpointing", "save_every", "report_to"),
+    *("gradient_checkpointing", "save_every", "report_to", "full_targets", "save", "remember"),
 )
 
 

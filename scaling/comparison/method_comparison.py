@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.numbers import listed
+from scaling.comparison.forgetting import remembers
 from scaling.comparison.summary import Outcome, Outcomes, Row, diverged
 from scaling.core.outputs import write_json
 from scaling.core.settings import FULL
@@ -210,6 +211,8 @@ def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
             **last,
             "train samples": batch and batch * step,
             "train total tokens": outcome.get("tokens"),
+            # as there, the growth of the loss in nats a token
+            "forgetting": outcome["base_text"]["nats_a_token"] if remembers(outcome) else None,
         },
     ]
 

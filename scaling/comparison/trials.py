@@ -27,6 +27,7 @@ KEPT = (
     "trained_parameters",
     "seconds",
     "step_seconds",
+    "base_text",
     "test_data",
 )
 Outcome = dict[str, Any]
@@ -61,8 +62,8 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
         peft: what the file of its PEFT configuration holds, None without one.
 
     Returns: {"diverged": why}, or
-        metrics, losses, validation, trained_parameters, seconds, step_seconds, test_data: as in
-        the metrics.json of any run;
+        metrics, losses, validation, trained_parameters, seconds, step_seconds, base_text,
+        test_data: as in the metrics.json of any run;
         scores: one for each test example, the higher the better, or a single one, the first metric
         negated, where the metric is of all examples together;
         inference_parameters, file_size: of the adapter, or the model, that was saved, the latter in

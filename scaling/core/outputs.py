@@ -72,17 +72,28 @@ def draw_curves(
     losses: Sequence[tuple[int, float]],
     validation: Sequence[tuple[int, float]],
     title: str,
+    base_text: Sequence[tuple[int, float]] = (),
 ) -> None:
-    """The training loss by step and, where there is any, the validation loss."""
+    """The training loss by step and, where there are any, the validation loss and, below, the loss
+    on the base model's text."""
     import matplotlib.pyplot as plt  # takes longer to load than all of the rest here
 
     plt.switch_backend("agg")
-    figure, axes = plt.subplots(figsize=(4.5, 3), layout="constrained")
+    count = 2 if base_text else 1
+    size = (4.5, 3 + 1.5 * (count - 1))
+    figure, panels = plt.subplots(
+        count, figsize=size, layout="constrained", sharex=True, squeeze=False
+    )
+    axes, *below = panels[:, 0]
     axes.plot(*zip(*losses, strict=True), lw=1, label="training")
     if validation:
         axes.plot(*zip(*validation, strict=True), "o-", ms=3, label="validation")
         axes.legend()
-    axes.set(xlabel="step", ylabel="loss", title=title)
+    axes.set(ylabel="loss", title=title)
+    for under in below:
+        under.plot(*zip(*base_text, strict=True), "o-", ms=3, color="C3")
+        under.set(ylabel="base text, bits a byte")
+    (axes, *below)[-1].set_xlabel("step")
     with whole(file) as partial:
         figure.savefig(partial, format="png", dpi=150)
     plt.close(figure)

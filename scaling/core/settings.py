@@ -67,6 +67,11 @@ class DataSettings:
     """Options of the task, as its file in scaling/tasks lists them."""
     limit: int | None = None
     """Evaluate on this many examples at most; by default on all of them."""
+    remember: str | None = None
+    """Text of the kind that the base model knew, for causal_lm: the loss on it, in bits a byte, is
+    measured before and after training, and on a small part of it at every validation. A .txt file,
+    or another data file with the column text; by default English prose that comes with Python; none
+    for nothing."""
     trust_remote_code: bool = False
     """Run code that a model's folder brings."""
     allow_pickle: bool = False
@@ -74,7 +79,7 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _at_least_one(self, "length", "limit")
-        for name in ("model", "train", "test"):
+        for name in ("model", "train", "test", "remember"):
             if (value := getattr(self, name)) is not None and not str(value).strip():
                 raise ValueError(f"{name} must be a name or a path, got {value!r}")
         if len(self.hold_out) == 1:

@@ -169,5 +169,14 @@ def score(row: Record) -> float:
 
 
 TASK = Task(
-    data, load, examples, collate, predict, metrics, score=score, by_tokens=True, Options=Options
+    data,
+    load,
+    examples,
+    collate,
+    predict,
+    metrics,
+    score=score,
+    by_tokens=True,
+    remembers=True,
+    Options=Options,
 )

@@ -20,6 +20,7 @@ from scaling.training.validation import Best
 NAME = "checkpoint-{}"
 COMPLETE = "trainer_state.json"  # what the Trainer writes last
 PARTIAL = ".partial"
+GLIMPSE = "base_text"  # in the log
 Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 
 
@@ -37,11 +38,12 @@ class AdapterTrainer(Trainer):
         adapted: Adapted,
         loss: Loss | None = None,
         best: Best | None = None,
+        glimpse: Callable[[], float] | None = None,
         **named: Any,
     ) -> None:
         """`loss(model, batch)` is what is minimised, by default what the model gives; `best` keeps
-        the best so far."""
-        self.adapted, self.own_loss, self.best = adapted, loss, best
+        the best so far; `glimpse`, where there is one, is measured at every validation."""
+        self.adapted, self.own_loss, self.best, self.glimpse = adapted, loss, best, glimpse
         super().__init__(*given, **named)
 
     def compute_loss(
@@ -68,7 +70,10 @@ class AdapterTrainer(Trainer):
         """The same random numbers at every validation, and training goes on with its own."""
         with torch.random.fork_rng():
             torch.manual_seed(self.args.seed)
-            return super().evaluate(*given, **named)
+            found = super().evaluate(*given, **named)
+        if self.glimpse is not None:
+            self.log({GLIMPSE: self.glimpse()})
+        return found
 
     def _wrap_model(
         self, model: nn.Module, training: bool = True, dataloader: Any = None
