@@ -123,8 +123,9 @@ def finetune(
     config = (config or Config()).replace(**settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options, stages)
-    kept = {name: result[name] for name in KEPT} | {"base_text": result.get("base_text")}
-    return FineTuned(config.data.task, Path(result["folder"]), **kept)
+    kept: dict[str, Any] = {name: result[name] for name in KEPT}
+    text = result.get("base_text")
+    return FineTuned(config.data.task, Path(result["folder"]), **kept, base_text=text)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
