@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HIDDEN = (
     *("limit", "lr", "warmup", "launch_step", "precision", "patience", "peft"),
     *("sharded", "gradient_checkpointing", "save_every", "report_to"),
+    *("full_targets", "save", "remember"),
 )
 
 
@@ -99,12 +100,11 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
+    from scaling.core.config import check_adapter  # torch, which no --help should wait for
+
     config = configured(config, settings)
     options = Options(command.path_of(out), batches)
-    if config.training.peft is not None:
-        raise ValueError(
-            "peft is trained, by loralab finetune; advise is about adapters of this library"
-        )
+    check_adapter(config, "advise")
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:

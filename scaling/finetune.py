@@ -1,9 +1,10 @@
-"""Fine-tune a transformers model with an adapter: `loralab finetune`, or `python -m
+"""Fine-tune a transformers model, with an adapter or whole: `loralab finetune`, or `python -m
 scaling.finetune`; in Python, `loralab.finetune`.
 
 Without an argument MiniLM learns which installed package a docstring belongs to, with no network.
-The folder of a run holds the adapter in PEFT's format, metrics.json, predictions.jsonl with one row
-an example, curves.png, and until it has finished its last checkpoint, from which --resume goes on.
+The folder of a run holds the adapter in PEFT's format (with --variant full the model, or its
+difference from the base model), metrics.json, predictions.jsonl with one row an example,
+curves.png, and until it has finished its last checkpoint, from which --resume goes on.
 Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 
@@ -20,7 +21,7 @@ from loralab.flags import Group
 from loralab.process import finish
 from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
-from scaling.core.outputs import ADAPTER, METRICS, Damaged
+from scaling.core.outputs import ADAPTER, METRICS, Damaged, trained
 from scaling.core.stages import Stages
 from scaling.tasks import configured, find
 from scaling.training import command
@@ -61,11 +62,18 @@ class FineTuned:
     validation: list[tuple[int, float]]
     trained_parameters: int
     seconds: float
+    base_text: dict[str, Any] | None = None
+    """The loss on the text that the base model knew, in bits a byte, "before" and "after"."""
 
     @property
     def adapter(self) -> Path:
-        """The folder of the adapter, in PEFT's format."""
+        """The folder of the adapter, in PEFT's format; full fine-tuning makes none."""
         return self.folder / ADAPTER
+
+    @property
+    def trained(self) -> Path:
+        """The folder of what was trained: adapter, model or difference."""
+        return trained(self.folder)
 
     def __repr__(self) -> str:
         from scaling.evaluation.samples import shown
@@ -74,13 +82,20 @@ class FineTuned:
             ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
             for scores in (self.metrics, self.before)
         )
-        return (
+        lines = [
             f"{self.task}: {after} on {self.examples} examples held out (before training "
-            f"{before}){shown(self.samples)}\nadapter: {self.adapter}"
-        )
+            f"{before}){shown(self.samples)}"
+        ]
+        if text := self.base_text:
+            lines.append(
+                f"base text: {text['after']:.4f} bits a byte (before training "
+                f"{text['before']:.4f}), of {text['source']}"
+            )
+        return "\n".join([*lines, f"{self.trained.name}: {self.trained}"])
 
 
-KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder"}  # in the metrics.json of a run
+# in the metrics.json of a run
+KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder", "base_text"}
 
 
 def finetune(
@@ -92,7 +107,8 @@ def finetune(
     store: str | Path | None = None,
     **settings: Any,
 ) -> FineTuned:
-    """Train, evaluate and save an adapter; a run that its folder holds finished is read.
+    """Train, evaluate and save an adapter, or the model itself; a run that its folder holds
+    finished is read.
 
     Args:
         config: the run; by default that of `loralab finetune` without flags.
@@ -110,8 +126,9 @@ def finetune(
         config = configured(config, settings)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options, stages)
-    kept = {name: result[name] for name in KEPT}
-    return FineTuned(config.data.task, Path(result["folder"]), **kept)
+    kept: dict[str, Any] = {name: result[name] for name in KEPT}
+    text = result.get("base_text")
+    return FineTuned(config.data.task, Path(result["folder"]), **kept, base_text=text)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     import lora
     from scaling.core.config import Config
-    from scaling.training.preparation import Job
+    from scaling.training.job import Job
 
 # Of the settings of a run, those that its initialization does not depend on.
 HIDDEN = (
     *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
     *("launch_step", "precision", "patience", "peft", "train_a", "train_b"),
-    *("gradient_checkpointing", "save_every", "report_to"),
+    *("gradient_checkpointing", "save_every", "report_to", "full_targets", "save", "remember"),
 )
 
 
@@ -111,7 +111,8 @@ def init(config: "Config | None" = None, *, out: str | Path, **settings: Any) ->
 def _written(config: "Config", folder: Path) -> Initialized:
     import lora
     from scaling.core.placement import share
-    from scaling.training.preparation import on_batches, prepare
+    from scaling.training.job import on_batches
+    from scaling.training.preparation import prepare
 
     job = prepare(config)
     report, seen = on_batches(job, lambda batches: _attached(job, batches))
@@ -139,12 +140,9 @@ def check_portable(config: "Config") -> None:
     """Raise ValueError for an initialization, or a way of training, that a PEFT adapter cannot
     carry to another tool."""
     import lora
-    from scaling.core.config import check_scheme
+    from scaling.core.config import check_adapter, check_scheme
 
-    if config.training.peft is not None:
-        raise ValueError(
-            "peft is trained, by loralab finetune; init writes an initialization of this library"
-        )
+    check_adapter(config, "init")
     adapter = config.adapter
     check_scheme(adapter)
     if not lora.SCHEMES[adapter.scheme].zero_product:

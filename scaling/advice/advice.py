@@ -19,7 +19,7 @@ from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
 from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.batches import MOST
 from scaling.core.config import Config, training_whole
-from scaling.training.preparation import Job, on_batches
+from scaling.training.job import Job, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
 PASS = 2  # batches that an initialization is timed on

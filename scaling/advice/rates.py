@@ -93,7 +93,7 @@ class Line:
         self.start = [p.detach().clone() for p in self.parameters]
         optimizer.step()
         pairs = list(zip(self.parameters, self.start, strict=True))
-        self.update = [(p.detach() - before) / config.training.lr for p, before in pairs]
+        self.update = [(p.detach() - before) / config.lr for p, before in pairs]
         self.slope = -sum((g * d).sum().item() for g, d in zip(gradients, self.update, strict=True))
         self._put(0.0)
         if not (math.isfinite(self.slope) and self.slope > 0):
@@ -179,7 +179,7 @@ def predicted(config: Config, scheme: str, width: int) -> float | None:
         width: the commonest width of a layer's input.
     """
     return (
-        moved(config.replace(lr=Config().training.lr), scheme, width)
+        moved(config.replace(lr=None), scheme, width)
         if config.training.optimizer == "adamw"
         else None
     )

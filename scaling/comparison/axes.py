@@ -16,12 +16,13 @@ class Grid:
     """Initializations; peft:FILE.json stands for a PEFT configuration, which has its own variant
     and rank."""
     variants: tuple[str, ...] = ("plain",)
-    """How the factors become a change of the weight."""
+    """How the factors become a change of the weight; full fine-tuning, which has neither an
+    initialization nor a rank, is one method."""
     ranks: tuple[int, ...] | None = None
     """Ranks of the adapters; by default the one --rank."""
     rates: tuple[float, ...] | None = None
     """Learning rates; by default five, half a decade apart, centred on --lr as theory moves it to
-    the model's width and each rank."""
+    the model's width and each rank, and for full fine-tuning on a tenth of that."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds that every method runs with at each of its learning rates."""
     widen: int = 3

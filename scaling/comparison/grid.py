@@ -2,7 +2,8 @@
 
 A method is a run's config in which all is decided but the learning rate and the seed. By default
 its five learning rates are half a decade apart around the run's own --lr, moved from the width and
-rank at which that was tuned to those at hand by `scaling.advice.width_transfer`.
+rank at which that was tuned to those at hand, and from an adapter to full fine-tuning, by
+`scaling.advice.width_transfer`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 from proxies.instruments.learning_rates import side
 from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.axes import PEFT, Grid
-from scaling.core.config import NOT_OF_PEFT, Config
+from scaling.core.config import NOT_OF, Config
+from scaling.core.settings import FULL
 
 # a learning rate over the next lower one, and where the five lie around the centre
 STEP, STEPS = 10**0.5, range(-2, 3)
@@ -56,9 +58,9 @@ def methods(
             whole = _with(config, own)
             if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
-                from scaling.training.peft_methods import starter
+                from scaling.training.peft_methods import check
 
-                starter(whole)
+                check(whole)
             found[label] = Method(label, whole, tuple(sorted(grid.rates or centred(whole))))
             for rate in found[label].rates:
                 found[label].at(rate, grid.seeds[0])
@@ -78,34 +80,38 @@ def methods(
 def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     ranks = grid.ranks or (config.adapter.rank,)
+    variants = [variant for variant in grid.variants if variant != FULL]
     for scheme in grid.schemes:
         if scheme.startswith(PEFT):
             file = scheme.removeprefix(PEFT)
             found.append((Path(file).stem, {"peft": file}))
             continue
-        for variant in grid.variants:
+        for variant in variants:
             for rank in ranks:
-                parts = [scheme, *[variant] * (len(grid.variants) > 1 or variant != "plain")]
+                parts = [scheme, *[variant] * (len(variants) > 1 or variant != "plain")]
                 parts += [f"rank {rank}"] * (len(ranks) > 1)
                 found.append(
                     (", ".join(parts), {"scheme": scheme, "variant": variant, "rank": rank})
                 )
-    return found
+    # which has neither an initialization nor a rank
+    return found + [(FULL, {"variant": FULL})] * (FULL in grid.variants)
 
 
 def _with(config: Config, own: Mapping[str, Any]) -> Config:
     for name in ("lr", "seed"):
         if name in own:
             raise ValueError(f"{name} belongs to the grid, not to a method")
-    if "peft" in own:  # what the others have of this library is none of PEFT's
-        ours = NOT_OF_PEFT - {"sharded"}
-        config = config.replace(**{n: v for n, v in Config().flat().items() if n in ours})
-    return config.replace(**own)
+    # what all methods share does not apply to each
+    full = own.get("variant") == FULL
+    others = NOT_OF["peft" if "peft" in own else "full" if full else "adapter"] - {"sharded"}
+    if "peft" not in own:
+        others = others - {"peft"}
+    return config.replace(**{n: v for n, v in Config().flat().items() if n in others} | dict(own))
 
 
 def centred(config: Config) -> tuple[float, ...]:
     """Five learning rates around --lr, which is meant for a model of width 384 and adapters of rank
-    8, moved to the width and rank at hand."""
+    8, moved to the width and rank at hand, or to full fine-tuning."""
     centre = moved(config, config.adapter.scheme, width(config) or WIDTH)
     return tuple(rounded(centre * STEP**k) for k in STEPS)
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from loralab.numbers import listed
+from scaling.comparison.forgetting import remembers
 from scaling.comparison.summary import Outcome, Outcomes, Row, diverged
 from scaling.core.outputs import write_json
+from scaling.core.settings import FULL
 
 # What an outcome may hold beside what a summary needs: seconds of the whole run, tokens trained on,
 # bytes of the adapter's file, parameters of the model with its adapter, bytes reserved (mean, 99th
@@ -142,10 +144,12 @@ def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The adapter under PEFT's names, and what is ours besides. Never null, which means full
-    fine-tuning there."""
+def _adapter_config(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The adapter under PEFT's names, and what is ours besides; null of full fine-tuning alone, as
+    there."""
     get = settings.get
+    if get("variant") == FULL:
+        return None
     if get("peft_config") or get("peft"):
         return dict(get("peft_config") or {"peft_type": None})
     scheme, variant = get("scheme"), get("variant")
@@ -207,6 +211,8 @@ def _metrics(outcome: Outcome, batch: int | None) -> list[dict[str, Any]]:
             **last,
             "train samples": batch and batch * step,
             "train total tokens": outcome.get("tokens"),
+            # as there, the growth of the loss in nats a token
+            "forgetting": outcome["base_text"]["nats_a_token"] if remembers(outcome) else None,
         },
     ]
 

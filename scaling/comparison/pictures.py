@@ -1,5 +1,5 @@
-"""Two pictures of a sweep: how each method depends on its learning rate, and how far each is from
-the reference."""
+"""Pictures of a sweep: how each method depends on its learning rate, how far each is from the
+reference, and what it forgets for what it learns."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +9,17 @@ import numpy as np
 
 from loralab.figures import STYLE
 from loralab.files import whole
-from scaling.comparison.summary import INVALID, Outcome, Outcomes, Rates, Row, diverged, lowest_loss
+from scaling.comparison.forgetting import trade
+from scaling.comparison.summary import (
+    INVALID,
+    Outcome,
+    Outcomes,
+    Rates,
+    Row,
+    diverged,
+    lowest_loss,
+    runs_of,
+)
 
 MARKERS = "osD^v<>Phd*X"
 LINES = ("-", "--", "-.", ":")
@@ -116,6 +126,26 @@ def draw_differences(file: Path, rows: Sequence[Row], margin: float) -> None:
         axes.set_xlabel(
             f"score of a test example minus that of {rows[0].method} (shaded: margin of {margin:g})"
         )
+        _save(figure, file)
+
+
+def draw_forgetting(file: Path, rows: Sequence[Row], outcomes: Outcomes) -> None:
+    """What is learnt against what is forgotten, along training at each method's best learning rate:
+    the validation loss, and how far the loss on the first blocks of the base model's text is above
+    that before training; means over seeds, the last validation large."""
+    plt = _plt()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6, 4))
+        for i, row in enumerate(rows):
+            points = trade(list(runs_of(outcomes, row).values()))
+            if not points:
+                continue
+            style = _style(i)
+            axes.plot(*zip(*points, strict=True), **style, lw=1.2, ms=4, mfc="white")
+            axes.plot(*points[-1], style["marker"], color=style["color"], ms=7, label=row.method)
+        axes.axhline(0, color="0.4", lw=0.8)
+        axes.set(xlabel="validation loss", ylabel="base text: bits a byte more than before")
+        figure.legend(loc="outside right upper")
         _save(figure, file)
 
 

@@ -1,4 +1,5 @@
-"""What a sweep leaves in its folder: report.json, report.md, rates.png and differences.png."""
+"""What a sweep leaves in its folder: report.json, report.md, rates.png, differences.png and, of
+language models, forgetting.png."""
 
 import math
 from collections import Counter
@@ -12,11 +13,13 @@ from loralab.claims import Measured
 from loralab.files import write_text
 from loralab.ledger import records_table
 from loralab.numbers import listed
-from scaling.comparison.pictures import draw_differences, draw_rates
+from scaling.comparison.forgetting import note
+from scaling.comparison.pictures import draw_differences, draw_forgetting, draw_rates
 from scaling.comparison.summary import Outcomes, Row, diverged, lowest_loss
 from scaling.core.outputs import write_json
 
 REPORT, PAGE, RATES, DIFFERENCES = "report.json", "report.md", "rates.png", "differences.png"
+FORGETTING = "forgetting.png"
 
 
 def write(
@@ -34,6 +37,8 @@ def write(
     write_json(folder / REPORT, numbers(rows, outcomes, settings))
     draw_rates(folder / RATES, rows, outcomes)
     draw_differences(folder / DIFFERENCES, rows, settings["margin"])
+    if any(row.forgetting is not None for row in rows):
+        draw_forgetting(folder / FORGETTING, rows, outcomes)
     write_text(folder / PAGE, page(rows, notes(rows, outcomes, settings["margin"])))
 
 
@@ -80,6 +85,8 @@ def page(rows: Sequence[Row], remarks: Sequence[str]) -> str:
         f"![Differences from {rows[0].method}]({DIFFERENCES})\n\n"
         f"![Dependence on the learning rate]({RATES})\n"
     )
+    if any(row.forgetting is not None for row in rows):
+        pictures += f"\n![What is learnt against what is forgotten]({FORGETTING})\n"
     return f"# Each method at its best learning rate\n\n{grid}\n{pictures}\n" + "".join(
         f"- {note}\n" for note in remarks
     )
@@ -88,6 +95,7 @@ def page(rows: Sequence[Row], remarks: Sequence[str]) -> str:
 def records(rows: Sequence[Row]) -> list[dict[str, str]]:
     """The entries of the table, by column."""
     metric = next((row.metric for row in rows if row.metric), "score")
+    remembering = any(row.forgetting is not None for row in rows)
     return [
         {
             "method": row.method,
@@ -102,10 +110,17 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
             "decades": f"{row.width_of_good_rates:.2g}",
             "parameters": _parameters(row),
             "minutes": "-" if row.seconds is None else f"{row.seconds / 60:.2g}",
+            "s a step": "-" if row.step_seconds is None else f"{row.step_seconds:.2g}",
             "memory": "-" if row.memory is None else f"{row.memory / 2**20:,.0f} MiB",
+            **(_forgetting(row) if remembering else {}),
         }
         for row in rows
     ]
+
+
+def _forgetting(row: Row) -> dict[str, str]:
+    difference = "reference" if row.verdict is None else _interval(row.forgetting_difference, "+")
+    return {"forgetting": _interval(row.forgetting, "+"), "its difference": difference}
 
 
 def _interval(found: Measured | None, sign: str) -> str:
@@ -148,7 +163,7 @@ def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
         margin: the largest difference that does not matter.
     """
     reference = rows[0]
-    found = [note for row in rows for note in _of_method(row, outcomes)]
+    found = [said for row in rows for said in _of_method(row, outcomes)]
     if reference.verdict is None and (reference.edge or reference.lost or reference.rate is None):
         found.insert(
             0,
@@ -161,6 +176,7 @@ def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
             "another order."
         )
     compared = len(rows) - 1
+    every = [run for rates in outcomes.values() for runs in rates.values() for run in runs.values()]
     return [
         *found,
         "A difference is that of the mean score of a test example, higher is better; within "
@@ -172,9 +188,11 @@ def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
         f"{reference.method} itself; not reached: the share of seeds that did not get there.",
         "Decades: of the learning rates tried, those whose score is within the margin of the "
         "method's best.",
-        "Minutes: of training alone; the probe batches of an initialization come on top.",
+        "Minutes: of training alone; the probe batches of an initialization come on top. Seconds a "
+        "step: the median step, without validation; memory: the highest peak of a whole run.",
         "Parameters: trained, and behind the slash those that inference needs where their number "
         "differs.",
+        *note(every),
     ]
 
 

@@ -7,9 +7,10 @@ until the grid has grown.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from loralab.claims import Measured
 from loralab.numbers import listed
 from loralab.statistics import mean
 from proxies.instruments.learning_rates import side
+from scaling.comparison.forgetting import forgotten, remembers
 from scaling.comparison.statistics import paired, ratio, verdict
 
 Outcome = dict[str, Any]
@@ -71,6 +73,14 @@ class Row:
     """The highest peak, in bytes."""
     seconds: float | None
     """Mean of a run."""
+    step_seconds: float | None
+    """Of a step in its middle run, where a run has the time of its middle step."""
+    forgetting: Measured | None
+    """Bits a byte by which the loss on the base model's text has grown, mean over seeds as
+    `score`; None for a task that has no such text."""
+    forgetting_difference: Measured | None
+    """Of the forgetting of the blocks of that text, lower is better, from that of the
+    reference."""
 
     def as_json(self) -> dict[str, Any]:
         """Null for an end that is infinite; an interval is that of its level alone."""
@@ -229,6 +239,8 @@ def _row(
         difference is None or edge or lost or reference is None or reference.edge or reference.lost
     )
     means = {r: float(np.mean([example_score(rates[r][seed]) for seed in seeds])) for r in rates}
+    remembering = {seed: run for seed, run in runs.items() if remembers(run)}
+    steps = [s for run in runs.values() if (s := run.get("step_seconds")) is not None]
     metric = next((next(iter(trial["metrics"])) for trial in trials if not diverged(trial)), "")
     return Row(
         method=method,
@@ -253,16 +265,28 @@ def _row(
             (run["memory"] for run in runs.values() if run["memory"] is not None), default=None
         ),
         seconds=float(np.mean([run["seconds"] for run in runs.values()])) if runs else None,
+        step_seconds=float(np.median(steps)) if steps else None,
+        forgetting=_over_seeds([float(np.mean(forgotten(run))) for run in remembering.values()]),
+        forgetting_difference=_difference(
+            [pair for pair in pairs.values() if all(map(remembers, pair))],
+            rng,
+            forgotten,
+            same=True,
+        ),
     )
 
 
 def _difference(
-    pairs: Sequence[tuple[Outcome, Outcome]], rng: np.random.Generator
+    pairs: Sequence[tuple[Outcome, Outcome]],
+    rng: np.random.Generator,
+    of: Callable[[Outcome], Sequence[float]] = itemgetter("scores"),
+    same: bool = False,
 ) -> Measured | None:
+    """Of what `of` gives for each example; `same` where every seed has the same ones."""
     if not pairs:
         return None
-    first, second = ([run["scores"] for run in runs] for runs in zip(*pairs, strict=True))
-    return paired(first, second, all(run["same_test"] for run, _ in pairs), rng)
+    first, second = ([of(run) for run in runs] for runs in zip(*pairs, strict=True))
+    return paired(first, second, same or all(run["same_test"] for run, _ in pairs), rng)
 
 
 def _over_seeds(values: Sequence[float]) -> Measured | None:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lora.storage import WEIGHTS
 from loralab.code import fingerprint, home
 from loralab.store import run_key
 from scaling.core import outputs, run_folder
@@ -20,6 +19,17 @@ from scaling.core.config import Config, peft_settings
 from scaling.tasks import find
 
 FAMILY = "sweep"
+# of what the metrics.json of any run holds
+KEPT = (
+    "metrics",
+    "losses",
+    "validation",
+    "trained_parameters",
+    "seconds",
+    "step_seconds",
+    "base_text",
+    "test_data",
+)
 Outcome = dict[str, Any]
 
 
@@ -52,11 +62,12 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
         peft: what the file of its PEFT configuration holds, None without one.
 
     Returns: {"diverged": why}, or
-        metrics, losses, validation, trained_parameters, seconds, test_data: as in the metrics.json
-        of any run;
+        metrics, losses, validation, trained_parameters, seconds, step_seconds, base_text,
+        test_data: as in the metrics.json of any run;
         scores: one for each test example, the higher the better, or a single one, the first metric
         negated, where the metric is of all examples together;
-        inference_parameters, file_size: of the saved adapter, the latter in bytes;
+        inference_parameters, file_size: of the adapter, or the model, that was saved, the latter in
+        bytes;
         memory: peak bytes, of the device or, on a CPU, of the process; None where unknown;
         device: what it ran on.
 
@@ -90,11 +101,11 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
             run_folder.clear(folder)
             return {"diverged": str(error.__cause__)}
         run_folder.finish(folder, result)
-    kept = ("metrics", "losses", "validation", "trained_parameters", "seconds", "test_data")
-    return {name: result[name] for name in kept} | {
+    weights = sorted(outputs.trained(folder).glob("*.safetensors"))
+    return {name: result[name] for name in KEPT} | {
         "scores": _scores(config.data.task, folder, result["metrics"]),
-        "inference_parameters": _saved(folder / outputs.ADAPTER / WEIGHTS),
-        "file_size": (folder / outputs.ADAPTER / WEIGHTS).stat().st_size,
+        "inference_parameters": sum(map(_saved, weights)),
+        "file_size": sum(file.stat().st_size for file in weights),
         "memory": _peak(),
         "device": _device(),
     }
@@ -109,7 +120,7 @@ def _scores(task: str, folder: Path, metrics: dict[str, float]) -> list[float]:
 
 
 def _saved(weights: Path) -> int:
-    """How many numbers an adapter's file holds."""
+    """How many numbers a file of weights holds."""
     from safetensors import safe_open
 
     with safe_open(weights, "pt") as file:

@@ -14,21 +14,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from scaling.core.outputs import (
-    ADAPTER,
     BEFORE,
     CURVES,
     METRICS,
     PREDICTIONS,
     RUN,
     SAMPLES,
-    WRITTEN_BEFORE,
+    TRAINED,
     read_json,
     write_json,
 )
 
 LOCK, REPLACED = ".lock", ".replaced"
 CHECKPOINTS, PARTIAL = "checkpoint-*", ".partial"
-FILES = (METRICS, ADAPTER, PREDICTIONS, CURVES, SAMPLES, BEFORE, WRITTEN_BEFORE)
+FILES = (METRICS, *TRAINED, PREDICTIONS, CURVES, SAMPLES, BEFORE)
 # All that a run writes, and so all that is ever moved or removed; what a service of report_to
 # writes is left to it. METRICS, which a finished run has, is first and RUN last: see `settle`.
 OWN = (*FILES, CHECKPOINTS, PARTIAL, *(f".{name}.*partial" for name in (*FILES, RUN)), RUN)

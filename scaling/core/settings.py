@@ -16,6 +16,10 @@ from loralab.code import ROOT
 Option = int | float | bool | str
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS = get_args(Precision)
+Targets = Literal["linear", "all"]
+Saved = Literal["model", "difference"]
+FULL = "full"  # the variant that is no adapter: the model's own weights are trained
+LR = 2e-3  # of an adapter
 ALL_LINEAR = ("all-linear",)
 
 
@@ -63,6 +67,11 @@ class DataSettings:
     """Options of the task, as its file in scaling/tasks lists them."""
     limit: int | None = None
     """Evaluate on this many examples at most; by default on all of them."""
+    remember: str | None = None
+    """Text of the kind that the base model knew, for causal_lm: the loss on it, in bits a byte, is
+    measured before and after training, and on a small part of it at every validation. A .txt file,
+    or another data file with the column text; by default English prose that comes with Python; none
+    for nothing."""
     trust_remote_code: bool = False
     """Run code that a model's folder brings."""
     allow_pickle: bool = False
@@ -70,7 +79,7 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _at_least_one(self, "length", "limit")
-        for name in ("model", "train", "test"):
+        for name in ("model", "train", "test", "remember"):
             if (value := getattr(self, name)) is not None and not str(value).strip():
                 raise ValueError(f"{name} must be a name or a path, got {value!r}")
         if len(self.hold_out) == 1:
@@ -90,12 +99,13 @@ class TrainingSettings:
     """Optimizer steps."""
     batch: int = 32
     """Examples of a step, on all devices together with accumulation."""
-    lr: float = 2e-3
-    """Learning rate, which falls linearly to zero."""
+    lr: float | None = None
+    """Learning rate, which falls linearly to zero; by default 0.002 and, for --variant full, a
+    tenth of that, a fifteenth below 100 steps."""
     ratio: float = 1.0
     """LoRA+: the learning rate of B over that of A."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of the factors, as in AdamW."""
+    """Decoupled weight decay of the factors, or of the weights that are trained, as in AdamW."""
     optimizer: str = "adamw"
     """The optimizer; the scaled ones precondition each factor by the other."""
     warmup: int = 0
@@ -105,7 +115,8 @@ class TrainingSettings:
     launch_step: int = 100
     """The step after which the variants dash and tsd choose their directions."""
     precision: Precision = "float32"
-    """Of the forward pass; adapters stay in float32."""
+    """Of the forward pass; adapters stay in float32, and so do the weights that full fine-tuning
+    trains, as bfloat16 loses updates that are small beside a weight."""
     validate_every: int | None = None
     """Steps between validations on a tenth of the training data, which is then not trained on; the
     adapter of the lowest validation loss is kept. By default nothing is validated."""
@@ -116,11 +127,18 @@ class TrainingSettings:
     adapter_config.json: that adapter is trained in place of one of this library, on every linear
     layer but the output head unless its target_modules say otherwise, with AdamW, in one process. A
     run that was killed begins anew on --resume."""
+    full_targets: Targets = "linear"
+    """With --variant full: train the weight of every layer that would have an adapter, or all
+    parameters of the model."""
+    save: Saved = "model"
+    """With --variant full: keep the trained model as transformers does, or its difference from the
+    base model, weight by weight; both in float32."""
 
     def __post_init__(self) -> None:
         _at_least_one(self, "steps", "batch", "launch_step", "validate_every", "patience")
         for name in ("lr", "ratio", "clip"):
-            if not 0 < (value := getattr(self, name)) < math.inf:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {value}")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(
@@ -168,7 +186,8 @@ class AdapterSettings:
     scheme_options: dict[str, Option] = field(default_factory=dict)
     """Options of the initialization, for example: rho 2.0."""
     variant: str = "plain"
-    """How the factors become a change of the weight."""
+    """How the factors become a change of the weight; full: there are none, and the model's own
+    weights are trained."""
     variant_options: dict[str, Option] = field(default_factory=dict)
     """Options of the variant."""
     rank_stabilized: bool = False

@@ -20,7 +20,7 @@ from lora.schemes import Factors
 from lora.targets import targets
 from scaling.core.outputs import Damaged
 
-# on a model whose adapters are not ours, the names of their tensors and whatever is trained
+# on a model that has no adapters of ours, the names of the tensors that are trained in their place
 NAMED = "_scaling_trained"
 FILE, BEST = "training_state.safetensors", "best_state.safetensors"
 Layer = tuple[nn.Module, Factors, Factors | None, float]
@@ -33,6 +33,12 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
         every = dict(model.named_buffers()) | dict(model.named_parameters())
         return {name: every[name].detach() for name in names}
     return lora.state.trained_state(model)
+
+
+def kept(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of `trained_state`, in the memory of the processor: of full fine-tuning it is as large
+    as the model."""
+    return {key: value.detach().to("cpu", copy=True) for key, value in trained_state(model).items()}
 
 
 def put(model: nn.Module, state: dict[str, Tensor]) -> None:
@@ -50,19 +56,22 @@ def first_bad(model: nn.Module) -> str | None:
 
 def write(model: nn.Module, folder: Path, best: dict[str, Tensor] | None = None) -> None:
     """The state as it is and, where there is one, the best so far."""
-    about = {"config": attached(model).config.to_json()}
+    ours = NAMED not in vars(model)
+    about = {"config": attached(model).config.to_json()} if ours else {}
     for name, tensors in ((FILE, trained_state(model)), (BEST, best)):
         if tensors is not None:
             lora.state.write(folder / name, tensors, about)
 
 
-def read(folder: Path, name: str = FILE) -> tuple[lora.Config, dict[str, Tensor]]:
-    """The resolved config and the tensors; raises `Damaged` for a file that is none any more."""
+def read(folder: Path, name: str = FILE) -> tuple[lora.Config | None, dict[str, Tensor]]:
+    """The resolved config, where adapters of this library have one, and the tensors; raises
+    `Damaged` for a file that is none any more."""
     try:
         with safe_open(folder / name, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return lora.Config.from_json(file.metadata()["config"]), tensors
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            about = file.metadata().get("config")
+            return None if about is None else lora.Config.from_json(about), tensors
+    except (OSError, SafetensorError, AttributeError, TypeError, ValueError) as error:
         raise Damaged(folder / name, error) from error
 
 
@@ -74,6 +83,8 @@ def read_best(folder: Path) -> dict[str, Tensor] | None:
 def rebuild(model: nn.Module, folder: Path) -> lora.Report:
     """Put the adapters of a checkpoint on the base model, without any data."""
     config, state = read(folder)
+    if config is None:
+        raise Damaged(folder / FILE, "it has no 'config'")
 
     def build(name: str, module: nn.Module) -> LoRALinear:
         (out, in_), rank = shape_of(module), config.rank_of(name)

@@ -79,6 +79,8 @@ class Task:
             example; without it only all rows together have a metric, and the first is a distance.
         by_tokens: whether the model's loss is a mean over the tokens that have labels, and can take
             their number in a whole step.
+        remembers: whether its models, which write on from what they read, were pretrained on
+            running text, and so can be asked what they forget of such a text.
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
         defaults: of (settings by name, as the user gives them): what the task has otherwise by
@@ -94,6 +96,7 @@ class Task:
     loss: Callable[[Loaded], Callable[[nn.Module, dict[str, Tensor]], Tensor]] | None = None
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
+    remembers: bool = False
     Options: type = NoOptions
     defaults: Callable[[Mapping[str, Any]], dict[str, Any]] = no_defaults
 

@@ -24,7 +24,7 @@ def tokens(processor: Any, prompt: str, answer: str) -> tuple[list[int], list[in
         if processor.eos_token_id not in learnt:
             return before, [*learnt, *_end(processor)]
         return before, up_to_end(processor, learnt)
-    before = _read(processor, prompt + "\n")
+    before = text_tokens(processor, prompt + "\n")
     return before, [*processor(answer, add_special_tokens=False)["input_ids"], *_end(processor)]
 
 
@@ -38,7 +38,7 @@ def _turns(processor: Any, prompt: str, answer: str) -> tuple[str, str]:
     return opened, whole.removeprefix(opened) if whole.startswith(opened) else answer
 
 
-def _read(processor: Any, text: str) -> list[int]:
+def text_tokens(processor: Any, text: str) -> list[int]:
     """With the tokenizer's special tokens at the beginning alone: what follows is still the same
     text."""
     ids = processor(text, verbose=False)["input_ids"]
@@ -62,7 +62,9 @@ def fitted(
 def blocks(processor: Any, texts: Sequence[str], length: int) -> list[list[int]]:
     """The texts one after the other, each with its end, in pieces of this many tokens; the last may
     be shorter."""
-    ids = list(chain.from_iterable([*_read(processor, text), *_end(processor)] for text in texts))
+    ids = list(
+        chain.from_iterable([*text_tokens(processor, text), *_end(processor)] for text in texts)
+    )
     pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
     # a token alone has none before it to be predicted from
     return [piece for piece in pieces if len(piece) > 1]

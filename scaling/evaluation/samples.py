@@ -24,14 +24,19 @@ def agreement(rows: Sequence[Record]) -> dict[str, float]:
     return found
 
 
+def written(rows: Sequence[Record]) -> list[str]:
+    """What the model wrote, of the rows for which it was asked to."""
+    return [row["written"] for row in rows if "wanted" in row]
+
+
 def beside(before: Sequence[str], rows: Sequence[Record]) -> list[dict[str, str]]:
     """{"prompt", "wanted", "before", "after"} of the rows for which the model has written: what it
     wrote before training, which `before` holds in their order, and after it. Without `before` none.
     """
-    written = [row for row in rows if "wanted" in row]
+    asked = [row for row in rows if "wanted" in row]
     return [
         {"prompt": row["prompt"], "wanted": row["wanted"], "before": old, "after": row["written"]}
-        for old, row in zip(before, written, strict=bool(before))
+        for old, row in zip(before, asked, strict=bool(before))
     ]
 
 

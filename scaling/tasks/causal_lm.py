@@ -281,6 +281,7 @@ TASK = Task(
     metrics,
     score=score,
     by_tokens=True,
+    remembers=True,
     Options=Options,
     defaults=defaults,
 )

@@ -1,5 +1,5 @@
-"""What training must know about a model's adapters, whoever made them: this library's here, PEFT's
-in peft_methods."""
+"""What training must know about what it trains; this library's adapters here, the other rows of
+`methods` in files of their own."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,21 +12,27 @@ from torch.optim import Optimizer
 from transformers import TrainerCallback
 
 import lora
+from lora import initialization
+from lora.bases import shape_of
+from lora.targets import check_vectors, saved_modules, targets
 from lora.variants.dash import DashLinear
-from scaling.core import placement
-from scaling.core.config import Config, training_whole
-from scaling.training.preparation import Job, on_batches
+from scaling.core import outputs, placement, state
+from scaling.core.config import Config, check_scheme, training_whole
+from scaling.core.task import Loaded
+from scaling.training.job import Job, on_batches
 
 
 class Adapted(NamedTuple):
-    """The functions of a model with adapters on it; `scaling.core.state` knows its tensors.
+    """The functions of a model that is made what is trained; `scaling.core.state` knows its
+    tensors.
 
     Args:
         summary: one line about it, to be printed.
         trainable: how many numbers are trained.
         optimizer: makes a new one.
         callbacks: from the optimizer, what has to happen besides its steps.
-        save: writes the adapter to a folder in PEFT's format, whole or not at all.
+        save: writes what was trained to a folder, whole or not at all.
+        folder: the name of that folder, in that of the run: that of an adapter is in PEFT's format.
         penalty: what the method adds to the loss of every step, a scalar, if it does.
         resumable: whether its tensors are all that a checkpoint needs.
     """
@@ -36,8 +42,27 @@ class Adapted(NamedTuple):
     optimizer: Callable[[], Optimizer]
     callbacks: Callable[[Optimizer], list[TrainerCallback]]
     save: Callable[[Path], None]
+    folder: str = outputs.ADAPTER
     penalty: Callable[[], Tensor] | None = None
     resumable: bool = True
+
+
+def check(config: Config) -> None:
+    """Raise ValueError for a setting of full fine-tuning, and for options that the initialization
+    does not have."""
+    config.check_applied()
+    check_scheme(config.adapter)
+
+
+def fits(config: Config, loaded: Loaded) -> None:
+    """Raise ValueError, naming the layer or the setting, for an adapter that this model cannot
+    have."""
+    model, adapter = loaded.model, training_whole(config.adapter, loaded.fresh)
+    layers, _ = targets(model, adapter)
+    saved_modules(model, adapter)
+    if lora.SCHEMES[adapter.scheme].needs_data:
+        check_vectors(layers, adapter.scheme)
+    initialization.check(adapter, {name: shape_of(module) for name, module in layers.items()})
 
 
 def attach(job: Job) -> Adapted:
@@ -46,6 +71,10 @@ def attach(job: Job) -> Adapted:
     adapter = training_whole(job.config.adapter, job.loaded.fresh)
     report = on_batches(job, lambda batches: lora.attach(model, adapter, batches, loss))
     return own(job.config, model, report)
+
+
+def resume(job: Job, checkpoint: Path) -> Adapted:
+    return own(job.config, job.loaded.model, state.rebuild(job.loaded.model, checkpoint))
 
 
 def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
@@ -66,10 +95,20 @@ def own(config: Config, model: nn.Module, report: lora.Report) -> Adapted:
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """Of the groups of `lora.param_groups`."""
     settings = config.training
-    rates = (settings.lr, settings.ratio, settings.weight_decay)
+    rates = (config.lr, settings.ratio, settings.weight_decay)
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(lora.param_groups(model, *rates))
     return lora.OPTIMIZERS[settings.optimizer](model, *rates)
+
+
+def adamw(config: Config, trained: list[nn.Parameter]) -> Optimizer:
+    """Of what has no factors: as `lora.param_groups`, by shape, vectors have no weight decay."""
+    decay = config.training.weight_decay
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], config.lr)
 
 
 class Launch(TrainerCallback):

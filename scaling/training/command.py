@@ -10,7 +10,7 @@ from pathlib import Path
 from loralab import flags
 from loralab.flags import Group
 from scaling.core import processes
-from scaling.core.settings import GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
+from scaling.core.settings import FULL, GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
 from scaling.tasks import TASKS
 
 DISK = ("inline_container", "PytorchStreamWriter")
@@ -19,7 +19,7 @@ CHOICES = {
     "task": TASKS,
     "optimizer": OPTIMIZERS,
     "scheme": SCHEMES,
-    "variant": VARIANTS,
+    "variant": (*VARIANTS, FULL),
 }
 
 

@@ -6,8 +6,6 @@ penalty and the budgets that are updated after every step. A method that is no c
 (prompts, mixtures with a forward pass of their own) is refused.
 """
 
-import os
-import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,17 +15,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from transformers import TrainerCallback
 
 import lora
 from lora.patterns import matches, suggestion
 from lora.targets import ALL_LINEAR, targets
-from scaling.core import processes, state
+from scaling.core import outputs, processes, state
 from scaling.core.config import Config, peft_settings
 from scaling.core.quiet import quiet
-from scaling.training.adapting import Adapted
-from scaling.training.preparation import Job
+from scaling.core.task import Loaded
+from scaling.training.adapting import Adapted, adamw
+from scaling.training.job import Job
 
 NAME = "default"  # PEFT's for an adapter that is given none
 # methods of certain layers: PEFT chooses them
@@ -43,18 +41,24 @@ REFUSALS = (
 )
 
 
-def starter(config: Config) -> Callable[[Job], Adapted]:
-    """The function that puts the adapter of a config's PEFT file on a model; raises ValueError for
-    a file that is no configuration of a PEFT method of layers."""
+def check(config: Config) -> None:
+    """Raise ValueError for a file that is no configuration of a PEFT method of layers."""
     if processes.launched() > 1:
         raise ValueError("peft is trained in a single process: start it without torchrun")
-    made = _configuration(config)
-    return lambda job: _put_on(job, made)
+    _configuration(config)
 
 
-def check(job: Job) -> None:
+def fits(config: Config, loaded: Loaded) -> None:
     """Raise ValueError where the layers of the config's PEFT file are not those of the model."""
-    _name_layers(job.config, _configuration(job.config), job.loaded.model, job.loaded.fresh)
+    _name_layers(config, _configuration(config), loaded.model, loaded.fresh)
+
+
+def attach(job: Job) -> Adapted:
+    return _put_on(job, _configuration(job.config))
+
+
+def resume(job: Job, checkpoint: Path) -> Adapted:
+    raise AssertionError("a run of PEFT's has no checkpoint: see `Adapted.resumable`")
 
 
 def _configuration(config: Config) -> Any:
@@ -137,7 +141,7 @@ def _put_on(job: Job, made: Any) -> Adapted:
         summary=f"PEFT's {made.peft_type.value}: {count:,} of {total:,} parameters are trained "
         f"({count / total:.2%})",
         trainable=count,
-        optimizer=lambda: _optimizer(config, trained),
+        optimizer=lambda: adamw(config, trained),
         callbacks=lambda optimizer: [] if allocate is None else [Allocate(allocate)],
         save=partial(_save, wrapped),
         penalty=partial(penalty, tuner)
@@ -171,16 +175,6 @@ def _name_layers(config: Config, made: Any, model: nn.Module, fresh: tuple[str, 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
-
-
-def _optimizer(config: Config, trained: list[nn.Parameter]) -> Optimizer:
-    """As `lora.param_groups`, by shape: vectors have no weight decay."""
-    decay = config.training.weight_decay
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], config.training.lr)
 
 
 class Allocate(TrainerCallback):
@@ -217,15 +211,11 @@ def _adalora_layer() -> type:
 
 def _save(wrapped: Any, folder: Path) -> None:
     """PEFT's files, whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     _record_ranks(wrapped)
-    with quiet(), warnings.catch_warnings():
+    with outputs.whole_folder(folder) as partial, quiet(), warnings.catch_warnings():
         # layers to which AdaLoRA has left no rank
         warnings.filterwarnings("ignore", ".*have invalid shape")
         wrapped.save_pretrained(str(partial), save_embedding_layers=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
 
 
 def _record_ranks(wrapped: Any) -> None:

@@ -1,14 +1,14 @@
-"""From a config to a trained, evaluated and saved adapter."""
+"""From a config to what it trains, evaluated and saved."""
 
 import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
@@ -16,17 +16,27 @@ from transformers.trainer_utils import set_seed
 from loralab.files import write_text
 from scaling.core import outputs, placement, processes, state
 from scaling.core.config import Config
-from scaling.core.memory import free, shrinking
+from scaling.core.memory import free
 from scaling.core.quiet import quiet
 from scaling.core.stages import Stages
-from scaling.core.task import Record
+from scaling.data.base_text import BaseText, base_text
 from scaling.data.data_files import one_a_line
 from scaling.evaluation.samples import beside, page
-from scaling.training import adapting, peft_methods
+from scaling.training import methods
 from scaling.training.adapting import Adapted
 from scaling.training.checkpoints import check
-from scaling.training.preparation import Job, prepare
-from scaling.training.trainer import COMPLETE, AdapterTrainer, Bar, Diverged, checkpoints
+from scaling.training.evaluating import Before, evaluated, glimpse, measured, remembered
+from scaling.training.job import Job
+from scaling.training.preparation import prepare
+from scaling.training.trainer import (
+    COMPLETE,
+    GLIMPSE,
+    AdapterTrainer,
+    Bar,
+    Clock,
+    Diverged,
+    checkpoints,
+)
 from scaling.training.validation import Best
 
 
@@ -53,17 +63,12 @@ def train(
     """
     stages = stages or Stages()
     check_reports(config)
-    peft = config.training.peft is not None
-    attach = peft_methods.starter(config) if peft else adapting.attach
+    text = base_text(config)
     last = [] if anew else checkpoints(folder)[-1:]
     if last:
-        before = outputs.read_json(folder / outputs.BEFORE)
-        kept = folder / outputs.WRITTEN_BEFORE
-        texts = outputs.read_json(kept, "written")["written"] if kept.is_file() else []
+        begun = outputs.read_json(folder / outputs.BEFORE, *Before._fields)
         check(last[0])
-    job, here = prepare(config, stages), processes.join()
-    if peft:
-        peft_methods.check(job)
+    job, here, method = prepare(config, stages), processes.join(), methods.of(config)
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
         raise ValueError(
@@ -72,42 +77,41 @@ def train(
         )
     held = task.examples(config, loaded, data, data.test)
     if last:
-        adapted = adapting.own(config, loaded.model, state.rebuild(loaded.model, last[0]))
+        adapted = method.resume(job, last[0])
+        before = Before(**begun)
     else:
-        before, texts = {}, []
-        if judge_base:
-            with stages("evaluation of the base model"):
-                rows, before = _evaluated(job, held)
-            texts = [row["written"] for row in rows if "wanted" in row]
+        with stages("evaluation of the base model"):
+            before = measured(job, held if judge_base else None, text)
         with stages("initialization of the adapter"):
-            adapted = attach(job)
+            adapted = method.attach(job)
     stages.show()
     placement.share(loaded.model)
     if here.is_main_process:
         begin()
-        if texts:
-            outputs.write_json(folder / outputs.WRITTEN_BEFORE, {"written": texts})
-        outputs.write_json(folder / outputs.BEFORE, before)
+        outputs.write_json(folder / outputs.BEFORE, before._asdict())
         print(adapted.summary, flush=True)
     here.wait_for_everyone()
     began = time.perf_counter()
     try:
-        history = _trained(job, adapted, folder, stages)
+        history, clock = _trained(job, adapted, folder, stages, text)
         seconds = time.perf_counter() - began
-        rows, scores = _evaluated(job, held)
+        rows, scores = evaluated(job, held)
+        kept = text and remembered(job, text, before, _curve(history, GLIMPSE))
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
-    sampled = beside(texts, rows)
+    sampled = beside(before.written, rows)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     if here.is_main_process:
-        adapted.save(folder / outputs.ADAPTER)
+        adapted.save(folder / adapted.folder)
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
         if sampled:
             write_text(folder / outputs.SAMPLES, page(sampled))
-        outputs.draw_curves(folder / outputs.CURVES, losses, validation, title=config.data.task)
+        curve = kept["curve"] if kept else ()
+        outputs.draw_curves(folder / outputs.CURVES, losses, validation, config.data.task, curve)
     return {
         "metrics": scores,
-        "before": before,
+        "before": before.metrics,
+        "base_text": kept,
         "examples": len(rows),
         "samples": sampled,
         "final_loss": losses[-1][1],
@@ -117,6 +121,7 @@ def train(
         "trained_parameters": adapted.trainable,
         "processes": here.num_processes,
         "seconds": seconds,
+        "step_seconds": clock.median(),
         "folder": str(folder),
     }
 
@@ -133,28 +138,11 @@ def check_reports(config: Config) -> None:
         raise ValueError(f"report_to {name!r}: {' '.join(str(error).split())}") from error
 
 
-def _evaluated(job: Job, held: Sequence[Record]) -> tuple[list[Record], dict[str, float]]:
-    """A row for each test record, and the metrics. Processes share the records out, but for a
-    sharded base model, which runs on all of them at once."""
-    config, task, loaded, data = job.config, job.task, job.loaded, job.data
-    here = processes.join()
-    of, process = (1, 0) if config.run.sharded else (here.num_processes, here.process_index)
-    loaded.model.eval()
-
-    def predict(size: int) -> list[Record]:
-        return task.predict(config, loaded, data, data.test[process::of], held[process::of], size)
-
-    with torch.no_grad():
-        rows = shrinking(predict, config.run.micro_batch or config.training.batch)
-    if of > 1:
-        parts = gather_object([rows])
-        rows = [parts[i % of][i // of] for i in range(sum(map(len, parts)))]
-    return rows, task.metrics(rows, data)
-
-
-def _trained(job: Job, adapted: Adapted, folder: Path, stages: Stages) -> list[dict[str, Any]]:
+def _trained(
+    job: Job, adapted: Adapted, folder: Path, stages: Stages, text: BaseText | None
+) -> tuple[list[dict[str, Any]], Clock]:
     """Train to the end, with the micro-batch halved whenever memory runs out; gives the Trainer's
-    log.
+    log, and how long its steps took.
 
     Of several processes one alone may run out, while the others wait for it: then all end.
     """
@@ -165,18 +153,20 @@ def _trained(job: Job, adapted: Adapted, folder: Path, stages: Stages) -> list[d
         if last and count == 1:
             micro = min(micro, json.loads((last[0] / COMPLETE).read_text())["train_batch_size"])
         elif first is None:
-            first = {key: value.clone() for key, value in state.trained_state(model).items()}
+            first = state.kept(model)
         best = None
         if training.validate_every is not None:
             best = Best(model, training.patience, state.read_best(last[0]) if last else None)
         trainer = _trainer(job, adapted, folder, micro, best)
+        trainer.glimpse = text and partial(glimpse, job, text)
         trainer.add_callback(Bar(stages.say))
+        trainer.add_callback(clock := Clock())
         try:
             with quiet():
                 trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
             if best is not None and best.state is not None:
                 state.put(model, best.state)
-            return trainer.state.log_history
+            return trainer.state.log_history, clock
         except Diverged as error:
             kept = checkpoints(folder)[-1:]
             where = (

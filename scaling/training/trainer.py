@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import ProgressCallback, Trainer
+from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from scaling.core import placement, state
 from scaling.evaluation.label_loss import mean_loss
@@ -21,6 +22,7 @@ from scaling.training.validation import Best
 NAME = "checkpoint-{}"
 COMPLETE = "trainer_state.json"  # what the Trainer writes last
 PARTIAL = ".partial"
+GLIMPSE = "base_text"  # in the log
 Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 
 
@@ -39,11 +41,14 @@ class AdapterTrainer(Trainer):
         loss: Loss | None = None,
         by_tokens: bool = False,
         best: Best | None = None,
+        glimpse: Callable[[], float] | None = None,
         **named: Any,
     ) -> None:
         """`loss(model, batch)` is what is minimised, by default what the model gives, `by_tokens`
-        from `label_loss`; `best` keeps the best so far."""
-        self.adapted, self.own_loss, self.by_tokens, self.best = adapted, loss, by_tokens, best
+        from `label_loss`; `best` keeps the best so far; `glimpse`, where there is one, is measured
+        at every validation."""
+        self.adapted, self.own_loss, self.by_tokens = adapted, loss, by_tokens
+        self.best, self.glimpse = best, glimpse
         super().__init__(*given, **named)
 
     def compute_loss(
@@ -71,7 +76,10 @@ class AdapterTrainer(Trainer):
         """The same random numbers at every validation, and training goes on with its own."""
         with torch.random.fork_rng():
             torch.manual_seed(self.args.seed)
-            return super().evaluate(*given, **named)
+            found = super().evaluate(*given, **named)
+        if self.glimpse is not None:
+            self.log({GLIMPSE: self.glimpse()})
+        return found
 
     def _wrap_model(
         self, model: nn.Module, training: bool = True, dataloader: Any = None
@@ -188,6 +196,31 @@ class Bar(ProgressCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         pass
+
+
+class Clock(TrainerCallback):
+    """How long the steps take, all micro-batches and the optimizer together, without validation and
+    checkpoints."""
+
+    def __init__(self) -> None:
+        self.began, self.seconds = 0.0, list[float]()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.began = _now()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.seconds.append(_now() - self.began)
+
+    def median(self) -> float | None:
+        """Of a step; None where none was left to do."""
+        return median(self.seconds) if self.seconds else None
+
+
+def _now() -> float:
+    """When all that was asked of the device is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from scaling.core.state import trained_state
+from scaling.core.state import kept
 
 
 class Best(TrainerCallback):
@@ -25,9 +25,7 @@ class Best(TrainerCallback):
         """Called before the Trainer compares: its record is still that of the validations
         before."""
         if metrics["eval_loss"] < (math.inf if state.best_metric is None else state.best_metric):
-            self.state = {
-                key: value.detach().clone() for key, value in trained_state(self.model).items()
-            }
+            self.state = kept(self.model)
         elif self.patience is not None:
             since = state.global_step - (state.best_global_step or 0)
             control.should_training_stop = since >= self.patience * args.eval_steps

@@ -55,6 +55,26 @@ def no_training(monkeypatch):
     return forbid
 
 
+def test_full_fine_tuning_is_compared_with_lora(given, tmp_path):
+    """One method of it, whatever the initializations and ranks; its own learning rates, memory and
+    time of a step, and no configuration of PEFT's in the export."""
+    own = [*given, "--schemes", "init_a", "--variants", "plain", "full", "--ranks", "2", "4"]
+    at = own.index("--rates")
+    assert run([*own[:at], *own[at + 3 :], "--rates", "1e-3"]) == 0
+    out = tmp_path / "out"
+    rows = {row["method"]: row for row in json.loads((out / "report.json").read_text())["methods"]}
+    assert list(rows) == ["init_a, rank 2", "init_a, rank 4", "full"]
+    assert rows["full"]["trained_parameters"] > 4 * rows["init_a, rank 4"]["trained_parameters"]
+    assert all(row["step_seconds"] > 0 and row["memory"] > 0 for row in rows.values())
+    [exported] = (out / "method_comparison").glob("full--*.json")
+    record = json.loads(exported.read_text())
+    assert record["run_info"]["peft_config"] is None
+    assert record["train_info"]["file_size"] == sum(
+        file.stat().st_size for file in (tmp_path / "home").rglob("model/*.safetensors")
+    )
+    assert "s a step" in (out / "report.md").read_text()
+
+
 @pytest.mark.filterwarnings(
     "ignore:.*is_gradient_checkpointing:FutureWarning"
 )  # PEFT asks transformers by the old name

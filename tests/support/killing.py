@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from scaling.core.outputs import trained
 from tests.support.finetuning import call
 
 
@@ -39,7 +40,8 @@ def kill_at(step: int, given: list[str]) -> None:
 
 def ending(folder: Path) -> tuple[list, float, dict]:
     result = json.loads((folder / "metrics.json").read_text())
-    adapter = load_file(folder / "adapter" / "adapter_model.safetensors")
+    [weights] = trained(folder).glob("*.safetensors")
+    adapter = load_file(weights)
     return (
         result["losses"],
         result["final_loss"],

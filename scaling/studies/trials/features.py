@@ -46,7 +46,7 @@ def untrained_features(settings: dict[str, Any], peft: None) -> float:
 
 
 def _size(job: Any) -> float:
-    from scaling.training.preparation import on_batches
+    from scaling.training.job import on_batches
 
     sizes: list[Tensor] = []
 

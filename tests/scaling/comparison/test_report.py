@@ -76,7 +76,7 @@ def test_the_page_has_the_table_the_pictures_and_the_notes():
     text = report.page(rows, report.notes(rows, outcomes, MARGIN))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(rows)
-    assert {line.count("|") for line in lines} == {12}
+    assert {line.count("|") for line in lines} == {13}
     assert "init_a | 0.001 | 5 |" in text
     assert report.RATES in text
     assert report.DIFFERENCES in text

@@ -49,7 +49,7 @@ def untouched(monkeypatch):
     def forbid(*_, **__):
         raise AssertionError("the model was given a batch")
 
-    monkeypatch.setattr(running, "_evaluated", forbid)
+    monkeypatch.setattr(running, "measured", forbid)
     monkeypatch.setattr(batches, "DataLoader", forbid)
 
 

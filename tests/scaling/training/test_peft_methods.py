@@ -171,7 +171,7 @@ def started(
         base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
     loaded: Any = Loaded(base, None, ("classifier",))
     job: Any = adapting.Job(config, None, loaded, None, [], [], 1, 1)  # type: ignore[arg-type]
-    return base, peft_methods.starter(config)(job)
+    return base, peft_methods.attach(job)
 
 
 def test_the_layers_are_those_that_ours_would_be(model, tmp_path):
@@ -390,4 +390,4 @@ def test_several_processes_are_refused(tmp_path, monkeypatch):
     (tmp_path / "peft.json").write_text(json.dumps(LORA))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="peft is trained in a single process"):
-        peft_methods.starter(Config.of(peft=str(tmp_path / "peft.json")))
+        peft_methods.check(Config.of(peft=str(tmp_path / "peft.json")))

@@ -1,0 +1,41 @@
+"""What a run has before anything of it is trained, and what an initialization sees of it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from transformers.trainer_utils import set_seed
+
+from scaling.core import processes
+from scaling.core.batches import stream
+from scaling.core.config import Config
+from scaling.core.memory import shrinking
+from scaling.core.task import Data, Loaded, Record, Task
+
+Result = TypeVar("Result")
+
+
+class Job(NamedTuple):
+    """A model on its device, with what it is trained and validated on: `batch` examples a step,
+    `micro` of them at once on a device."""
+
+    config: Config
+    task: Task
+    loaded: Loaded
+    data: Data
+    inputs: list[Record]
+    valid: list[Record]
+    batch: int
+    micro: int
+
+
+def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:
+    """What `act` makes of this process's part of the training stream: with fewer examples at once
+    where memory is short."""
+    here, collate, seed = processes.join(), job.task.collate(job.loaded), job.config.seed
+
+    def at(size: int) -> Result:
+        set_seed(seed)  # of what the loss draws
+        part = (seed, here.process_index, here.num_processes)
+        return act(stream(job.loaded, job.inputs, size, collate, *part))
+
+    return shrinking(at, job.micro)
