@@ -55,6 +55,7 @@ class Options:
 
 
 OPTIONS = Options()
+GROUPS = {**command.groups(HIDDEN), "output": Group(Options)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,8 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(HIDDEN), "output": Group(Options)}
-    return command.answer(advise, groups, "loralab advise", __doc__, arguments)
+    return command.answer(advise, GROUPS, "loralab advise", __doc__, arguments)
 
 
 def check_writable(file: Path) -> None:

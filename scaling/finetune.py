@@ -45,6 +45,9 @@ class Options:
     """The run store, one SQLite file; by default runs/loralab.sqlite."""
 
 
+GROUPS = {**command.groups(), "output": Group(Options)}
+
+
 @dataclass(frozen=True, repr=False)
 class FineTuned:
     """A finished run. Losses are pairs of a step and its loss; `metrics` has the best known first,
@@ -118,8 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(), "output": Group(Options)}
-    return command.answer(finetune, groups, "loralab finetune", __doc__, arguments)
+    return command.answer(finetune, GROUPS, "loralab finetune", __doc__, arguments)
 
 
 def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any]:

@@ -48,6 +48,9 @@ class Options:
     """The folder to write, which must be empty or not be there."""
 
 
+GROUPS = {**command.groups(HIDDEN), "output": Group(Options)}
+
+
 @dataclass(frozen=True, repr=False)
 class Initialized:
     """An adapter that was written, by layer: its rank, and the part of the inputs' variance that
@@ -132,8 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(HIDDEN), "output": Group(Options)}
-    return command.answer(init, groups, "loralab init", __doc__, arguments)
+    return command.answer(init, GROUPS, "loralab init", __doc__, arguments)
 
 
 def check_portable(config: "Config") -> None:
