@@ -136,6 +136,30 @@ def read(
     }
 
 
+def words_of(groups: Mapping[str, Group], values: Mapping[str, Any]) -> list[str]:
+    """The words from which `read` reads these values: what is as by default is left out.
+
+    Args:
+        groups: the flags.
+        values: of some of them, by name.
+    """
+    found: list[str] = []
+    for group in groups.values():
+        for f in fields(group.kind):
+            value = values.get(f.name)
+            if f.name not in values or value == group.default(f):
+                continue
+            flag = f"--{f.name.replace('_', '-')}"
+            if isinstance(value, bool):
+                found.append(flag if value else f"--no-{flag[2:]}")
+                continue
+            parts = (
+                [p for pair in value.items() for p in pair] if isinstance(value, dict) else value
+            )
+            found += [flag, *map(str, parts if isinstance(parts, list | tuple) else [parts])]
+    return found
+
+
 def _default(group: Group, of: Field) -> Any:
     """The value of a flag that is not given."""
     default = group.default(of)

@@ -40,6 +40,7 @@ from scaling.core.settings import plain
 from scaling.tasks import find
 from scaling.training import command
 from scaling.training.experiment import GRID, METHODS, Named
+from scaling.training.objects import configured
 
 # torch takes seconds to load, and numpy a part of one: what needs them is imported where it is run
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Swept:
 def sweep(
     config: "Config | None" = None,
     *,
+    tokenizer: Any = None,
     methods: Named | None = None,
     executor: Literal["local", "ray"] = "local",
     address: str = Options.address,
@@ -127,6 +129,7 @@ def sweep(
 
     Args:
         config: the run that all methods share; by default that of `loralab finetune` without flags.
+        tokenizer: of a model that is an object, or its processor.
         methods: settings by the name of a method: those in which it differs from `config`. Without
             `schemes` these are all that is compared.
         executor: "local" or "ray", where the trials run.
@@ -135,20 +138,21 @@ def sweep(
         out: folder of the results; by default one of its own beside the run store.
         store: the run store, one SQLite file; by default runs/loralab.sqlite.
         settings: fields of `scaling.comparison.grid.Grid` (`schemes`, `ranks`, `rates`, `seeds`,
-            ...), and what differs from `config`, named as the flags are.
+            ...), and what differs from `config`, named as the flags are. `model` may also be a
+            transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
+            pandas.DataFrame: they are written below runs/objects, once, under a name of their
+            content, where every trial reads them, and are not changed by a bit.
 
     Raises: ValueError for wrong input; RuntimeError where a run fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
-    from scaling.core.config import Config
-
     of_grid = {f.name for f in fields(Grid)} & settings.keys()
     axes = {name: settings.pop(name) for name in of_grid}
     if methods:
         axes.setdefault("schemes", ())
     options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
     grid = Grid(**{name: plain(value) for name, value in axes.items()})
-    return _swept((config or Config()).replace(**settings), grid, options, methods or {})
+    return _swept(configured(config, settings, tokenizer), grid, options, methods or {})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
