@@ -74,7 +74,7 @@ def test_a_run_leaves_the_model_alone_and_its_adapter_fits_on_it(held, tmp_path)
     with torch.no_grad():
         logits = model(**batch).logits
     expected = torch.tensor([row["logits"] for row in rows])
-    # The lengths of the batches differ, and so the order of sums: a few hundred roundings of order 1.
+    # other lengths of batches, and so another order of sums: hundreds of roundings of order 1
     assert torch.allclose(logits, expected, atol=640 * torch.finfo(torch.float32).eps)
     with pytest.raises(ValueError, match="carries adapters; pass the base model"):
         loralab.finetune(**held, **SMALL)
