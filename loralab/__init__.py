@@ -1,8 +1,8 @@
 """Claims as data, a run store, a ledger, a report: none of it is about LoRA.
 
 The commands on a model are functions too: `loralab.finetune`, `.sweep`, `.advise` and `.init` take
-the command's flags as keyword arguments and return what it prints. They are imported when they are
-used, so `import loralab` costs nothing.
+the command's flags as keyword arguments and return what it prints; the model and the data may be
+objects that you hold. They are imported when they are used, so `import loralab` costs nothing.
 """
 
 import importlib

@@ -53,7 +53,9 @@ class Group:
             unsaid = isinstance(value, bool) or value in (None, (), {})
             argument = tyro.conf.arg(
                 help=texts.get(f.name, ""),
-                metavar=_metavar(types[f.name], self.choices.get(f.name)),
+                metavar=f"[{f.name.upper()}]"
+                if f.name == self.words and value is None
+                else _metavar(types[f.name], self.choices.get(f.name)),
                 help_behavior_hint="" if unsaid else None,
             )
             default = field() if value is MISSING else field(default_factory=partial(copy, value))
@@ -68,9 +70,13 @@ class Group:
         """The type of each field, as it is read."""
         return get_type_hints(self.kind)
 
-    def flag(self, of: Field) -> str:
-        """As it is typed: a switch that is on by default is turned off by --no-name."""
-        return f"--{'no-' * (self.default(of) is True)}{of.name.replace('_', '-')}"
+    def flags(self, of: Field) -> dict[str, bool]:
+        """What may be typed, and whether it turns a switch on: --name, and for a switch --no-name
+        too."""
+        name = of.name.replace("_", "-")
+        return {f"--{name}": True} | (
+            {f"--no-{name}": False} if self.hints()[of.name] is bool else {}
+        )
 
     def default(self, of: Field) -> Any:
         if of.name in self.defaults:
@@ -101,43 +107,84 @@ def read(
     words = list(arguments)
     if {"-h", "--help"} & set(words):
         _help(groups, program, description)
-    known = {g.flag(f): (name, f) for name, g in groups.items() for f in fields(g.kind)}
-    bare = {flag: at for flag, at in known.items() if groups[at[0]].words == at[1].name}
-    given: dict[str, list[list[str]]] = {}  # the words of each time that a flag is given
-    here = next(iter(bare), "")
+    known = {
+        flag: (name, f, on)
+        for name, g in groups.items()
+        for f in fields(g.kind)
+        for flag, on in g.flags(f).items()
+    }
+    bare = {flag: f for flag, (name, f, _) in known.items() if groups[name].words == f.name}
+    given: list[tuple[str, list[str]]] = []
     for word in words:
         if VALUE.match(word):
-            if not here:
+            if not given and not bare:
                 raise ValueError(f"unexpected argument {word!r}; --help lists the flags")
-            given.setdefault(here, [[]])[-1].append(word)
+            if not given:
+                given.append((next(iter(bare)), []))
+            given[-1][1].append(word)
             continue
-        here, equal, value = word.partition("=")
-        here = here.replace("_", "-")
-        if here not in known or here in bare:
-            close = nearest(here, known)
+        flag, equal, value = word.partition("=")
+        flag = flag.replace("_", "-")
+        if flag not in known or flag in bare:
+            close = nearest(flag, known)
             raise ValueError(f"unknown flag {word}{close or '; --help lists the flags'}")
-        given.setdefault(here, []).append([value] if equal else [])
+        given.append((flag, [value] if equal else []))
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
-    for flag, (name, f) in known.items():
-        for each in given.get(flag, [None]):
-            value = _value(groups[name], f, flag, each)
-            if defaults or flag in given:
-                found[name][f.name] = value
+    for flag, own in given:
+        name, f, on = known[flag]
+        found[name][f.name] = _value(groups[name], f, f.name if flag in bare else flag, on, own)
+    if not defaults:
+        return found
+    return {
+        name: {
+            f.name: found[name][f.name] if f.name in found[name] else _default(group, f)
+            for f in fields(group.kind)
+        }
+        for name, group in groups.items()
+    }
+
+
+def words_of(groups: Mapping[str, Group], values: Mapping[str, Any]) -> list[str]:
+    """The words from which `read` reads these values: what is as by default is left out.
+
+    Args:
+        groups: the flags.
+        values: of some of them, by name.
+    """
+    found: list[str] = []
+    for group in groups.values():
+        for f in fields(group.kind):
+            value = values.get(f.name)
+            if f.name not in values or value == group.default(f):
+                continue
+            flag = f"--{f.name.replace('_', '-')}"
+            if isinstance(value, bool):
+                found.append(flag if value else f"--no-{flag[2:]}")
+                continue
+            parts = (
+                [p for pair in value.items() for p in pair] if isinstance(value, dict) else value
+            )
+            found += [flag, *map(str, parts if isinstance(parts, list | tuple) else [parts])]
     return found
 
 
-def _value(group: Group, of: Field, flag: str, words: list[str] | None) -> Any:
-    """What a flag was given, else its default."""
-    default, kind = group.default(of), group.hints()[of.name]
-    if words is None:
-        if default is MISSING:
-            about = descriptions(group.kind).get(of.name, "").rstrip(".")
-            raise ValueError(f"{flag} is missing{about and f': {about[0].lower()}{about[1:]}'}")
-        return copy(default)
-    if isinstance(default, bool):
+def _default(group: Group, of: Field) -> Any:
+    """The value of a flag that is not given."""
+    default = group.default(of)
+    if default is MISSING:
+        about = descriptions(group.kind).get(of.name, "").rstrip(".")
+        flag = next(iter(group.flags(of)))
+        raise ValueError(f"{flag} is missing{about and f': {about[0].lower()}{about[1:]}'}")
+    return copy(default)
+
+
+def _value(group: Group, of: Field, flag: str, on: bool, words: list[str]) -> Any:
+    """What a flag was given."""
+    kind = group.hints()[of.name]
+    if kind is bool:
         if words:
             raise ValueError(f"{flag} takes no value, got {' '.join(words)!r}")
-        return not default
+        return on
     try:
         return parsed(kind, words)
     except ValueError as error:
@@ -164,6 +211,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: a question, where a known one is like it."""
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def check_known(what: str, name: str, known: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not among the known ones."""
+    if name not in known:
+        hint = nearest(name, [repr(each) for each in known]) or f"; known: {', '.join(known)}"
+        raise ValueError(f"unknown {what} {name!r}{hint}")
 
 
 def descriptions(kind: type) -> dict[str, str]:

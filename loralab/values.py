@@ -1,7 +1,8 @@
-"""Values by the type of a dataclass's field: of the words on a command line, and of what a caller
-passes."""
+"""Values by the type of a dataclass's field: of the words on a command line, of what a file holds,
+and of what a caller passes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -44,6 +45,33 @@ def _parsed(kind: Any, words: Sequence[str]) -> Any:
     return kind(word)
 
 
+def typed(kind: Any, value: Any) -> Any:
+    """The value of this type that a YAML or JSON file means: a list or a single value for a tuple,
+    a whole number for a number, a text for a path. Raises ValueError, which says what is wanted,
+    where it means none."""
+    try:
+        return _typed(kind, value)
+    except ValueError as error:
+        raise ValueError(wanted(kind)) from error
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        if value is None and NoneType in inner:
+            return None
+        return _first(lambda part: typed(part, value), kind)
+    if origin is tuple:
+        values = value if isinstance(value, list | tuple) else [value]
+        kinds = inner[:1] * len(values) if inner[-1] is ... else inner
+        return tuple(typed(one, each) for one, each in zip(kinds, values, strict=True))
+    if origin is dict and isinstance(value, dict):
+        return {typed(inner[0], k): typed(inner[1], v) for k, v in value.items()}
+    if not fits(str if kind is Path else kind, value):
+        raise ValueError(value)
+    return kind(value) if kind in (float, Path) else value
+
+
 def fits(kind: Any, value: Any) -> bool:
     """Whether a value is of this type; a whole number is a number too, a bool is neither."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -84,13 +112,15 @@ def wanted(kind: Any) -> str:
 
 
 def _first_of(kind: Any, words: Sequence[str]) -> Any:
-    parts = get_args(kind)
-    if NoneType in parts and list(words) == ["None"]:
+    if NoneType in get_args(kind) and list(words) == ["None"]:
         return None
-    for part in parts:
-        try:
+    return _first(lambda part: parsed(part, words), kind)
+
+
+def _first(value_of: Callable[[Any], Any], kind: Any) -> Any:
+    """By the first part of a union that has a value."""
+    for part in get_args(kind):
+        with suppress(ValueError):
             if part is not NoneType:
-                return parsed(part, words)
-        except ValueError:
-            continue
-    raise ValueError(words)
+                return value_of(part)
+    raise ValueError(kind)

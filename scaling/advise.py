@@ -3,13 +3,14 @@ advise`, or `python -m scaling.advise`; in Python, `loralab.advise`.
 
     loralab advise --model folder-or-hub-name --task causal_lm --train text.txt --out advice.json
 
-The flags are those of loralab finetune; the help lists those that matter here. A table says what
-each diagnostic predicts, and a recommendation ends it: the initialization, the learning rates to
-sweep, the factor to freeze where memory is short, each with its reason and the claims of the ledger
-behind it. Beyond the loading, which the run has too, it costs less than a tenth of the default
-run's training (benchmarks/advise.py). Predictions are no results: most initializations end within a
-few per cent of each other once each has a learning rate of its own. Exit code 0 when done, 2 when
-the input is wrong.
+The flags are those of loralab finetune; the help lists those that matter here. It says what to
+choose: the initialization, the learning rates to sweep, the factor to freeze where memory is short,
+each with its reason and the verdicts of the claims behind it in the ledger, and prints the commands
+and PEFT's config that do so. --verbose adds what each diagnostic predicts. Beyond the loading,
+which the run has too, it costs less than a tenth of the default run's training
+(benchmarks/advise.py). Predictions are no results: most initializations end within a few per cent
+of each other once each has a learning rate of its own. Exit code 0 when done, 2 when the input is
+wrong.
 """
 
 import os
@@ -24,8 +25,8 @@ from loralab.flags import Group
 from loralab.process import finish
 from scaling.core import processes
 from scaling.core.outputs import write_json
-from scaling.tasks import configured
 from scaling.training import command
+from scaling.training.objects import configured
 
 if TYPE_CHECKING:
     from scaling.advice.advice import Advice
@@ -48,6 +49,8 @@ class Options:
     batches: int = 8
     """Probe batches of at most 8 examples, at least 2: one half checks what the other says, and
     more of them steady the prediction of the factor to freeze."""
+    verbose: bool = False
+    """Print the diagnostics too, and the reasons in full."""
 
     def __post_init__(self) -> None:
         if self.batches < 2:
@@ -57,6 +60,7 @@ class Options:
 
 
 OPTIONS = Options()
+GROUPS = {**command.groups(HIDDEN), "output": Group(Options)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,9 +68,11 @@ class Advised:
     """Advice, with the seconds that it took to load the model and to run the probe batches."""
 
     advice: "Advice"
+    config: "Config"
     loading: float
     looking: float
     out: Path | None
+    verbose: bool
 
     @property
     def recommendation(self) -> dict[str, Any]:
@@ -74,11 +80,13 @@ class Advised:
         return {choice.choice: choice.value for choice in self.advice.recommendation}
 
     def __repr__(self) -> str:
-        from scaling.advice.show import text
+        from scaling.advice.show import tables, text
 
+        details = f"\n{tables(self.advice)}" if self.verbose else ""
         said = (
-            f"{text(self.advice)}\nthe probe batches took {self.looking:.1f} s; training will take "
-            f"about {self.advice.training:.0f} s, and {self.loading:.1f} s to load"
+            f"{text(self.advice, self.config)}{details}\nthe probe batches took {self.looking:.1f} "
+            f"s; training will take about {self.advice.training:.0f} s, and {self.loading:.1f} s to"
+            " load"
         )
         return said if self.out is None else f"{said}\nnumbers: {self.out}"
 
@@ -86,24 +94,31 @@ class Advised:
 def advise(
     config: "Config | None" = None,
     *,
+    tokenizer: Any = None,
     out: str | Path | None = None,
     batches: int = OPTIONS.batches,
+    verbose: bool = False,
     **settings: Any,
 ) -> Advised:
     """Predictions about a run, and a recommendation, from its first batches; nothing is trained.
 
     Args:
         config: the run; by default that of `loralab finetune` without flags.
+        tokenizer: of a model that is an object, or its processor.
         out: a file for all the numbers, as JSON.
         batches: probe batches of at most 8 examples, at least 2.
-        settings: what differs from `config`, named as the flags are: `task="causal_lm"`.
+        verbose: whether the diagnostics are printed too, with the reasons in full.
+        settings: what differs from `config`, named as the flags are. `model` may also be a
+            transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
+            pandas.DataFrame: they are written below runs/objects, once, under a name of their
+            content, and are not changed by a bit.
 
     Raises: ValueError for wrong input.
     """
+    config = configured(config, settings, tokenizer)
     from scaling.core.config import check_adapter  # torch, which no --help should wait for
 
-    config = configured(config, settings)
-    options = Options(command.path_of(out), batches)
+    options = Options(command.path_of(out), batches, verbose)
     check_adapter(config, "advise")
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
@@ -119,7 +134,7 @@ def advise(
     seconds = {"loading": loaded - begun, "looking": time.perf_counter() - loaded}
     if options.out is not None:
         write_json(options.out, asdict(advice) | {"seconds": seconds})
-    return Advised(advice, **seconds, out=options.out)
+    return Advised(advice, config, **seconds, out=options.out, verbose=verbose)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -128,8 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(HIDDEN), "output": Group(Options)}
-    return command.answer(advise, groups, "loralab advise", __doc__, arguments)
+    return command.answer(advise, GROUPS, "loralab advise", __doc__, arguments)
 
 
 def check_writable(file: Path) -> None:

@@ -23,8 +23,9 @@ from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
 from scaling.core.outputs import ADAPTER, METRICS, Damaged, trained
 from scaling.core.stages import Stages
-from scaling.tasks import configured, find
+from scaling.tasks import find
 from scaling.training import command
+from scaling.training.objects import configured
 
 if TYPE_CHECKING:
     from scaling.core.config import Config
@@ -44,6 +45,9 @@ class Options:
     """Begin anew in a folder that holds a run."""
     store: Path | None = None
     """The run store, one SQLite file; by default runs/loralab.sqlite."""
+
+
+GROUPS = {**command.groups(), "output": Group(Options)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +105,7 @@ KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder", "base_text"}
 def finetune(
     config: "Config | None" = None,
     *,
+    tokenizer: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
@@ -110,20 +115,27 @@ def finetune(
     """Train, evaluate and save an adapter, or the model itself; a run that its folder holds
     finished is read.
 
+    A model that you hold stays as it is: a copy of it is trained, so memory for two is needed, and
+    `lora.load(model, found.adapter)` puts what was trained on yours.
+
     Args:
         config: the run; by default that of `loralab finetune` without flags.
+        tokenizer: of a model that is an object, or its processor.
         out: folder of the run; by default one of its own beside the run store.
         resume: go on with a run that was killed, from its last checkpoint.
         force: begin anew in a folder that holds a run.
         store: the run store, one SQLite file; by default runs/loralab.sqlite.
-        settings: what differs from `config`, named as the flags are: `rank=4, lr=1e-3`.
+        settings: what differs from `config`, named as the flags are: `rank=4`. `model` may also be
+            a transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
+            pandas.DataFrame: they are written below runs/objects, once, under a name of their
+            content, and are not changed by a bit.
 
     Raises: ValueError for wrong input, before any training; RuntimeError where training fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
     stages = Stages()
     with stages("loading torch"):
-        config = configured(config, settings)
+        config = configured(config, settings, tokenizer)
     options = Options(command.path_of(out), resume, force, command.path_of(store))
     result = _result(config, options, stages)
     kept: dict[str, Any] = {name: result[name] for name in KEPT}
@@ -137,8 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(), "output": Group(Options)}
-    return command.answer(finetune, groups, "loralab finetune", __doc__, arguments)
+    return command.answer(finetune, GROUPS, "loralab finetune", __doc__, arguments)
 
 
 def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any]:

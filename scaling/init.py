@@ -23,8 +23,8 @@ from loralab.flags import Group
 from loralab.ledger import records_table, text_of
 from loralab.process import finish
 from scaling.core import processes, run_folder
-from scaling.tasks import configured
 from scaling.training import command
+from scaling.training.objects import configured
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +47,9 @@ class Options:
 
     out: Path
     """The folder to write, which must be empty or not be there."""
+
+
+GROUPS = {**command.groups(HIDDEN), "output": Group(Options)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,17 +88,23 @@ class Initialized:
         )
 
 
-def init(config: "Config | None" = None, *, out: str | Path, **settings: Any) -> Initialized:
+def init(
+    config: "Config | None" = None, *, out: str | Path, tokenizer: Any = None, **settings: Any
+) -> Initialized:
     """Write the initialization of a run's adapter as a PEFT adapter, for another tool to train.
 
     Args:
         config: the run; by default that of `loralab finetune` without flags.
         out: the folder to write, which must be empty or not be there.
-        settings: what differs from `config`, named as the flags are: `scheme="eva", rank=4`.
+        tokenizer: of a model that is an object, or its processor.
+        settings: what differs from `config`, named as the flags are. `model` may also be a
+            transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
+            pandas.DataFrame: they are written below runs/objects, once, under a name of their
+            content, and are not changed by a bit.
 
     Raises: ValueError for wrong input, or an initialization that cannot be handed over.
     """
-    config, folder = configured(config, settings), Path(out)
+    config, folder = configured(config, settings, tokenizer), Path(out)
     check_portable(config)
     with ExitStack() as held:
 
@@ -132,8 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    groups = {**command.groups(HIDDEN), "output": Group(Options)}
-    return command.answer(init, groups, "loralab init", __doc__, arguments)
+    return command.answer(init, GROUPS, "loralab init", __doc__, arguments)
 
 
 def check_portable(config: "Config") -> None:

@@ -6,8 +6,8 @@ scaling.sweep`; in Python, `loralab.sweep`.
     loralab sweep comparison.yaml --confirm 5  # flags after a file win over it
 
 The flags are those of loralab finetune and of the grid: schemes x variants x ranks x rates x seeds.
-A file has the same names, and under `methods` it can hold more of them, each with the settings in
-which it differs:
+A file has the same names, and serves loralab finetune, advise and init too; under `methods` it can
+hold more of them, each with the settings in which it differs:
 
     steps: 60
     methods:
@@ -22,9 +22,8 @@ when a run failed, 2 when the input is wrong.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -35,12 +34,13 @@ from loralab.process import finish
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
 from scaling.comparison.axes import PEFT, Grid
-from scaling.comparison.file import METHODS, Named, read
 from scaling.core import run_folder
 from scaling.core.outputs import write_json
 from scaling.core.settings import plain
-from scaling.tasks import configured, find
+from scaling.tasks import find
 from scaling.training import command
+from scaling.training.experiment import GRID, METHODS, Named
+from scaling.training.objects import configured
 
 # torch takes seconds to load, and numpy a part of one: what needs them is imported where it is run
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ class Options:
             raise ValueError(f"executor must be local or ray, got {self.executor!r}")
 
 
+GROUPS = {
+    **command.groups(HIDDEN),
+    GRID: Group(Grid, choices=CHOICES),
+    "output": Group(Options),
+}
+
+
 @dataclass(frozen=True, repr=False)
 class Swept:
     """A finished sweep: a row for each method at its best learning rate, the reference first; the
@@ -108,6 +115,7 @@ class Swept:
 def sweep(
     config: "Config | None" = None,
     *,
+    tokenizer: Any = None,
     methods: Named | None = None,
     executor: Literal["local", "ray"] = "local",
     address: str = Options.address,
@@ -121,6 +129,7 @@ def sweep(
 
     Args:
         config: the run that all methods share; by default that of `loralab finetune` without flags.
+        tokenizer: of a model that is an object, or its processor.
         methods: settings by the name of a method: those in which it differs from `config`. Without
             `schemes` these are all that is compared.
         executor: "local" or "ray", where the trials run.
@@ -129,7 +138,10 @@ def sweep(
         out: folder of the results; by default one of its own beside the run store.
         store: the run store, one SQLite file; by default runs/loralab.sqlite.
         settings: fields of `scaling.comparison.grid.Grid` (`schemes`, `ranks`, `rates`, `seeds`,
-            ...), and what differs from `config`, named as the flags are.
+            ...), and what differs from `config`, named as the flags are. `model` may also be a
+            transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
+            pandas.DataFrame: they are written below runs/objects, once, under a name of their
+            content, where every trial reads them, and are not changed by a bit.
 
     Raises: ValueError for wrong input; RuntimeError where a run fails;
         `loralab.store.StoreError` where the run store cannot be used.
@@ -140,7 +152,7 @@ def sweep(
         axes.setdefault("schemes", ())
     options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
     grid = Grid(**{name: plain(value) for name, value in axes.items()})
-    return _swept(configured(config, settings), grid, options, methods or {})
+    return _swept(configured(config, settings, tokenizer), grid, options, methods or {})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -149,29 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    named: Named = {}
-
-    def flat() -> Iterator[str]:
-        """The flags of a file before those of the command line, which win."""
-        rest = list(arguments)
-        if rest and not rest[0].startswith("-"):
-            from scaling.core.config import Config
-
-            defaults = Config().flat() | vars(Grid()) | vars(Options())
-            given, found = read(Path(rest.pop(0)), defaults)
-            named.update(found)
-            if found and "--schemes" not in given:
-                yield "--schemes"  # none but the methods of the file
-            yield from given
-        yield from rest
-
-    groups = {
-        **command.groups(HIDDEN),
-        "grid": Group(Grid, choices=CHOICES),
-        "output": Group(Options),
-    }
-    act = partial(sweep, methods=named)
-    return command.answer(act, groups, "loralab sweep", __doc__, flat())
+    return command.answer(sweep, GROUPS, "loralab sweep", __doc__, arguments, (METHODS,))
 
 
 def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swept:

@@ -6,5 +6,7 @@ rates           the first update of the run at other learning rates, and the one
                 width
 costs           bytes that training keeps, seconds that an initialization takes
 recommendation  from these numbers to what to do, each choice with a reason and the claims behind it
-show            the tables
+confidence      the recorded verdicts behind each choice, and the schemes that are not weighed
+ready           what to type
+show            all of it as text
 """

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import lora
 from lora.bases import base_of, shape_of
+from lora.peft_config.writing import to_peft
 from lora.targets import targets
 from scaling.advice import costs
 from scaling.advice.diagnostics import Diagnosis, diagnose
@@ -43,6 +44,9 @@ class Advice:
         training: seconds that the run's steps will take.
         facts: what the rules of the recommendation read.
         recommendation: a choice each, with its reason.
+        peft: the adapter_config.json that `lora.save` would write of the run with the default
+            initialization.
+        modules: the names of the model's modules.
     """
 
     task: str
@@ -56,6 +60,8 @@ class Advice:
     training: float
     facts: Facts
     recommendation: list[Choice]
+    peft: dict[str, Any]
+    modules: list[str]
 
 
 def advised(job: Job, count: int) -> Advice:
@@ -96,13 +102,16 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
     found, _ = targets(model, adapter)
     layers = diagnose(probe(model, sampled(found), batches, loss), adapter)
     bounds, starts = dict[str, Bound](), dict[str, costs.InitializationTime]()
-    memory = None
+    memory, described = None, dict[str, Any]()
+    modules = [name for name, _ in model.named_modules()]
     for scheme, config_of in candidates(config, found).items():
         given = training_whole(config_of.adapter, job.loaded.fresh)
         try:
             starts[scheme] = costs.initialization_time(
                 model, given, batches[:PASS], own, in_run, mean(sizes) / passed
             )
+            if scheme == "init_a":
+                described = to_peft(model, given, lora.adapters(model))
             bounds[scheme] = _bound(config_of, model, batches[0], loss)
             memory = memory or costs.memory(model, batches[0], loss, max(sizes) / first)
         finally:
@@ -133,6 +142,8 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         training,
         facts,
         recommend(facts),
+        described,
+        modules,
     )
 
 

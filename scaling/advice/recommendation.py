@@ -89,12 +89,14 @@ class Choice:
     Args:
         choice: what is chosen.
         value: the advice.
+        why: in few words.
         reason: why, and on what that was seen.
         claims: ids in the ledger that the reason rests on.
     """
 
     choice: str
     value: Any
+    why: str
     reason: str
     claims: tuple[str, ...]
 
@@ -103,6 +105,8 @@ class Rule(NamedTuple):
     choice: str
     applies: Callable[[Facts], bool]
     value: Callable[[Facts], Any]
+    why: Callable[[Facts], str]
+    """In few words."""
     reason: Callable[[Facts], str]
     seen: str
     """What the claims were measured on."""
@@ -125,6 +129,10 @@ RULES = (
         lambda f: f.scheme == "eva",
         lambda f: f.scheme,
         lambda f: (
+            f"its rows get {f.best_signal:.0%} of the best gradient signal, random rows "
+            f"{f.signal_random:.0%}"
+        ),
+        lambda f: (
             f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
             f"{f.signal_random:.0%}, so that a first step of equal length gains more; whether EVA "
             "then ends lower than the default initialization, each at its own best learning rate, "
@@ -140,6 +148,10 @@ RULES = (
         lambda f: f.scheme,
         lambda f: (
             f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
+            f"{f.signal_random:.0%}: EVA has little to gain"
+        ),
+        lambda f: (
+            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
             f"{f.signal_random:.0%}; with less than {NEAR:.0%} EVA has little to gain, and its "
             f"pass over the data would take {f.delay.get('eva', 0.0):.0%} of the time of training"
         ),
@@ -151,6 +163,7 @@ RULES = (
         "scheme_options",
         lambda f: bool(f.options),
         lambda f: f.options,
+        lambda f: f"centring costs {f.signal_uncentred - f.signal:.0%} of the signal",
         lambda f: (
             f"centred rows get {f.signal:.0%} of the signal, uncentred ones "
             f"{f.signal_uncentred:.0%}"
@@ -162,6 +175,7 @@ RULES = (
         "rank",
         lambda f: True,
         lambda f: f.rank,
+        lambda f: "as asked for, all equal: that ranks by explained variance are best is E8c",
         lambda f: (
             "as asked for, and rho = 1: the worth of more rank is not predicted here, and ranks "
             "that are shared out by explained variance do not maximise the signal"
@@ -173,6 +187,7 @@ RULES = (
         "freeze if memory is short",
         lambda f: f.fresh,
         lambda f: "A",
+        lambda f: f"saves {f.saved:.0%} of the memory for backward; its cost is not predicted",
         lambda f: (
             f"it saves {f.saved:.0%} of the memory for backward; the prediction from the moments "
             f"({f.gain:+.2f} for training B) is of undecided worth where a newly initialized head "
@@ -185,6 +200,7 @@ RULES = (
         "freeze if memory is short",
         lambda f: f.gain < -TIE and f.saved < SCARCE,
         lambda f: "B",
+        lambda f: f"costs less than a frozen A, which would save only {f.saved:.0%} of the memory",
         lambda f: (
             f"training A explains {-f.gain:.2f} more of the wanted change than training B, and "
             f"freezing A would save only {f.saved:.0%} of the memory for backward"
@@ -196,6 +212,7 @@ RULES = (
         "freeze if memory is short",
         lambda f: f.gain < -TIE,
         lambda f: "A",
+        lambda f: f"saves {f.saved:.0%} of the memory for backward; expect a worse result",
         lambda f: (
             f"only a frozen A saves memory, {f.saved:.0%} of that for backward; but training B "
             f"explains {-f.gain:.2f} less of the wanted change than training A, so expect a worse "
@@ -208,6 +225,7 @@ RULES = (
         "freeze if memory is short",
         lambda f: True,
         lambda f: "A",
+        lambda f: f"saves {f.saved:.0%} of the memory for backward; training both is better still",
         lambda f: (
             f"it saves {f.saved:.0%} of the memory for backward, and training B explains "
             f"{f.gain:+.2f} more of the wanted change than training A; training both is better "
@@ -222,6 +240,7 @@ RULES = (
         "rates",
         lambda f: f.predicted[f.scheme] is None,
         lambda f: sweep(f.centre),
+        lambda f: "up to the bound of the first step; none was tuned with this optimizer",
         lambda f: "up to the bound: no learning rate was tuned with this optimizer to predict from",
         "",
         (),
@@ -230,6 +249,7 @@ RULES = (
         "rates",
         lambda f: f.centre < (f.predicted[f.scheme] or 0),
         lambda f: sweep(f.centre),
+        lambda f: "predicted from the width, moved down under the bound of the first step",
         lambda f: (
             f"the predicted learning rate, {f.predicted[f.scheme]:.1e}, is moved down so that the "
             "sweep ends at the bound, beyond which the first step raised the loss"
@@ -241,6 +261,7 @@ RULES = (
         "rates",
         lambda f: True,
         lambda f: sweep(f.centre),
+        lambda f: "predicted from the width, under the bound of the first step",
         lambda f: (
             "around the learning rate predicted from the one tuned at width "
             f"{WIDTH}, all within the bound; extend the sweep where its best is at an end, and "
@@ -263,7 +284,7 @@ def recommend(facts: Facts) -> list[Choice]:
     for rule in RULES:
         if rule.choice not in found and rule.applies(facts):
             found[rule.choice] = Choice(
-                rule.choice, rule.value(facts), rule.because(facts), rule.claims
+                rule.choice, rule.value(facts), rule.why(facts), rule.because(facts), rule.claims
             )
     return list(found.values())
 

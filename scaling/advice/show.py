@@ -1,11 +1,15 @@
-"""The tables of advice: what was measured beside what it predicts, then what to do and why."""
+"""Advice as text: what to do, why and how sure, with what to type; and the tables of what was
+measured beside what it predicts."""
 
 from typing import Any
 
 from loralab.ledger import records_table, text_of
 from scaling.advice.advice import Advice
+from scaling.advice.confidence import not_weighed, records, sure
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import spread
+from scaling.advice.ready import finetune_line, peft_line, recommended, sweep_line
+from scaling.core.config import Config
 
 MEANINGS = {
     "explained": ("input variance in EVA's rows", "what EVA with A frozen can use (E3c)"),
@@ -20,8 +24,41 @@ MEANINGS = {
 }
 
 
-def text(advice: Advice) -> str:
-    """The tables as text, the recommendation last."""
+def text(advice: Advice, config: Config) -> str:
+    """What to do: a choice each, then the commands and PEFT's config that do it.
+
+    Args:
+        advice: about the run.
+        config: the run.
+    """
+    rows = records()
+    chosen = {choice.choice: choice.value for choice in advice.recommendation}
+    run = recommended(config, chosen)
+    table = [
+        {
+            "choice": c.choice,
+            "value": value(c.value),
+            "why": c.why,
+            "how sure": sure(c.claims, rows) or "counted on this model alone",
+        }
+        for c in advice.recommendation
+    ]
+    weighed = {"init_a", "eva"} & advice.bounds.keys()
+    return "\n".join(
+        [
+            text_of(records_table("recommendation", table)),
+            not_weighed(weighed, rows),
+            "\nto find the learning rate, and then to train with it (here the middle one):",
+            sweep_line(run, chosen["rates"]),
+            finetune_line(run),
+            "the same adapter in PEFT:",
+            peft_line(run, advice.peft, advice.modules),
+        ]
+    )
+
+
+def tables(advice: Advice) -> str:
+    """What was measured, and the reasons in full."""
     rows = advice.layers
     diagnostics = [
         {"diagnostic": what, **spread(rows, name), "predicts": that}
@@ -46,7 +83,7 @@ def text(advice: Advice) -> str:
             "learning rates of the first step, and the time of the initialization", lines
         ),
         records_table("memory", memory),
-        records_table("recommendation", chosen),
+        records_table("reasons", chosen),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from loralab.code import ROOT
+from loralab.flags import check_known
 
 Option = int | float | bool | str
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -154,11 +155,7 @@ class TrainingSettings:
             raise ValueError(
                 f"validate_every must be at most steps = {self.steps}, got {self.validate_every}"
             )
-        if self.optimizer not in OPTIMIZERS:
-            from lora.patterns import suggestion
-
-            hint = suggestion(self.optimizer, OPTIMIZERS) or f"; known: {', '.join(OPTIMIZERS)}"
-            raise ValueError(f"unknown optimizer {self.optimizer!r}{hint}")
+        check_known("optimizer", self.optimizer, OPTIMIZERS)
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
@@ -207,6 +204,10 @@ class AdapterSettings:
     """Other values of alpha by layer, in the same form."""
     tie: bool = False
     """Adapt a layer whose weight another module shares: in that layer alone."""
+
+    def __post_init__(self) -> None:
+        check_known("scheme", self.scheme, SCHEMES)
+        check_known("variant", self.variant, (*VARIANTS, FULL))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from loralab.flags import check_known
+
 if TYPE_CHECKING:
     from scaling.core.config import Config
     from scaling.core.task import Task
@@ -13,12 +15,13 @@ TASKS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 def find(name: str) -> "Task":
     """The task of this name; raises ValueError for an unknown one."""
-    if name not in TASKS:
-        from lora.patterns import suggestion
-
-        hint = suggestion(name, TASKS) or f"; known: {', '.join(TASKS)}"
-        raise ValueError(f"unknown task {name!r}{hint}")
+    check(name)
     return importlib.import_module(f"scaling.tasks.{name}").TASK
+
+
+def check(name: str) -> None:
+    """Raise ValueError for an unknown task."""
+    check_known("task", name, TASKS)
 
 
 def configured(config: "Config | None", settings: dict[str, Any]) -> "Config":

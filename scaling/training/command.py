@@ -1,22 +1,25 @@
-"""What the commands on a model have in common: the flags of a run, and one sentence for an
-error."""
+"""What the commands on a model have in common: the flags of a run, the file that may hold them, and
+one sentence for an error."""
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from loralab import flags
 from loralab.flags import Group
+from scaling import tasks
 from scaling.core import processes
 from scaling.core.settings import FULL, GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
-from scaling.tasks import TASKS
+from scaling.training import experiment
+from scaling.training.experiment import METHODS, File
 
 DISK = ("inline_container", "PytorchStreamWriter")
 MEMORY = ("out of memory", "can't allocate memory")  # as torch says it
 CHOICES = {
-    "task": TASKS,
+    "task": tasks.TASKS,
     "optimizer": OPTIMIZERS,
     "scheme": SCHEMES,
     "variant": (*VARIANTS, FULL),
@@ -24,12 +27,16 @@ CHOICES = {
 
 
 def groups(hidden: Collection[str] = ()) -> dict[str, Group]:
-    """The flags of a run in the groups of its config, but for those that a command has no use
-    for: it takes them, so that one command line serves all commands, and the help leaves them out.
+    """The file, and the flags of a run in the groups of its config, but for those that a command
+    has no use for: it takes them, so that one command line serves all commands, and the help leaves
+    them out.
     """
     return {
-        name: Group(kind, choices=CHOICES, shown={f.name for f in fields(kind)} - {*hidden})
-        for name, kind in GROUPS.items()
+        "file": Group(File, words="file"),
+        **{
+            name: Group(kind, choices=CHOICES, shown={f.name for f in fields(kind)} - {*hidden})
+            for name, kind in GROUPS.items()
+        },
     }
 
 
@@ -39,6 +46,7 @@ def answer(
     program: str,
     description: str | None,
     arguments: Iterable[str],
+    more: Collection[str] = (),
 ) -> int:
     """The exit code of a command: 0 when done, 2 for wrong input (a ValueError), 1 for a failure,
     of the training, the memory or the disk.
@@ -50,12 +58,15 @@ def answer(
         program: the command as it is typed.
         description: the beginning of the help.
         arguments: the command line without the program.
+        more: what the command takes from a file that no flag says.
     """
     try:
-        found = flags.read(groups, program, description, arguments, defaults=False)
-        values = {name: value for group in found.values() for name, value in group.items()}
-        stay_offline(values.get("model"), values.get("train"))
-        result = act(**values)
+        values, others = values_of(groups, program, description, list(arguments))
+        if values.pop("print_config", False):
+            result: object = experiment.written(groups, whole(groups, values), others)
+        else:
+            stay_offline(values.get("model"), values.get("train"))
+            result = act(**values, **{n: v for n, v in others.items() if n in more})
         if processes.is_first():
             print(result)
     except ValueError as error:
@@ -66,6 +77,41 @@ def answer(
         print(f"error: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def values_of(
+    groups: Mapping[str, Group], program: str, description: str | None, arguments: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the flags, and the file before them, say by name, and nothing that they leave open; then
+    what the file says besides. What can be seen of the flags without torch is right."""
+    given: dict[str, Any] = {}
+    if arguments and not arguments[0].startswith("-") and not {"-h", "--help"} & {*arguments}:
+        given = experiment.read(Path(arguments[0]), groups)
+    if METHODS in given and experiment.GRID in groups:
+        given = {"schemes": ()} | given  # none but those of the file
+    flagged = flags.read(
+        experiment.filled(groups, given), program, description, arguments, defaults=False
+    )
+    values: dict[str, Any] = {}
+    for name, group in groups.items():
+        of_file = {f.name: given[f.name] for f in fields(group.kind) if f.name in given}
+        values |= (own := of_file | flagged[name])
+        group.kind(**own)
+    if "task" in values:
+        tasks.check(values["task"])
+    values.pop("file", None)
+    known = {f.name for group in groups.values() for f in fields(group.kind)}
+    return values, {name: value for name, value in given.items() if name not in known}
+
+
+def whole(groups: Mapping[str, Group], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all flags: where none is given, the default, which a task may have its own of.
+    Raises ValueError for an impossible run."""
+    from scaling.core.config import GROUP_OF  # torch
+
+    every = {f.name: group.default(f) for group in groups.values() for f in fields(group.kind)}
+    run = tasks.configured(None, {name: values[name] for name in values if name in GROUP_OF}).flat()
+    return {name: run.get(name, values.get(name, value)) for name, value in every.items()}
 
 
 def _sentence(error: Exception) -> str:

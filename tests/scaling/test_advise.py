@@ -91,11 +91,18 @@ def test_a_language_model_gets_advice_too(tmp_path, capsys):
         "test": tmp_path / "test.jsonl",
     }
     flags |= {"batch": 8, "length": 12, "rank": 2, "batches": 2}
-    assert (
-        command.run([part for name, value in flags.items() for part in (f"--{name}", str(value))])
-        == 0
-    )
+    words = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    assert command.run(words) == 0
     said = capsys.readouterr().out
+    assert said.startswith("recommendation"), "first, and without the diagnostics"
+    assert "probe batches\n" not in said
+    assert f"loralab sweep --task causal_lm --model {tmp_path}" in said
+    assert f"loralab finetune --task causal_lm --model {tmp_path}" in said
+    assert "peft.LoraConfig(r=2, lora_alpha=16.0, target_modules=['q_proj', 'k_proj'" in said
+    assert "\nnot weighed: init_b, " in said
+    assert command.run([*words, "--verbose"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("recommendation")
     assert "14 layers measured on 2 probe batches" in said  # seven kinds at two depths
     assert "chance" not in said, "no head is new here"
 

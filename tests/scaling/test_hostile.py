@@ -125,9 +125,9 @@ def test_a_setting_of_a_wrong_type_in_python(settings, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("rank_pattern: 3", "--rank-pattern must be pairs of a name and a whole number, got '3'"),
+        ("rank_pattern: 3", "rank_pattern must be pairs of a name and a whole number, got 3"),
         ("methods: {X: {rank_pattern: 3}}", "method 'X': rank_pattern must be pairs of a name"),
-        ("steps: [1, 2]", "--steps must be a whole number, got '1' '2'"),
+        ("steps: [1, 2]", "steps must be a whole number, got [1, 2]"),
         (f"seeds: [0, {2**33}]", "seed must be less than 2^32"),
         ("jobs: 0", "jobs must be at least 1, got 0"),
     ],
@@ -146,7 +146,7 @@ def test_a_wrong_value_in_the_file_of_a_sweep_is_found_behind_a_right_one(
     (tmp_path / "sweep.yaml").write_text(setting)
     right = ("--steps", "4", "--rates", "1e-3", "--out", str(tmp_path / "out"))
     assert sweep.run([str(tmp_path / "sweep.yaml"), *right]) == 2
-    assert f"--{setting.split(':')[0]} must be" in said(capsys)
+    assert f"sweep.yaml: {setting.split(':')[0]} must be" in said(capsys)
     assert not (tmp_path / "out").exists()
 
 

@@ -190,7 +190,7 @@ WRONG = {
     ),
     "a file that is not there": (
         ("nowhere.yaml",),
-        "cannot read the sweep nowhere.yaml: No such file or directory",
+        "cannot read the experiment nowhere.yaml: No such file or directory",
     ),
 }
 

@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loralab import flags
 from scaling.comparison.axes import Grid
 from scaling.comparison.driver import swept
-from scaling.comparison.file import read
 from scaling.comparison.grid import Method, methods, next_rate
 from scaling.comparison.trials import arguments
 from scaling.core.config import Config
-from scaling.training.command import groups
 from theory.lr_stability import lr_rule
 
 CONFIG = Config.of(steps=20)
@@ -157,58 +154,6 @@ def test_settings_survive_json():
         scheme_options={"rho": 2.0},
     )
     assert Config.of(**config.as_json()) == config
-
-
-FILE = """
-steps: 20
-dropout: 1e-1
-weight-decay: 0.5
-gradient_checkpointing: true
-train_a: false
-scheme_options: {rho: 2.0}
-seeds: [3, 4]
-rates: [1e-3, 2]
-test: null
-methods:
-  B alone: {train_a: false}
-  LoRA: {}
-"""
-
-
-def test_a_file_says_what_flags_say(tmp_path):
-    (tmp_path / "sweep.yaml").write_text(FILE)
-    arguments, named = read(tmp_path / "sweep.yaml", DEFAULTS)
-    assert named == {"B alone": {"train_a": False}, "LoRA": {}}
-    own = [part for part in arguments if part not in ("--seeds", "3", "4")][:-3]
-    values = flags.read(groups(), "", None, own)
-    config = Config.of(**{name: v for group in values.values() for name, v in group.items()})
-    expected = {
-        "steps": 20,
-        "dropout": 0.1,
-        "weight_decay": 0.5,
-        "gradient_checkpointing": True,
-        "train_a": False,
-    }
-    assert config == Config.of(**expected, scheme_options={"rho": 2.0})
-    assert arguments[-6:] == ["--seeds", "3", "4", "--rates", "0.001", "2"]
-
-
-BAD_FILES = {
-    "steps: [": "is not YAML",
-    "- steps": "must hold settings by name, got list",
-    "stesp: 3": "there is no setting 'stesp'; did you mean 'steps'?",
-    "methods: [eva]": "methods must hold, by a name, the settings in which each differs",
-}
-
-
-@pytest.mark.parametrize("text", BAD_FILES)
-def test_a_wrong_file_is_one_sentence(tmp_path, text):
-    (tmp_path / "sweep.yaml").write_text(text)
-    with pytest.raises(ValueError, match=re.escape(BAD_FILES[text])) as caught:
-        read(tmp_path / "sweep.yaml", DEFAULTS)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="cannot read the sweep"):
-        read(tmp_path / "another.yaml", DEFAULTS)
 
 
 class Fake:

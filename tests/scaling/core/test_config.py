@@ -78,7 +78,8 @@ def test_the_flags_are_the_settings():
     or read beside them."""
     flags = {
         name: group.default(f)
-        for group in command.groups().values()
+        for kind, group in command.groups().items()
+        if kind != "file"
         for f in fields(group.kind)
         for name in [f.name]
     }
