@@ -14,8 +14,9 @@ from typing import Any, Literal, get_args
 from loralab.code import ROOT
 
 Option = int | float | bool | str
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PRECISIONS = get_args(Precision)
+AUTO = "auto"
 ALL_LINEAR = ("all-linear",)
 
 
@@ -42,8 +43,8 @@ class DataSettings:
     task: str = "text_classification"
     """What the model learns."""
     model: str | None = None
-    """A transformers model: a folder, or a name on the hub; by default one that needs no
-    network."""
+    """A transformers model: a folder, a GGUF file, a name on the hub, or one that loralab models
+    lists, which wins over a folder ./NAME and the hub; by default one that needs no network."""
     train: str | None = None
     """Training data: a file (.jsonl, .parquet, .csv, or .txt with one record a line), a folder that
     the library datasets reads, or a data set on the hub, name or name:subset; by default data that
@@ -104,8 +105,10 @@ class TrainingSettings:
     """The largest norm of a gradient."""
     launch_step: int = 100
     """The step after which the variants dash and tsd choose their directions."""
-    precision: Precision = "float32"
-    """Of the forward pass; adapters stay in float32."""
+    precision: Precision = "auto"
+    """float32; bfloat16, which holds the base model in it and adapters in float32; float16, which
+    is for products alone. By default float32 but for a language model that is at least 512 wide,
+    which is held in what is faster on this machine."""
     validate_every: int | None = None
     """Steps between validations on a tenth of the training data, which is then not trained on; the
     adapter of the lowest validation loss is kept. By default nothing is validated."""

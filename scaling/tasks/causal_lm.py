@@ -31,7 +31,7 @@ from scaling.data.prompts import blocks, fitted, tokens
 from scaling.evaluation.text_generation import context, written
 from scaling.evaluation.token_loss import perplexity, token_losses
 from scaling.models.loading import pretrained
-from scaling.pretrained import folder_of
+from scaling.models.packaged import language_model
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
 TRAIN, TEST = 40, 8  # files of each package
@@ -72,7 +72,7 @@ def final(answer: str) -> str | None:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForCausalLM
 
-    source = config.data.model or folder_of("gpt")
+    source = language_model(config.data.model)
     loaded = pretrained(config, AutoModelForCausalLM, source)
     if loaded.processor.pad_token is None:
         if loaded.processor.eos_token is None:

@@ -19,6 +19,8 @@ from scaling.core.memory import shrinking
 from scaling.core.stages import Stages
 from scaling.core.task import Data, Loaded, Record, Task
 from scaling.data.data_files import PART
+from scaling.models.packaged import located
+from scaling.models.precision import base_dtype, hold, settled
 from scaling.tasks import find
 
 Result = TypeVar("Result")
@@ -41,17 +43,21 @@ class Job(NamedTuple):
 def prepare(config: Config, stages: Stages | None = None) -> Job:
     """All that a run of this config has before its adapters, made in `stages`; every process calls
     it. Raises ValueError for wrong input."""
-    stages = stages or Stages()
+    stages, (config, _) = stages or Stages(), settled(config)
     count, task = processes.join().num_processes, find(config.data.task)
     task.options(config)
     check_scheme(config.adapter)
+    if config.data.model is not None:
+        located(config.data.model)  # one that is not installed is said before data are read
     with stages("data"):
         data = task.data(config)
         records, validated = split_validation(config, data)
     with stages("model"):
         loaded = task.load(config, data)
+    adapter = training_whole(config.adapter, loaded.fresh)
     if config.training.peft is None:
-        check(loaded.model, training_whole(config.adapter, loaded.fresh))
+        check(loaded.model, adapter)
+    hold(loaded.model, base_dtype(config), (*saved_modules(loaded.model, adapter),))
     with stages("examples"):
         inputs = task.examples(config, loaded, data, records)
         valid = task.examples(config, loaded, data, validated) if validated else []

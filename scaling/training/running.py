@@ -230,7 +230,6 @@ def _trainer(
         lr_scheduler_type="linear",
         warmup_steps=training.warmup,
         max_grad_norm=training.clip,
-        bf16=training.precision == "bfloat16",
         fp16=training.precision == "float16",
         save_steps=config.run.save_every,
         save_strategy="steps",
