@@ -108,7 +108,7 @@ def install(package: Package) -> None:
     if done.returncode:
         said = done.stderr.lower()
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it does not say"]
-        why = next((line for line in lines if "error" in line.lower()), lines[-1]).strip()
+        why = next((line for line in lines if line.lower().startswith("error")), lines[-1]).strip()
         offline = any(word in said for word in OFFLINE)
         hint = "the package index is out of reach, perhaps for want of a network: " * offline
         raise RuntimeError(f"cannot install {package.requirement}: {hint}{why[:300]}")

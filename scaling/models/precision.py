@@ -94,9 +94,7 @@ def milliseconds(dtype: torch.dtype, shape: tuple[int, int]) -> float:
 
 
 def base_dtype(config: Config) -> torch.dtype:
-    """Of the frozen base model; raises ValueError for a precision that is not decided."""
-    if config.training.precision == AUTO:
-        raise ValueError("precision is not decided: `settled` decides it")
+    """Of the frozen base model; float32 as long as `settled` has not decided."""
     return torch.bfloat16 if config.training.precision == "bfloat16" else torch.float32
 
 
