@@ -17,7 +17,7 @@ from scaling.core.config import Config
 from scaling.training.command import groups
 from theory.lr_stability import lr_rule
 
-CONFIG = Config.of(steps=20)
+CONFIG = Config.of(precision="float32", steps=20)
 DEFAULTS = Config().flat() | vars(Grid())
 
 
