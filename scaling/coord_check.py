@@ -30,6 +30,7 @@ from loralab.process import finish
 from loralab.store import Store
 from proxies.instruments import optional
 from scaling.core.settings import SCHEMES
+from scaling.models.packaged import located
 
 # torch takes seconds to load: what needs it is imported where it is run, and no --help does
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ FIRST = 2000  # seed
 @dataclass(frozen=True)
 class Config:
     model_config: str = ""
-    """a transformers configuration, as a folder or a JSON file, or the name of a model type such as
-    gpt2; by default a small Llama"""
+    """a transformers configuration, as a folder or a JSON file, the name of a model type such as
+    gpt2, or of a model that loralab models lists; by default a small Llama"""
     scheme: str = "init_a"
     """the initialization of the adapters, a row of lora.SCHEMES"""
     lr_exponents: tuple[float, float] | None = None
@@ -94,6 +95,7 @@ def described(model_config: str) -> dict[str, Any]:
 
     if not model_config:
         return architectures.SMALL_LLAMA
+    model_config = located(model_config)
     if Path(model_config).exists():
         try:
             return AutoConfig.from_pretrained(model_config, local_files_only=True).to_dict()

@@ -154,36 +154,41 @@ def run(arguments: Sequence[str]) -> int:
 
 def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any]:
     """The result of the run: made now, or read where the folder holds it finished."""
-    settings, task = config.as_json(), config.data.task
-    if config.training.peft is not None:
-        from scaling.core.config import peft_settings
+    from scaling.core.config import peft_settings
+    from scaling.models.precision import settled
 
-        # a run is of what the file holds, wherever it lies
-        settings["peft"] = peft_settings(config)
+    task = config.data.task
+    # a run is of what the file holds, wherever it lies
+    peft = {} if config.training.peft is None else {"peft": peft_settings(config)}
     here = Path(__file__)
     find(task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{task}.py")
-    name = f"{task}-{run_key(FAMILY, task, settings, '')[:12]}"
+    name = f"{task}-{run_key(FAMILY, task, config.as_json() | peft, '')[:12]}"
     folder = options.out or home() / "runs" / FAMILY / name
 
     with ExitStack() as held:
 
-        def look() -> dict[str, Any] | None:
+        def look() -> "tuple[Config, dict[str, Any] | None]":
             held.enter_context(run_folder.alone(folder))
+            begun = None if options.force else run_folder.recorded(folder, "precision")
+            run, line = settled(config, begun)
+            if line is not None:
+                stages.note(line)
+            settings = run.as_json() | peft
             finished = run_folder.check_folder(folder, settings, options.resume, options.force)
             if finished is None:
                 Store(options.store)  # one that cannot be used is an error before training
             elif lacking := sorted(KEPT - finished.keys()):
                 raise Damaged(folder / METRICS, f"it has no {lacking[0]!r}")
-            return finished
+            return run, finished
 
-        finished = processes.by_first(look)
+        config, finished = processes.by_first(look)
         if finished is not None:
             return finished
         with stages("loading transformers"):
             from scaling.training.running import train
 
-        anew = options.force
+        anew, settings = options.force, config.as_json() | peft
         begin = partial(run_folder.begin, folder, settings, anew)
         result = train(config, folder, begin, anew=anew, stages=stages)
         if processes.is_first():

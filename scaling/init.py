@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Of the settings of a run, those that its initialization does not depend on.
 HIDDEN = (
     *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
-    *("launch_step", "precision", "patience", "peft", "train_a", "train_b"),
+    *("launch_step", "patience", "peft", "train_a", "train_b"),
     *("gradient_checkpointing", "save_every", "report_to", "full_targets", "save", "remember"),
 )
 

@@ -37,6 +37,7 @@ from scaling.comparison.axes import PEFT, Grid
 from scaling.core import run_folder
 from scaling.core.outputs import write_json
 from scaling.core.settings import plain
+from scaling.models.packaged import located
 from scaling.tasks import find
 from scaling.training import command
 from scaling.training.experiment import GRID, METHODS, Named
@@ -167,15 +168,21 @@ def run(arguments: Sequence[str]) -> int:
 def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swept:
     from scaling.comparison import trials
     from scaling.comparison.grid import methods
+    from scaling.models.precision import settled
 
     task, steps = config.data.task, config.training.steps
     find(task).options(config)
     if config.training.validate_every is None:
         config = config.replace(validate_every=max(1, steps // VALIDATIONS))
-    compared = methods(config, grid, named)
-    spec = config.as_json() | json.loads(json.dumps(asdict(grid))) | {METHODS: named}
-    name = run_key(trials.FAMILY, task, spec, "")[:12]
+    shared = json.loads(json.dumps(asdict(grid))) | {METHODS: named}
+    name = run_key(trials.FAMILY, task, config.as_json() | shared, "")[:12]
     folder = options.out or home() / "runs" / "sweeps" / name
+    if config.data.model is not None:
+        located(config.data.model)  # one that is not installed is said before any trial
+    config, line = settled(config, recorded(folder))
+    compared, spec = methods(config, grid, named), config.as_json() | shared
+    if line is not None:
+        print(line, file=sys.stderr)
     with run_folder.alone(folder):
         check_free(folder, spec)
         store = Store(options.store)
@@ -203,6 +210,15 @@ def _compared(
     }
     method_comparison.export(folder / EXPORT, rows, outcomes, spec | {METHODS: settings})
     return Swept(folder, rows, report.notes(rows, outcomes, grid.margin))
+
+
+def recorded(folder: Path) -> str | None:
+    """The precision of the sweep that the folder holds, if it does; `check_free` says what is
+    wrong with one."""
+    try:
+        return json.loads((folder / SWEEP).read_text(encoding="utf-8"))["precision"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def check_free(folder: Path, spec: dict[str, Any]) -> None:

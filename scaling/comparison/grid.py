@@ -15,6 +15,7 @@ from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.axes import PEFT, Grid
 from scaling.core.config import NOT_OF, Config
 from scaling.core.settings import FULL
+from scaling.models.precision import described, settled
 
 # a learning rate over the next lower one, and where the five lie around the centre
 STEP, STEPS = 10**0.5, range(-2, 3)
@@ -55,7 +56,7 @@ def methods(
         if label in found:
             raise ValueError(f"two methods of the grid are called {label!r}")
         try:
-            whole = _with(config, own)
+            whole, _ = settled(_with(config, own))
             if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
                 from scaling.training.peft_methods import check
@@ -133,10 +134,4 @@ def width(config: Config) -> int | None:
     data = config.data
     if data.model is None:
         return None
-    from transformers import AutoConfig
-
-    try:
-        found = AutoConfig.from_pretrained(data.model, trust_remote_code=data.trust_remote_code)
-    except Exception:  # of a file that is anything
-        return None  # the run itself tells what is wrong with a model
-    return getattr(found.get_text_config(), "hidden_size", None)
+    return getattr(described(data.model, data.trust_remote_code), "hidden_size", None)

@@ -137,7 +137,7 @@ def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         "optimizer_type": "AdamW" if get("optimizer") == "adamw" else get("optimizer"),
         "optimizer_kwargs": {"lr": get("lr"), "weight_decay": get("weight_decay")},
         "lr_scheduler": "linear",
-        "use_amp": None if get("precision") is None else get("precision") != "float32",
+        "use_amp": None if get("precision") is None else get("precision") == "float16",
         "autocast_adapter_dtype": True,
         "generation_kwargs": None,
         "attn_implementation": None,

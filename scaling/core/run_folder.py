@@ -110,6 +110,12 @@ def check_folder(
     return None
 
 
+def recorded(folder: Path, name: str) -> Any:
+    """A setting of the run that the folder holds; None where it holds none."""
+    settle(folder)
+    return read_json(folder / RUN).get(name) if (folder / RUN).is_file() else None
+
+
 def begin(folder: Path, settings: dict[str, Any], anew: bool = False) -> None:
     """Write down whose the folder is: when training begins, so that a mistake in the input leaves
     everything as it was. With `anew` an unfinished run goes, and a finished one is moved aside."""

@@ -15,12 +15,13 @@ from loralab.code import ROOT
 from loralab.flags import check_known
 
 Option = int | float | bool | str
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PRECISIONS = get_args(Precision)
 Targets = Literal["linear", "all"]
 Saved = Literal["model", "difference"]
 FULL = "full"  # the variant that is no adapter: the model's own weights are trained
 LR = 2e-3  # of an adapter
+AUTO = "auto"
 ALL_LINEAR = ("all-linear",)
 
 
@@ -47,8 +48,8 @@ class DataSettings:
     task: str = "text_classification"
     """What the model learns."""
     model: str | None = None
-    """A transformers model: a folder, or a name on the hub; by default one that needs no
-    network."""
+    """A transformers model: a folder, a GGUF file, a name on the hub, or one that loralab models
+    lists, which wins over a folder ./NAME and the hub; by default one that needs no network."""
     train: str | None = None
     """Training data: a file (.jsonl, .parquet, .csv, or .txt with one record a line), a folder that
     the library datasets reads, or a data set on the hub, name or name:subset; by default data that
@@ -115,9 +116,11 @@ class TrainingSettings:
     """The largest norm of a gradient."""
     launch_step: int = 100
     """The step after which the variants dash and tsd choose their directions."""
-    precision: Precision = "float32"
-    """Of the forward pass; adapters stay in float32, and so do the weights that full fine-tuning
-    trains, as bfloat16 loses updates that are small beside a weight."""
+    precision: Precision = "auto"
+    """float32; bfloat16, which holds the base model in it and adapters in float32; float16, which
+    is for products alone. By default float32 but for a language model that is at least 512 wide,
+    which is held in what is faster on this machine. The weights that full fine-tuning trains stay
+    in float32, as bfloat16 loses updates that are small beside a weight."""
     validate_every: int | None = None
     """Steps between validations on a tenth of the training data, which is then not trained on; the
     adapter of the lowest validation loss is kept. By default nothing is validated."""

@@ -24,7 +24,10 @@ class Stages:
 
     def say(self, what: str, began: float) -> None:
         """Say how long it is since `began`, a time of `time.perf_counter`."""
-        line = f"{what}: {time.perf_counter() - began:.1f} s"
+        self.note(f"{what}: {time.perf_counter() - began:.1f} s")
+
+    def note(self, line: str) -> None:
+        """Print the line, or have it wait with the others."""
         if self.waiting is None:
             _print(line)
         else:

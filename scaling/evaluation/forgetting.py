@@ -29,6 +29,7 @@ from scaling.core.task import IGNORED, Loaded, Record
 from scaling.data.prompts import text_tokens
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.text_generation import context
+from scaling.models.precision import autocast_dtype
 
 LENGTH = 128  # tokens of a block
 BATCH = 8  # blocks that are read at once
@@ -72,10 +73,10 @@ def of(config: Config, loaded: Loaded, text: str, most: int | None = None) -> Re
     """
     model, every = loaded.model, blocks(loaded, text)
     pieces, device = every[:most], device_of(loaded)
-    dtype = getattr(torch, config.training.precision)
+    dtype = autocast_dtype(config)
     model.eval()
     rows: list[Record] = []
-    with torch.no_grad(), torch.autocast(device.type, dtype, dtype != torch.float32):
+    with torch.no_grad(), torch.autocast(device.type, dtype, dtype is not None):
         for start in range(0, len(pieces), BATCH):
             batch = _padded(pieces[start : start + BATCH], device)
             labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)

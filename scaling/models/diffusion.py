@@ -102,5 +102,5 @@ def draw(
         x_t = x if is_flow(scheduler) else scheduler.scale_model_input(x, t)
         f = lambda told, x_t=x_t, t=t: _mean(net(x_t, t.expand(len(x_t)), **told).sample, x_t)
         output = f(asked) if guidance == 1 else torch.lerp(f(away), f(asked), guidance)
-        x = scheduler.step(output, t, x, **random).prev_sample
+        x = scheduler.step(output.to(x), t, x, **random).prev_sample
     return decode(pipe, x)

@@ -6,9 +6,8 @@ from torch import Tensor
 
 from scaling.core.config import Config
 from scaling.core.task import IGNORED, Loaded, Record
-from scaling.models.default import language_model
 from scaling.models.loading import pretrained
-from scaling.pretrained import folder_of
+from scaling.models.packaged import language_model
 
 
 def loaded_model(config: Config) -> Loaded:
@@ -16,7 +15,6 @@ def loaded_model(config: Config) -> Loaded:
     from transformers import AutoModelForCausalLM
 
     source = language_model(config.data.model)
-    source = folder_of(source) if source == "gpt" else source
     loaded = pretrained(config, AutoModelForCausalLM, source)
     if loaded.processor.pad_token is None:
         if loaded.processor.eos_token is None:

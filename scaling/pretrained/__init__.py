@@ -15,14 +15,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from torch import Tensor, nn
 
 from loralab.code import ROOT, fingerprint, home
 
-Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
+if TYPE_CHECKING:  # `place` needs no torch
+    from torch import Tensor, nn
+
+    Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 OF_A_LAUNCHER = (
     "RANK",
     "LOCAL_RANK",
@@ -34,10 +36,16 @@ OF_A_LAUNCHER = (
 )
 
 
-def folder_of(name: str) -> str:
-    """The folder of the model that scaling/pretrained/<name>.py makes; the first call makes it."""
+def place(name: str) -> Path:
+    """The folder of the model that scaling/pretrained/<name>.py makes, whether it is there or
+    not."""
     code = fingerprint(Path(__file__).with_name(f"{name}.py"))
-    folder = home() / "runs" / "pretrained" / f"{name}-{code[:12]}"
+    return home() / "runs" / "pretrained" / f"{name}-{code[:12]}"
+
+
+def folder_of(name: str) -> str:
+    """The same; the first call makes the model."""
+    folder = place(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):  # the other processes of a run wait for the first
         if not folder.exists():
@@ -61,14 +69,14 @@ def make(name: str, folder: Path) -> None:
 
 
 def fit(
-    model: nn.Module,
+    model: "nn.Module",
     examples: Sequence[Any],
-    collate: Callable[[list[Any]], dict[str, Tensor]],
+    collate: "Callable[[list[Any]], dict[str, Tensor]]",
     *,
     steps: int,
     lr: float,
     batch: int = 64,
-    loss: Loss | None = None,
+    loss: "Loss | None" = None,
 ) -> float:
     """Train the whole model by transformers' Trainer with AdamW and a linearly falling rate, in
     place; gives the mean loss of the last tenth of the steps. `loss` is by default what the model
@@ -78,7 +86,7 @@ def fit(
 
     class Own(Trainer):
         def compute_loss(
-            self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **named: Any
+            self, model: "nn.Module", inputs: dict[str, Any], *rest: Any, **named: Any
         ) -> Any:
             return (
                 super().compute_loss(model, inputs, *rest, **named)

@@ -47,8 +47,8 @@ from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.samples import GUESS, agreement
 from scaling.evaluation.text_generation import context, written
 from scaling.evaluation.token_loss import per_byte, perplexity
-from scaling.models.default import DEFAULT, language_model
 from scaling.models.language import loaded_model, padded
+from scaling.models.packaged import DEFAULT, language_model
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
 TRAIN, TEST = 40, 8  # files of each package, for GPT

@@ -25,8 +25,8 @@ from scaling.data.functions import questions
 from scaling.data.prompts import fitted, tokens
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.text_generation import context
-from scaling.models.default import DEFAULT, language_model
 from scaling.models.language import loaded_model, padded
+from scaling.models.packaged import DEFAULT, language_model
 
 TRAIN, TEST = 600, 24  # functions of each package to train on, and of numpy
 

@@ -19,7 +19,7 @@ from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier
-from scaling.models.loading import embedded_model, positions
+from scaling.models.loading import positions
 
 TRAIN, TEST = 300, 50  # docstrings of each package
 
@@ -65,7 +65,7 @@ def _is_number(label: object) -> bool:
 def load(config: Config, data: Data) -> Loaded:
     from transformers import AutoModelForSequenceClassification
 
-    source = config.data.model or embedded_model()
+    source = config.data.model or "minilm"
     return classifier(config, AutoModelForSequenceClassification, source, data.facts["classes"])
 
 

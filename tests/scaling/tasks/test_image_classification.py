@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 pytest.importorskip("transformers")
 
@@ -56,6 +57,16 @@ def data(tmp_path) -> Path:
     write(tmp_path, "train", 32, 0, fields)
     write(tmp_path, "test", 12, 1, fields)
     return tmp_path
+
+
+def test_a_run_in_bfloat16_learns_with_a_head_in_float32(model, data):
+    given = arguments("image_classification", model, data, "--precision", "bfloat16", steps=20)
+    assert call(given) == 0
+    result, _ = result_of(data)
+    assert result["metrics"]["accuracy"] >= 0.9 > result["before"]["accuracy"]
+    saved = load_file(data / "run" / "adapter" / "adapter_model.safetensors")
+    assert {value.dtype for value in saved.values()} == {torch.float32}
+    assert any("classifier" in key for key in saved)
 
 
 def test_a_run_learns_and_tells_the_accuracy_of_each_domain(model, data):

@@ -127,6 +127,26 @@ def test_new_digits_are_learnt_by_class(tmp_path):
     assert after["cmmd_unbiased"] == pytest.approx(theory.mmd(drawn, real, unbiased=True), rel=1e-3)
 
 
+def test_digits_are_learnt_in_bfloat16(tmp_path):
+    more = ("--precision", "bfloat16", "--task-options", "inference_steps", "8")
+    assert call(drawing(tmp_path, *more, steps=50)) == 0
+    found, _ = result(tmp_path)
+    assert found["metrics"]["cmmd"] < found["before"]["cmmd"] / 3  # as in float32
+
+
+def test_texts_are_painted_in_bfloat16(stable_diffusion, clip, tmp_path):
+    """The text encoder and the autoencoder stay in float32, and so does what is drawn."""
+    first = []
+    for precision in ("float32", "bfloat16"):
+        (tmp_path / precision).mkdir()
+        more = ("--precision", precision, "--steps", "2")
+        assert call(painting(tmp_path / precision, stable_diffusion, clip, *more)) == 0
+        first.append(result(tmp_path / precision)[0]["losses"][0][1])
+    assert first[1] != first[0]
+    # a mean square of numbers of order 1 after tens of roundings of eps = 2^-8
+    assert first[1] == pytest.approx(first[0], rel=20 * torch.finfo(torch.bfloat16).eps)
+
+
 def test_the_floor_is_the_distance_of_two_sets_of_real_images(digits):
     from proxies.instruments.digit_targets import digits as images
 

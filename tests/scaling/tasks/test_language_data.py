@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from scaling.core.config import Config
-from scaling.models import default
+from scaling.models import packaged
 from scaling.tasks import configured, find
 from tests.support.finetuning import call, word_tokenizer
 from tests.support.models import llama
@@ -157,12 +157,15 @@ def test_the_default_run_has_settings_of_its_own_and_a_given_one_wins():
 
 
 def test_without_smollm2_the_default_is_one_sentence(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(default, "is_installed", lambda: False)
+    package = packaged.MODELS["smollm2"].package
+    gone = packaged.MODELS["smollm2"]._replace(package=package._replace(module="not_there"))
+    monkeypatch.setitem(packaged.MODELS, "smollm2", gone)
     assert call(["--task", "causal_lm", "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "SmolLM2 is not installed" in error
-    assert "loralab models get smollm2" in error
-    assert "--model" in error
+    assert error == (
+        "error: the model smollm2 is not installed: loralab models get smollm2; or take the small "
+        "one that is made here: --model gpt"
+    )
 
 
 def test_the_functions_are_the_default_data_and_the_name_is_the_guess(monkeypatch):

@@ -81,6 +81,19 @@ def test_a_run_learns_to_balance_from_given_episodes(tmp_path, capsys):
     assert f"normalised_score {score:.4g}" in capsys.readouterr().out
 
 
+def test_a_run_learns_to_balance_in_bfloat16(tmp_path):
+    """Its four thin layers, trained whole, are held in float32."""
+    base = model(tmp_path / "model", initializer_range=0.02)
+    (tmp_path / "train.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in episodes("CartPole-v1", 12))
+    )
+    named = {"train": tmp_path / "train.jsonl", "steps": 80, "batch": 16, "lr": 0.01}
+    named |= {"save-every": 100, "precision": "bfloat16"}
+    assert call(arguments(tmp_path, base, "rollouts", 4, **named)) == 0
+    result = result_of(tmp_path)
+    assert result["before"]["return"] < 50 < 200 < result["metrics"]["return"]
+
+
 # of PEFT's, about transformers
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 @pytest.mark.parametrize("more", [("--scheme", "lora_ga"), ("--variant", "dora")])

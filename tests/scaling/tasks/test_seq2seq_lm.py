@@ -60,6 +60,13 @@ def test_a_run_learns_to_write_what_a_sentence_is_about(steady, tmp_path):
     assert after["lead_rougeL"] < 0.8
 
 
+def test_a_run_in_bfloat16_learns_to_write(steady, tmp_path):
+    more = ("--lr", "0.01", "--batch", "16", "--precision", "bfloat16")
+    assert call(given(steady, tmp_path, *more, steps=60)) == 0
+    result, _ = results(tmp_path)
+    assert result["metrics"]["rougeL"] > 0.8 > 0.5 > result["before"]["rougeL"]
+
+
 def test_rouge_is_of_what_was_written():
     rows = [
         {

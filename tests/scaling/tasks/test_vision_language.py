@@ -140,6 +140,13 @@ def test_a_run_learns_to_answer(model, data):
     assert {row["answer"] for row in rows} == {"yes", "no", "7 3"}
 
 
+def test_a_run_in_bfloat16_learns_to_answer(model, data):
+    given = arguments("vision_language", model, data, "--precision", "bfloat16", steps=30)
+    assert call(given) == 0
+    result, _ = result_of(data)
+    assert result["metrics"]["exact_match"] >= 0.75 > result["before"]["exact_match"]
+
+
 def test_the_loss_does_not_depend_on_the_micro_batch(model, data, tmp_path_factory):
     cut = tmp_path_factory.mktemp("cut")
     shutil.copytree(data, cut, dirs_exist_ok=True)
