@@ -216,8 +216,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def check_known(what: str, name: str, known: Sequence[str]) -> None:
     """Raise ValueError for a name that is not among the known ones."""
     if name not in known:
-        hint = nearest(name, [repr(each) for each in known]) or f"; known: {', '.join(known)}"
-        raise ValueError(f"unknown {what} {name!r}{hint}")
+        close = get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        raise ValueError(f"unknown {what} {name!r}; {hint}")
 
 
 def descriptions(kind: type) -> dict[str, str]:

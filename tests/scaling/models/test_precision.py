@@ -70,7 +70,7 @@ def test_auto_is_float32_but_for_wide_language_models(language_model, monkeypatc
     encoder = tiny_bert(tmp_path)
     for config in (
         Config(),
-        Config.of(task="causal_lm"),
+        Config.of(task="causal_lm", model="gpt"),
         Config.of(task="causal_lm", model=language_model),
         Config.of(model=encoder),
     ):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loralab import flags
 from loralab.code import ROOT
 from scaling.core.settings import GROUPS
-from scaling.training.command import values_of
+from scaling.training.command import values_of, whole
 from scaling.training.experiment import (
     COMMANDS,
     GRID,
@@ -191,13 +191,15 @@ def test_what_is_printed_reads_back_to_the_same_settings(command, data, tmp_path
 def test_what_is_printed_holds_every_default_of_a_run(tmp_path):
     (tmp_path / "run.yaml").write_text("jobs: 2\nseeds: [1]\nforce: true")
     found, others = of("sweep", tmp_path / "run.yaml")
-    text = written(groups_of("sweep"), found, others)
-    whole = {f.name for kind in GROUPS.values() for f in fields(kind)}
-    whole |= {f.name for f in fields(groups_of("sweep")[GRID].kind)}
+    every = whole(groups_of("sweep"), found)
+    text = written(groups_of("sweep"), every, others)
+    names = {f.name for kind in GROUPS.values() for f in fields(kind)}
+    names |= {f.name for f in fields(groups_of("sweep")[GRID].kind)}
     (tmp_path / "printed.yaml").write_text(text)
     lines = {line.split(":")[0] for line in text.splitlines() if re.match(r"\w+:", line)}
-    assert lines == whole | {"jobs", "force"}
-    assert of("sweep", tmp_path / "printed.yaml") == (found, others)
+    assert lines == names | {"jobs", "force"}
+    again, same = of("sweep", tmp_path / "printed.yaml")
+    assert (whole(groups_of("sweep"), again), same) == (every, others)
 
 
 def test_the_record_of_a_run_is_such_a_file(tmp_path):
@@ -207,7 +209,19 @@ def test_the_record_of_a_run_is_such_a_file(tmp_path):
     config = Config.of(rank=3, scheme="eva", scheme_options={"rho": 2.0}, columns=["a", "b"])
     (tmp_path / "run.json").write_text(json.dumps(config.as_json()))
     found, _ = of("finetune", tmp_path / "run.json")
-    assert Config.of(**{name: found[name] for name in config.flat()}) == config
+    assert Config.of(**{name: found[name] for name in config.flat() if name in found}) == config
+
+
+def test_what_is_printed_has_the_defaults_of_the_task(capsys):
+    pytest.importorskip("transformers")
+    from scaling.finetune import run
+    from scaling.tasks import configured
+
+    assert run(["--print-config", "--task", "causal_lm", "--batch", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"batch: 2", f"steps: {configured(None, {'task': 'causal_lm'}).training.steps}"} <= {
+        *lines
+    }
 
 
 def test_the_printed_run_is_checked(capsys):
