@@ -102,9 +102,11 @@ def base_dtype(config: Config) -> torch.dtype:
 
 def autocast_dtype(config: Config) -> torch.dtype | None:
     """Of the products alone, where the base model is held in float32; None where they are of its
-    own type."""
+    own type, and as long as `settled` has not decided."""
+    if config.training.precision == AUTO:
+        return None
     dtype = getattr(torch, config.training.precision)
-    return None if dtype in (torch.float32, base_dtype(config)) else dtype
+    return None if dtype == base_dtype(config) else dtype
 
 
 def hold(model: nn.Module, dtype: torch.dtype, whole: Collection[str]) -> None:

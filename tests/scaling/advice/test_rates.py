@@ -123,7 +123,7 @@ def test_a_straight_loss_has_no_bound():
 
 def test_the_rate_foretold_is_the_theorys_power_of_the_reference():
     config = Config()
-    lr = config.training.lr
+    lr = config.lr
     assert rates.predicted(config, "init_a", 384) == lr, "the reference is the default run"
     # n^-1/2
     assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(lr / 2, rel=1e-12)
