@@ -33,7 +33,7 @@ def name_of(config: FineTuneConfig) -> str:
 def fine_tuned(settings: dict[str, Any], peft: None = None) -> dict[str, Any]:
     config = FineTuneConfig.of(**settings)
     model = TASKS[config.data.task]
-    found = made.run_of(model, name_of(config), config.training.lr, config.seed)
+    found = made.run_of(model, name_of(config), config.lr, config.seed)
     return found | {"test_data": f"of {config.seed}"}
 
 

@@ -158,6 +158,7 @@ def test_the_default_run_has_settings_of_its_own_and_a_given_one_wins():
 
 def test_without_smollm2_the_default_is_one_sentence(monkeypatch, tmp_path, capsys):
     package = packaged.MODELS["smollm2"].package
+    assert package is not None
     gone = packaged.MODELS["smollm2"]._replace(package=package._replace(module="not_there"))
     monkeypatch.setitem(packaged.MODELS, "smollm2", gone)
     assert call(["--task", "causal_lm", "--out", str(tmp_path / "run")]) == 2
