@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.support.collector import hide_imported
+from tests.support.models import llama
 
 WORDS = ("red", "green", "blue", "one", "two", "three", "the", "a", "of")
 COLOURS, NUMBERS = WORDS[:3], WORDS[3:6]
@@ -107,6 +108,13 @@ def word_tokenizer(folder: Path, words: tuple[str, ...], template: str = "$A") -
     made.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
     named = {"pad_token": "<pad>", "eos_token": "<end>", "unk_token": "<unk>"}
     PreTrainedTokenizerFast(tokenizer_object=made, **named).save_pretrained(folder)
+
+
+def tiny_llama(folder: Path, words: tuple[str, ...]) -> Path:
+    """A random Llama, with a tokenizer of these words."""
+    word_tokenizer(folder, words)
+    llama().save_pretrained(folder)
+    return folder
 
 
 def tiny_bart(folder: Path, dropout: float = 0.1) -> Path:

@@ -17,7 +17,7 @@ from scaling.core.config import Config
 from scaling.core.task import Loaded
 from scaling.data.base_text import base_text
 from scaling.evaluation import forgetting
-from tests.support.finetuning import call, word_tokenizer
+from tests.support.finetuning import call, tiny_llama
 from tests.support.killing import kill_at
 from tests.support.models import llama
 from tests.support.text_rows import WORDS, rows
@@ -28,10 +28,7 @@ EPS = torch.finfo(torch.float32).eps
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
-    llama().save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 @pytest.fixture

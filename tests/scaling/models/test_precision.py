@@ -13,8 +13,7 @@ from scaling.core.config import Config
 from scaling.models import precision
 from scaling.training.adapting import attach
 from scaling.training.preparation import prepare
-from tests.support.finetuning import arguments, call, tiny_bert, word_tokenizer
-from tests.support.models import llama
+from tests.support.finetuning import arguments, call, tiny_bert, tiny_llama
 from tests.support.text_rows import WORDS, rows
 
 F32, BF16 = torch.float32, torch.bfloat16
@@ -22,10 +21,7 @@ F32, BF16 = torch.float32, torch.bfloat16
 
 @pytest.fixture(scope="module")
 def language_model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
-    llama().save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from scaling.data import prompts
 from scaling.evaluation.text_generation import written
 from scaling.pretrained import gpt
 from scaling.tasks import causal_lm
-from tests.support.finetuning import call, shared, word_tokenizer
+from tests.support.finetuning import call, shared, tiny_llama, word_tokenizer
 from tests.support.killing import ending, kill_at
 from tests.support.models import gpt2, llama
 from tests.support.text_rows import WORDS, rows
@@ -23,10 +23,7 @@ from tests.support.text_rows import WORDS, rows
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
-    llama().save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ pytest.importorskip("transformers")
 from scaling.core.config import Config
 from scaling.models import packaged
 from scaling.tasks import configured, find
-from tests.support.finetuning import call, word_tokenizer
-from tests.support.models import llama
+from tests.support.finetuning import call, tiny_llama
 
 WORDS = ("what", "is", "one", "two", "three", "user", "assistant", ":", "\n")
 TEMPLATE = (
@@ -24,12 +23,10 @@ TEMPLATE = (
 def model(tmp_path_factory) -> Path:
     from transformers import AutoTokenizer
 
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
+    folder = tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
-    llama().save_pretrained(folder)
     return folder
 
 
@@ -122,8 +119,7 @@ def test_a_wrong_option_is_one_sentence(model, tmp_path, capsys, case):
 
 
 def test_messages_need_a_chat_template(tmp_path, capsys):
-    word_tokenizer(tmp_path, WORDS)
-    llama().save_pretrained(tmp_path)
+    tiny_llama(tmp_path, WORDS)
     assert call(given(tmp_path, tmp_path)) == 2
     sentence = f"error: the tokenizer of {tmp_path} has no chat template, which messages need: "
     assert capsys.readouterr().err.splitlines()[-1].startswith(sentence)

@@ -12,7 +12,7 @@ from scaling.core.config import Config
 from scaling.core.task import Data, Loaded
 from scaling.data import functions, prompts
 from scaling.tasks import multiple_choice
-from tests.support.finetuning import call, word_tokenizer
+from tests.support.finetuning import call, tiny_llama
 from tests.support.models import llama
 
 WORDS = ("what", "is", "one", "two", "three", "plus", "\n")
@@ -22,10 +22,7 @@ CHOICES = ["two", "three one two", "one"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
-    llama().save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 @pytest.mark.parametrize(

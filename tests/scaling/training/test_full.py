@@ -22,7 +22,7 @@ from scaling.core.task import Data, Loaded
 from scaling.evaluation.label_loss import mean_loss, text_losses
 from scaling.models import difference
 from scaling.tasks import causal_lm
-from tests.support.finetuning import arguments, call, tiny_bert, word_tokenizer
+from tests.support.finetuning import arguments, call, tiny_bert, tiny_llama, word_tokenizer
 from tests.support.killing import ending, kill_at
 from tests.support.models import llama
 from tests.support.text_rows import WORDS, rows
@@ -36,10 +36,7 @@ DATA = Data(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    word_tokenizer(folder, WORDS)
-    llama().save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 def given(model: Path, folder: Path, *more: str, steps: int = STEPS) -> list[str]:
