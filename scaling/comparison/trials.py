@@ -1,12 +1,14 @@
 """One trial of a sweep: a fine-tuning run as a pure function of its settings.
 
 A trial that was killed goes on from its last checkpoint; its folder is beside the run store and
-holds the adapter in the end, as the folder of any run.
+holds the adapter in the end, as the folder of any run. A model that was trained whole is not kept:
+a sweep of forty would fill a disk, and the same settings make it again.
 """
 
 import io
 import json
 import math
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -102,10 +104,15 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
             return {"diverged": str(error.__cause__)}
         run_folder.finish(folder, result)
     weights = sorted(outputs.trained(folder).glob("*.safetensors"))
-    return {name: result[name] for name in KEPT} | {
-        "scores": _scores(config.data.task, folder, result["metrics"]),
+    size = {
         "inference_parameters": sum(map(_saved, weights)),
         "file_size": sum(file.stat().st_size for file in weights),
+    }
+    if config.full:
+        shutil.rmtree(outputs.trained(folder))
+    return {name: result[name] for name in KEPT} | {
+        "scores": _scores(config.data.task, folder, result["metrics"]),
+        **size,
         "memory": _peak(),
         "device": _device(),
     }
