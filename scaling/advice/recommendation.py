@@ -116,6 +116,7 @@ class Rule(NamedTuple):
         return f"{self.reason(facts)} ({self.seen})" if self.seen else self.reason(facts)
 
 
+FROM = f"EVA is advised from {NEAR:.0%}, and {TIMES:g} times the random rows' share, on"
 SMALL = "small networks that learn 8 x 8 digits"
 ENCODER = "a 22 M sentence encoder"
 OTHERS = "on no larger language model"
@@ -148,12 +149,12 @@ RULES = (
         lambda f: f.scheme,
         lambda f: (
             f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}: EVA has little to gain"
+            f"{f.signal_random:.0%}; {FROM}"
         ),
         lambda f: (
             f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}; with less than {NEAR:.0%} EVA has little to gain, and its "
-            f"pass over the data would take {f.delay.get('eva', 0.0):.0%} of the time of training"
+            f"{f.signal_random:.0%}; {FROM}, and its pass over the data would take "
+            f"{f.delay.get('eva', 0.0):.0%} of the time of training"
         ),
         f"signal: layers of {ENCODER} (E2e); losses: undecided on one of them after 10 and 40 "
         f"steps (E9), and the advice is scored on a GPT of width 128 (S8b); {OTHERS}",
