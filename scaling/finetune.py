@@ -3,8 +3,8 @@ scaling.finetune`; in Python, `loralab.finetune`.
 
 Without an argument MiniLM learns which installed package a docstring belongs to, with no network.
 The folder of a run holds the adapter in PEFT's format (with --variant full the model, or its
-difference from the base model), metrics.json, predictions.jsonl with one row an example,
-curves.png, and until it has finished its last checkpoint, from which --resume goes on.
+difference from the base model), report.md to read, metrics.json, predictions.jsonl with one row an
+example, curves.png, and until it has finished its last checkpoint, from which --resume goes on.
 Exit code 0 when done, 1 when training failed, 2 when the input is wrong.
 """
 

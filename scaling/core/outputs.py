@@ -10,7 +10,7 @@ from typing import Any
 from loralab.files import whole, write_text
 
 RUN, BEFORE, METRICS = "run.json", "before.json", "metrics.json"
-PREDICTIONS, CURVES, SAMPLES = "predictions.jsonl", "curves.png", "samples.md"
+PREDICTIONS, CURVES, PAGE = "predictions.jsonl", "curves.png", "report.md"
 # folders of what was trained: a run has one of them
 ADAPTER, MODEL, DIFFERENCE = TRAINED = "adapter", "model", "difference"
 

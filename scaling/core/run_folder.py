@@ -17,9 +17,9 @@ from scaling.core.outputs import (
     BEFORE,
     CURVES,
     METRICS,
+    PAGE,
     PREDICTIONS,
     RUN,
-    SAMPLES,
     TRAINED,
     read_json,
     write_json,
@@ -27,7 +27,7 @@ from scaling.core.outputs import (
 
 LOCK, REPLACED = ".lock", ".replaced"
 CHECKPOINTS, PARTIAL = "checkpoint-*", ".partial"
-FILES = (METRICS, *TRAINED, PREDICTIONS, CURVES, SAMPLES, BEFORE)
+FILES = (METRICS, *TRAINED, PREDICTIONS, CURVES, PAGE, BEFORE)
 # All that a run writes, and so all that is ever moved or removed; what a service of report_to
 # writes is left to it. METRICS, which a finished run has, is first and RUN last: see `settle`.
 OWN = (*FILES, CHECKPOINTS, PARTIAL, *(f".{name}.*partial" for name in (*FILES, RUN)), RUN)

@@ -40,14 +40,14 @@ def beside(before: Sequence[str], rows: Sequence[Record]) -> list[dict[str, str]
     ]
 
 
-def page(samples: Sequence[dict[str, str]]) -> str:
-    """The samples in Markdown, for people."""
-    parts = ["# What the model writes, before and after training"]
+def side_by_side(samples: Sequence[dict[str, str]]) -> list[str]:
+    """The samples in Markdown, a paragraph each text."""
+    parts = []
     for number, sample in enumerate(samples, 1):
-        parts.append(f"## {number}")
+        parts.append(f"### {number}")
         for name, text in sample.items():
             parts.append(f"{name}:\n\n{_block(text)}")
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _block(text: str) -> str:

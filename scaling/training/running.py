@@ -21,13 +21,14 @@ from scaling.core.quiet import quiet
 from scaling.core.stages import Stages
 from scaling.data.base_text import BaseText, base_text
 from scaling.data.data_files import one_a_line
-from scaling.evaluation.samples import beside, page
+from scaling.evaluation.samples import beside
 from scaling.models.precision import autocast_dtype
 from scaling.training import methods
 from scaling.training.adapting import Adapted
 from scaling.training.checkpoints import check
 from scaling.training.evaluating import Before, evaluated, glimpse, measured, remembered
 from scaling.training.job import Job
+from scaling.training.page import page
 from scaling.training.preparation import prepare
 from scaling.training.trainer import (
     COMPLETE,
@@ -100,21 +101,13 @@ def train(
         kept = text and remembered(job, text, before, _curve(history, GLIMPSE))
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
-    sampled = beside(before.written, rows)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
-    if here.is_main_process:
-        adapted.save(folder / adapted.folder)
-        outputs.write_rows(folder / outputs.PREDICTIONS, rows)
-        if sampled:
-            write_text(folder / outputs.SAMPLES, page(sampled))
-        curve = kept["curve"] if kept else ()
-        outputs.draw_curves(folder / outputs.CURVES, losses, validation, config.data.task, curve)
-    return {
+    result = {
         "metrics": scores,
         "before": before.metrics,
         "base_text": kept,
         "examples": len(rows),
-        "samples": sampled,
+        "samples": beside(before.written, rows),
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,
@@ -125,6 +118,13 @@ def train(
         "step_seconds": clock.median(),
         "folder": str(folder),
     }
+    if here.is_main_process:
+        adapted.save(folder / adapted.folder)
+        outputs.write_rows(folder / outputs.PREDICTIONS, rows)
+        curve = kept["curve"] if kept else ()
+        outputs.draw_curves(folder / outputs.CURVES, losses, validation, config.data.task, curve)
+        write_text(folder / outputs.PAGE, page(job.config, adapted.summary, result))
+    return result
 
 
 def check_reports(config: Config) -> None:

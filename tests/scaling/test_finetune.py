@@ -33,7 +33,15 @@ def test_a_run_learns_and_leaves_adapter_predictions_metrics_and_curves(model, t
     assert result["final_loss"] != result["losses"][0][1]
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["adapter", "before.json", "curves.png", "metrics.json", "predictions.jsonl", "run.json"]
+        [
+            "adapter",
+            "before.json",
+            "curves.png",
+            "metrics.json",
+            "predictions.jsonl",
+            "report.md",
+            "run.json",
+        ]
     )
     # a line a stage, from the command to the first step
     assert [line[1] for line in re.finditer(r"(?:^|[\r\n])([a-z ]+): \d+\.\d s", err)] == [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.evaluation.samples import agreement, beside, page, shown
+from scaling.evaluation.samples import agreement, beside, shown, side_by_side
 
 ROWS = [
     {
@@ -29,6 +29,6 @@ def test_before_and_after_stand_beside_each_other():
     samples = beside(["old", "older"], ROWS)
     assert samples[1] == {"prompt": "q", "wanted": "Sum of x.", "before": "older", "after": "Of y"}
     assert beside([], ROWS) == [], "the base model was not asked"
-    text = page([samples[0] | {"before": "a ~~~~ fence"}])
+    text = "\n\n".join(side_by_side([samples[0] | {"before": "a ~~~~ fence"}]))
     assert "~~~~~text\na ~~~~ fence\n~~~~~" in text
     assert shown([samples[0] | {"after": "x" * 200}]).splitlines()[-1] == f"  after:  {'x' * 97}..."

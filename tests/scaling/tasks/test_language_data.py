@@ -75,9 +75,14 @@ def test_conversations_are_learnt_and_shown_side_by_side(model, tmp_path, capsys
     assert [row.get("written") for row in rows] == ["three", "three", "two", None]
     assert [row["tokens"] for row in rows] == [4, 2, 6, 2], "two of each answer"
     assert [row["bytes"] for row in rows] == [len("two three"), 5, len("three two two"), 3]
-    page = (tmp_path / "run" / "samples.md").read_text()
-    assert page.count("\n## ") == 3
+    page = (tmp_path / "run" / "report.md").read_text()
+    assert page.count("\n### ") == 3
     assert "before:" in page
+    [line] = (line for line in page.splitlines() if line.startswith("|rougeL|"))
+    scores = (result["before"], result["metrics"])
+    told = [*(each["rougeL"] for each in scores), result["metrics"]["baseline_rougeL"]]
+    assert [float(cell) for cell in line.split("|")[2:-1]] == pytest.approx(told, abs=5e-4)
+    assert f"|base text, bits a byte|{result['base_text']['before']:.4g}|" in page
     assert capsys.readouterr().out.count("  wanted: ") == 3
 
 

@@ -151,7 +151,15 @@ def test_a_method_learns_and_stock_peft_computes_its_predictions(model, tmp_path
     assert sum(found[-6:]) < 0.9 * sum(found[:6])
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["adapter", "before.json", "curves.png", "metrics.json", "predictions.jsonl", "run.json"]
+        [
+            "adapter",
+            "before.json",
+            "curves.png",
+            "metrics.json",
+            "predictions.jsonl",
+            "report.md",
+            "run.json",
+        ]
     )
     stock = of_stock_peft(model, tmp_path)
     if method != "adalora":  # whose saved adapter has lost the ranks that were trained and masked
