@@ -47,4 +47,4 @@ def page(config: Config, summary: str, result: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value:.5g}"

@@ -82,7 +82,7 @@ def test_conversations_are_learnt_and_shown_side_by_side(model, tmp_path, capsys
     scores = (result["before"], result["metrics"])
     told = [*(each["rougeL"] for each in scores), result["metrics"]["baseline_rougeL"]]
     assert [float(cell) for cell in line.split("|")[2:-1]] == pytest.approx(told, abs=5e-4)
-    assert f"|base text, bits a byte|{result['base_text']['before']:.4g}|" in page
+    assert f"|base text, bits a byte|{result['base_text']['before']:.5g}|" in page
     assert capsys.readouterr().out.count("  wanted: ") == 3
 
 
