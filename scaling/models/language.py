@@ -6,6 +6,7 @@ from torch import Tensor
 
 from scaling.core.config import Config
 from scaling.core.task import IGNORED, Loaded, Record
+from scaling.evaluation.text_generation import context
 from scaling.models.loading import pretrained
 from scaling.models.packaged import language_model
 
@@ -21,6 +22,17 @@ def loaded_model(config: Config) -> Loaded:
             raise ValueError(f"the tokenizer of {source} has neither a padding nor an end token")
         loaded.processor.pad_token = loaded.processor.eos_token
     return loaded
+
+
+def check_length(config: Config, loaded: Loaded) -> None:
+    """Raise ValueError for examples of fewer than two tokens, or of more than the model reads."""
+    limit = context(loaded)
+    if config.data.length < 2 or (limit is not None and config.data.length > limit):
+        most = "" if limit is None else f", and the model reads {limit} at most"
+        raise ValueError(
+            f"length must be at least 2 tokens to tell one from those before{most}; got "
+            f"{config.data.length}"
+        )
 
 
 def padded(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:

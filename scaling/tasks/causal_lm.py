@@ -45,9 +45,9 @@ from scaling.data.packing import packed, prepare_model
 from scaling.data.prompts import blocks, fitted, tokens
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.samples import GUESS, agreement
-from scaling.evaluation.text_generation import context, written
+from scaling.evaluation.text_generation import written
 from scaling.evaluation.token_loss import per_byte, perplexity
-from scaling.models.language import loaded_model, padded
+from scaling.models.language import check_length, loaded_model, padded
 from scaling.models.packaged import DEFAULT, language_model
 
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
@@ -149,13 +149,7 @@ def load(config: Config, data: Data) -> Loaded:
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
-    limit = context(loaded)
-    if config.data.length < 2 or (limit is not None and config.data.length > limit):
-        most = "" if limit is None else f", and the model reads {limit} at most"
-        raise ValueError(
-            f"length must be at least 2 tokens to tell one from those before{most}; got "
-            f"{config.data.length}"
-        )
+    check_length(config, loaded)
     if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
         texts = [str(record[data.facts["columns"][0]]) for record in records]
         cut = blocks(loaded.processor, texts, config.data.length)

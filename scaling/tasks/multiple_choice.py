@@ -24,8 +24,7 @@ from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.functions import questions
 from scaling.data.prompts import fitted, tokens
 from scaling.evaluation.label_loss import text_losses
-from scaling.evaluation.text_generation import context
-from scaling.models.language import loaded_model, padded
+from scaling.models.language import check_length, loaded_model, padded
 from scaling.models.packaged import DEFAULT, language_model
 
 TRAIN, TEST = 600, 24  # functions of each package to train on, and of numpy
@@ -86,12 +85,7 @@ def load(config: Config, data: Data) -> Loaded:
 
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
-    limit = context(loaded)
-    if config.data.length < 2 or (limit is not None and config.data.length > limit):
-        raise ValueError(
-            f"length must be at least 2 tokens, and at most the model's {limit}; got "
-            f"{config.data.length}"
-        )
+    check_length(config, loaded)
     return [
         _example(config, loaded, record, record["choices"][record["answer"]]) for record in records
     ]

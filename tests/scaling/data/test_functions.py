@@ -30,7 +30,7 @@ class Array:
 
 def test_of_something():
     """Check that this holds."""
-    assert True
+    return ones_like(2)
 
 def long(x):
     """Return a long result."""
