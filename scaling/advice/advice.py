@@ -7,6 +7,7 @@ from itertools import islice
 from statistics import mean
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 import lora
@@ -20,6 +21,7 @@ from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
 from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.batches import MOST
 from scaling.core.config import Config, training_whole
+from scaling.evaluation.label_loss import mean_loss
 from scaling.training.job import Job, on_batches
 
 EXAMPLES = 8  # at once: the search for a bound takes some eight forwards of them
@@ -96,7 +98,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
-    loss = own or (lambda model, batch: model(**batch).loss)
+    loss = own or _of_model(job, batches[0])
     adapter = training_whole(config.adapter, job.loaded.fresh)
     in_run = min(len(job.inputs) // job.micro, MOST)
     found, _ = targets(model, adapter)
@@ -145,6 +147,16 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         described,
         modules,
     )
+
+
+def _of_model(job: Job, batch: Any) -> Loss:
+    """The loss that a model gives, as the Trainer takes it: what `label_loss` finds out by a pass
+    of its own, it finds out now, before the layers are watched."""
+    if not job.task.by_tokens:
+        return lambda model, batch: model(**batch).loss
+    with torch.no_grad():
+        mean_loss(job.loaded.model, **batch)
+    return lambda model, batch: mean_loss(model, **batch)["loss"]
 
 
 def candidates(config: Config, layers: Mapping[str, nn.Module]) -> dict[str, Config]:

@@ -88,7 +88,8 @@ class _Summed(torch.autograd.Function):
                 total = made[i]
                 if gradient is not None and total is not None:
                     (total if i else total[part]).add_(gradient, alpha=1 / scale)
-        ctx.made, ctx.dtypes = made, [of.dtype for of in (rows, *parameters)]
+        ctx.save_for_backward(*made)
+        ctx.dtypes = [of.dtype for of in (rows, *parameters)]
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
 
@@ -97,6 +98,6 @@ class _Summed(torch.autograd.Function):
     def backward(ctx: Any, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         first, *others = (
             None if made is None else (made * outer).to(dtype)
-            for made, dtype in zip(ctx.made, ctx.dtypes, strict=True)
+            for made, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return first, None, None, None, *others
