@@ -122,8 +122,9 @@ class TrainingSettings:
     which is held in what is faster on this machine. The weights that full fine-tuning trains stay
     in float32, as bfloat16 loses updates that are small beside a weight."""
     validate_every: int | None = None
-    """Steps between validations on a tenth of the training data, which is then not trained on; the
-    adapter of the lowest validation loss is kept. By default nothing is validated."""
+    """Steps between validations on a tenth of the training data, but no more examples than the test
+    has (see limit), which are then not trained on; the adapter of the lowest validation loss is
+    kept. By default nothing is validated."""
     patience: int | None = None
     """Stop early, after this many validations in a row without a lower loss; by default never."""
     peft: str | None = None

@@ -59,7 +59,8 @@ def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
 
 
 def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Record]]:
-    """What is trained on, and what is held out of it for validation."""
+    """What is trained on, and what is held out of it for validation: a tenth, and no more than is
+    examined at the end, as a run validates more than once."""
     if config.training.validate_every is None:
         return data.train, []
     if len(data.train) < 2:
@@ -68,5 +69,5 @@ def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Rec
         )
     records = list(data.train)
     random.Random(config.seed).shuffle(records)
-    held = max(1, len(records) // PART)
+    held = max(1, min(len(records) // PART, len(data.test)))
     return records[held:], records[:held]

@@ -12,6 +12,8 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import lora
+from scaling.core.config import Config
+from scaling.core.task import Data
 from scaling.training import preparation
 from tests.support.finetuning import arguments, call, sentences, tiny_bert
 from tests.support.killing import kill_at
@@ -41,6 +43,14 @@ def prepared(model: Path, folder: Path, *more: str) -> list[str]:
 def run(model: Path, folder: Path, *more: str) -> dict:
     assert call(prepared(model, folder, *more)) == 0
     return json.loads((folder / "run" / "metrics.json").read_text())
+
+
+def test_no_more_is_held_out_than_the_test_has():
+    train, test = [{"text": str(i)} for i in range(100)], [{"text": "a"}] * 30
+    for most, held in ((30, 10), (3, 3), (0, 1)):
+        config, data = Config.of(validate_every=1), Data(train, test[:most], {})
+        parts = preparation.split_validation(config, data)
+        assert [len(part) for part in parts] == [100 - held, held]
 
 
 def test_the_adapter_of_the_lowest_validation_loss_is_kept(model, tmp_path, monkeypatch):
