@@ -114,10 +114,8 @@ def _save(job: Job, folder: Path) -> None:
 
 def _save_difference(job: Job, folder: Path) -> None:
     """From the base model, which is loaded again: to keep it through training takes memory."""
-    config, model = job.config, job.loaded.model
-    base = job.task.load(config, job.data).model
+    model, base = job.loaded.model, job.task.load(job.config, job.data).model
     names = [name for name in vars(model)[state.NAMED] if name in dict(model.named_parameters())]
     with outputs.whole_folder(folder) as partial:
         found = difference.difference(model, base, names)
-        source = config.data.model or str(getattr(model, "name_or_path", ""))
-        difference.write(partial, found, source, type(model).__name__)
+        difference.write(partial, found, job.source, type(model).__name__)

@@ -27,6 +27,11 @@ class Job(NamedTuple):
     batch: int
     micro: int
 
+    @property
+    def source(self) -> str:
+        """The base model as it was named, or the folder of the default one."""
+        return self.config.data.model or str(getattr(self.loaded.model, "name_or_path", ""))
+
 
 def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:
     """What `act` makes of this process's part of the training stream: with fewer examples at once

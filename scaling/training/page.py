@@ -8,12 +8,13 @@ from scaling.core.config import Config
 from scaling.evaluation.samples import GUESS, side_by_side
 
 
-def page(config: Config, summary: str, result: Mapping[str, Any]) -> str:
+def page(config: Config, source: str, summary: str, result: Mapping[str, Any]) -> str:
     """The metrics before and after training, and of a trivial guess where there is one; the loss on
     the base model's text; the curves; what the model wrote, before and after.
 
     Args:
         config: the run.
+        source: the base model, by name or folder.
         summary: what is trained, in one line.
         result: what its metrics.json holds.
     """
@@ -29,7 +30,7 @@ def page(config: Config, summary: str, result: Mapping[str, Any]) -> str:
         rows = [row[:-1] for row in rows]
     head = ["", "before", "after", "trivial guess"][: len(rows[0])]
     parts = [
-        f"# {config.data.task}: {config.data.model or 'the default model'}",
+        f"# {config.data.task}: {source}",
         f"{summary}. {training.steps} steps of {training.batch} examples at the learning rate "
         f"{config.lr:g}, in {training.precision}, took {result['seconds']:.0f} s; "
         f"{result['examples']} examples were held out.",

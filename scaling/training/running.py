@@ -123,7 +123,7 @@ def train(
         outputs.write_rows(folder / outputs.PREDICTIONS, rows)
         curve = kept["curve"] if kept else ()
         outputs.draw_curves(folder / outputs.CURVES, losses, validation, config.data.task, curve)
-        write_text(folder / outputs.PAGE, page(job.config, adapted.summary, result))
+        write_text(folder / outputs.PAGE, page(job.config, job.source, adapted.summary, result))
     return result
 
 

@@ -76,6 +76,7 @@ def test_conversations_are_learnt_and_shown_side_by_side(model, tmp_path, capsys
     assert [row["tokens"] for row in rows] == [4, 2, 6, 2], "two of each answer"
     assert [row["bytes"] for row in rows] == [len("two three"), 5, len("three two two"), 3]
     page = (tmp_path / "run" / "report.md").read_text()
+    assert page.startswith(f"# causal_lm: {model}\n")
     assert page.count("\n### ") == 3
     assert "before:" in page
     [line] = (line for line in page.splitlines() if line.startswith("|rougeL|"))
