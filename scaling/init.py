@@ -4,12 +4,13 @@ scaling.init`; in Python, `loralab.init`.
     loralab init --model folder-or-hub-name --task causal_lm --train text.txt --scheme eva --out eva
 
 The flags are those of loralab finetune, and the initialization is the one that its run would begin
-with; the help lists the flags that matter here. The batch and the seed say which data an
-initialization that learns from data sees; what that run would hold out of them for its test is held
-out here too, and of no other use. The folder is an ordinary PEFT adapter at which the model
-computes what the base model does: PEFT goes on from it by PeftModel.from_pretrained(base, folder,
-is_trainable=True), and so do the tools that are made of PEFT. Exit code 0 when written, 2 when the
-input is wrong or the initialization cannot be handed over.
+with; the help lists the flags that matter here. The batch, the steps and the seed say which data an
+initialization that learns from data sees, no more than the run would train on; what that run would
+hold out of them for its test is held out here too, and of no other use. The folder is an ordinary
+PEFT adapter at which the model computes what the base model does: PEFT goes on from it by
+PeftModel.from_pretrained(base, folder, is_trainable=True), and so do the tools that are made of
+PEFT. Exit code 0 when written, 2 when the input is wrong or the initialization cannot be handed
+over.
 """
 
 import sys
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 # Of the settings of a run, those that its initialization does not depend on.
 HIDDEN = (
-    *("limit", "steps", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
+    *("limit", "lr", "ratio", "weight_decay", "optimizer", "warmup", "clip"),
     *("launch_step", "patience", "peft", "train_a", "train_b"),
     *("gradient_checkpointing", "save_every", "report_to", "full_targets", "save", "remember"),
 )

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from statistics import mean
 from typing import Any
 
@@ -19,7 +18,6 @@ from scaling.advice.diagnostics import Diagnosis, diagnose
 from scaling.advice.rates import Bound, Line, bound_on, predicted
 from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
 from scaling.advice.sample import Loss, probe, sampled
-from scaling.core.batches import MOST
 from scaling.core.config import Config, training_whole
 from scaling.evaluation.label_loss import mean_loss
 from scaling.training.job import Job, on_batches
@@ -74,8 +72,8 @@ def advised(job: Job, count: int) -> Advice:
         count: probe batches, at least 2.
     """
     few = job._replace(micro=max(1, min(job.micro, EXAMPLES, len(job.inputs) // 2)))
-    sizes = on_batches(job, lambda stream: [size(batch) for batch in islice(stream, SIZED)])
-    return on_batches(few, lambda stream: advise(job, list(islice(stream, count)), sizes))
+    sizes = on_batches(job, lambda stream: [size(batch) for batch in stream], SIZED)
+    return on_batches(few, lambda stream: advise(job, list(stream), sizes), count)
 
 
 def size(batch: Mapping[str, Any]) -> int:
@@ -100,7 +98,6 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     loss = own or _of_model(job, batches[0])
     adapter = training_whole(config.adapter, job.loaded.fresh)
-    in_run = min(len(job.inputs) // job.micro, MOST)
     found, _ = targets(model, adapter)
     layers = diagnose(probe(model, sampled(found), batches, loss), adapter)
     bounds, starts = dict[str, Bound](), dict[str, costs.InitializationTime]()
@@ -110,7 +107,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         given = training_whole(config_of.adapter, job.loaded.fresh)
         try:
             starts[scheme] = costs.initialization_time(
-                model, given, batches[:PASS], own, in_run, mean(sizes) / passed
+                model, given, batches[:PASS], own, job.seen(job.micro), mean(sizes) / passed
             )
             if scheme == "init_a":
                 described = to_peft(model, given, lora.adapters(model))

@@ -26,11 +26,12 @@ def stream(
     seed: int,
     process: int = 0,
     of: int = 1,
+    most: int = MOST,
 ) -> Iterator[Any]:
-    """The first epoch's micro-batches in the order in which the Trainer will draw them, on the
-    model's device, dealt out to the processes: as many to each, and the same ones in all whatever
-    their number. Examples that are packed in training come apart: no mask tells what fills a row up
-    from text."""
+    """The first epoch's micro-batches, `most` of them, in the order in which the Trainer will draw
+    them, on the model's device, dealt out to the processes: as many to each, and the same ones in
+    all whatever their number. Examples that are packed in training come apart: no mask tells what
+    fills a row up from text."""
 
     def apart(some: list[Record]) -> Any:
         return collate([{n: one[n] for n in one if n != "position_ids"} for one in some])
@@ -44,7 +45,7 @@ def stream(
         generator=torch.Generator(),
         drop_last=True,
     )
-    count = min(len(loader), MOST) // of * of
+    count = min(len(loader), most) // of * of
     for item in islice(loader, process, count, of):
         yield {name: value.to(device_of(loaded)) for name, value in item.items()}
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 from transformers.trainer_utils import set_seed
 
 from scaling.core import processes
-from scaling.core.batches import stream
+from scaling.core.batches import MOST, stream
 from scaling.core.config import Config
 from scaling.core.memory import shrinking
 from scaling.core.task import Data, Loaded, Record, Task
@@ -32,15 +32,22 @@ class Job(NamedTuple):
         """The base model as it was named, or the folder of the default one."""
         return self.config.data.model or str(getattr(self.loaded.model, "name_or_path", ""))
 
+    def seen(self, micro: int) -> int:
+        """How many micro-batches of this size an initialization learns from: no more than the run
+        trains on, so that no pass over the data takes longer than the training after it."""
+        trained = self.config.training.steps * self.batch
+        return min(max(1, trained // micro), len(self.inputs) // micro, MOST)
 
-def on_batches(job: Job, act: Callable[[Iterator[Any]], Result]) -> Result:
-    """What `act` makes of this process's part of the training stream: with fewer examples at once
-    where memory is short."""
+
+def on_batches(job: Job, act: Callable[[Iterator[Any]], Result], most: int | None = None) -> Result:
+    """What `act` makes of this process's part of the training stream, of `most` micro-batches or as
+    many as an initialization learns from: with fewer examples at once where memory is short."""
     here, collate, seed = processes.join(), job.task.collate(job.loaded), job.config.seed
 
     def at(size: int) -> Result:
         set_seed(seed)  # of what the loss draws
-        part = (seed, here.process_index, here.num_processes)
+        count = job.seen(size) if most is None else most
+        part = (seed, here.process_index, here.num_processes, count)
         return act(stream(job.loaded, job.inputs, size, collate, *part))
 
     return shrinking(at, job.micro)

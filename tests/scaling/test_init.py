@@ -83,7 +83,7 @@ def test_peft_reads_the_very_start_of_a_run_and_computes_the_base(
 
     make = adapting.make_optimizer
     monkeypatch.setattr(adapting, "make_optimizer", look)
-    assert run(arguments(model, tmp_path, "--scheme", scheme, *STARTS[scheme], steps=1)) == 0
+    assert run(arguments(model, tmp_path, "--scheme", scheme, *STARTS[scheme])) == 0
     assert init.run(given(model, tmp_path, "--scheme", scheme, *STARTS[scheme])) == 0
     loaded = stock(model, tmp_path / "start")
     found = {
