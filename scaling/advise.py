@@ -9,8 +9,9 @@ each with its reason and the verdicts of the claims behind it in the ledger, and
 and PEFT's config that do so. --verbose adds what each diagnostic predicts. Beyond the loading,
 which the run has too, it costs less than a tenth of the default run's training
 (benchmarks/advise.py). Predictions are no results: most initializations end within a few per cent
-of each other once each has a learning rate of its own. Exit code 0 when done, 2 when the input is
-wrong.
+of each other once each has a learning rate of its own. With --plan it says instead, from the
+model's configuration alone, what a run of a causal language model needs, and reads neither weights
+nor data. Exit code 0 when done, 2 when the input is wrong.
 """
 
 import os

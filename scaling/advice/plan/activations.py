@@ -84,7 +84,6 @@ def block(
     layers: Mapping[str, Linear],
     trained: Mapping[str, Trained],
     flows: bool,
-    norms: bool = False,
 ) -> tuple[Kept, bool]:
     """(1) of one block, by kind, and whether gradients flow through what comes after it.
 
@@ -94,15 +93,12 @@ def block(
         layers: of the block, by part.
         trained: those of them that are trained, by name.
         flows: whether something before the block is trained.
-        norms: whether the norms are trained too.
     """
     n, e, h = micro.tokens, micro.e, decoder.width
     kept: Kept = dict.fromkeys(KINDS, 0)
 
-    def norm(flowing: bool) -> bool:
-        if flowing or norms:
-            kept["norms"] += FLOAT * n * (h + 1) + (micro.stream * n * h if norms else 0)
-        return flowing or norms
+    def norm(flowing: bool) -> None:
+        kept["norms"] += FLOAT * n * (h + 1) * flowing
 
     def linear(parts: Sequence[str], flowing: bool, held: bool = False) -> list[bool]:
         """Layers that read one tensor, which something else holds or not."""
@@ -120,20 +116,20 @@ def block(
                 _adapter(kept, micro, layer, a, flowing)
         return [flowing or a is not None for _, a in own]
 
-    first = norm(flows)
-    qkv = linear((Q, K, V), first)
+    norm(flows)
+    qkv = linear((Q, K, V), flows)
     if any(qkv):
         kept["attention"] += attention(decoder, micro)
         kept["norms"] += of_heads(decoder, micro)
     [through] = linear((O,), any(qkv), held=any(qkv))
-    second = norm(flows or through)
-    gate, up = linear((GATE, UP), second)
+    norm(after := flows or through)
+    gate, up = linear((GATE, UP), after)
     f = layers[UP].out
     kept["MLP"] += e * n * f * (2 * gate + up)
     [down] = linear((DOWN,), gate or up)
-    if second or down:  # norms after attention and after the MLP
+    if after or down:  # norms after attention and after the MLP
         kept["norms"] += FLOAT * n * (h + 1) * (decoder.norms.count(h) - 2)
-    return kept, second or down
+    return kept, after or down
 
 
 def of_heads(decoder: Decoder, micro: Micro) -> int:
@@ -200,14 +196,13 @@ class Activations:
         kept: at the end of the forward pass, by kind.
         again: for a moment, with checkpointing: what the largest block keeps when it is computed
             again.
+        cast: a bound of what is held until the forward pass ends: factors in the type of the
+            products, and trained weights that autocast has cast.
     """
 
     kept: Kept
-    again: int
-
-    @property
-    def total(self) -> int:
-        return sum(self.kept.values()) + self.again
+    again: int = 0
+    cast: int = 0
 
 
 def activations(
@@ -215,7 +210,6 @@ def activations(
     micro: Micro,
     trained: Mapping[str, Trained],
     checkpointing: bool = False,
-    everything: bool = False,
 ) -> Activations:
     """Of the whole model, without its head, whose loss is made in chunks.
 
@@ -224,28 +218,30 @@ def activations(
         micro: the micro-batch.
         trained: the layers that are trained, by name.
         checkpointing: whether blocks are computed again in the backward pass.
-        everything: whether norms and embeddings are trained too.
     """
     n, h = micro.tokens, decoder.width
-    blocks, flows = list[Kept](), everything
+    blocks, flows = list[Kept](), False
     for number in range(decoder.layers):
         layers = decoder.of_block(number)
         if decoder.known:
-            kept, flows = block(decoder, micro, layers, trained, flows, everything)
+            kept, flows = block(decoder, micro, layers, trained, flows)
         else:
             kept, flows = estimate(decoder, micro, layers, trained), True
         blocks.append(kept)
     whole = {kind: sum(kept[kind] for kept in blocks) for kind in KINDS}
+    adapters = [(layer, trained[layer.name].rank) for layer in decoder.linear if layer.rank]
+    cast = sum(micro.e * rank * (layer.out + layer.in_) for layer, rank in adapters)
+    if micro.autocast:  # those whose input has no gradient are kept for no longer
+        cast += 2 * decoder.largest_block
     again = 0
     if checkpointing:
         again = max((sum(kept.values()) for kept in blocks), default=0)
         whole = dict.fromkeys(KINDS, 0) | {"norms": micro.stream * n * h * decoder.layers}
-        if micro.autocast:  # until the forward pass ends it holds the weights that it has cast
-            again = max(again, 2 * sum(a.trained for a in trained.values() if not a.rank))
-    # the last norm, and what the loss makes in float32: the gradient of the head's input, and its
-    # weight's where that is trained
-    whole["norms"] += FLOAT * n * (h + 1) + (micro.stream * n * h if everything else 0)
-    whole["head"] = FLOAT * h * (n + (decoder.vocabulary if everything else 0))
+        if micro.autocast:
+            cast += 2 * sum(a.trained for a in trained.values() if not a.rank)
+    # the last norm, and the gradient of the head's input, which the loss makes in float32
+    whole["norms"] += FLOAT * n * (h + 1)
+    whole["head"] = FLOAT * n * h
     positions = 2 * micro.length * decoder.head * (FLOAT if micro.autocast else micro.e)
     whole["positions and labels"] = positions + 8 * (n + micro.length)
-    return Activations(whole, again)
+    return Activations(whole, again, cast)

@@ -120,7 +120,7 @@ def memory(run: Run, examples: int) -> Memory:
     # DistributedDataParallel has buckets of the gradients' size
     copies = 1 if run.devices == 1 else 2
     own = FLOAT * run.trained
-    moment = max(loss(model, micro), acts.again + temporary(model, micro)) + unpacked(run)
+    moment = max(loss(model, micro) + acts.cast, acts.again + temporary(model, micro))
     return Memory(
         weights(run),
         own if run.full else carried,
@@ -128,7 +128,7 @@ def memory(run: Run, examples: int) -> Memory:
         STATE * own,
         acts.kept,
         # AdamW's step has the roots of its second moments at once, but no activations
-        max(moment, own - sum(acts.kept.values())),
+        max(moment + unpacked(run), own - sum(acts.kept.values())),
     )
 
 

@@ -212,8 +212,10 @@ def _starts(
         return found, notes
     several = replace(run, devices=DEVICES, sharded=config.run.sharded)
     sharded = replace(several, sharded=True)
-    if not any(start(several, card) for card in CARDS if chosen is None or card >= chosen.card):
-        any(start(sharded, card) for card in CARDS)
+    ways = [(several, card) for card in CARDS if chosen is None or card >= chosen.card]
+    if not any(start(*way) for way in (*ways, *((sharded, card) for card in CARDS))):
+        less = "--gradient-checkpointing or a smaller --length needs less"
+        notes.append(f"nor on {DEVICES}, sharded: {less}")
     return found, notes
 
 
