@@ -188,7 +188,11 @@ def test_other_decoders_are_predicted_too(kind, least, most):
 
 def test_smollm2_keeps_what_is_predicted():
     """Of its shape, with random weights: 30 layers, nine heads, three of keys and values."""
-    shape = SIZES | {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30}
+    shape: dict[str, Any] = SIZES | {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+    }
     shape |= {"num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152}
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)).bfloat16()
