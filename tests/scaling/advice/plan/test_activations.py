@@ -156,7 +156,7 @@ def test_of_generated_factors_the_hidden_layers_alone_are_left_out(variant):
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_attention_keeps_scores_only_where_it_is_eager(attention):
     def kept(length: int) -> int:
-        model = LlamaForCausalLM(LlamaConfig(**SIZES, attn_implementation=attention))
+        model = LlamaForCausalLM(LlamaConfig(**SIZES | {"attn_implementation": attention}))
         found = seen(model, length=length, **BF16)
         assert sum(found.predicted.kept.values()) - found.unused == found.kept
         return found.predicted.kept["attention"]
