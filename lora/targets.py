@@ -22,9 +22,11 @@ def output_head(model: nn.Module) -> nn.Module | None:
     return head
 
 
-def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dict[str, str]]:
+def targets(
+    model: nn.Module, config: Config, loaded: bool = True
+) -> tuple[dict[str, nn.Module], dict[str, str]]:
     """The layers to adapt by name, and for every other layer with a matrix of weights why it is
-    skipped.
+    skipped. Without `loaded` only their shapes are wanted, and the model may be on the meta device.
 
     Raises ValueError when a pattern names nothing, or a layer that cannot be adapted; and for a
     layer that could be adapted but for the state it is in, such as a weight that is not loaded.
@@ -67,7 +69,8 @@ def targets(model: nn.Module, config: Config) -> tuple[dict[str, nn.Module], dic
             skipped[name] = why
             continue
         else:
-            check_ready(module, name)
+            if loaded:
+                check_ready(module, name)
             found[name] = module
             continue
         if any(parameter.ndim > 1 for _, parameter in _own_parameters(module)):

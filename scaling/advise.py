@@ -9,8 +9,9 @@ each with its reason and the verdicts of the claims behind it in the ledger, and
 and PEFT's config that do so. --verbose adds what each diagnostic predicts. Beyond the loading,
 which the run has too, it costs less than a tenth of the default run's training
 (benchmarks/advise.py). Predictions are no results: most initializations end within a few per cent
-of each other once each has a learning rate of its own. Exit code 0 when done, 2 when the input is
-wrong.
+of each other once each has a learning rate of its own. With --plan it says instead, from the
+model's configuration alone, what a run of a causal language model needs, and reads neither weights
+nor data. Exit code 0 when done, 2 when the input is wrong.
 """
 
 import os
@@ -30,12 +31,13 @@ from scaling.training.objects import configured
 
 if TYPE_CHECKING:
     from scaling.advice.advice import Advice
+    from scaling.advice.plan.plan import Plan
     from scaling.core.config import Config
 
 # Of the settings of a run, those that its first batches do not depend on.
 HIDDEN = (
     *("limit", "lr", "warmup", "launch_step", "patience", "peft"),
-    *("sharded", "gradient_checkpointing", "save_every", "report_to"),
+    *("sharded", "save_every", "report_to"),
     *("full_targets", "save", "remember"),
 )
 
@@ -51,12 +53,18 @@ class Options:
     more of them steady the prediction of the factor to freeze."""
     verbose: bool = False
     """Print the diagnostics too, and the reasons in full."""
+    plan: bool = False
+    """Say in place of advice what a run of a causal language model needs, from its configuration
+    alone, without weights and data: memory, by what takes it, beside full fine-tuning's, files, the
+    GPUs that it fits on, and command lines for one and for eight."""
 
     def __post_init__(self) -> None:
         if self.batches < 2:
             raise ValueError(
                 f"batches must be at least 2, so that half can check the others, got {self.batches}"
             )
+        if self.plan and (self.verbose or self.batches != Options.batches):
+            raise ValueError("batches and verbose are about probe batches, and plan reads no data")
 
 
 OPTIONS = Options()
@@ -98,8 +106,9 @@ def advise(
     out: str | Path | None = None,
     batches: int = OPTIONS.batches,
     verbose: bool = False,
+    plan: bool = False,
     **settings: Any,
-) -> Advised:
+) -> "Advised | Plan":
     """Predictions about a run, and a recommendation, from its first batches; nothing is trained.
 
     Args:
@@ -108,6 +117,8 @@ def advise(
         out: a file for all the numbers, as JSON.
         batches: probe batches of at most 8 examples, at least 2.
         verbose: whether the diagnostics are printed too, with the reasons in full.
+        plan: whether what the run needs is wanted instead, a `Plan` from the model's configuration
+            alone; the task is then causal_lm.
         settings: what differs from `config`, named as the flags are. `model` may also be a
             transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
             pandas.DataFrame: they are written below runs/objects, once, under a name of their
@@ -115,15 +126,24 @@ def advise(
 
     Raises: ValueError for wrong input.
     """
+    if plan and config is None:
+        settings = {"task": "causal_lm"} | settings
     config = configured(config, settings, tokenizer)
     from scaling.core.config import check_adapter  # torch, which no --help should wait for
 
-    options = Options(command.path_of(out), batches, verbose)
+    options = Options(command.path_of(out), batches, verbose, plan)
     check_adapter(config, "advise")
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:
         check_writable(options.out)
+    if plan:
+        from scaling.advice.plan.plan import planned
+
+        found = planned(config)
+        if options.out is not None:
+            write_json(options.out, asdict(found))
+        return found
     from scaling.advice.advice import advised
     from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 

@@ -9,4 +9,5 @@ recommendation  from these numbers to what to do, each choice with a reason and 
 confidence      the recorded verdicts behind each choice, and the schemes that are not weighed
 ready           what to type
 show            all of it as text
+plan/           what a run of a big model needs, from its configuration alone
 """
