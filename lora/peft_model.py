@@ -18,7 +18,7 @@ from lora.patterns import suggestion
 from lora.peft_adapter import PeftAdapter, find_adapter
 from lora.peft_config import target_names
 from lora.ranks import Sharing, exactly
-from lora.report import LayerReport, Report
+from lora.report import LayerReport, Report, numbers
 from lora.schemes import SCHEMES, Factors
 from lora.statistics import Statistics
 
@@ -106,7 +106,7 @@ def initialize_peft(
         for key, (B, A) in initial.items()
     )
     skipped = {key: "rank 0" for key in layers if key not in initial} | adapter.kept()
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    sizes = [(numbers(p), p.requires_grad) for p in model.parameters()]
     return Report(
         scheme,
         "dora" if adapter.config.use_dora else "plain",

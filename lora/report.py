@@ -1,5 +1,6 @@
 """What `attach` and `load` did, layer by layer."""
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -94,7 +95,12 @@ def report_of(
         for name, layer in layers.items()
     )
     parameters = list(model.parameters())
-    trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    return Report(
-        config.scheme, config.variant, rows, skipped, trainable, sum(p.numel() for p in parameters)
-    )
+    trainable = sum(numbers(p) for p in parameters if p.requires_grad)
+    total = sum(map(numbers, parameters))
+    return Report(config.scheme, config.variant, rows, skipped, trainable, total)
+
+
+def numbers(parameter: nn.Parameter) -> int:
+    """How many numbers a parameter stands for: bitsandbytes packs two into each that it holds."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else math.prod(state.shape)

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
+from lora.bases import base_of
 from lora.config import Config
 from lora.layer import LoRALinear
-from lora.report import exported_rank
+from lora.report import exported_rank, numbers
 
 MARK = re.compile(r"<!-- written by lora\.save, checksum ([0-9a-f]{8}) -->\n\Z")
 ON_HUB = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
@@ -56,11 +57,13 @@ def _table(
     model: nn.Module, base: str | None, config: Config, layers: dict[str, LoRALinear]
 ) -> str:
     parameters = list(model.parameters())
-    trained = sum(p.numel() for p in parameters if p.requires_grad)
-    total = sum(p.numel() for p in parameters)
+    trained = sum(numbers(p) for p in parameters if p.requires_grad)
+    total = sum(map(numbers, parameters))
     saved = ", ".join(f"`{name}`" for name in config.modules_to_save)
+    bases = [base_of(layer.base_layer) for layer in layers.values()]
     rows = {
         "base model": f"`{base or type(model).__name__}`",
+        "base weights": ", ".join(sorted({base.name for base in bases if base.quantised})),
         "initialization": f"`{config.scheme}`",
         "variant": f"`{config.variant}`",
         "adapted layers": str(len(layers)),

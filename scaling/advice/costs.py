@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import lora
 from lora.initialization import statistics_for
 from scaling.advice.sample import Loss
+from scaling.models.quantised import parts
 
 FLOAT = 4
 STATE = 2  # numbers of AdamW's
@@ -65,7 +66,7 @@ def memory(model: nn.Module, batch: Any, loss: Loss, more: float = 1.0) -> Memor
         more: how many times as large a micro-batch of the run is.
     """
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    every = sum(p.numel() * p.element_size() for p in model.parameters())
+    every = sum(part.nbytes for p in model.parameters() for part in parts(p))
     kept = round(more * kept_bytes(model, batch, loss))
     with a_frozen(model):
         frozen = round(more * kept_bytes(model, batch, loss))
@@ -93,15 +94,17 @@ def a_frozen(model: nn.Module) -> Iterator[None]:
 def kept_bytes(model: nn.Module, batch: Any, loss: Loss) -> int:
     """Bytes that the graph of one forward pass saves for backward: each storage once, and the
     model's own not at all."""
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    whole = (*model.parameters(), *model.buffers())
+    own = {part.untyped_storage().data_ptr() for t in whole for part in parts(t)}
     seen: dict[int, int] = {}
     alive: list[Tensor] = []  # so that no address is used twice
 
     def pack(t: Tensor) -> Tensor:
-        storage = t.untyped_storage()
-        if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = storage.nbytes()
-            alive.append(t)
+        for part in parts(t):
+            storage = part.untyped_storage()
+            if storage.data_ptr() not in own:
+                seen[storage.data_ptr()] = storage.nbytes()
+                alive.append(part)
         return t
 
     with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):

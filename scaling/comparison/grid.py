@@ -15,6 +15,7 @@ from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.axes import PEFT, Grid
 from scaling.core.config import NOT_OF, Config
 from scaling.core.settings import FULL
+from scaling.models import quantised
 from scaling.models.precision import described, settled
 
 # a learning rate over the next lower one, and where the five lie around the centre
@@ -57,6 +58,7 @@ def methods(
             raise ValueError(f"two methods of the grid are called {label!r}")
         try:
             whole, _ = settled(_with(config, own))
+            quantised.check(whole)
             if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
                 from scaling.training.peft_methods import check

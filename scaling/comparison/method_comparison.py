@@ -33,6 +33,7 @@ EXTRA = (
     "created_at",
 )
 PACKAGES = ("transformers", "peft", "datasets", "diffusers", "bitsandbytes", "torch")
+FEWER_BITS = {"nf4": "int4", "int8": "int8"}  # quantize, as their dtype has it
 LONGEST = 80  # characters of a method in a file name
 
 
@@ -123,7 +124,7 @@ def _train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
     get = settings.get
     return {
         "model_id": get("model"),
-        "dtype": get("precision"),
+        "dtype": FEWER_BITS.get(str(get("quantize")), get("precision")),
         "max_seq_length": get("length"),
         "batch_size": get("batch"),
         "batch_size_eval": get("micro_batch"),

@@ -63,6 +63,10 @@ class Config:
         )
         if self.seed >= SEEDS:
             raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
+        if self.training.quantize is not None and self.run.sharded:
+            raise ValueError(
+                "sharded splits dense weights, and quantize packs them: pass one of them"
+            )
         optimizer = self.training.optimizer
         if optimizer != "adamw" and not issubclass(lora.VARIANTS[variant], FactoredLinear):
             raise ValueError(
@@ -165,7 +169,7 @@ _OF_FULL = {"full_targets", "save"}
 NOT_OF: dict[Method, set[str]] = {
     "adapter": _OF_FULL,
     "peft": _OWN | _OF_FULL,
-    "full": _OWN - _LAYERS - {"variant"},
+    "full": _OWN - _LAYERS - {"variant"} | {"quantize"},
 }
 REFUSALS: dict[Method, str] = {
     "adapter": "an adapter, but to full fine-tuning (variant full)",

@@ -17,6 +17,7 @@ from loralab.flags import check_known
 Option = int | float | bool | str
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PRECISIONS = get_args(Precision)
+Quantize = Literal["nf4", "int8"]
 Targets = Literal["linear", "all"]
 Saved = Literal["model", "difference"]
 FULL = "full"  # the variant that is no adapter: the model's own weights are trained
@@ -121,6 +122,11 @@ class TrainingSettings:
     is for products alone. By default float32 but for a language model that is at least 512 wide,
     which is held in what is faster on this machine. The weights that full fine-tuning trains stay
     in float32, as bfloat16 loses updates that are small beside a weight."""
+    quantize: Quantize | None = None
+    """Hold the frozen base model's linear layers, but for the output head, in four bits (nf4, by
+    bitsandbytes) or eight (int8, by torchao, weights alone); all else is in the type of precision,
+    and adapters in float32. Needs the extra quant. In a sweep the model of full fine-tuning stays
+    dense."""
     validate_every: int | None = None
     """Steps between validations on a tenth of the training data, but no more examples than the test
     has (see limit), which are then not trained on; the adapter of the lowest validation loss is

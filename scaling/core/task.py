@@ -81,6 +81,8 @@ class Task:
             their number in a whole step.
         remembers: whether its models, which write on from what they read, were pretrained on
             running text, and so can be asked what they forget of such a text.
+        quantises: whether its models are transformers', with linear layers that `quantize` can hold
+            in fewer bits.
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
         defaults: of (settings by name, as the user gives them): what the task has otherwise by
@@ -97,6 +99,7 @@ class Task:
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
     remembers: bool = False
+    quantises: bool = True
     Options: type = NoOptions
     defaults: Callable[[Mapping[str, Any]], dict[str, Any]] = no_defaults
 

@@ -24,6 +24,7 @@ def classifier(
         kind,
         source,
         processor,
+        whole=lambda settings: _head(kind, settings, config.data.trust_remote_code),
         num_labels=len(classes or [0.0]),
         problem_type="regression" if classes is None else "single_label_classification",
         ignore_mismatched_sizes=True,

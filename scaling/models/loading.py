@@ -1,5 +1,7 @@
 """Models of transformers, from a folder or the hub; whatever is wrong is one sentence."""
 
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from torch import nn
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
 from scaling.core.task import Loaded
+from scaling.models import quantised
 from scaling.models.packaged import located
 from scaling.models.precision import base_dtype
 
+Whole = Callable[[Any], Iterable[str]]
 POSITIONS = (".position_embeddings", ".wpe")  # the tables of encoders, and of GPT-2
 
 
@@ -28,13 +32,27 @@ def positions(model: nn.Module) -> int | None:
 
 
 def pretrained(
-    config: Config, kind: Any, source: str, processor: Any = None, **options: Any
+    config: Config,
+    kind: Any,
+    source: str,
+    processor: Any = None,
+    whole: Whole = lambda settings: (),
+    **options: Any,
 ) -> Loaded:
-    """A model of an Auto class, frozen, in the type of the config's precision, with its processor,
-    of an Auto class too (by default its tokenizer). What the model's weights lack is drawn from the
-    config's seed.
+    """A model of an Auto class, frozen, in the type of the config's precision or quantised, with
+    its processor. What the model's weights lack is drawn from the config's seed.
 
-    Raises ValueError for a model that is not there, or whose weights may not be read.
+    Args:
+        config: the run.
+        kind: the Auto class.
+        source: a folder, or a name on the hub or of `loralab models`.
+        processor: an Auto class too, by default that of its tokenizer.
+        whole: of (transformers' configuration of the model): the modules that the task trains
+            whole, which are not quantised.
+        options: for `from_pretrained`.
+
+    Raises: ValueError for a model that is not there, whose weights may not be read, or that cannot
+        be quantised as the config wants.
     """
     from transformers import AutoTokenizer
 
@@ -47,18 +65,44 @@ def pretrained(
         torch.manual_seed(config.seed)
         try:
             reader = (processor or AutoTokenizer).from_pretrained(folder, **common)
-            model, info = kind.from_pretrained(
+            dense = _kept_dense(config, kind, folder, whole, common | options)
+            read = partial(
+                kind.from_pretrained,
                 folder,
                 output_loading_info=True,
                 dtype=base_dtype(config),
                 **common,
                 **options,
             )
+            model, info = read(**quantised.options(config, dense))
+            if config.training.quantize and (lacks := _lacks(info) - dense):
+                # what is newly initialized is trained whole
+                model, info = read(**quantised.options(config, dense | lacks))
         except Exception as error:  # of several libraries, on files that may hold anything
             raise ValueError(f"cannot load the model {source}{_why(folder, error)}") from error
+    if config.training.quantize:
+        quantised.settle(model, source)
+    return Loaded(model.requires_grad_(False), reader, tuple(sorted(_lacks(info))))
+
+
+def _lacks(info: Mapping[str, Any]) -> set[str]:
+    """The modules whose parameters the weights lack, or have in another shape."""
     missing = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
-    fresh = tuple(sorted({key.rpartition(".")[0] for key in missing}))
-    return Loaded(model.requires_grad_(False), reader, fresh)
+    return {key.rpartition(".")[0] for key in missing}
+
+
+def _kept_dense(
+    config: Config, kind: Any, folder: str, whole: Whole, common: Mapping[str, Any]
+) -> set[str]:
+    """The names of the layers that are not quantised; none where nothing is."""
+    if config.training.quantize is None:
+        return set()
+    from transformers import AutoConfig
+
+    settings = AutoConfig.from_pretrained(folder, **common)
+    with torch.device("meta"):
+        empty = kind.from_config(settings, trust_remote_code=config.data.trust_remote_code)
+    return quantised.kept_dense(config, empty, [*whole(settings)])
 
 
 def _why(source: str, error: Exception) -> str:

@@ -233,4 +233,14 @@ def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
     return scores
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, loss, Options=Options)
+TASK = Task(
+    data,
+    load,
+    examples,
+    collate,
+    predict,
+    metrics,
+    loss,
+    quantises=False,
+    Options=Options,
+)

@@ -227,4 +227,15 @@ def score(row: Record) -> float:
     return row["return"]
 
 
-TASK = Task(data, load, examples, collate, predict, metrics, loss, score, Options=Options)
+TASK = Task(
+    data,
+    load,
+    examples,
+    collate,
+    predict,
+    metrics,
+    loss,
+    score,
+    quantises=False,
+    Options=Options,
+)

@@ -36,6 +36,11 @@ def page(config: Config, source: str, summary: str, result: Mapping[str, Any]) -
         f"{result['examples']} examples were held out.",
         "\n".join(["|".join(["", *row, ""]) for row in (head, ["---"] * len(head), *rows)]),
     ]
+    if quantised := result["quantised"]:
+        parts.append(
+            f"The {quantised['line']}. Stock transformers reads the same one, for the adapter to "
+            f"be put on, by `from_pretrained(..., quantization_config={quantised['code']})`."
+        )
     if text:
         parts.append(
             f"The base text is of {text['source']}, {text['tokens']} tokens: what the loss on it "

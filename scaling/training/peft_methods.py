@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 
 import lora
 from lora.patterns import matches, suggestion
+from lora.report import numbers
 from lora.targets import ALL_LINEAR, targets
 from scaling.core import outputs, processes, state
 from scaling.core.config import Config, peft_settings
@@ -30,6 +31,8 @@ from scaling.training.job import Job
 NAME = "default"  # PEFT's for an adapter that is given none
 # methods of certain layers: PEFT chooses them
 OWN_TARGETS = ("IA3", "LN_TUNING", "TRAINABLE_TOKENS")
+# as init_lora_weights: they subtract the initial B A from the base weight
+CHANGE_THE_BASE = ("pissa", "olora", "loftq", "corda", "lora_ga")
 REFUSALS = (
     ValueError,
     TypeError,
@@ -93,6 +96,13 @@ def _configuration(config: Config) -> Any:
     values |= {
         name: None for name in ("auto_mapping", "revision", "peft_version") if name in values
     }
+    begun = str(values.get("init_lora_weights")).lower().partition("_niter")[0]
+    if config.training.quantize is not None and begun in CHANGE_THE_BASE:
+        raise ValueError(
+            f"{file}: init_lora_weights {begun!r} would change the base weight, and a quantised "
+            "one cannot hold the change; leave quantize out, or take a scheme of this library, "
+            "none of which changes the weight"
+        )
     if "total_step" in known and values.get("total_step") is None:
         values["total_step"] = config.training.steps
     with _sentence(file):
@@ -140,7 +150,7 @@ def _put_on(job: Job, made: Any) -> Adapted:
                 f"{config.training.peft}: {made.peft_type.value} would train {name} in bfloat16, "
                 "which loses small steps: use --precision float32"
             )
-    count, total = (sum(p.numel() for p in some) for some in (trained, model.parameters()))
+    count, total = (sum(map(numbers, some)) for some in (trained, model.parameters()))
     tuner: Any = wrapped.base_model
     allocate: Any = getattr(tuner, "update_and_allocate", None)
     return Adapted(

@@ -8,6 +8,7 @@ from scaling.core.config import Config, training_whole
 from scaling.core.stages import Stages
 from scaling.core.task import Data, Record
 from scaling.data.data_files import PART
+from scaling.models import quantised
 from scaling.models.packaged import located
 from scaling.models.precision import base_dtype, hold, settled
 from scaling.tasks import find
@@ -23,6 +24,7 @@ def prepare(config: Config, stages: Stages | None = None) -> Job:
     task.options(config)
     method = methods.of(config)
     method.check(config)
+    quantised.check(config)
     if config.data.model is not None:
         located(config.data.model)  # one that is not installed is said before data are read
     with stages("data"):
@@ -30,6 +32,8 @@ def prepare(config: Config, stages: Stages | None = None) -> Job:
         records, validated = split_validation(config, data)
     with stages("model"):
         loaded = task.load(config, data)
+    if found := quantised.described(config, loaded.model):
+        stages.note(str(found))
     method.fits(config, loaded)
     whole = saved_modules(loaded.model, training_whole(config.adapter, loaded.fresh))
     hold(loaded.model, base_dtype(config), (*whole,))

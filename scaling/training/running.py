@@ -22,6 +22,7 @@ from scaling.core.stages import Stages
 from scaling.data.base_text import BaseText, base_text
 from scaling.data.data_files import one_a_line
 from scaling.evaluation.samples import beside
+from scaling.models import quantised
 from scaling.models.precision import autocast_dtype
 from scaling.training import methods
 from scaling.training.adapting import Adapted
@@ -101,6 +102,7 @@ def train(
         kept = text and remembered(job, text, before, _curve(history, GLIMPSE))
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
+    held = quantised.described(job.config, loaded.model)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     result = {
         "metrics": scores,
@@ -108,6 +110,7 @@ def train(
         "base_text": kept,
         "examples": len(rows),
         "samples": beside(before.written, rows),
+        "quantised": held and held._asdict() | {"line": str(held)},
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,
@@ -247,19 +250,20 @@ def _trainer(
         **more,
     )
     optimizer = adapted.optimizer()
-    trainer = AdapterTrainer(
-        loaded.model,
-        arguments,
-        job.task.collate(loaded),
-        train_dataset=job.inputs,  # type: ignore[arg-type]
-        eval_dataset=job.valid or None,  # type: ignore[arg-type]
-        # The optimizer has the learning rates; that of TrainingArguments, 5e-5, is not used.
-        optimizers=(optimizer, None),
-        adapted=adapted,
-        loss=job.task.loss and job.task.loss(loaded),
-        by_tokens=job.task.by_tokens,
-        best=best,
-    )
+    with quantised.trainable(loaded.model):
+        trainer = AdapterTrainer(
+            loaded.model,
+            arguments,
+            job.task.collate(loaded),
+            train_dataset=job.inputs,  # type: ignore[arg-type]
+            eval_dataset=job.valid or None,  # type: ignore[arg-type]
+            # The optimizer has the learning rates; that of TrainingArguments, 5e-5, is not used.
+            optimizers=(optimizer, None),
+            adapted=adapted,
+            loss=job.task.loss and job.task.loss(loaded),
+            by_tokens=job.task.by_tokens,
+            best=best,
+        )
     # Many models take the number of items and ignore it; then the mean is over micro-batches, all
     # of one size.
     trainer.model_accepts_loss_kwargs = trainer.model_accepts_loss_kwargs and job.task.by_tokens

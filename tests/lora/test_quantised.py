@@ -11,7 +11,14 @@ import lora
 from lora import SCHEMES, VARIANTS, Config
 from lora.bases import base_of, weight_of
 from tests.support.models import TOKENS, data_for, shake
-from tests.support.quantised import KINDS, TORCHAO, bitsandbytes, quantisation, quantise
+from tests.support.quantised import (
+    KINDS,
+    TORCHAO,
+    bitsandbytes,
+    dense_llama,
+    quantisation,
+    quantise,
+)
 from tests.support.quantised import quantised_llama as llama
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' own, of this machine and of use
@@ -31,6 +38,18 @@ def pair(kind: str) -> tuple[Any, nn.Linear]:
 
 def inputs() -> Tensor:
     return torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_report_and_the_card_count_weights_not_what_they_are_packed_into(tmp_path, kind):
+    model, dense = llama(kind), dense_llama()
+    report = lora.attach(model, Config(rank=2))
+    assert report.total == lora.attach(dense, Config(rank=2)).total
+    lora.save(model, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert f"| trained parameters | {report.trainable:,} of {report.total:,} |" in card
+    kinds = {"nf4": "bitsandbytes' Linear4bit", "eight bits": "bitsandbytes' Linear8bitLt"}
+    assert f"| base weights | {kinds.get(kind, 'torchao')}" in card
 
 
 # half of the widest gap between the numbers of a format, as a part of the row's largest: nf4's is

@@ -58,19 +58,24 @@ def _of_bitsandbytes(linear: nn.Linear, kind: str) -> nn.Module:
 def quantised_llama(kind: str) -> LlamaForCausalLM:
     """A small Llama as transformers quantises it: all linear layers but the head.
 
-    Its widths are multiples of the blocks that share a scale. It has no dropout, and is in train
-    mode: in eval mode a forward rounds the scales of bitsandbytes' four bits, on some CPUs.
+    It has no dropout, and is in train mode: in eval mode a forward rounds the scales of
+    bitsandbytes' four bits, on some CPUs.
     """
+    return quantise(dense_llama().train(), kind, skip=("lm_head",))
+
+
+def dense_llama(inner: int = 128) -> LlamaForCausalLM:
+    """A small Llama whose widths are multiples of the blocks that share a scale, but for that
+    inside of its blocks, which may be another."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = LlamaForCausalLM(
+        return LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=64,
                 hidden_size=64,
-                intermediate_size=128,
+                intermediate_size=inner,
                 num_hidden_layers=2,
                 num_attention_heads=4,
                 num_key_value_heads=2,
             )
-        ).train()
-    return quantise(model, kind, skip=("lm_head",))
+        )

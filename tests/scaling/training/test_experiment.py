@@ -6,7 +6,8 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import pytest
 from hypothesis import given, settings
@@ -156,7 +157,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*map(values, inner))
     if origin is dict:
         return st.dictionaries(values(inner[0]), values(inner[1]), max_size=3)
-    if isinstance(kind, type(int | str)):
+    if origin in (Union, UnionType):
         return st.one_of(*map(values, inner))
     return st.sampled_from(inner)  # of a Literal
 
