@@ -14,17 +14,16 @@ bounded. What the device's own context and its allocator take comes on top.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
 
 import torch
 
 from scaling.advice.plan.activations import Kept, Micro, activations
 from scaling.advice.plan.adapters import FLOAT, STATE, Trained
 from scaling.advice.plan.decoder import Decoder
+from scaling.core.settings import Quantize
 from scaling.evaluation.cross_entropy import chunk_of
 
 HALF = ("bfloat16", "float16")
-Quantize = Literal["nf4", "int8"]
 
 
 def nf4(size: int, rows: int) -> int:

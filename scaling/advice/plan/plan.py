@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from scaling.advice.plan.adapters import FLOAT, STATE, adapted, on_weight
 from scaling.advice.plan.commands import command
 from scaling.advice.plan.decoder import decoder
-from scaling.advice.plan.memory import HALF, QUANTISED, Memory, Quantize, Run, memory, weights
+from scaling.advice.plan.memory import HALF, QUANTISED, Memory, Run, memory, weights
 from scaling.core.config import Config, check_scheme
-from scaling.core.settings import AUTO
+from scaling.core.settings import AUTO, Quantize
 from scaling.models.packaged import language_model
 from scaling.models.precision import WIDE
 
@@ -119,14 +119,12 @@ class Plan:
         return text(self)
 
 
-def planned(config: Config, quantize: Quantize | None = None) -> Plan:
+def planned(config: Config) -> Plan:
     """The plan of a run of a causal language model.
 
     Args:
         config: the run. Its model may be a folder with a config.json, that file, a name of
             `loralab models` or one on the hub; no weights and no data are read.
-        quantize: how the linear layers but the head are held, "nf4" or "int8"; by default as the
-            precision says.
 
     Raises: ValueError for another task, a model that cannot be planned for, an adapter that it
         cannot have, or longer examples than it reads.
@@ -143,6 +141,7 @@ def planned(config: Config, quantize: Quantize | None = None) -> Plan:
     precision = config.training.precision
     if precision == AUTO:
         precision = "bfloat16" if model.width >= WIDE else "float32"
+    quantize = config.training.quantize
     run = Run(
         model,
         adapted(config.adapter, model.linear),
@@ -153,7 +152,7 @@ def planned(config: Config, quantize: Quantize | None = None) -> Plan:
     )
     other = replace(run, checkpointing=not run.checkpointing)
     whole = {layer.name: on_weight(layer.out, layer.in_) for layer in model.linear if layer.rank}
-    full = replace(run, layers=whole, full=True)
+    full = replace(run, layers=whole, full=True, quantize=None)
     given = config.run.micro_batch
     runs = (run, other, full)
     cards = [Fits(card, *(largest(each, batch, given, card) for each in runs)) for card in CARDS]
@@ -213,9 +212,12 @@ def _starts(
     several = replace(run, devices=DEVICES, sharded=config.run.sharded)
     sharded = replace(several, sharded=True)
     ways = [(several, card) for card in CARDS if chosen is None or card >= chosen.card]
-    if not any(start(*way) for way in (*ways, *((sharded, card) for card in CARDS))):
+    if run.quantize is None:  # which packs what sharded would split
+        ways += [(sharded, card) for card in CARDS]
+    if not any(start(*way) for way in ways):
         less = "--gradient-checkpointing or a smaller --length needs less"
-        notes.append(f"nor on {DEVICES}, sharded: {less}")
+        how = ", sharded" if run.quantize is None else ""
+        notes.append(f"nor on {DEVICES}{how}: {less}")
     return found, notes
 
 

@@ -97,6 +97,27 @@ def test_the_commands_start_what_was_planned(eight):
     assert eight_.memory.gradients == 2 * one.memory.gradients, "buckets of the processes"
 
 
+def test_a_quantised_base_is_planned_and_started_as_one(eight):
+    """Full fine-tuning beside it is of dense weights, and nothing is sharded that is packed."""
+    dense, packed = (
+        loralab.advise(model=eight, plan=True, quantize=to, **RUN) for to in (None, "nf4")
+    )
+    assert packed.adapter.weights == dense.weights["nf4"] == packed.weights["nf4"]
+    assert packed.full == dense.full
+    assert [start.card for start in packed.starts] == [24, 24]
+    assert all("--quantize nf4" in start.line for start in packed.starts)
+    large = RUN | {"length": 131072}
+    assert any(
+        "--sharded" in start.line
+        for start in loralab.advise(
+            model=eight, plan=True, gradient_checkpointing=True, **large
+        ).starts
+    )
+    found = loralab.advise(model=eight, plan=True, quantize="nf4", **large)
+    assert not found.starts
+    assert any(note.startswith("nor on 8: ") for note in found.notes)
+
+
 def test_a_micro_batch_is_the_largest_that_fits(eight):
     found = loralab.advise(model=eight, plan=True, **RUN)
     sizes = [1, 2, 4, 8, 16]
