@@ -13,7 +13,6 @@ A layer whose own forward is another one (a subclass that rescales its output, s
 these kinds.
 """
 
-import copy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lora import obstacles
+from lora import four_bits, obstacles
 from lora.processes import is_sharded, whole
 
 
@@ -80,25 +79,6 @@ def _of(library: str, name: str) -> Callable[[nn.Module], bool]:
         return loaded is not None and isinstance(module, getattr(loaded, name))
 
     return includes
-
-
-def _four_bits(module: Any) -> Tensor:
-    functional, state = sys.modules["bitsandbytes"].functional, module.weight.quant_state
-    packed = module.weight.data
-    if getattr(state, "packing_format_for_cpu", False):
-        # After a forward in eval mode on some CPUs. Its own inverse is lossy, or leaves the scales
-        # transposed: given a state that was not nested it touches none of them.
-        state = copy.copy(state)
-        scales, state.original_nested = state.absmax, False
-        packed, state = functional._convert_weight_packed_for_cpu_inverse(packed, state)
-        state.absmax = scales.mT.reshape(-1).float()
-    return functional.dequantize_4bit(packed, state)
-
-
-def _four_bits_fault(module: Any) -> str | None:
-    if module.weight.quant_state is None or module.weight.is_meta:
-        return "it is not quantised yet: move the model to its device first"
-    return None
 
 
 def _rows(module: Any) -> Tensor | None:
@@ -159,14 +139,6 @@ CONV1D = Base(
     lambda module: module.weight.mT,
     transposed=True,
 )
-FOUR_BITS = Base(
-    "bitsandbytes' Linear4bit",
-    _of("bitsandbytes.nn", "Linear4bit"),
-    _four_bits,
-    quantised=True,
-    fault=_four_bits_fault,
-)
-
 LINEAR = Base(
     "torch.nn.Linear",
     lambda module: _is_linear(module) and not _is_torchao(module),
@@ -186,7 +158,13 @@ BASES = (
         reads_ids=True,
         keys=("lora_embedding_A", "lora_embedding_B"),
     ),
-    FOUR_BITS,
+    Base(
+        "bitsandbytes' Linear4bit",
+        four_bits.includes,
+        four_bits.dequantised,
+        quantised=True,
+        fault=four_bits.fault,
+    ),
     Base(
         "bitsandbytes' Linear8bitLt",
         _of("bitsandbytes.nn", "Linear8bitLt"),
@@ -281,12 +259,6 @@ def shape_of(module: Any) -> tuple[int, int]:
         return module.out_features, module.in_features
     out, in_ = base.weight(module).shape
     return out, in_
-
-
-def repacks(module: nn.Module) -> bool:
-    """Whether a forward in eval mode may change the layer's weight: on some CPUs bitsandbytes then
-    packs its four bits anew, and rounds their scales."""
-    return FOUR_BITS.includes(module)
 
 
 def is_conv1d(module: nn.Module) -> bool:

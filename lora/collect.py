@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lora.bases import repacks
+from lora import four_bits
 from lora.batches import LossFn, in_turn, mask_of, run, weights_of
 from lora.hooks import Recorder, SharingBroken, Stop, Widths
 from lora.layer import LoRALinear
@@ -206,7 +206,7 @@ def _guard(restored: ExitStack, model: nn.Module, gradient: bool) -> None:
         restored.callback(setattr, module, "training", module.training)
     model.eval()
     for module in model.modules():
-        if repacks(module):
+        if four_bits.includes(module):
             module.training = True  # which means nothing else to it
         if isinstance(module, LoRALinear):  # `Stop` ends forwards of a model past their last hook
             restored.callback(setattr, module, "share", None)

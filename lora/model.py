@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora import four_bits
 from lora.config import Config
 from lora.initialization import initial_factors, layer_rng, prepare
 from lora.joint import Joint
@@ -91,6 +92,7 @@ def check_bare(model: nn.Module) -> None:
         raise ValueError("the model carries adapters already; call lora.detach(model) first")
     if STACKED in vars(model):
         raise ValueError("the model carries stacked trials; call detach() of the stack first")
+    four_bits.check(model)
 
 
 def build_layer(
@@ -157,6 +159,7 @@ def install(
         module.requires_grad_(True)
     replace_modules(model, layers)
     _keep_forwards(model)
+    four_bits.hold(model)
     state.hooks = Joint(list(layers.values())).hook(model)
     setattr(model, STATE, state)
     from lora import pretrained  # which imports this module

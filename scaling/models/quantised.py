@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from lora.bases import find_base, is_dense_linear, repacks, shape_of
+from lora import four_bits
+from lora.bases import find_base, is_dense_linear, shape_of
 from lora.patterns import matches
 from scaling.core import processes
 from scaling.core.config import Config, peft_settings
@@ -144,11 +145,7 @@ def settle(model: Any, source: str) -> None:
         raise ValueError(f"the model {source} is quantised already: leave quantize out")
     if not _layers(model):
         raise ValueError(f"the model {source} has no linear layer that can be quantised so")
-    for module in model.modules():
-        if repacks(module):
-            # Else a forward in eval mode on some CPUs rounds the scales, for good, and the layer
-            # passes no gradient any more.
-            module.support_avx512bf16_for_cpu = False
+    four_bits.hold(model)  # it is evaluated before it has adapters
 
 
 def described(config: Config, model: Any) -> Quantised | None:

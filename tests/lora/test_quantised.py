@@ -81,6 +81,41 @@ def test_four_bits_that_a_forward_has_packed_anew_are_read_as_they_are(nested):
     assert (weight_of(layer) - W).abs().max() <= 2**-7 * W.abs().max()
 
 
+def test_evaluation_between_steps_takes_no_gradient_from_layers_of_four_bits():
+    """Those without an adapter too: on a CPU that has the instructions they would be packed anew,
+    and the first layer's adapter would learn nothing any more."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH))
+    quantise(model, "nf4")
+    W = weight_of(model[1])
+    lora.attach(model, Config(rank=2, target_modules=("0",)))
+    shake(model)
+    with torch.no_grad():
+        model.eval()(inputs())
+    assert torch.equal(weight_of(model[1]), W)
+    model.train()(inputs()).square().sum().backward()
+    B = lora.adapters(model)["0"].B
+    assert B.grad is not None
+    assert B.grad.any()
+
+
+@pytest.mark.parametrize("use", ["attach", "load"])
+def test_layers_of_four_bits_that_were_packed_anew_are_refused(tmp_path, use):
+    model, _ = pair("nf4")
+    lora.attach(model, Config(rank=2))
+    lora.save(model, tmp_path)
+    packed, _ = pair("nf4")
+    packed.eval()(inputs())
+    # what the forward leaves on a processor that has the instructions
+    packed[0].weight.quant_state.packing_format_for_cpu = True
+    act = {"attach": lambda: lora.attach(packed, Config(rank=2))}
+    act["load"] = lambda: lora.load(packed, tmp_path)
+    with pytest.raises(ValueError, match="0: a forward in eval mode has packed its four bits anew"):
+        act[use]()
+    assert not lora.adapters(packed)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_statistics_leave_a_quantised_layer_as_it_is(kind):
     model, _ = pair(kind)
