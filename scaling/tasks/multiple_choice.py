@@ -3,7 +3,7 @@ those of BoolQ and ARC.
 
 Columns: prompt choices answer. The choices are a list of texts, or as ARC has them {"text": [...],
 "label": [...]}; the answer is the number of the right one from 0 (False and True are 0 and 1), its
-text, its label, or its letter from A. Without files SmolLM2 learns which of four first sentences is
+label, its text, or its letter from A. Without files SmolLM2 learns which of four first sentences is
 that of a function (scaling/data/functions.py), and is examined on numpy.
 
 Trained is the right answer's loss, as in causal_lm. Examined is which choice is the most likely,
@@ -65,7 +65,7 @@ def question(record: Record, columns: Sequence[str], where: str) -> Record:
     if number is None or not 0 <= number < len(texts):
         raise ValueError(
             f"{where} has the answer {answer!r} in {columns[2]!r}, which is none of its "
-            f"{len(texts)} choices by number from 0, text, label or letter"
+            f"{len(texts)} choices by number from 0, label, text or letter"
         )
     return {"prompt": str(prompt), "choices": texts, "answer": number}
 
@@ -74,7 +74,7 @@ def _number(answer: Any, texts: list[str], labels: list[str]) -> int | None:
     if isinstance(answer, int):
         return int(answer)
     said = str(answer).strip()
-    for names in (texts, labels, [chr(ord("A") + i) for i in range(len(texts))]):
+    for names in (labels, texts, [chr(ord("A") + i) for i in range(len(texts))]):
         if said in names:
             return names.index(said)
     return None

@@ -1,5 +1,6 @@
 """`lora.spectrum`: norms, effective rank and intruder dimensions against dense singular values."""
 
+import importlib
 import json
 import math
 from typing import Any
@@ -36,9 +37,9 @@ def adapted(W: Tensor, L: Tensor, R: Tensor, variant: str = "plain") -> Any:
     rank = L.shape[1]
     with torch.no_grad():
         model[0].weight.copy_(W)
-        lora.attach(model, lora.Config(rank=rank, alpha=rank, variant=variant))
+        lora.attach(model, lora.Config(rank=rank, alpha=2 * rank, variant=variant))
         layer: Any = model[0]
-        layer.B.copy_(L)
+        layer.B.copy_(L / 2)  # the scale is 2
         layer.A.copy_(R)
     return model
 
@@ -220,3 +221,13 @@ def test_wrong_arguments_are_one_sentence():
         model[0].B[0, 0] = math.nan
     with pytest.raises(ValueError, match="0: its weight or its update holds NaN or infinity"):
         lora.spectrum(model)
+
+
+def test_the_null_has_the_mean_and_the_standard_deviation_of_its_draws(monkeypatch):
+    counts = iter([0, 1, 2, 6])
+    monkeypatch.setattr(
+        importlib.import_module("lora.spectrum"), "_intruders", lambda *_: next(counts)
+    )
+    found = of(weight((8, 8), 0), normal(8, 1, seed=1), normal(1, 8, seed=2), draws=3)
+    assert (found.intruders, found.null) == (0, 3)
+    assert found.null_std == pytest.approx(7**0.5)

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ def test_the_command_of_a_run_is_that_run():
     found = read(finetune_line(run))
     assert Config.of(**{name: found[name] for name in run.flat()}) == run
     assert (run.training.lr, run.adapter.scheme) == (1e-3, "eva")
+    assert read(finetune_line(run.replace(lr=2.5e-4)))["lr"] == 2.5e-4
     assert run.adapter.train_a, "the frozen factor was the other scheme's"
     same = recommended(CONFIG.replace(scheme="init_a"), {"scheme": "init_a", "rates": RATES})
     assert not same.adapter.train_a
@@ -52,6 +54,8 @@ def test_the_sweep_has_the_default_initialization_beside_the_recommended_one():
     found = read(sweep_line(recommended(CONFIG, EVA | {"scheme_options": {}}), RATES))
     assert (found["schemes"], found["rates"]) == (("init_a", "eva"), tuple(RATES))
     assert (found["rank"], found["steps"], found["model"]) == (3, 7, "a folder")
+    default = recommended(CONFIG, {"scheme": "init_a", "rates": RATES})
+    assert read(sweep_line(default, RATES))["schemes"] == ("init_a",)
     found = read(sweep_line(recommended(CONFIG, EVA), RATES))
     assert found["schemes"] == ("eva",), "its options are none of init_a's"
     assert found["scheme_options"] == {"center": False}
@@ -146,6 +150,20 @@ def test_how_sure_follows_the_ledger():
         f"A15 {rows['A15'].verdict} (simulation); A11b {rows['A11b'].verdict} (small network)"
     )
     assert sure([], rows) == ""
+    both: Any = {
+        "C": SimpleNamespace(
+            verdict=None,
+            claim=SimpleNamespace(
+                scope="law",
+                checks=[
+                    SimpleNamespace(scope=None),
+                    SimpleNamespace(scope="encoder"),
+                    SimpleNamespace(scope="law"),
+                ],
+            ),
+        )
+    }
+    assert sure(["C"], both) == "C not measured (law, encoder)"
     for _, claims in UNWEIGHED.values():
         assert {*claims} <= rows.keys()
 
@@ -155,3 +173,5 @@ def test_every_scheme_is_weighed_or_said_not_to_be():
     names = set(said.replace("(", " ").replace(",", " ").replace(":", " ").split())
     assert {name for name in lora.SCHEMES if name not in ("init_a", "eva")} <= names
     assert "\n" not in said
+    assert "init_b, gaussian, orthogonal (random as init_a" in said
+    assert "corda (nothing that is measured here tells it from EVA" in said

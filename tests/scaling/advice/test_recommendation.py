@@ -1,13 +1,15 @@
 """The rules of the recommendation against the ledger."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from loralab import recorded
 from loralab.claims import Scope
 from loralab.families import proxies
-from scaling.advice.recommendation import RULES, Facts, recommend, sweep
+from scaling.advice.recommendation import RULES, Facts, over_layers, recommend, sweep
 from scaling.studies.claims.predictions import CLAIMS
 
 FACTS = Facts(
@@ -36,6 +38,7 @@ FACTS = Facts(
         ({"gain": 0.3}, "freeze if memory is short", "A", "A15"),
         ({"gain": -0.3}, "freeze if memory is short", "A", "A15"),
         ({"gain": -0.3, "saved": 0.02}, "freeze if memory is short", "B", "A15"),
+        ({"gain": 0.0, "saved": 0.02}, "freeze if memory is short", "A", "A11b"),
         ({}, "rates", [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], "L11"),
         ({"bound": {"init_a": 1e-3}}, "rates", [6.3e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3], "L11"),
     ],
@@ -44,6 +47,32 @@ def test_the_rules(changed, choice, value, claim):
     found = {c.choice: c for c in recommend(replace(FACTS, **changed))}
     assert found[choice].value == value
     assert claim in found[choice].claims
+
+
+def test_the_reasons_have_the_numbers_of_this_model():
+    """In percent and with the sign that is meant."""
+    low = replace(FACTS, signal=0.90, signal_uncentred=0.97, bound={"init_a": 1e-3, "eva": 1e-3})
+    found = {c.choice: c for c in recommend(low)}
+    assert found["scheme_options"].why == "centring costs 7% of the signal"
+    assert (
+        found["rates"].why
+        == "predicted from the width, moved down under the bound of the first step"
+    )
+    found = {c.choice: c for c in recommend(FACTS)}
+    assert found["rates"].why == "predicted from the width, under the bound of the first step"
+    assert "training B explains +0.10 more" in found["freeze if memory is short"].reason
+
+
+def test_the_gain_is_what_training_b_explains_more_in_the_middle_layer():
+    rows: Any = [
+        SimpleNamespace(
+            signal=s, signal_uncentred=s, signal_random=s, outside=s, tune_b=b, tune_a=a
+        )
+        for s, b, a in ((0.1, 0.5, 0.3), (0.2, 0.9, 0.8), (0.6, 0.1, 0.9))
+    ]
+    found = over_layers(rows)
+    assert found["gain"] == pytest.approx(0.1)
+    assert found["signal"] == pytest.approx(0.3)
 
 
 def test_no_rate_is_made_up():

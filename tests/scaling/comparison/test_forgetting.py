@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from loralab.statistics import mean, paired
-from scaling.comparison import report
-from scaling.comparison.forgetting import trade
+from scaling.comparison import pictures, report
+from scaling.comparison.forgetting import forgotten, trade
 from scaling.comparison.method_comparison import export
 from scaling.comparison.summary import summarise
 from scaling.sweep import run
@@ -74,12 +75,32 @@ def test_a_seed_without_a_text_is_not_counted(outcomes):
     assert len(full.seeds) == len(runs)
 
 
+def test_its_difference_is_paired_where_the_test_examples_are_not_and_both_have_the_text(outcomes):
+    changed = json.loads(json.dumps({m: outcomes[m][BEST] for m in outcomes}))
+    changed = {m: {BEST: {int(s): r for s, r in runs.items()}} for m, runs in changed.items()}
+    for rates in changed.values():
+        for one in rates[BEST].values():
+            one["same_test"] = False
+    changed["LoRA"][BEST][0]["base_text"] = None
+    _, full = summary(changed)
+    rng, both = np.random.default_rng(0), [changed[m][BEST] for m in ("full", "LoRA")]
+    first, second = ([run["scores"] for run in runs.values()] for runs in both)
+    paired(first, second, False, rng)  # what is drawn before
+    first, second = ([forgotten(run) for seed, run in runs.items() if seed != 0] for runs in both)
+    wanted = paired(first, second, True, rng)
+    found = full.forgetting_difference
+    assert np.allclose([found.low, found.high], [wanted.low, wanted.high], rtol=1e-9)
+
+
 def test_the_curve_is_the_validation_loss_against_what_is_forgotten(outcomes):
     run = outcomes["full"][BEST][0]
     validation = [loss for _, loss in run["validation"]]
     wanted = [(validation[0], 0.025), (validation[1], 0.05), (validation[2], 0.05)]
     assert np.allclose(trade([run]), wanted, rtol=1e-12)
     assert trade([run | {"base_text": None}]) == []
+    fewer = run["base_text"] | {"curve": run["base_text"]["curve"][:-1]}
+    two = trade([run, run | {"base_text": fewer}])
+    assert np.allclose(two, wanted[:2], rtol=1e-12), "where both have been measured"
 
 
 def test_the_report_has_the_column_the_picture_and_how_to_read_it(outcomes, tmp_path):
@@ -88,8 +109,32 @@ def test_the_report_has_the_column_the_picture_and_how_to_read_it(outcomes, tmp_
     page = (tmp_path / report.PAGE).read_text()
     assert "| forgetting | its difference |" in page
     assert "Forgetting: bits a byte" in page
+    assert "(a text), lower is better" in page
+    rows = report.records(found)
+    for row, cells in zip(found, rows, strict=True):
+        assert cells["forgetting"] == report._interval(row.forgetting, "+")
+    assert rows[0]["its difference"] == "reference"
+    assert rows[1]["its difference"] == report._interval(found[1].forgetting_difference, "+")
+    assert rows[1]["its difference"] != rows[1]["difference"]
     assert f"({report.FORGETTING})" in page
     assert (tmp_path / report.FORGETTING).read_bytes().startswith(b"\x89PNG")
+    some = report.page([found[0], replace(found[1], forgetting=None)], [])
+    assert f"({report.FORGETTING})" in some, "of those that have one"
+
+
+def test_the_picture_shows_each_method_s_own_curve_and_its_end(outcomes, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(pictures, "_save", lambda figure, file: figures.append(figure))
+    found = summary(outcomes)
+    pictures.draw_forgetting(tmp_path / "unused.png", found, outcomes)
+    [axes] = figures[0].axes
+    assert axes.get_xlabel() == "validation loss"
+    for i, row in enumerate(found):
+        points = trade([*outcomes[row.method][BEST].values()])
+        line, end = axes.lines[2 * i : 2 * i + 2]
+        np.testing.assert_array_equal(line.get_xydata(), points)
+        np.testing.assert_array_equal(end.get_xydata(), points[-1:])
+        assert end.get_label() == row.method
 
 
 def test_the_export_has_it_in_nats_a_token(outcomes, tmp_path):

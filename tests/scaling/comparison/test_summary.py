@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaling.comparison.report import records
 from scaling.comparison.summary import (
     at_edge,
     chosen,
@@ -155,3 +156,20 @@ def test_convergence_compares_steps_to_the_end_of_the_reference():
 def test_equal_methods_converge_alike():
     rows = summary({"init_a": 0.7, "eva": 0.7, "pissa": 0.7})
     assert all(row.convergence.censored < 0.5 for row in rows.values() if row.convergence)
+
+
+def test_memory_is_the_highest_peak_and_a_step_takes_the_time_of_the_middle_run():
+    outcomes = sweep({"LoRA": 0.7})
+    runs = outcomes["LoRA"][1e-3]
+    for (seed, run), memory, seconds in zip(
+        runs.items(), (1, 3, 2, None, 1), (9.0, 2.0, 1.0, 2.5, 2.2), strict=True
+    ):
+        runs[seed] = run | {
+            "memory": memory and memory * 2**20,
+            "step_seconds": seconds,
+            "seconds": 60.0 * seconds,
+        }
+    [row] = summarise(outcomes, "LoRA", 0.02, np.random.default_rng(0))
+    assert (row.memory, row.step_seconds) == (3 * 2**20, 2.2)
+    [cells] = records([row])
+    assert (cells["memory"], cells["s a step"], cells["minutes"]) == ("3 MiB", "2.2", "3.3")

@@ -25,6 +25,8 @@ FORGETS = (
     "{{ m.content if loop.last or m.role != 'assistant' else 'four' }} <end> {% endfor %}"
     "{% if add_generation_prompt %}[ assistant ] {% endif %}"
 )
+# opens a turn in another way than it writes it down
+OPENS = PLAIN.replace("[ assistant ] {% endif %}", "[ assistant ] four {% endif %}")
 STRICT = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}" + (
     "{% endif %}{{ m.content }} {% endfor %}"
 )
@@ -80,13 +82,22 @@ def test_what_follows_the_last_answer_is_left_out(tokenizer):
     assert conversation(tokenizer, more, "here") == conversation(tokenizer, TURNS, "here")
 
 
+def test_an_answer_that_holds_the_end_token_is_learnt_whole(tokenizer):
+    tokenizer.chat_template = PLAIN
+    turns = [TURNS[1], {"role": "assistant", "content": "one <end> two"}]
+    _, labels, _ = conversation(tokenizer, turns, "here")
+    learnt = [label for label in labels if label != -100]
+    assert tokenizer.decode(learnt) == "one <end> two <end>"
+
+
 @pytest.mark.parametrize(
     ("template", "sentence"),
     [
         (FORGETS, "^line 3: the chat template does not render message 3 as it renders"),
+        (OPENS, "^line 3: the chat template does not render message 3 as it renders"),
         (STRICT, "^line 3: the chat template refuses the conversation: no system$"),
     ],
-    ids=["forgets", "strict"],
+    ids=["forgets", "opens", "strict"],
 )
 def test_a_template_that_cannot_be_followed_is_one_sentence(tokenizer, template, sentence):
     tokenizer.chat_template = template

@@ -19,7 +19,7 @@ from scaling.data.base_text import base_text
 from scaling.evaluation import forgetting
 from tests.support.finetuning import call, tiny_llama
 from tests.support.killing import kill_at
-from tests.support.models import llama
+from tests.support.models import gpt2, llama
 from tests.support.text_rows import WORDS, rows
 
 TEXT = " ".join(WORDS[i % 7] for i in range(300))
@@ -171,3 +171,11 @@ def test_a_wrong_file_is_one_sentence_before_any_training(
 def test_a_task_without_language_models_refuses_a_text():
     with pytest.raises(ValueError, match="remember is for language models, task causal_lm"):
         base_text(Config.of(remember="text.txt"))
+
+
+def test_bytes_are_of_utf_8_and_dropout_is_off(model):
+    text = "what is naïve or Ω " * 4
+    loaded = Loaded(gpt2().train(), AutoTokenizer.from_pretrained(model), ())  # it has dropout
+    found = forgetting.of(Config.of(), loaded, text)
+    assert found.bytes == len(text.encode()) > len(text)
+    assert found == forgetting.of(Config.of(), loaded, text)

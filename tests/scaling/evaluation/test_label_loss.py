@@ -192,6 +192,16 @@ class Forgetful(transformers.LlamaForCausalLM):
         return super().forward(*given, **named)
 
 
+class Penalised(transformers.LlamaForCausalLM):
+    """A second term in training alone."""
+
+    def forward(self, *given, **named):
+        output = super().forward(*given, **named)
+        if self.training and output["loss"] is not None:
+            output["loss"] = output["loss"] + self.lm_head.weight.square().sum()
+        return output
+
+
 class Shared(nn.Module):
     """A head that scales by a parameter of others."""
 
@@ -234,6 +244,14 @@ def test_a_model_of_another_loss_keeps_its_own(make):
             model(batch()["input_ids"]).logits[:, :-1], batch()["labels"][:, 1:]
         )
     ]
+
+
+def test_a_loss_that_is_another_one_in_training_is_found_out_there():
+    model = Penalised(llama().config).eval()
+    same(model, batch())
+    same(model.train(), batch())
+    assert max(rows_of_calls(model, batch())) == 36
+    assert max(rows_of_calls(model.eval(), batch())) <= 5
 
 
 def test_finding_out_draws_no_random_number():

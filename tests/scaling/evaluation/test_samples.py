@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.evaluation.samples import agreement, beside, shown, side_by_side
+from scaling.evaluation.samples import agreement, beside, shown, side_by_side, written
 
 ROWS = [
     {
@@ -23,6 +23,9 @@ def test_agreement_is_the_mean_over_what_was_written():
     assert found["rougeL"] == pytest.approx((1 + 0.4) / 2)
     assert found["baseline_rougeL"] == pytest.approx((0.5 + 1) / 2)
     assert agreement(ROWS[2:]) == {}
+    turned = {"wanted": "mean of x", "written": "x of mean", "baseline": ""}
+    # the same words, of which one alone is in the same order
+    assert agreement([turned])["rougeL"] == pytest.approx(1 / 3)
 
 
 def test_before_and_after_stand_beside_each_other():
@@ -31,4 +34,14 @@ def test_before_and_after_stand_beside_each_other():
     assert beside([], ROWS) == [], "the base model was not asked"
     text = "\n\n".join(side_by_side([samples[0] | {"before": "a ~~~~ fence"}]))
     assert "~~~~~text\na ~~~~ fence\n~~~~~" in text
+    assert "prompt" not in shown(samples)
+    assert shown([samples[0] | {"after": "x" * 100}]).endswith("x" * 100)
     assert shown([samples[0] | {"after": "x" * 200}]).splitlines()[-1] == f"  after:  {'x' * 97}..."
+
+
+def test_answers_without_a_trivial_guess_are_shown_too():
+    """As those of school arithmetic, of which a number is compared."""
+    numbered = [{"prompt": "p", "wanted": "#### 1", "written": "#### 2"}, {"loss": 1.0}]
+    assert written(numbered) == ["#### 2"]
+    [sample] = beside(written(numbered), [numbered[0] | {"written": "#### 1"}, numbered[1]])
+    assert (sample["before"], sample["after"]) == ("#### 2", "#### 1")

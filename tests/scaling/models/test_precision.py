@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -162,3 +163,23 @@ def test_a_peft_method_trains_in_float32_or_is_refused(tmp_path, capsys):
     assert call(given) == 2
     assert "LN_TUNING would train" in (said := capsys.readouterr().err.splitlines()[-1])
     assert said.endswith("in bfloat16, which loses small steps: use --precision float32")
+
+
+def test_what_is_trained_whole_is_held_in_float32_and_computes_in_what_was_asked_for():
+    for precision_, full, held, products in (
+        ("float32", False, F32, None),
+        ("bfloat16", False, BF16, None),
+        ("float16", False, F32, torch.float16),
+        ("float32", True, F32, None),
+        ("bfloat16", True, F32, BF16),
+        ("auto", False, F32, None),
+    ):
+        config = Config.of(precision=precision_, **({"variant": "full"} if full else {}))
+        found = precision.base_dtype(config), precision.autocast_dtype(config)
+        assert found == (held, products), (precision_, full)
+
+
+def test_the_first_product_which_is_slower_does_not_count(monkeypatch):
+    ticks = iter([0.0, 0.001, 1, 1.004, 2, 2.003, 3, 3.006, 4, 4.005])
+    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert precision.milliseconds(F32, (2, 2)) == pytest.approx(3)

@@ -85,14 +85,15 @@ def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tok
         {"prompt": "what is one plus two", "answer": "#### 3"},
         {"prompt": "what is one plus two", "answer": "one two one two #### 3"},
         {"prompt": "one", "answer": "#### 1"},
+        {"prompt": "what is one", "answer": "#### 1"},  # six tokens
     ]
     found = causal_lm.examples(Config.of(length=6), loaded, data, records)
     read = [tokenizer.decode(example["input_ids"]).split() for example in found]
     assert read[0] == ["one", "plus", "two", "####", "3", "<end>"]
     assert read[1] == ["one", "plus", "two", "one", "two", "one"]
     assert read[2] == ["one", "####", "1", "<end>"]
-    assert [sum(label >= 0 for label in example["labels"]) for example in found] == [3, 3, 3]
-    assert "2 of 3 examples are longer than 6 tokens" in capsys.readouterr().out
+    assert [sum(label >= 0 for label in example["labels"]) for example in found] == [3] * 4
+    assert "2 of 4 examples are longer than 6 tokens" in capsys.readouterr().out
 
 
 def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):

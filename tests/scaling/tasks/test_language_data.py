@@ -8,9 +8,11 @@ import pytest
 pytest.importorskip("transformers")
 
 from scaling.core.config import Config
+from scaling.core.task import Loaded
 from scaling.models import packaged
 from scaling.tasks import configured, find
 from tests.support.finetuning import call, tiny_llama
+from tests.support.models import llama
 
 WORDS = ("what", "is", "one", "two", "three", "user", "assistant", ":", "\n")
 TEMPLATE = (
@@ -177,3 +179,26 @@ def test_the_functions_are_the_default_data_and_the_name_is_the_guess(monkeypatc
     data = task.data(Config.of(task="causal_lm", model="other"))
     assert data.facts["named"]
     assert data.facts["columns"] == ("prompt", "answer")
+
+
+def test_the_guess_is_the_name_of_a_function_or_the_training_data_s_most_frequent_answer(
+    model, tmp_path, monkeypatch
+):
+    from transformers import AutoTokenizer
+
+    for name, answers in (("train", ("one", "two", "two")), ("test", ("one", "three", "three"))):
+        lines = [json.dumps({"prompt": "what", "answer": answer}) + "\n" for answer in answers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    named = {name: str(tmp_path / f"{name}.jsonl") for name in ("train", "test")}
+    task, config = find("causal_lm"), Config.of(task="causal_lm", model=str(model), **named)
+    data = task.data(config)
+    assert data.facts["guess"] == "two"
+    loaded = Loaded(llama(), AutoTokenizer.from_pretrained(model), ())
+    monkeypatch.setattr("scaling.tasks.causal_lm.written", lambda _, prompts, *__: [""] * 3)
+    test = [record | {"name": "do_it"} for record in data.test]
+    data = data._replace(test=test)
+    for more, guess in (({}, "two"), ({"named": True}, "Do it.")):
+        given = data._replace(facts=data.facts | more)
+        inputs = task.examples(config, loaded, given, test)
+        rows = task.predict(config, loaded, given, test, inputs, 2)
+        assert [row["baseline"] for row in rows] == [guess] * 3

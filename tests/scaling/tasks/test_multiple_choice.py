@@ -35,6 +35,7 @@ def model(tmp_path_factory) -> Path:
         ({"text": CHOICES, "label": ["1", "2", "3"]}, "2", 1),
         ({"text": CHOICES, "label": ["A", "B", "C"]}, "C", 2),
         (["B", "A"], "A", 1),
+        ({"text": ["2", "3"], "label": ["1", "2"]}, "2", 1),  # ARC's answers are labels
     ],
 )
 def test_an_answer_is_a_number_a_text_a_label_or_a_letter(choices, answer, number):
@@ -78,6 +79,28 @@ def test_likelihoods_are_those_of_each_choice_after_the_prompt(model):
     assert row["per_byte"] == max(range(3), key=lambda i: expected[i] / len(CHOICES[i]))
     assert row["per_byte"] != row["prediction"], "or the test would not tell them apart"
     assert row["loss"] == pytest.approx(-expected[0], rel=200 * 2**-23)
+
+
+def test_a_likelihood_per_byte_counts_the_bytes_of_utf_8(model, monkeypatch):
+    from transformers import AutoTokenizer
+
+    loaded = Loaded(llama(), AutoTokenizer.from_pretrained(model), ())
+    record = {"prompt": "what is one", "choices": ["äöü", "aeiou"], "answer": 1}
+    found = [{"loss": 3.0, "tokens": 1}, {"loss": 4.0, "tokens": 2}]
+    monkeypatch.setattr(multiple_choice, "text_losses", lambda *_, **__: found)
+    [row] = multiple_choice.predict(Config.of(), loaded, Data([], [], {}), [record], [], 2)
+    assert row["per_byte"] == 0, "3 nats of 6 bytes; of 3 letters it would be 1 against 0.8"
+
+
+def test_the_loss_is_of_a_token_and_the_score_is_the_first_metric():
+    rows = [
+        {"prediction": 0, "per_byte": 1, "answer": 0, "loss": 6.0, "tokens": 2, "choices": "ab"},
+        {"prediction": 1, "per_byte": 1, "answer": 0, "loss": 2.0, "tokens": 6, "choices": "abcd"},
+    ]
+    found = multiple_choice.metrics(rows, Data([], [], {}))
+    expected = {"accuracy": 0.5, "accuracy_per_byte": 0, "loss": 1, "chance": (1 / 2 + 1 / 4) / 2}
+    assert found == expected
+    assert [multiple_choice.score(row) for row in rows] == [1, 0]
 
 
 def test_a_run_learns_to_choose(model, tmp_path, capsys):

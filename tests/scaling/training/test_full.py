@@ -22,9 +22,10 @@ from scaling.core.task import Data, Loaded
 from scaling.evaluation.label_loss import mean_loss, text_losses
 from scaling.models import difference
 from scaling.tasks import causal_lm
+from scaling.training import full
 from tests.support.finetuning import arguments, call, tiny_bert, tiny_llama, word_tokenizer
 from tests.support.killing import ending, kill_at
-from tests.support.models import llama
+from tests.support.models import gpt2, llama
 from tests.support.text_rows import WORDS, rows
 
 LR, STEPS, BATCH = 2e-3, 4, 8
@@ -158,6 +159,25 @@ def test_a_difference_of_another_model_is_refused_before_any_change(model, tmp_p
         assert torch.equal(value, before)
 
 
+def test_a_base_in_bfloat16_is_widened_before_a_difference_is_added(tmp_path):
+    base, tuned = llama().bfloat16(), llama().bfloat16().float()
+    name = "model.layers.0.mlp.up_proj.weight"
+    with torch.no_grad():
+        tuned.get_parameter(name).mul_(1 + 2**-12)  # less than bfloat16 can hold
+    difference.write(tmp_path, difference.difference(tuned, base, [name]), "base", "AutoModel")
+    difference.add(base, tmp_path)
+    assert torch.equal(base.get_parameter(name), tuned.get_parameter(name))
+
+
+def test_biases_stay_unless_every_parameter_is_trained():
+    loaded = Loaded(gpt2(), None, ())
+    found = full.weights(Config.of(variant="full"), loaded)
+    assert found
+    assert all(name.endswith("weight") and p.ndim == 2 for name, p in found.items())
+    every = full.weights(Config.of(variant="full", full_targets="all"), loaded)
+    assert "transformer.h.0.attn.c_attn.bias" in every
+
+
 @pytest.mark.parametrize("case", [(), ("--full-targets", "all", "--validate-every", "3")])
 def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, case):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -256,9 +276,9 @@ def test_its_learning_rates_lie_below_those_of_lora(steps, over):
     config = Config.of(steps=steps, rank=16, save="difference")
     found = methods(config, Grid(("init_a", "eva"), ("plain", "full"), ranks=(8,)), {})
     assert list(found) == ["init_a", "eva", "full"]
-    lora, full = (found[name] for name in ("init_a", "full"))
-    assert full.rates[2] == pytest.approx(lora.rates[2] / over, rel=0.05)  # of two digits
+    lora, whole = (found[name] for name in ("init_a", "full"))
+    assert whole.rates[2] == pytest.approx(lora.rates[2] / over, rel=0.05)  # of two digits
     assert Config.of(steps=steps, variant="full").lr == Config.of(steps=steps).lr / over
     # the settings of the one kind are not those of the other
-    assert (full.config.adapter.rank, full.config.training.save) == (8, "difference")
+    assert (whole.config.adapter.rank, whole.config.training.save) == (8, "difference")
     assert (lora.config.adapter.rank, lora.config.training.save) == (8, "model")
