@@ -1,7 +1,17 @@
 """Silence for libraries that print what the run reports by itself."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# say as they are imported, by transformers and PEFT, what they lack on this machine
+LOUD = ("torchao", "bitsandbytes", "torch.utils._pytree")
+
+
+def hush() -> None:
+    """Have those libraries not speak of what no command asks them for."""
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling.core.config import Config
+from scaling.core.quiet import quiet
 from scaling.core.settings import AUTO
 from scaling.models.packaged import language_model, located
 
@@ -72,7 +73,8 @@ def described(model: str, trust_remote_code: bool = False) -> Any:
 
     folder = located(model)
     try:
-        found = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with quiet():
+            found = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except Exception:  # of a file that is anything
         return None
     return found.get_text_config()

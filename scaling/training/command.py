@@ -12,6 +12,7 @@ from loralab import flags
 from loralab.flags import Group
 from scaling import tasks
 from scaling.core import processes
+from scaling.core.quiet import hush
 from scaling.core.settings import FULL, GROUPS, OPTIMIZERS, SCHEMES, VARIANTS
 from scaling.models.packaged import is_here
 from scaling.training import experiment
@@ -61,6 +62,7 @@ def answer(
         arguments: the command line without the program.
         more: what the command takes from a file that no flag says.
     """
+    hush()
     try:
         values, others = values_of(groups, program, description, list(arguments))
         if values.pop("print_config", False):

@@ -34,6 +34,7 @@ WRONG = {
     "rank too large": (("--scheme", "pissa", "--rank", "64"), "64"),
     "no folder": (("--model", "no/such/folder"), "cannot load the model no/such/folder"),
     "unreachable hub": (("--model", "someone-s-model"), "not on the hub or it is unreachable"),
+    "misspelt model": (("--model", "smolm2"), "unreachable; did you mean smollm2?"),
     "micro-batch": (("--micro-batch", "3"), "micro_batch must divide the batch of 8, got 3"),
     "optimizer of a generator": (
         ("--variant", "overparam", "--optimizer", "scaled_sgd"),
