@@ -98,7 +98,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
     loss = own or (lambda model, batch: model(**batch).loss)
     adapter = training_whole(config.adapter, job.loaded.fresh)
-    in_run = min(len(job.inputs) // job.micro, MOST)
+    in_run = MOST if job.stream else min(len(job.inputs) // job.micro, MOST)
     found, _ = targets(model, adapter)
     layers = diagnose(probe(model, sampled(found), batches, loss), adapter)
     bounds, starts = dict[str, Bound](), dict[str, costs.InitializationTime]()
@@ -119,7 +119,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
                 lora.detach(model)
     assert memory is not None
     width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
-    micro_batches = config.training.steps * min(config.training.batch, len(job.inputs)) / job.micro
+    micro_batches = config.training.steps * job.batch / job.micro
     training = micro_batches * bounds[config.adapter.scheme].seconds * mean(sizes) / first
     facts = Facts(
         **over_layers(layers),

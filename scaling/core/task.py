@@ -81,6 +81,10 @@ class Task:
             their number in a whole step.
         remembers: whether its models, which write on from what they read, were pretrained on
             running text, and so can be asked what they forget of such a text.
+        streamed: of (config, loaded, data, record, rest): the examples that a record of a stream
+            makes with the tokens left over from those before it, and the tokens that are then left
+            over; without it the task reads all of its data first. It raises ValueError for a
+            record that `data` would refuse.
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
         defaults: of (settings by name, as the user gives them): what the task has otherwise by
@@ -97,6 +101,9 @@ class Task:
     score: Callable[[Record], float] | None = None
     by_tokens: bool = False
     remembers: bool = False
+    streamed: (
+        Callable[[Config, Loaded, Data, Record, list[int]], tuple[list[Record], list[int]]] | None
+    ) = None
     Options: type = NoOptions
     defaults: Callable[[Mapping[str, Any]], dict[str, Any]] = no_defaults
 
