@@ -104,7 +104,7 @@ def _each(file: Path, streaming: bool) -> Each:
 def _of_parquet(file: Path) -> Iterator[Record]:
     from pyarrow.parquet import ParquetFile  # with the extra llm
 
-    with ParquetFile(file) as table:
+    with ParquetFile(file, pre_buffer=False) as table:  # its default holds all of it
         for rows in table.iter_batches(AT_ONCE):
             yield from rows.to_pylist()
 

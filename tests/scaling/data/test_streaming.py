@@ -87,6 +87,18 @@ def test_a_file_is_never_held(tmp_path):
     assert most < size / 10, "a hundred lines of 0.5 kB, and the 128 kB that Python reads ahead"
 
 
+def test_of_a_parquet_file_no_more_than_a_few_groups_of_rows_are_held(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet, rng = pytest.importorskip("pyarrow.parquet"), random.Random(0)
+    table = pyarrow.table({"text": [rng.randbytes(100).hex() for _ in range(20_000)]})
+    parquet.write_table(table, tmp_path / "some.parquet", row_group_size=1000, compression="none")
+    del table
+    before, size = pyarrow.total_allocated_bytes(), (tmp_path / "some.parquet").stat().st_size
+    rows = opened(str(tmp_path / "some.parquet"), True)["train"].each()
+    most = max(pyarrow.total_allocated_bytes() - before for _ in rows)
+    assert most < size / 4, "of twenty groups; all are held with pre_buffer"
+
+
 @pytest.mark.parametrize("buffer", [1, 9, 100])
 def test_blocks_are_those_of_all_tokens_in_the_same_order_without_a_loss(tmp_path, buffer):
     order = [one["i"] for one in islice(stream_of(tmp_path, 30, buffer=buffer), 90)]
