@@ -118,7 +118,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
                 lora.detach(model)
     assert memory is not None
     width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
-    micro_batches = config.training.steps * min(config.training.batch, len(job.inputs)) / job.micro
+    micro_batches = config.training.steps * job.batch / job.micro
     training = micro_batches * bounds[config.adapter.scheme].seconds * mean(sizes) / first
     facts = Facts(
         **over_layers(layers),

@@ -1,6 +1,7 @@
 """Batches of examples outside the Trainer: for data-driven initializations, and for predictions."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -33,21 +34,40 @@ def stream(
     all whatever their number. Examples that are packed in training come apart: no mask tells what
     fills a row up from text."""
 
-    def apart(some: list[Record]) -> Any:
-        return collate([{n: one[n] for n in one if n != "position_ids"} for one in some])
-
     order = RandomSampler(examples, generator=torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
     loader = DataLoader(
         examples,  # type: ignore[arg-type]
         micro,
         sampler=order,
-        collate_fn=apart,
+        collate_fn=partial(_apart, collate),
         generator=torch.Generator(),
         drop_last=True,
     )
     count = min(len(loader), most) // of * of
     for item in islice(loader, process, count, of):
         yield {name: value.to(device_of(loaded)) for name, value in item.items()}
+
+
+def dealt(
+    loaded: Loaded,
+    examples: Iterator[Record],
+    micro: int,
+    collate: Collate,
+    process: int = 0,
+    of: int = 1,
+    most: int = MOST,
+) -> Iterator[Any]:
+    """The same of examples that come one by one, in their order."""
+    size = micro * of
+    for _ in range(most // of):
+        if len(group := [*islice(examples, size)]) < size:
+            return
+        item = _apart(collate, group[process * micro : (process + 1) * micro])
+        yield {name: value.to(device_of(loaded)) for name, value in item.items()}
+
+
+def _apart(collate: Collate, some: list[Record]) -> Any:
+    return collate([{n: one[n] for n in one if n != "position_ids"} for one in some])
 
 
 def split(

@@ -61,6 +61,12 @@ class DataSettings:
     hold_out: tuple[str, ...] = ()
     """A column and values of it: evaluate on the training data's records that have one of them,
     train on the rest."""
+    streaming: bool = False
+    """Read the training data of causal_lm while training, in bounded memory and over again when
+    they end. Without --test the first --limit records, by default 200, are evaluated on."""
+    shuffle_buffer: int = 10_000
+    """With --streaming: how many records are held, to draw the next one from; as many as there are
+    give any order, 1 that of the file."""
     columns: tuple[str, ...] = ()
     """The columns of the data, in the order of the task, for example: text label, or text text
     label, or prompt answer; by default the task's own names."""
@@ -81,7 +87,7 @@ class DataSettings:
     """Read weights that are not safetensors."""
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "length", "limit")
+        _at_least_one(self, "length", "limit", "shuffle_buffer")
         for name in ("model", "train", "test", "remember"):
             if (value := getattr(self, name)) is not None and not str(value).strip():
                 raise ValueError(f"{name} must be a name or a path, got {value!r}")
@@ -92,6 +98,14 @@ class DataSettings:
             )
         if self.hold_out and self.test is not None:
             raise ValueError("hold_out and test both say what to evaluate on: pass one of them")
+        if self.streaming and self.train is None:
+            raise ValueError("streaming needs training data: pass train too")
+        if self.streaming and self.hold_out:
+            raise ValueError(
+                "streaming reads no record twice, as hold_out would: pass test instead"
+            )
+        if not self.streaming and self.shuffle_buffer != DataSettings.shuffle_buffer:
+            raise ValueError("shuffle_buffer is of streaming: set streaming too")
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,8 @@ class TrainingSettings:
     validate_every: int | None = None
     """Steps between validations on a tenth of the training data, but no more examples than the test
     has (see limit), which are then not trained on; the adapter of the lowest validation loss is
-    kept. By default nothing is validated."""
+    kept. By default nothing is validated. With --streaming these are the first records that are
+    not evaluated on, 200 at most."""
     patience: int | None = None
     """Stop early, after this many validations in a row without a lower loss; by default never."""
     peft: str | None = None

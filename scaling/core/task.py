@@ -83,6 +83,10 @@ class Task:
             running text, and so can be asked what they forget of such a text.
         quantises: whether its models are transformers', with linear layers that `quantize` can hold
             in fewer bits.
+        streamed: of (config, loaded, data, record, rest): the examples that a record of a stream
+            makes with the tokens left over from those before it, and the tokens that are then left
+            over; without it the task reads all of its data first. It raises ValueError for a
+            record that `data` would refuse.
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
         defaults: of (settings by name, as the user gives them): what the task has otherwise by
@@ -100,6 +104,9 @@ class Task:
     by_tokens: bool = False
     remembers: bool = False
     quantises: bool = True
+    streamed: (
+        Callable[[Config, Loaded, Data, Record, list[int]], tuple[list[Record], list[int]]] | None
+    ) = None
     Options: type = NoOptions
     defaults: Callable[[Mapping[str, Any]], dict[str, Any]] = no_defaults
 

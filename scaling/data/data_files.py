@@ -1,115 +1,40 @@
 """Data files and data sets of the hub as lists of records; whatever is wrong is one sentence."""
 
-import json
-import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
 from scaling.core.config import Config
-from scaling.core.quiet import quiet
-from scaling.core.task import Data, Record, Row, place
+from scaling.core.task import Data, Record, place
+from scaling.data.rows import Rows, opened
+from scaling.data.streaming import beginning
 
 Parts = tuple[list[Record], list[Record]]  # for training, for the test
 PART = 10  # of the training data that comes without test data one part is held out
 
 
 def read(source: str) -> dict[str, list[Record]]:
-    """The records of a source by split: those of a file are all "train".
-
-    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a line that
-    is not blank. A folder, and a name on the hub (name:subset), is read by the library datasets,
-    its classes by their names and its images as {"bytes", "path"}. Each record knows the line or
-    row that it was read from. Raises ValueError for what is missing, empty or not what its name
-    says.
-    """
-    file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
-    if not file.exists() and (file.suffix in known or file.is_absolute()):
-        raise ValueError(f"there is no data file {file}")
-    try:
-        splits = {"train": _records(file)} if file.is_file() else _data_set(source)
-    except Exception as error:  # of many libraries, each with errors of its own
-        where = (
-            ""
-            if file.exists()
-            else " (no such file or folder, and not on the hub or it is unreachable)"
-        )
-        raise ValueError(
-            f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}"
-        ) from error
-    for records in splits.values():
-        if not records:
-            raise ValueError(f"{source} holds no records")
-    return splits
+    """All records of a source by split, as `rows.opened` has them. Raises ValueError for what is
+    missing, empty or not what its name says."""
+    return {split: _all(rows) for split, rows in opened(source).items()}
 
 
-def one_a_line(config: Config) -> str:
-    """What there is to say about the training data where they have fewer records than expected."""
-    plain = Path(config.data.train or "").suffix == ".txt"
-    return " (a .txt file has one a line)" if plain else ""
+def _all(rows: Rows) -> list[Record]:
+    if records := [*rows.records()]:
+        return records  # type: ignore[return-value]
+    raise ValueError(f"{rows.source} holds no records")
 
 
-def _records(file: Path) -> list[Record]:
-    if file.suffix in (".parquet", ".csv"):
-        import pandas  # with the extra llm, and slow to load
-
-        table = pandas.read_parquet(file) if file.suffix == ".parquet" else pandas.read_csv(file)
-        return [
-            Row({name: _given(cell) for name, cell in record.items()}, f"row {number} of {file}")
-            for number, record in enumerate(table.to_dict("records"), 1)
-        ]
-    found: list[Record] = []
-    # not at the other line ends that JSON may hold
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
-        if line.strip():
-            where = f"line {number} of {file}"
-            record = _object(line, where) if file.suffix == ".jsonl" else {"text": line.strip()}
-            found.append(Row(record, where))
-    return found
-
-
-def _given(cell: Any) -> Any:
-    """What a cell of a table holds; one without a value is NaN in pandas."""
-    return None if isinstance(cell, float) and math.isnan(cell) else cell
-
-
-def _object(line: str, where: str) -> Record:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise ValueError(f"{where} is nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"{where} must be an object with named columns, got a {type(value).__name__}"
-        )
-    return value
-
-
-def _data_set(source: str) -> dict[str, list[Any]]:
-    import datasets
-
-    name, _, subset = source.partition(":")
-    datasets.disable_progress_bars()
-    splits = {}
-    with quiet():
-        found = datasets.load_dataset(name, subset or None)
-    for split, table in found.items():
-        classes = {n: f for n, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
-        for column, feature in table.features.items():
-            if isinstance(feature, datasets.Image):
-                table = table.cast_column(column, datasets.Image(decode=False))
-        records = [
-            Row(dict(record), f"row {number} of {source}, split {split}")
-            for number, record in enumerate(table, 1)
-        ]
-        for record in records:
-            named = {n: record[n] for n in classes if record[n] is not None and record[n] >= 0}
-            record.update({n: classes[n].int2str(number) for n, number in named.items()})
-        splits[str(split)] = records
-    return splits
+def chosen(config: Config) -> tuple[Rows, Rows | None]:
+    """Of the config's sources what is trained on and, where it names any or there is a split
+    "test", what is evaluated on."""
+    source, test_source, streaming = config.data.train, config.data.test, config.data.streaming
+    assert source is not None
+    splits = opened(source, streaming)
+    train = splits.get("train") or next(iter(splits.values()))
+    if test_source is None:
+        return train, splits.get("test")
+    there = splits if test_source in splits else opened(test_source, streaming)
+    return train, there.get(test_source) or there.get("test") or next(iter(there.values()))
 
 
 def parts(
@@ -117,23 +42,19 @@ def parts(
 ) -> tuple[list[Record], list[Record]]:
     """Training and test records: of the config's sources or, where it names none, the task's
     own. There are none for the test where the only record is trained on."""
-    source, test_source = config.data.train, config.data.test
-    if source is None:
-        if test_source is not None:
+    if config.data.train is None:
+        if config.data.test is not None:
             raise ValueError("test data need training data: pass --train too")
         train, test = embedded()
         return split_by_column(config, [*train, *test]) if config.data.hold_out else (train, test)
-    splits = read(source)
-    train = splits.get("train") or next(iter(splits.values()))
+    rows, test_rows = chosen(config)
+    if config.data.streaming:
+        return beginning(config, rows, test_rows)
+    train = _all(rows)
     if config.data.hold_out:
         return split_by_column(config, train)
-    if test_source in splits:
-        return train, splits[test_source]
-    if test_source is not None:
-        there = read(test_source)
-        return train, there.get("test") or next(iter(there.values()))
-    if "test" in splits:
-        return train, splits["test"]
+    if test_rows is not None:
+        return train, _all(test_rows)
     if len(train) < 2:
         return train, []  # enough for an initialization
     random.Random(config.seed).shuffle(train)

@@ -70,6 +70,17 @@ def conversation(
     return ids[:last], labels[:last], start
 
 
+def last_answer(messages: Iterable[Mapping[str, str]]) -> str:
+    return [turn["content"] for turn in messages if turn["role"] == "assistant"][-1]
+
+
+def before_answer(messages: Iterable[Mapping[str, str]]) -> str:
+    """What comes before the last answer, for people."""
+    turns = [*messages]
+    last = max(i for i, turn in enumerate(turns) if turn["role"] == "assistant")
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns[:last])
+
+
 def up_to_end(processor: Any, said: list[int]) -> list[int]:
     """An answer as the model writes it: a template may set more after the end token, which is not
     written any more."""

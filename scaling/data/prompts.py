@@ -68,3 +68,13 @@ def blocks(processor: Any, texts: Sequence[str], length: int) -> list[list[int]]
     pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
     # a token alone has none before it to be predicted from
     return [piece for piece in pieces if len(piece) > 1]
+
+
+def more_blocks(
+    processor: Any, text: str, rest: Sequence[int], length: int
+) -> tuple[list[list[int]], list[int]]:
+    """The whole pieces that one more text gives after the tokens left over from those before it,
+    and what is then left over."""
+    ids = [*rest, *text_tokens(processor, text), *_end(processor)]
+    whole = len(ids) - len(ids) % length
+    return [ids[start : start + length] for start in range(0, whole, length)], ids[whole:]

@@ -21,6 +21,9 @@ and exact match are those of these answers, and baseline_... those of a trivial 
 frequent answer of the training data or, of a function, its name as words. Where every answer ends
 in "#### n", as those of school arithmetic do, all answers are written and n is compared.
 
+With --streaming a few records are checked before training, and each one when it is read; of texts
+what is left over begins the next epoch.
+
 With `packing` the examples of a batch share rows without padding (scaling/data/packing.py): the
 same loss and steps, in less time where examples are short and differ in length.
 """
@@ -40,9 +43,9 @@ from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
 from scaling.data.docstrings import documents
 from scaling.data.functions import functions, in_words
-from scaling.data.messages import check_messages, conversation
+from scaling.data.messages import before_answer, check_messages, conversation, last_answer
 from scaling.data.packing import packed, prepare_model
-from scaling.data.prompts import blocks, fitted, tokens
+from scaling.data.prompts import blocks, fitted, more_blocks, tokens
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.samples import GUESS, agreement
 from scaling.evaluation.text_generation import written
@@ -104,12 +107,9 @@ def data(config: Config) -> Data:
     talks = len(columns) == 1 and (
         last == "messages" or isinstance(train[0].get(last), list | tuple)
     )
-    check_columns([*train, *test], columns, () if talks else columns)
-    if talks:
-        for part in (train, test):
-            for number, record in enumerate(part, 1):
-                check_messages(record[last], place(record, number), last)
     facts = {"columns": columns, "talks": talks}
+    for part in (train, test):
+        _check(facts, part)
     answers = [wanted(facts, record) for record in train] if len(columns) == 2 or talks else []
     facts["guess"] = Counter(answers).most_common(1)[0][0] if answers else ""
     facts["numbered"] = bool(answers) and all(
@@ -117,6 +117,18 @@ def data(config: Config) -> Data:
     )
     facts["named"] = config.data.train is None and bool(answers)
     return limited(config, Data(train, test, facts))
+
+
+def _check(facts: Mapping[str, Any], records: Sequence[Record]) -> None:
+    """Raise ValueError for a record that lacks a column, or a text or a conversation in it."""
+    columns = facts["columns"]
+    check_columns(records, columns, () if facts["talks"] else columns)
+    for number, record in enumerate(records if facts["talks"] else (), 1):
+        check_messages(record[columns[0]], place(record, number), columns[0])
+
+
+def _only_text(data: Data) -> bool:
+    return len(data.facts["columns"]) == 1 and not data.facts["talks"]
 
 
 def final(answer: str) -> str | None:
@@ -130,7 +142,7 @@ def wanted(facts: Mapping[str, Any], record: Record) -> str:
     value = record[facts["columns"][-1]]
     if not facts["talks"]:
         return str(value)
-    return [turn["content"] for turn in value if turn["role"] == "assistant"][-1]
+    return last_answer(value)
 
 
 def load(config: Config, data: Data) -> Loaded:
@@ -142,7 +154,7 @@ def load(config: Config, data: Data) -> Loaded:
             "that was made to chat, or the columns prompt and answer"
         )
     if TASK.options(config).packing:
-        if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
+        if _only_text(data):
             raise ValueError("packing is for answers and messages: texts fill their rows already")
         prepare_model(loaded)
     return loaded
@@ -150,7 +162,7 @@ def load(config: Config, data: Data) -> Loaded:
 
 def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Record]) -> list[Record]:
     check_length(config, loaded)
-    if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
+    if _only_text(data):
         texts = [str(record[data.facts["columns"][0]]) for record in records]
         cut = blocks(loaded.processor, texts, config.data.length)
         if not cut:
@@ -165,10 +177,18 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             f"{longer} of {len(whole)} examples are longer than {config.data.length} tokens "
             "(length) and are cut"
         )
-    found = [_fitted(*one, config.data.length) for one in whole]
-    if TASK.options(config).packing:
-        return [one | {"position_ids": list(range(len(one["input_ids"])))} for one in found]
-    return found
+    return [_example(config, *one) for one in whole]
+
+
+def streamed(
+    config: Config, loaded: Loaded, data: Data, record: Record, rest: list[int]
+) -> tuple[list[Record], list[int]]:
+    _check(data.facts, [record])
+    if not _only_text(data):
+        return [_example(config, *_tokens(loaded, data, 1, record))], rest
+    text = str(record[data.facts["columns"][0]])
+    cut, rest = more_blocks(loaded.processor, text, rest, config.data.length)
+    return [{"input_ids": ids, "labels": ids} for ids in cut], rest
 
 
 def _tokens(
@@ -185,10 +205,11 @@ def _tokens(
     return [*read, *learnt], [IGNORED] * len(read) + learnt, len(read)
 
 
-def _fitted(ids: list[int], labels: list[int], start: int, length: int) -> Record:
-    both = [*zip(ids, labels, strict=True)]
+def _example(config: Config, ids: list[int], labels: list[int], start: int) -> Record:
+    both, length = [*zip(ids, labels, strict=True)], config.data.length
     kept = [pair for part in fitted(both[:start], both[start:], length) for pair in part]
-    return {"input_ids": [i for i, _ in kept], "labels": [label for _, label in kept]}
+    one: Record = {"input_ids": [i for i, _ in kept], "labels": [label for _, label in kept]}
+    return one | ({"position_ids": [*range(len(kept))]} if TASK.options(config).packing else {})
 
 
 def collate(loaded: Loaded) -> Callable[[list[Record]], dict[str, Tensor]]:
@@ -218,7 +239,7 @@ def predict(
         learnt = [label for label in example["labels"] if label != IGNORED]
         text = loaded.processor.decode(learnt, skip_special_tokens=True)
         row["bytes"] = len(text.encode())
-    if len(data.facts["columns"]) == 1 and not data.facts["talks"]:
+    if _only_text(data):
         return rows
     options = TASK.options(config)
     some = records if data.facts["numbered"] else _first(data, records, options.samples)
@@ -245,10 +266,7 @@ def _first(data: Data, records: Sequence[Record], count: int) -> Sequence[Record
 def _prompt(data: Data, record: Record) -> str:
     """What comes before the last answer, for people."""
     value = record[data.facts["columns"][0]]
-    if not data.facts["talks"]:
-        return str(value)
-    last = max(i for i, turn in enumerate(value) if turn["role"] == "assistant")
-    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in list(value)[:last])
+    return before_answer(value) if data.facts["talks"] else str(value)
 
 
 def metrics(rows: Sequence[Record], data: Data) -> dict[str, float]:
@@ -276,6 +294,7 @@ TASK = Task(
     score=score,
     by_tokens=True,
     remembers=True,
+    streamed=streamed,
     Options=Options,
     defaults=defaults,
 )

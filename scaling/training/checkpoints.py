@@ -10,8 +10,11 @@ from pathlib import Path
 import torch
 from transformers.trainer_pt_utils import safe_globals
 
-from scaling.core import state
+from scaling.core import processes, state
+from scaling.core.config import Config
 from scaling.core.outputs import Damaged, read_json
+from scaling.data import streaming
+from scaling.data.streaming import Place
 from scaling.training.trainer import COMPLETE
 
 # What the Trainer pickles, and the names that each file must have.
@@ -22,7 +25,7 @@ PICKLED = {
 }
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, config: Config) -> None:
     """Raise `Damaged` naming the first file of a checkpoint that is missing, cut off, or not what
     its name says. Pickles are read as data alone."""
     steps = read_json(folder / COMPLETE, "global_step", "train_batch_size")["global_step"]
@@ -30,9 +33,17 @@ def check(folder: Path) -> None:
         raise Damaged(folder / COMPLETE, f"it is of step {steps!r}, and in {folder.name}")
     state.read(folder)
     state.read_best(folder)
+    if config.data.streaming:
+        place(folder)
     for name, keys in PICKLED.items():
         for file in sorted(folder.glob(name)) or [folder / name.replace("*", "")]:
             _check_pickle(file, keys)
+
+
+def place(folder: Path) -> Place:
+    """Where this process is in the data, as `streaming.read` has it."""
+    here = processes.join()
+    return streaming.read(folder, here.process_index, here.num_processes)
 
 
 def _check_pickle(file: Path, keys: tuple[str, ...]) -> None:

@@ -70,7 +70,13 @@ class _Dumper(yaml.SafeDumper):
     def represent_sequence(self, tag: str, sequence: Any, flow_style: Any = None) -> Any:
         return super().represent_sequence(tag, sequence, flow_style=True)
 
+    def represent_str(self, data: str) -> Any:
+        """Line ends of Unicode as escapes: YAML reads one that stands there as a space."""
+        style = '"' if {*"\x85\u2028\u2029"} & {*data} else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver(
         "tag:yaml.org,2002:float",

@@ -6,17 +6,19 @@ from typing import Any, NamedTuple, TypeVar
 from transformers.trainer_utils import set_seed
 
 from scaling.core import processes
-from scaling.core.batches import MOST, stream
+from scaling.core.batches import MOST, dealt, stream
 from scaling.core.config import Config
 from scaling.core.memory import shrinking
 from scaling.core.task import Data, Loaded, Record, Task
+from scaling.data.streaming import Stream
 
 Result = TypeVar("Result")
 
 
 class Job(NamedTuple):
     """A model on its device, with what it is trained and validated on: `batch` examples a step,
-    `micro` of them at once on a device."""
+    `micro` of them at once on a device. Where data are streamed, `stream` is what it is trained on,
+    and `inputs` are a few of the same examples."""
 
     config: Config
     task: Task
@@ -26,6 +28,7 @@ class Job(NamedTuple):
     valid: list[Record]
     batch: int
     micro: int
+    stream: Stream | None = None
 
     @property
     def source(self) -> str:
@@ -36,7 +39,9 @@ class Job(NamedTuple):
         """How many micro-batches of this size an initialization learns from: no more than the run
         trains on, so that no pass over the data takes longer than the training after it."""
         trained = self.config.training.steps * self.batch
-        return min(max(1, trained // micro), len(self.inputs) // micro, MOST)
+        if self.stream is None:  # else nobody knows how many there are
+            trained = min(trained, len(self.inputs) // micro * micro)
+        return min(max(1, trained // micro), MOST)
 
 
 def on_batches(job: Job, act: Callable[[Iterator[Any]], Result], most: int | None = None) -> Result:
@@ -47,7 +52,9 @@ def on_batches(job: Job, act: Callable[[Iterator[Any]], Result], most: int | Non
     def at(size: int) -> Result:
         set_seed(seed)  # of what the loss draws
         count = job.seen(size) if most is None else most
-        part = (seed, here.process_index, here.num_processes, count)
-        return act(stream(job.loaded, job.inputs, size, collate, *part))
+        part = (here.process_index, here.num_processes, count)
+        if job.stream is not None:
+            return act(dealt(job.loaded, job.stream.alone().epoch(), size, collate, *part))
+        return act(stream(job.loaded, job.inputs, size, collate, seed, *part))
 
     return shrinking(at, job.micro)

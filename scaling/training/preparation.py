@@ -1,13 +1,16 @@
 """What comes before training: the records, the model and the examples."""
 
 import random
+from functools import partial
 
 from lora.targets import saved_modules
 from scaling.core import placement, processes
 from scaling.core.config import Config, training_whole
 from scaling.core.stages import Stages
-from scaling.core.task import Data, Record
-from scaling.data.data_files import PART
+from scaling.core.task import Data, Loaded, Record
+from scaling.data import streaming
+from scaling.data.data_files import PART, chosen
+from scaling.data.streaming import Stream, held_out
 from scaling.models import quantised
 from scaling.models.packaged import located
 from scaling.models.precision import base_dtype, hold, settled
@@ -25,6 +28,11 @@ def prepare(config: Config, stages: Stages | None = None) -> Job:
     method = methods.of(config)
     method.check(config)
     quantised.check(config)
+    if config.data.streaming and task.streamed is None:
+        raise ValueError(
+            f"task {config.data.task!r} reads all of its data before training; streaming is for "
+            "causal_lm"
+        )
     if config.data.model is not None:
         located(config.data.model)  # one that is not installed is said before data are read
     with stages("data"):
@@ -40,12 +48,30 @@ def prepare(config: Config, stages: Stages | None = None) -> Job:
     with stages("examples"):
         inputs = task.examples(config, loaded, data, records)
         valid = task.examples(config, loaded, data, validated) if validated else []
-    batch, micro = sizes(config, len(inputs), count)
+    stream = _stream(config, loaded, data, stages)
+    batch, micro = sizes(config, config.training.batch if stream else len(inputs), count)
     placement.place(
         loaded.model, config.run.sharded, (*loaded.fresh, *config.adapter.modules_to_save)
     )
     loaded.model.eval()
-    return Job(config, task, loaded, data, inputs, valid, batch, micro)
+    return Job(config, task, loaded, data, inputs, valid, batch, micro, stream)
+
+
+def _stream(config: Config, loaded: Loaded, data: Data, stages: Stages) -> Stream | None:
+    """What this process trains on where the data are streamed."""
+    make, here = find(config.data.task).streamed, processes.join()
+    if make is None or not config.data.streaming:
+        return None
+    rows, test = chosen(config)
+    return Stream(
+        rows,
+        sum(held_out(config, test)),
+        partial(make, config, loaded, data),
+        config.data.shuffle_buffer,
+        config.seed,
+        (here.process_index, here.num_processes),
+        stages.note,
+    )
 
 
 def sizes(config: Config, examples: int, count: int) -> tuple[int, int]:
@@ -67,6 +93,9 @@ def split_validation(config: Config, data: Data) -> tuple[list[Record], list[Rec
     examined at the end, as a run validates more than once."""
     if config.training.validate_every is None:
         return data.train, []
+    if config.data.streaming:
+        first = streaming.validated(config)
+        return data.train[first:], data.train[:first]
     if len(data.train) < 2:
         raise ValueError(
             "validate_every holds out a tenth of the training data, and there is one record"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from transformers import ProgressCallback, TrainingArguments
+from transformers import ProgressCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import set_seed
 
 from loralab.files import write_text
@@ -20,13 +20,14 @@ from scaling.core.memory import free
 from scaling.core.quiet import quiet
 from scaling.core.stages import Stages
 from scaling.data.base_text import BaseText, base_text
-from scaling.data.data_files import one_a_line
+from scaling.data.rows import one_a_line
+from scaling.data.streaming import Place
 from scaling.evaluation.samples import beside
 from scaling.models import quantised
 from scaling.models.precision import autocast_dtype
 from scaling.training import methods
 from scaling.training.adapting import Adapted
-from scaling.training.checkpoints import check
+from scaling.training.checkpoints import check, place
 from scaling.training.evaluating import Before, evaluated, glimpse, measured, remembered
 from scaling.training.job import Job
 from scaling.training.page import page
@@ -70,13 +71,13 @@ def train(
     last = [] if anew else checkpoints(folder)[-1:]
     if last:
         begun = outputs.read_json(folder / outputs.BEFORE, *Before._fields)
-        check(last[0])
+        check(last[0], config)
     job, here, method = prepare(config, stages), processes.join(), methods.of(config)
     task, loaded, data = job.task, job.loaded, job.data
     if not data.test:
+        source = config.data.train
         raise ValueError(
-            f"{config.data.train} has one record{one_a_line(config)}, and none can be held out: "
-            "pass --test"
+            f"{source} has one record{one_a_line(source)}, and none can be held out: pass --test"
         )
     held = task.examples(config, loaded, data, data.test)
     if last:
@@ -162,12 +163,18 @@ def _trained(
         if training.validate_every is not None:
             best = Best(model, training.patience, state.read_best(last[0]) if last else None)
         trainer = _trainer(job, adapted, folder, micro, best)
+        if job.stream is not None:
+            trainer.stream = job.stream.at(place(last[0]) if last else Place())
         trainer.glimpse = text and partial(glimpse, job, text)
         trainer.add_callback(Bar(stages.say))
         trainer.add_callback(clock := Clock())
         try:
-            with quiet():
-                trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
+            ended = TrainerState.load_from_json(str(last[0] / COMPLETE)) if last else None
+            if ended is not None and ended.global_step == training.steps:
+                trainer.state = ended  # the Trainer would take another step
+            else:
+                with quiet():
+                    trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
             if best is not None and best.state is not None:
                 state.put(model, best.state)
             return trainer.state.log_history, clock
@@ -242,6 +249,7 @@ def _trainer(
         logging_steps=1,
         logging_nan_inf_filter=False,
         dataloader_drop_last=True,
+        ignore_data_skip=job.stream is not None,  # which knows its place
         remove_unused_columns=False,
         report_to=config.run.report_to,
         seed=config.seed,
@@ -255,7 +263,7 @@ def _trainer(
             loaded.model,
             arguments,
             job.task.collate(loaded),
-            train_dataset=job.inputs,  # type: ignore[arg-type]
+            train_dataset=job.inputs if job.stream is None else job.stream,  # type: ignore[arg-type]
             eval_dataset=job.valid or None,  # type: ignore[arg-type]
             # The optimizer has the learning rates; that of TrainingArguments, 5e-5, is not used.
             optimizers=(optimizer, None),

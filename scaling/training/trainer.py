@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from scaling.core import placement, state
+from scaling.data import streaming
 from scaling.evaluation.label_loss import mean_loss
 from scaling.training.adapting import Adapted
 from scaling.training.validation import Best
@@ -49,6 +50,7 @@ class AdapterTrainer(Trainer):
         at every validation."""
         self.adapted, self.own_loss, self.by_tokens = adapted, loss, by_tokens
         self.best, self.glimpse = best, glimpse
+        self.stream: streaming.Stream | None = None  # in place of train_dataset
         super().__init__(*given, **named)
 
     def compute_loss(
@@ -58,6 +60,14 @@ class AdapterTrainer(Trainer):
             forward: Any = partial(mean_loss, model) if self.by_tokens else model
             return super().compute_loss(forward, inputs, *rest, **named)
         return self.own_loss(model, inputs)
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Of a stream as it comes: it deals out its examples to the processes itself."""
+        if self.stream is None:
+            return super().get_train_dataloader()
+        micro = self.args.per_device_train_batch_size
+        rng = torch.Generator()  # of a number that each loader draws, from that of all otherwise
+        return DataLoader(self.stream, micro, collate_fn=self.data_collator, generator=rng)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Every example: it is in training only that what does not fill a batch waits for the next
@@ -123,6 +133,8 @@ class AdapterTrainer(Trainer):
             shutil.rmtree(partial, ignore_errors=True)
         self.accelerator.wait_for_everyone()
         super()._save_checkpoint(model, trial)
+        if self.stream is not None:
+            streaming.write(self.stream, partial / NAME.format(self.state.global_step))
         self.accelerator.wait_for_everyone()  # every process has a part of its own in a checkpoint
         if self.args.should_save:
             done = partial / NAME.format(self.state.global_step)

@@ -22,6 +22,7 @@ from scaling.training.experiment import (
     GRID,
     METHODS,
     File,
+    _dumped,
     filled,
     groups_of,
     read,
@@ -187,6 +188,13 @@ def test_what_is_printed_reads_back_to_the_same_settings(command, data, tmp_path
     assert repr(found) == repr(
         {name: {f.name: expected[f.name] for f in fields(g.kind)} for name, g in groups.items()}
     )
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+def test_a_name_with_a_line_end_of_unicode_reads_back(tmp_path, end):
+    file = tmp_path / "run.yaml"
+    file.write_text(_dumped({"train": f"a{end}b"}), encoding="utf-8")
+    assert read(file, groups_of("finetune"))["train"] == f"a{end}b"
 
 
 def test_what_is_printed_holds_every_default_of_a_run(tmp_path):

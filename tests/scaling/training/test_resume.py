@@ -80,6 +80,27 @@ def test_a_run_killed_three_times_at_three_steps_resumes_to_the_same_bits(model,
     assert ending(cut / "run") == ending(whole / "run")
 
 
+@pytest.mark.parametrize("steps", [8, 12])  # an epoch is 8 steps
+def test_a_run_that_is_cut_off_after_its_last_step_takes_no_other(
+    model, tmp_path, monkeypatch, steps
+):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    assert call(arguments(model, whole, steps=steps)) == 0
+
+    def fail(*_):
+        raise RuntimeError("cut off")
+
+    given = arguments(model, cut, steps=steps)
+    with monkeypatch.context() as patched:
+        patched.setattr("scaling.training.running.page", fail)
+        assert call(given) == 1
+    assert (cut / "run" / f"checkpoint-{steps}").is_dir()
+    assert call([*given, "--resume"]) == 0
+    assert ending(cut / "run") == ending(whole / "run")
+
+
 def test_half_a_checkpoint_is_never_taken_for_one(model, tmp_path):
     given = arguments(model, tmp_path)
     kill_at(9, given)

@@ -1,0 +1,181 @@
+"""The rows of a data file or a data set, one after the other: none is kept, and none is parsed
+before it is asked for."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scaling.core.quiet import quiet
+from scaling.core.task import Record, Row
+
+AT_ONCE = 1000  # rows of a table that are read together
+Each = Iterator[tuple[int, Any]]
+
+
+class Rows(NamedTuple):
+    """Rows that can be gone through again and again.
+
+    Args:
+        source: the file or data set.
+        each: the number of each row and the row as it stands there, from the first; raises
+            ValueError where the file cannot be read any further.
+        record: of such a pair; raises ValueError, which begins with its place, where it is none.
+    """
+
+    source: str
+    each: Callable[[], Each]
+    record: Callable[[int, Any], Row]
+
+    def records(self, most: int | None = None) -> Iterator[Row]:
+        """The first ones, by default all."""
+        return (self.record(*row) for row in islice(self.each(), most))
+
+
+def one_a_line(source: str | None) -> str:
+    """What there is to say about data where they have fewer records than expected."""
+    return " (a .txt file has one a line)" if Path(source or "").suffix == ".txt" else ""
+
+
+def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
+    """The rows of a source by split: those of a file are all "train".
+
+    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a line that
+    is not blank. A folder, and a name on the hub (name:subset), is read by the library datasets,
+    its classes by their names and its images as {"bytes", "path"}. Each record knows the line or
+    row that it was read from.
+
+    Args:
+        source: the file, folder or name.
+        streaming: never hold all of it: of .parquet a group of rows is, and a cell of .csv is then
+            the text that stands there, as numbers can only be told from a whole column.
+
+    Raises: ValueError for what is missing or not what its name says.
+    """
+    file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
+    if not file.exists() and (file.suffix in known or file.is_absolute()):
+        raise ValueError(f"there is no data file {file}")
+    if not file.is_file():
+        with _sentence(source):
+            return _data_set(source, streaming)
+
+    def record(number: int, given: Any) -> Row:
+        where = f"{'line' if isinstance(given, bytes) else 'row'} {number} of {file}"
+        return Row(_parsed(file, given, where), where)
+
+    def each() -> Each:
+        with _sentence(source):
+            yield from _each(file, streaming)
+
+    return {"train": Rows(source, each, record)}
+
+
+@contextmanager
+def _sentence(source: str) -> Iterator[None]:
+    """Turns what goes wrong in many libraries, each with errors of its own, into a ValueError."""
+    try:
+        yield
+    except Exception as error:
+        where = (
+            ""
+            if Path(source).exists()
+            else " (no such file or folder, and not on the hub or it is unreachable)"
+        )
+        raise ValueError(
+            f"{source} cannot be read{where}: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def _each(file: Path, streaming: bool) -> Each:
+    if file.suffix == ".parquet":
+        yield from enumerate(_of_parquet(file), 1)
+    elif file.suffix == ".csv":
+        yield from enumerate(_of_csv(file, streaming), 1)
+    else:
+        with file.open("rb") as lines:  # which ends lines at "\n" alone: JSON may hold other ends
+            for number, line in enumerate(lines, 1):
+                if line.decode(errors="replace").strip():
+                    yield number, line
+
+
+def _of_parquet(file: Path) -> Iterator[Record]:
+    from pyarrow.parquet import ParquetFile  # with the extra llm
+
+    with ParquetFile(file, pre_buffer=False) as table:  # its default holds all of it
+        for rows in table.iter_batches(AT_ONCE):
+            yield from rows.to_pylist()
+
+
+def _of_csv(file: Path, streaming: bool) -> Iterator[Record]:
+    import pandas  # with the extra llm, and slow to load
+
+    if streaming:
+        with pandas.read_csv(file, dtype=str, chunksize=AT_ONCE) as tables:
+            for table in tables:
+                yield from table.to_dict("records")
+    else:
+        yield from pandas.read_csv(file).to_dict("records")
+
+
+def _parsed(file: Path, given: Any, where: str) -> Record:
+    if not isinstance(given, bytes):
+        return {name: _given(cell) for name, cell in given.items()}
+    try:
+        line = given.decode().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where} is not UTF-8") from error
+    return _object(line, where) if file.suffix == ".jsonl" else {"text": line.strip()}
+
+
+def _given(cell: Any) -> Any:
+    """What a cell of a table holds; one without a value is NaN in pandas."""
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
+
+
+def _object(line: str, where: str) -> Record:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError(f"{where} is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{where} must be an object with named columns, got a {type(value).__name__}"
+        )
+    return value
+
+
+def _data_set(source: str, streaming: bool) -> dict[str, Rows]:
+    import datasets
+
+    name, _, subset = source.partition(":")
+    datasets.disable_progress_bars()
+    with quiet():
+        found = datasets.load_dataset(name, subset or None, streaming=streaming)
+    return {str(split): _of_split(source, str(split), table) for split, table in found.items()}
+
+
+def _of_split(source: str, split: str, table: Any) -> Rows:
+    import datasets
+
+    features = table.features or {}  # some are known only when they are read
+    classes = {n: f for n, f in features.items() if isinstance(f, datasets.ClassLabel)}
+    for column, feature in features.items():
+        if isinstance(feature, datasets.Image):
+            table = table.cast_column(column, datasets.Image(decode=False))
+
+    def each() -> Each:
+        with _sentence(source):
+            yield from enumerate(table, 1)
+
+    def record(number: int, given: Record) -> Row:
+        row = Row(dict(given), f"row {number} of {source}, split {split}")
+        named = {n: row[n] for n in classes if row[n] is not None and row[n] >= 0}
+        row.update({n: classes[n].int2str(number) for n, number in named.items()})
+        return row
+
+    return Rows(source, each, record)
