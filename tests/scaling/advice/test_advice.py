@@ -2,6 +2,7 @@
 are."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ FLOAT = 4
 def job(tmp_path: Path) -> Job:
     """A run of a Llama whose logits are far larger than all that its layers save."""
     word_tokenizer(tmp_path, WORDS)
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    sizes: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     torch.manual_seed(0)
     LlamaForCausalLM(
         LlamaConfig(vocab_size=VOCABULARY, num_attention_heads=2, **sizes)
