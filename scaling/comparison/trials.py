@@ -5,6 +5,8 @@ holds the adapter in the end, as the folder of any run. A model that was trained
 a sweep of forty would fill a disk, and the same settings make it again.
 """
 
+import ctypes
+import gc
 import io
 import json
 import math
@@ -144,9 +146,13 @@ def _forget_peak() -> None:
     """Begin to measure the peak anew; on a CPU Linux alone can."""
     import torch
 
+    gc.collect()  # what the trial before has left, and has the process give it back
     if torch.cuda.is_available():
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     elif (reset := Path("/proc/self/clear_refs")).exists():
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc alone
+            trim(0)
         reset.write_text("5")
 
 
