@@ -145,8 +145,6 @@ def test_two_processes_train_on_the_stream_of_one(model, tmp_path):
     more = ("--micro-batch", "4", "--validate-every", "6")
     names = ("alone", "pair")
     alone, pair = (given(model, tmp_path / name, "answer", *more, steps=6) for name in names)
-    for name in names:  # two hundred records are held out for validation
-        (tmp_path / name / "some.jsonl").write_text("\n".join(lines("answer", 200 + COUNT)))
     assert call(alone) == 0
     assert together(2, tmp_path, lambda rank: call(pair)) == [0, 0]
     found, expected = (result_of(tmp_path / name) for name in reversed(names))
