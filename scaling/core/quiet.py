@@ -19,15 +19,26 @@ def quiet() -> Iterator[None]:
     """Without bars, tables and warnings of transformers and the hub's client: what is newly
     initialized in a model is reported with the adapter, and a hub out of reach with the error."""
     from huggingface_hub.utils import logging as hub
-    from transformers.utils import logging
+    from transformers.utils import logging as models
 
-    levels = {library: library.get_verbosity() for library in (hub, logging)}
+    levels = {library: library.get_verbosity() for library in (hub, models)}
     for library in levels:
         library.set_verbosity_error()
-    logging.disable_progress_bar()
+    models.disable_progress_bar()
     try:
         yield
     finally:
         for library, level in levels.items():
             library.set_verbosity(level)
-        logging.enable_progress_bar()
+        models.enable_progress_bar()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Without what the libraries say of this machine as they are imported."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

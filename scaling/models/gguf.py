@@ -8,18 +8,15 @@ and so does stock transformers on the folder when it is given the same dtype.
 
 import hashlib
 import importlib.util
-import logging
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from loralab.code import home
-from scaling.core.quiet import quiet
+from scaling.core.quiet import quiet, silence
 
 MAGIC = b"GGUF"
 
@@ -62,7 +59,8 @@ def dequantised(file: Path, folder: Path, name: str) -> None:
         print(f"reading {name}, once, into {folder}: a minute or more", flush=True)
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
         try:
-            with _silence():
+            with silence(), quiet(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 _write(file, partial)
             os.replace(partial, folder)
         except Exception as error:  # of several libraries, on a file that may hold anything
@@ -86,15 +84,3 @@ def _write(file: Path, folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(file.parent, **given)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Without what libraries say of themselves while they are loaded for this."""
-    logging.disable(logging.WARNING)
-    try:
-        with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

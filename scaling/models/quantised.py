@@ -17,7 +17,6 @@ off again, and `pissa`, `nystrom` and the like are not refused.
 """
 
 import importlib.util
-import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from lora.bases import find_base, is_dense_linear, shape_of
 from lora.patterns import matches
 from scaling.core import processes
 from scaling.core.config import Config, peft_settings
+from scaling.core.quiet import silence
 from scaling.models.precision import base_dtype
 from scaling.tasks import find
 
@@ -199,14 +199,3 @@ def trainable(model: nn.Module) -> Iterator[None]:
     finally:
         if quantised:
             del model._hf_peft_config_loaded
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Without what the libraries say of this machine as they are imported."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
