@@ -103,7 +103,7 @@ def train(
         kept = text and remembered(job, text, before, _curve(history, GLIMPSE))
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
-    held = quantised.described(job.config, loaded.model)
+    base = quantised.described(job.config, loaded.model)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     result = {
         "metrics": scores,
@@ -111,7 +111,7 @@ def train(
         "base_text": kept,
         "examples": len(rows),
         "samples": beside(before.written, rows),
-        "quantised": held and held._asdict() | {"line": str(held)},
+        "quantised": base and base._asdict() | {"line": str(base)},
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,
