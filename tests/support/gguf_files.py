@@ -12,7 +12,7 @@ def words() -> list[str]:
     """Every byte as GPT-2 writes it, and the end."""
     from tokenizers.pre_tokenizers import ByteLevel
 
-    return [*sorted(ByteLevel.alphabet()), "ab", "<|end|>"]
+    return [*sorted(ByteLevel.alphabet()), "ab", "cd", "<|end|>"]
 
 
 def write(file: Path, seed: int = 0) -> Path:
@@ -34,7 +34,7 @@ def write(file: Path, seed: int = 0) -> Path:
     out.add_tokenizer_model("gpt2")
     out.add_token_list(tokens)
     out.add_token_types([1] * (len(tokens) - 1) + [3])
-    out.add_token_merges(["a b"])
+    out.add_token_merges(["a b", "c d"])  # transformers 5.17 does not read a single one
     out.add_bos_token_id(len(tokens) - 1)
     out.add_eos_token_id(len(tokens) - 1)
     out.add_chat_template(TEMPLATE)
