@@ -1,6 +1,7 @@
 """What a finished run says to people: one page of Markdown in its folder."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scaling.core import outputs
@@ -14,7 +15,7 @@ def page(config: Config, source: str, summary: str, result: Mapping[str, Any]) -
 
     Args:
         config: the run.
-        source: the base model, by name or folder.
+        source: the base model, by name or folder; of a default one the folder's name is said.
         summary: what is trained, in one line.
         result: what its metrics.json holds.
     """
@@ -30,7 +31,7 @@ def page(config: Config, source: str, summary: str, result: Mapping[str, Any]) -
         rows = [row[:-1] for row in rows]
     head = ["", "before", "after", "trivial guess"][: len(rows[0])]
     parts = [
-        f"# {config.data.task}: {source}",
+        f"# {config.data.task}: {Path(source).name if config.data.model is None else source}",
         f"{summary}. {training.steps} steps of {training.batch} examples at the learning rate "
         f"{config.lr:g}, in {training.precision}, took {result['seconds']:.0f} s; "
         f"{result['examples']} examples were held out.",
