@@ -121,7 +121,7 @@ SMALL = "small networks that learn 8 x 8 digits"
 ENCODER = "a 22 M sentence encoder"
 OTHERS = "on no larger language model"
 RATES_SEEN = (
-    "seen on networks with one hidden layer and synthetic data (L8, and L11 in part), and scored "
+    "seen on networks with one hidden layer and synthetic data (L8, L11), and scored "
     f"on a GPT of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}"
 )
 RULES = (
