@@ -3,15 +3,18 @@
 On a processor that multiplies bfloat16 by itself, a forward in eval mode packs the weight anew, in
 place: its scales are rounded, and from then on no gradient passes the layer. The first changes the
 base weight, the second ends the training of all adapters before it, and bitsandbytes says neither;
-so `hold` has the layers of a model with adapters stay as they are, and refuses those that have been
-packed.
+so `hold` has the layers of a model with adapters stay as they are, and `check` refuses those that
+have been packed.
 """
 
 import copy
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor, nn
+
+PACKS = "support_avx512bf16_for_cpu"  # bitsandbytes' attribute
 
 
 def includes(module: nn.Module) -> bool:
@@ -56,8 +59,19 @@ def check(model: nn.Module) -> None:
             )
 
 
-def hold(model: nn.Module) -> None:
-    """Have no forward pack a layer of the model anew."""
-    for module in model.modules():
-        if includes(module):
-            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+def hold(model: nn.Module) -> tuple[str, ...]:
+    """Have no forward pack a layer of the model anew; gives the names of those that one would
+    have."""
+    found = []
+    for name, module in model.named_modules():
+        if includes(module) and getattr(module, PACKS, False):
+            setattr(module, PACKS, False)
+            found.append(name)
+    return tuple(found)
+
+
+def release(model: nn.Module, names: Collection[str]) -> None:
+    """Undo `hold`."""
+    for name, module in model.named_modules():
+        if name in names and includes(module):
+            setattr(module, PACKS, True)

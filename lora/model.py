@@ -35,6 +35,7 @@ class Attached:
     tied: tuple[str, ...]  # adapted layers whose weight another module holds too
     disabled: bool = False  # within `lora.disabled`
     hooks: list[Any] = field(default_factory=list)  # handles of what `lora.joint` hooks
+    held: tuple[str, ...] = ()  # layers of four bits that no forward may pack anew
 
 
 def attach(
@@ -153,13 +154,13 @@ def install(
             for key, value in module.state_dict().items()
         },
         tuple(tied(model, found)) if config.tie else (),  # `targets` refuses them otherwise
+        held=four_bits.hold(model),
     )
     model.requires_grad_(False)
     for module in saved.values():
         module.requires_grad_(True)
     replace_modules(model, layers)
     _keep_forwards(model)
-    four_bits.hold(model)
     state.hooks = Joint(list(layers.values())).hook(model)
     setattr(model, STATE, state)
     from lora import pretrained  # which imports this module
@@ -276,6 +277,7 @@ def detach(model: nn.Module) -> None:
     replace_modules(model, {layer: layer.base_layer for layer in layers.values()})
     for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(state.required_grad.get(name, parameter.requires_grad))
+    four_bits.release(model, state.held)
     delattr(model, STATE)
     from lora import pretrained  # which imports this module
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import lora
 from lora import SCHEMES, VARIANTS, Config
 from lora.bases import base_of, weight_of
+from lora.four_bits import PACKS
 from tests.support.models import TOKENS, data_for, shake
 from tests.support.quantised import (
     KINDS,
@@ -88,7 +89,7 @@ def test_evaluation_between_steps_takes_no_gradient_from_layers_of_four_bits():
         torch.manual_seed(1)
         model = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH))
     quantise(model, "nf4")
-    W = weight_of(model[1])
+    W, before = weight_of(model[1]), [getattr(layer, PACKS) for layer in model]
     lora.attach(model, Config(rank=2, target_modules=("0",)))
     shake(model)
     with torch.no_grad():
@@ -98,6 +99,8 @@ def test_evaluation_between_steps_takes_no_gradient_from_layers_of_four_bits():
     B = lora.adapters(model)["0"].B
     assert B.grad is not None
     assert B.grad.any()
+    lora.detach(model)
+    assert [getattr(layer, PACKS) for layer in model] == before, "as it was"
 
 
 @pytest.mark.parametrize("use", ["attach", "load"])

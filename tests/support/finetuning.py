@@ -13,6 +13,15 @@ from tests.support.models import llama
 
 WORDS = ("red", "green", "blue", "one", "two", "three", "the", "a", "of")
 COLOURS, NUMBERS = WORDS[:3], WORDS[3:6]
+# what a finished run leaves in its folder
+LEFT = [
+    *("adapter", "before.json", "curves.png", "metrics.json", "predictions.jsonl"),
+    *("report.md", "run.json"),
+]
+CHAT = (
+    "{% for m in messages %}{{ m.role }} : {{ m.content }} <end> {% endfor %}"
+    "{% if add_generation_prompt %}assistant : {% endif %}"
+)
 
 
 def tiny_bert(folder: Path, dropout: float = 0.1) -> Path:
@@ -114,6 +123,16 @@ def tiny_llama(folder: Path, words: tuple[str, ...]) -> Path:
     """A random Llama, with a tokenizer of these words."""
     word_tokenizer(folder, words)
     llama().save_pretrained(folder)
+    return folder
+
+
+def chat_llama(folder: Path, words: tuple[str, ...]) -> Path:
+    """The same with a chat template, in which each turn ends with <end>."""
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny_llama(folder, words))
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(folder)
     return folder
 
 

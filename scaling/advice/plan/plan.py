@@ -1,7 +1,7 @@
 """The plan of a run: its memory, its files, the cards that it fits on and how it is started.
 
 A card has GB of 10^9 bytes, which is a little less than the cards that are called so have. SPARE of
-it is left free: a device's context takes half a GB to one, and its allocator some per cent.
+it is left free, for the device's own context and for its allocator: a guess, not measured.
 """
 
 from dataclasses import dataclass, replace

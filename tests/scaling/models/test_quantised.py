@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 
 import lora
 import loralab
-from lora.bases import find_base, weight_of
+from lora.bases import base_of, find_base, weight_of
 from scaling.core.config import Config
 from scaling.models import quantised
 from scaling.tasks import TASKS, find
@@ -233,7 +233,7 @@ def test_a_classifier_s_head_and_what_the_weights_lack_are_not_quantised(tmp_pat
     dense = {
         name
         for name, module in job.loaded.model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not find_base(module).quantised  # type: ignore
+        if isinstance(module, torch.nn.Linear) and not base_of(module).quantised
     }
     names = [f"bert.encoder.layer.{i}.attention.output.dense" for i in range(2)]
     assert dense == {"classifier", *names}

@@ -11,25 +11,15 @@ from scaling.core.config import Config
 from scaling.core.task import Loaded
 from scaling.models import packaged
 from scaling.tasks import configured, find
-from tests.support.finetuning import call, tiny_llama
+from tests.support.finetuning import call, chat_llama, tiny_llama
 from tests.support.models import llama
 
 WORDS = ("what", "is", "one", "two", "three", "user", "assistant", ":", "\n")
-TEMPLATE = (
-    "{% for m in messages %}{{ m.role }} : {{ m.content }} <end> {% endfor %}"
-    "{% if add_generation_prompt %}assistant : {% endif %}"
-)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    from transformers import AutoTokenizer
-
-    folder = tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(folder)
-    return folder
+    return chat_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 def talk(*texts: str) -> dict:

@@ -15,28 +15,18 @@ from scaling.data.packing import packed
 from scaling.training.job import Job
 from scaling.training.preparation import prepare
 from scaling.training.trainer import AdapterTrainer
-from tests.support.finetuning import call, tiny_llama
+from tests.support.finetuning import call, chat_llama
 from tests.support.killing import ending, kill_at
 from tests.support.processes import together
 
 WORDS = ("what", "is", "one", "two", "three", "user", "assistant", ":", "\n")
 NUMBERS = WORDS[2:5]
-TEMPLATE = (
-    "{% for m in messages %}{{ m.role }} : {{ m.content }} <end> {% endfor %}"
-    "{% if add_generation_prompt %}assistant : {% endif %}"
-)
 COUNT, HELD = 50, 8  # an epoch of 42 records is 5 steps and a quarter
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    from transformers import AutoTokenizer
-
-    folder = tiny_llama(tmp_path_factory.mktemp("model"), WORDS)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(folder)
-    return folder
+    return chat_llama(tmp_path_factory.mktemp("model"), WORDS)
 
 
 def record(kind: str, i: int) -> dict:
