@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 # modules of the families that are no proxies
-REAL = ("scaling.studies.findings", "scaling.studies.predictions")
+REAL = ("scaling.studies.findings", "scaling.studies.predictions", "scaling.studies.language")
 
 
 def stems() -> list[str]:

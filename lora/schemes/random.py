@@ -1,9 +1,8 @@
 """Schemes that need nothing but the shape of the weight."""
 
-import torch
 from torch import Generator, Tensor
 
-from lora.schemes.scheme import Factors, normal, uniform
+from lora.schemes.scheme import Factors, normal, orthonormal, uniform
 
 
 def init_a(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
@@ -28,13 +27,5 @@ def gaussian(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
 
 def orthogonal(W: Tensor, rank: int, rng: Generator, scale: float) -> Factors:
     """B = 0 and A with orthonormal rows, Haar-distributed (the frozen A of arXiv:2402.16842)."""
-    return Factors(
-        W.new_zeros(W.shape[0], rank),
-        _orthonormal_columns(W, W.shape[1], rank, rng).mT.contiguous(),
-    )
-
-
-def _orthonormal_columns(W: Tensor, rows: int, columns: int, rng: Generator) -> Tensor:
-    Q, R = torch.linalg.qr(normal(W, rows, columns, rng=rng))
-    # the sign fix makes the QR of a Gaussian Haar-distributed
-    return Q * torch.where(R.diagonal() < 0, -1, 1)
+    rows = orthonormal(W, W.shape[1], rank, rng=rng).mT.contiguous()
+    return Factors(W.new_zeros(W.shape[0], rank), rows)

@@ -133,6 +133,13 @@ def uniform(W: Tensor, *shape: int, bound: float, rng: Generator) -> Tensor:
     return (2 * unit - 1) * bound
 
 
+def orthonormal(W: Tensor, rows: int, columns: int, rng: Generator) -> Tensor:
+    """Orthonormal columns, Haar-distributed, in the dtype and on the device of W."""
+    Q, R = torch.linalg.qr(normal(W, rows, columns, rng=rng))
+    # the sign fix makes the QR of a Gaussian Haar-distributed
+    return Q * torch.where(R.diagonal() < 0, -1, 1)
+
+
 def _revived(B: Tensor, A: Tensor, rng: Generator) -> Factors:
     """The factors, with every dead direction drawn at random in A as by `init_a`.
 

@@ -8,18 +8,29 @@ from torch import Generator, Tensor
 
 from lora.linalg import noise, svd, top_svd
 from lora.schemes.options import Positive
-from lora.schemes.scheme import Factors, normal
+from lora.schemes.scheme import Factors, normal, orthonormal
 
 
-def pissa(W: Tensor, rank: int, rng: Generator, scale: float, exact: bool = False) -> Factors:
+def pissa(
+    W: Tensor,
+    rank: int,
+    rng: Generator,
+    scale: float,
+    exact: bool = False,
+    basis: Literal["singular", "random"] = "singular",
+) -> Factors:
     """s B A is the best rank-r approximation of W: B = U_r (S_r/s)^1/2, A = (S_r/s)^1/2 V_r^T
     (arXiv:2404.02948).
 
     Args:
         exact: forbid the randomised method from which the triplets come where min(out, in) >= 160
             and 10 r (see `lora.linalg` for when that is accurate).
+        basis: "random" puts Haar-distributed directions in the place of U_r and V_r: a control
+            with factors of the same size, which knows nothing of where W is large.
     """
     U, S, Vh = top_svd(W, rank, rng, exact, quick=True)
+    if basis == "random":
+        U, Vh = orthonormal(W, len(U), rank, rng=rng), orthonormal(W, Vh.shape[1], rank, rng=rng).mT
     return balanced(U, S, Vh, noise(S, W.shape), scale)
 
 

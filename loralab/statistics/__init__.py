@@ -8,7 +8,7 @@
     networks, each with several cases          clustered                     Student over clusters
     nothing but splits of one data set         resplit_mean, ..              corrected for re-splits
     seeds, each with test examples             paired                        Student twice
-    seeds, each method at its own best rate    tuned                         choice in each resample
+    seeds, each method at its own best rate    tuned, tuned_pairs            choice in each resample
     any of these, for several cases            simultaneous, highest, ..     .., n at once
 
 Each interval can be had at another level by `Measured.at_level`. What is decided from several is in
@@ -27,7 +27,7 @@ from loralab.statistics.student import (
     resplit_geometric_mean,
     resplit_mean,
 )
-from loralab.statistics.tuning import Tuned, tuned
+from loralab.statistics.tuning import Tuned, tuned, tuned_pairs
 
 __all__ = [
     "LEVEL",
@@ -48,4 +48,5 @@ __all__ = [
     "simultaneous",
     "spread",
     "tuned",
+    "tuned_pairs",
 ]

@@ -4,15 +4,16 @@ Estimated is the difference of the scores on unseen seeds at the learning rates 
 choose, averaged over the choice. Seeds that choose a learning rate may favour it by luck, so each
 is scored at those that resamples without it choose:
 
-    d_k = mean over resamples without k of [ first(rate, k) - second(rate', k) ],                (1)
+    d_k = mean over resamples without k of score(rate, rate', k),                                (1)
 
-where rate and rate' are chosen anew in every resample. The mean of d_k has no bias by luck. Its
-variance lies between two: that of the differences at the learning rates chosen by all seeds, which
-is too large, as (1) averages over learning rates and their luck; and that of d_k itself, too small,
-as all d_k share most of the choice. The interval is Student's over seeds with the mean of the two
-variances. No theorem says so: by simulation (tests/loralab/statistics) it covers 93 to 97 % for 6
-to 30 seeds, whether the choice is clear or a tie, and whether or not what chooses has the luck of
-what is compared; of six seeds it may miss the truth on one side in 4 to 5 %.
+where the score compares the first method at rate with the second at rate', in the simplest case by
+their difference, and both rates are chosen anew in every resample. The mean of d_k has no bias by
+luck. Its variance lies between two: that of the scores at the learning rates chosen by all seeds,
+which is too large, as (1) averages over learning rates and their luck; and that of d_k itself, too
+small, as all d_k share most of the choice. The interval is Student's over seeds with the mean of
+the two variances. No theorem says so: by simulation (tests/loralab/statistics) it covers 93 to 97 %
+for 6 to 30 seeds, whether the choice is clear or a tie, and whether or not what chooses has the
+luck of what is compared; of six seeds it may miss the truth on one side in 4 to 5 %.
 """
 
 import math
@@ -63,19 +64,51 @@ def tuned(
     Raises: ValueError for arrays that do not pair, a method without a learning rate at which every
         run finished, fewer than three seeds, and a ratio of scores that are not positive.
     """
-    pairs = [_finished(method, by) for method in (first, second)]
-    seeds = {select.shape[1] for select, _ in pairs}
-    if len(seeds) > 1 or (count := seeds.pop()) < 3:
+    (one, first_score), (other, second_score) = (
+        _finished(method, by) for method in (first, second)
+    )
+    if one.shape[1] != other.shape[1]:
         raise ValueError(
-            "a comparison of tuned methods needs the same seeds of both, three at least, got "
-            f"{' and '.join(str(select.shape[1]) for select, _ in pairs)}"
+            "a comparison of tuned methods needs the same seeds of both, got "
+            f"{one.shape[1]} and {other.shape[1]}"
+        )
+    found = tuned_pairs(one, other, first_score[:, None] - second_score, rng, unit)
+    return found.map(raised) if by == "ratio" else found
+
+
+def tuned_pairs(
+    first: ArrayLike,
+    second: ArrayLike,
+    score: ArrayLike,
+    rng: np.random.Generator,
+    unit: str = "seed",
+) -> Measured:
+    """The mean score of two methods, each at the learning rate with the least mean of what it is
+    chosen by, where a score is of a run of each: steps of one to the loss of the other, for
+    example.
+
+    Args:
+        first: of each learning rate (a row) and seed (a column) of the first method what it is
+            chosen by, lower is better and finite.
+        second: the same of the second method.
+        score: (learning rates of the first, of the second, seeds).
+        rng: draws the resamples of the seeds.
+        unit: what a column was drawn by.
+
+    Raises: ValueError for fewer than three seeds, and a score that is not finite.
+    """
+    one, other, scores = (np.asarray(values, float) for values in (first, second, score))
+    count = one.shape[1]
+    if count < 3 or scores.shape != (len(one), *other.shape) or not np.isfinite(scores).all():
+        raise ValueError(
+            "a comparison of tuned methods needs three seeds or more and a finite score for each "
+            f"two learning rates, got shapes {one.shape}, {other.shape}, {scores.shape}"
         )
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)
-    apart = np.subtract(*(_apart(*pair, drawn) for pair in pairs))
-    at_best = np.subtract(*(score[select.mean(1).argmin()] for select, score in pairs))
+    apart = _apart(one, other, scores, drawn)
+    at_best = scores[one.mean(1).argmin(), other.mean(1).argmin()]
     error = math.sqrt((apart.var(ddof=1) + at_best.var(ddof=1)) / 2 / count)
-    found = student(float(apart.mean()), error, count, "choice in each resample", unit)
-    return found.map(raised) if by == "ratio" else found
+    return student(float(apart.mean()), error, count, "choice in each resample", unit)
 
 
 def _finished(method: Tuned, by: str) -> tuple[np.ndarray, np.ndarray]:
@@ -94,15 +127,19 @@ def _finished(method: Tuned, by: str) -> tuple[np.ndarray, np.ndarray]:
     return select[kept], np.log(score[kept]) if by == "ratio" else score[kept]
 
 
-def _apart(select: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The mean score of each seed at the learning rates that the resamples without it choose.
+def _apart(
+    first: np.ndarray, second: np.ndarray, scores: np.ndarray, drawn: np.ndarray
+) -> np.ndarray:
+    """(1) for each seed.
 
     Args:
-        select: by learning rate and seed.
-        score: likewise.
+        first, second: what chooses, by learning rate and seed.
+        scores: by both learning rates and seed.
         drawn: how often each resample (a row) has each seed.
     """
-    without = drawn == 0
-    chosen = (select @ drawn.T).argmin(0)
-    times = np.stack([without[chosen == row].sum(0) for row in range(len(select))])
-    return (times * score).sum(0) / times.sum(0)
+    without = (drawn == 0).astype(float)
+    chosen = [
+        np.eye(len(select))[(select @ drawn.T).argmin(0)] for select in (first, second)
+    ]  # (resamples, learning rates), one in each row
+    times = np.einsum("wi,wj,wk->ijk", *chosen, without)
+    return (times * scores).sum((0, 1)) / times.sum((0, 1))

@@ -22,6 +22,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # of packages that are called other
 OTHERS = {"site-packages", "dist-packages", "test", "tests"}
 SHORTEST, LONGEST = 40, 400  # letters of the opening paragraph that is taken as a text
 BRIEFEST, BROADEST = 10, 160  # and as a summary
+PASSAGE = 1000  # and as running text
 # of statements, in the order of their fields
 BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 LARGEST = 60_000  # bytes of a package's file: larger ones take long to parse
@@ -124,6 +125,18 @@ def summarised(train: int, test: int, seed: int) -> Parts:
         ]
 
     return _parts("summarised", train, test, seed, on_lines, of)
+
+
+def passages(train: int, test: int, seed: int) -> Parts:
+    """{"text"}: docstrings of several paragraphs, a paragraph a line, of at most `PASSAGE` letters;
+    this many of each package."""
+
+    def of(package: str, file: Path, found: Found) -> list[Record]:
+        return [
+            {"text": text} for name, text in found if name and "\n" in text and len(text) <= PASSAGE
+        ]
+
+    return _parts("passages", train, test, seed, on_lines, of)
 
 
 def documents(train: int, test: int, seed: int) -> Parts:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from loralab.claims import Measured
 from scaling.comparison.summary import (
     Outcome,
     Rates,
@@ -14,6 +15,13 @@ from scaling.comparison.summary import (
 )
 from scaling.studies.claims.predictions import METHOD_OF
 from scaling.studies.evidence.findings import Study
+from scaling.studies.evidence.improvements import (
+    growth,
+    improvement_ratio,
+    loss,
+    steps_ratio,
+)
+from scaling.studies.evidence.language import Study as LanguageStudy
 from scaling.studies.evidence.predictions import Scored
 from scaling.studies.evidence.quantities import difference
 
@@ -44,7 +52,7 @@ def findings(study: Study) -> dict[str, Any]:
 
     def gain(name: str) -> list[float] | None:
         found = difference(study.at_best(name), study.at_best("LoRA"))
-        return found and [found.value, found.low, found.high]
+        return _ends(found)
 
     return {
         name: {
@@ -54,6 +62,43 @@ def findings(study: Study) -> dict[str, Any]:
         }
         for name, rates in study.outcomes.items()
     }
+
+
+def language(study: LanguageStudy) -> dict[str, Any]:
+    """By method, on the text: learning rate and mean improvement of the test loss, the best
+    learning rate, the improvement and the test loss over LoRA's with their intervals, what is
+    forgotten, and what a run costs."""
+    rows = {}
+    for name, rates in study.outcomes["text"].items():
+        own, lora = study.of(name), study.of("LoRA")
+        if not own.tried:
+            continue
+        at_best = [rates[own.best][seed] for seed in study.seeds]
+        rows[name] = {
+            "improvements": [
+                [
+                    rate,
+                    float(
+                        np.mean([base - loss(runs[s]) for s, base in study.base["text"].items()])
+                    ),
+                ]
+                for rate, runs in sorted(rates.items())
+                if not any(map(diverged, runs.values()))
+            ],
+            "best": own.best,
+            "loss": float(np.mean([loss(run) for run in at_best])),
+            "over LoRA": None if name == "LoRA" else _ends(improvement_ratio(own, lora)),
+            "steps": None if name == "LoRA" else _ends(steps_ratio(own, lora)),
+            "forgotten": float(np.mean([growth(run) for run in at_best])),
+            "parameters": at_best[0]["trained_parameters"],
+            "seconds": float(np.mean([run["seconds"] for run in at_best])),
+            "memory": max((run["memory"] for run in at_best if run["memory"]), default=None),
+        }
+    return rows
+
+
+def _ends(found: Measured | None) -> list[float] | None:
+    return found and [found.value, found.low, found.high]
 
 
 def predictions(scored: Scored) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,10 @@ Columns: text; or prompt answer; or messages, a list of {"role", "content"} of s
 assistant. By default those of these that the first record has, messages before prompt and answer
 before text. Without files SmolLM2 learns to say what a function does (scaling/data/functions.py):
 the source of functions of scipy, scikit-learn, sympy, matplotlib, torch and transformers, and the
-first sentence of their docstrings, examined on numpy. With `--model gpt` a small GPT-2 that has
-read Python's standard library (scaling/pretrained/gpt.py) goes on to the docstrings of scientific
-packages, and is examined on files that it has not seen.
+first sentence of their docstrings, examined on numpy; or, with the option built_in docstrings, to
+go on with docstrings of scientific packages as plain text, examined on those of other files. With
+`--model gpt` a small GPT-2 that has read Python's standard library (scaling/pretrained/gpt.py) goes
+on to the docstrings of such packages, file by file.
 
 With the column text, all texts are one row of tokens, each followed by the end token, which is cut
 into blocks of `length`: nothing is thrown away. A line of a .txt file counts as one text.
@@ -41,7 +42,7 @@ from scaling.core.config import Config
 from scaling.core.processes import is_first
 from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
 from scaling.data.data_files import check_columns, limited, parts
-from scaling.data.docstrings import documents
+from scaling.data.docstrings import documents, passages
 from scaling.data.functions import functions, in_words
 from scaling.data.messages import before_answer, check_messages, conversation, last_answer
 from scaling.data.packing import packed, prepare_model
@@ -56,6 +57,8 @@ from scaling.models.packaged import DEFAULT, language_model
 FINAL = re.compile(r"####\s*(-?[\d.,]*\d)")
 TRAIN, TEST = 40, 8  # files of each package, for GPT
 FUNCTIONS, TESTED = 600, 64  # of each package to train on, and of numpy
+PASSAGES, UNSEEN = 100, 4  # docstrings of each package
+BUILT_IN = ("functions", "docstrings")
 KINDS: tuple[tuple[str, ...], ...] = (
     ("messages",),
     ("prompt", "answer"),
@@ -71,6 +74,8 @@ class Options:
     """How many answers are written, of the first test records; of school arithmetic all are."""
     packing: bool = False
     """Lay the examples of a batch into rows without padding; the same losses, in less time."""
+    built_in: str = BUILT_IN[0]
+    """What is learnt without files: what functions do, or docstrings as plain text."""
 
     def __post_init__(self) -> None:
         for name, least in (("new_tokens", 1), ("samples", 0)):
@@ -78,6 +83,8 @@ class Options:
                 raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
         if type(self.packing) is not bool:
             raise ValueError(f"packing must be true or false, got {self.packing!r}")
+        if self.built_in not in BUILT_IN:
+            raise ValueError(f"built_in must be {' or '.join(BUILT_IN)}, got {self.built_in!r}")
 
 
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +101,8 @@ def data(config: Config) -> Data:
     def embedded() -> tuple[list[Record], list[Record]]:
         if model == "gpt":
             return documents(TRAIN, TEST, config.seed)  # type: ignore[return-value]
+        if TASK.options(config).built_in == "docstrings":
+            return passages(PASSAGES, UNSEEN, config.seed)  # type: ignore[return-value]
         return functions(FUNCTIONS, TESTED, config.seed)  # type: ignore[return-value]
 
     train, test = parts(config, embedded)

@@ -83,6 +83,32 @@ def spiked(n: int) -> Tensor:
     return normal(n, n) / n**0.5 / 2 + U * (8 * torch.arange(1, 65) ** -0.7) @ V.mT
 
 
+@given(SIDES, SIDES, st.data(), st.integers(0, 2**32))
+def test_pissa_in_a_random_basis_has_the_size_of_pissa_alone(out, in_, data, seed):
+    rank = data.draw(st.integers(1, min(out, in_)))
+    W, rng = normal(out, in_, seed=seed), Generator().manual_seed(seed)
+    B, A = SCHEMES["pissa"](W, rank, rng, scale=2.0, basis="random")
+    S = torch.linalg.svdvals(W)[:rank]
+    least, bar = torch.finfo(torch.float64).tiny, 100 * EPS * (out + in_) ** 0.5
+    for gram in (B.mT @ B, A @ A.mT):
+        assert (gram - torch.diag(S / 2)).abs().max() <= bar * max(S[0], least)
+    again = SCHEMES["pissa"](W, rank, rng, scale=2.0, basis="random")
+    assert out == in_ == 1 or not torch.equal(B @ A, again.B @ again.A)
+
+
+def test_a_random_basis_knows_nothing_of_the_weight():
+    """Of a Haar-distributed direction the mean square along a fixed one is 1 / out."""
+    W, rng = spiked(64), Generator().manual_seed(0)
+    top = torch.linalg.svd(W).U[:, 0]
+    draws = [SCHEMES["pissa"](W, 4, rng, basis="random").B for _ in range(400)]
+    squares = torch.stack([(top @ B).square() / B.square().sum(0) for B in draws])
+    # of one draw the square has variance 2 (n - 1) / (n^2 (n + 2)), n = 64
+    error = (2 * 63 / (64**2 * 66) / squares.numel()) ** 0.5
+    assert abs(squares.mean() - 1 / 64) <= 4 * error
+    first = SCHEMES["pissa"](W, 4).B[:, 0]
+    assert abs(top @ first) >= (1 - 100 * EPS) * first.norm()
+
+
 def test_a_large_pissa_is_drawn_and_an_exact_one_is_not():
     W = spiked(640)
     least = torch.linalg.svdvals(W)[8:].norm()

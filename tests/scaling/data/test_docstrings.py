@@ -90,7 +90,22 @@ def test_of_the_standard_library_its_own_files_are_read(tmp_path, monkeypatch):
     assert sorted(docstrings.standard_library()) == expected
 
 
-@pytest.mark.parametrize("kind", ["labelled", "summarised", "documents"])
+def test_a_passage_is_of_several_paragraphs_and_not_long(tmp_path, monkeypatch):
+    file = tmp_path / "some.py"
+    long = "word " * 250
+    file.write_text(
+        "def f():\n    'One paragraph alone.'\n"
+        "def g():\n    'First\\n one.\\n\\nSecond one.'\n"
+        f"def h():\n    'Another.\\n\\n{long}'\n"
+    )
+    monkeypatch.setattr(docstrings, "PACKAGES", ("one",))
+    monkeypatch.setattr(docstrings, "sources", lambda package, seed: [file])
+    train, test = docstrings.passages(5, 5, 0)
+    assert train == [{"text": "First one.\nSecond one."}]
+    assert test == []
+
+
+@pytest.mark.parametrize("kind", ["labelled", "summarised", "documents", "passages"])
 def test_no_file_and_no_text_is_in_both_parts(monkeypatch, kind, tmp_path):
     """Four files with texts in common, in each of two packages that share one too."""
     files = {}

@@ -68,7 +68,7 @@ def test_processes_that_keep_the_same_at_once_do_not_mix(home, tmp_path):
     assert len([*home.iterdir()]) == 40, "nothing partial is left"
 
 
-@pytest.mark.parametrize("kind", ["labelled", "summarised", "documents"])
+@pytest.mark.parametrize("kind", ["labelled", "summarised", "documents", "passages"])
 def test_docstrings_are_kept_by_the_versions_of_their_packages(monkeypatch, kind):
     monkeypatch.setattr(docstrings, "PACKAGES", ("sklearn",))
     read = []

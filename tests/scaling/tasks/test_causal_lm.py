@@ -278,7 +278,21 @@ WRONG = {
         ("--task-options", "beams", "2"),
         "has no option 'beams'; its options are new_tokens, samples, packing",
     ),
+    "other text": (
+        ("--task-options", "built_in", "novels"),
+        "built_in must be functions or docstrings, got 'novels'",
+    ),
 }
+
+
+def test_without_files_docstrings_can_be_read_as_plain_text():
+    config = Config.of(task="causal_lm", task_options={"built_in": "docstrings"}, limit=5, seed=3)
+    data = causal_lm.data(config)
+    assert (len(data.train), len(data.test)) == (600, 5)
+    assert data.facts["columns"] == ("text",)
+    assert all("\n" in record["text"] for record in (*data.train, *data.test))
+    functions = causal_lm.data(config.replace(task_options={}))
+    assert functions.facts["columns"] == ("prompt", "answer")
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -1,0 +1,159 @@
+"""What a sweep on a language model measures of two methods, each at its own learning rate.
+
+Of a run with test loss l, whose base model has the test loss l_0, the improvement is l_0 - l. The
+learning rate of a method is the one with the least mean validation loss of those at which every run
+improves on its base model; choosing it is part of each interval (`loralab.statistics.tuned`). A
+quantity is None where a method has no such learning rate.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from loralab.claims import Measured
+from loralab.statistics import Tuned, mean, tuned, tuned_pairs
+from scaling.comparison.forgetting import forgotten
+from scaling.comparison.summary import (
+    Outcome,
+    Rates,
+    diverged,
+    lowest_loss,
+    steps_needed,
+    width_of_good_rates,
+)
+
+Base = Mapping[int, float]  # test loss of the base model, by seed
+LOSS = "bits_per_byte"
+
+
+def loss(run: Outcome) -> float:
+    """The test loss, infinite where the run diverged."""
+    return np.inf if diverged(run) else run["metrics"][LOSS]
+
+
+def trainable(rates: Rates, seeds: Sequence[int], base: Base | None) -> list[float]:
+    """The learning rates at which every run finished, and improved on its base model where that is
+    given."""
+
+    def good(run: Outcome, seed: int) -> bool:
+        return not diverged(run) and (base is None or loss(run) < base[seed])
+
+    return [rate for rate in sorted(rates) if all(good(rates[rate][seed], seed) for seed in seeds)]
+
+
+class Swept:
+    """The runs of one method.
+
+    Args:
+        rates: by learning rate and seed.
+        seeds: those that count.
+        base: the test loss of the base model; None where improvement is not what counts.
+        only: a learning rate to look at alone.
+    """
+
+    def __init__(
+        self,
+        rates: Rates,
+        seeds: Sequence[int],
+        base: Base | None = None,
+        only: float | None = None,
+    ) -> None:
+        self.seeds, self.base = seeds, base
+        self.tried = [
+            rate for rate in trainable(rates, seeds, base) if only is None or rate == only
+        ]
+        self.runs = [[rates[rate][seed] for seed in seeds] for rate in self.tried]
+
+    @property
+    def best(self) -> float:
+        """The learning rate that all seeds choose."""
+        return self.tried[int(self.select.mean(1).argmin())]
+
+    @property
+    def select(self) -> np.ndarray:
+        return self.of(lowest_loss)
+
+    def of(self, value: Callable[[Outcome], float]) -> np.ndarray:
+        """A number of each run, by learning rate and seed."""
+        return np.array([[value(run) for run in runs] for runs in self.runs])
+
+    def tuned(self, value: Callable[[Outcome], float]) -> Tuned:
+        return Tuned(self.select, self.of(value))
+
+    @property
+    def improvements(self) -> Tuned:
+        assert self.base is not None
+        base = [self.base[seed] for seed in self.seeds]
+        return Tuned(self.select, base - self.of(loss))
+
+
+def improvement_ratio(first: Swept, second: Swept) -> Measured | None:
+    """The improvement of the first over that of the second."""
+    if not (first.tried and second.tried):
+        return None
+    return tuned(first.improvements, second.improvements, np.random.default_rng(0), by="ratio")
+
+
+def ratio(first: Swept, second: Swept, value: Callable[[Outcome], float]) -> Measured | None:
+    """A positive number of the first method's runs over that of the second's."""
+    if not (first.tried and second.tried):
+        return None
+    return tuned(first.tuned(value), second.tuned(value), np.random.default_rng(0), by="ratio")
+
+
+def difference(first: Swept, second: Swept, value: Callable[[Outcome], float]) -> Measured | None:
+    """A number of the first method's runs minus that of the second's."""
+    if not (first.tried and second.tried):
+        return None
+    return tuned(first.tuned(value), second.tuned(value), np.random.default_rng(0))
+
+
+def steps_ratio(first: Swept, second: Swept) -> Measured | None:
+    """Steps of the first method to the training loss that the second ends at, over the second's, on
+    the same batches; all of its steps where it never gets there."""
+    if not (first.tried and second.tried):
+        return None
+
+    def quotient(run: Outcome, reference: Outcome) -> float:
+        own, steps = steps_needed(run, reference)
+        return (own or len(reference["losses"])) / steps
+
+    score = [
+        [[quotient(*pair) for pair in zip(one, other, strict=True)] for other in second.runs]
+        for one in first.runs
+    ]
+    found = tuned_pairs(first.select, second.select, np.log(score), np.random.default_rng(0))
+    return found.map(lambda x: float(np.exp(x)))
+
+
+def area(run: Outcome) -> float:
+    """The mean of the training losses."""
+    return float(np.mean([value for _, value in run["losses"]]))
+
+
+def growth(run: Outcome) -> float:
+    """Bits a byte by which the loss on the base model's text has grown."""
+    return float(np.mean(forgotten(run)))
+
+
+def parameters(run: Outcome) -> float:
+    return float(run["trained_parameters"])
+
+
+def window(rates: Rates, base: Base, seed: int, margin: float) -> float:
+    """Decades of learning rate at which a seed's improvement is within this part of its largest
+    one, linear between those tried."""
+    improvements = {
+        rate: base[seed] - loss(runs[seed]) for rate, runs in rates.items() if seed in runs
+    }
+    best = max(improvements.values())
+    return width_of_good_rates({rate: one / best for rate, one in improvements.items()}, margin)
+
+
+def window_difference(
+    first: Rates, second: Rates, base: Base, seeds: Sequence[int], margin: float
+) -> Measured:
+    """The window of the first method minus that of the second, over the seeds."""
+    return mean(
+        [window(first, base, seed, margin) - window(second, base, seed, margin) for seed in seeds]
+    )
