@@ -24,9 +24,6 @@ in "#### n", as those of school arithmetic do, all answers are written and n is 
 
 With --streaming a few records are checked before training, and each one when it is read; of texts
 what is left over begins the next epoch.
-
-With `packing` the examples of a batch share rows without padding (scaling/data/packing.py): the
-same loss and steps, in less time where examples are short and differ in length.
 """
 
 import re
@@ -59,11 +56,7 @@ TRAIN, TEST = 40, 8  # files of each package, for GPT
 FUNCTIONS, TESTED = 600, 64  # of each package to train on, and of numpy
 PASSAGES, UNSEEN = 100, 4  # docstrings of each package
 BUILT_IN = ("functions", "docstrings")
-KINDS: tuple[tuple[str, ...], ...] = (
-    ("messages",),
-    ("prompt", "answer"),
-    ("text",),
-)  # what a first record may have
+KINDS: tuple[tuple[str, ...], ...] = (("messages",), ("prompt", "answer"), ("text",))
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,8 @@ class Options:
     samples: int = 8
     """How many answers are written, of the first test records; of school arithmetic all are."""
     packing: bool = False
-    """Lay the examples of a batch into rows without padding; the same losses, in less time."""
+    """Lay the examples of a batch into rows without padding (scaling/data/packing.py): the same
+    losses, in less time."""
     built_in: str = BUILT_IN[0]
     """What is learnt without files: what functions do, or docstrings as plain text."""
 
@@ -108,22 +102,19 @@ def data(config: Config) -> Data:
     train, test = parts(config, embedded)
     usual = next((names for names in KINDS if {*names} <= train[0].keys()), KINDS[-1])
     columns: tuple[str, ...] = config.data.columns or usual
-    last = columns[-1]
-    if len(columns) > 2:
+    if (count := len(columns)) > 2:
         raise ValueError(
-            f"columns must be text, or prompt answer, or messages, got {len(columns)} of them"
+            f"columns must be text, or prompt answer, or messages, got {count} of them"
         )
-    talks = len(columns) == 1 and (
-        last == "messages" or isinstance(train[0].get(last), list | tuple)
-    )
-    facts = {"columns": columns, "talks": talks}
+    many = isinstance(train[0].get(columns[-1]), list | tuple)
+    facts = {"columns": columns, "talks": count == 1 and (many or columns == ("messages",))}
     for part in (train, test):
         _check(facts, part)
-    answers = [wanted(facts, record) for record in train] if len(columns) == 2 or talks else []
+    answered = count == 2 or facts["talks"]
+    answers = [wanted(facts, record) for record in train] if answered else []
     facts["guess"] = Counter(answers).most_common(1)[0][0] if answers else ""
-    facts["numbered"] = bool(answers) and all(
-        final(wanted(facts, record)) is not None for record in test
-    )
+    numbers = [final(wanted(facts, record)) for record in test if answers]
+    facts["numbered"] = bool(numbers) and None not in numbers
     facts["named"] = config.data.train is None and bool(answers)
     return limited(config, Data(train, test, facts))
 

@@ -74,7 +74,7 @@ CLAIMS = (
         ),
         where="figure",
         separates="the method",
-        test="tests/scaling/studies/test_quantities.py::test_a_ratio_of_best_learning_rates_is_by_seed",
+        test="tests/scaling/studies/test_quantities.py::test_rates_are_compared_seed_by_seed",
     ),
     claim(
         "LM9",
