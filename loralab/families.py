@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 # modules of the families that are no proxies
-REAL = ("scaling.studies.findings", "scaling.studies.predictions", "scaling.studies.language")
+STUDIES = ("findings", "predictions", "language", "adapters")
+REAL = tuple(f"scaling.studies.{stem}" for stem in STUDIES)
 
 
 def stems() -> list[str]:

@@ -96,7 +96,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         raise ValueError(f"advise needs two training examples at least, got {len(job.inputs)}")
     first, passed = size(batches[0]), mean(map(size, batches[:PASS]))
     model, own = job.loaded.model, job.task.loss and job.task.loss(job.loaded)
-    loss = own or _of_model(job, batches[0])
+    loss = loss_on(job, batches[0])
     adapter = training_whole(config.adapter, job.loaded.fresh)
     found, _ = targets(model, adapter)
     layers = diagnose(probe(model, sampled(found), batches, loss), adapter)
@@ -146,9 +146,11 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
     )
 
 
-def _of_model(job: Job, batch: Any) -> Loss:
-    """The loss that a model gives, as the Trainer takes it: what `label_loss` finds out by a pass
-    of its own, it finds out now, before the layers are watched."""
+def loss_on(job: Job, batch: Any) -> Loss:
+    """The loss of a model on a batch of this task, as the Trainer takes it: what `label_loss` finds
+    out by a pass of its own, it finds out now, before the layers are watched."""
+    if job.task.loss is not None:
+        return job.task.loss(job.loaded)
     if not job.task.by_tokens:
         return lambda model, batch: model(**batch).loss
     with torch.no_grad():

@@ -45,10 +45,15 @@ def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> 
     """
     if not configs:
         return []
-    own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
-    code = own + trials.code(configs[0].data.task)
-    kept = Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used)
+    kept = memo_of(trial, configs[0].data.task, memo)
     return kept.map(trial, map(trials.arguments, configs))
+
+
+def memo_of(trial: Callable[..., Any], task: str, memo: Memo) -> Memo:
+    """A memo of the same store that knows all code which a trial of this task runs."""
+    own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
+    code = own + trials.code(task)
+    return Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used)
 
 
 def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcomes:

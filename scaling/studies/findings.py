@@ -24,7 +24,8 @@ def measure(config: Config, memo: Memo) -> Evidence:
     from scaling.comparison.report import records
     from scaling.comparison.summary import summarise
     from scaling.studies import tables
-    from scaling.studies.evidence.findings import FEATURES, Study, evidence, nothing
+    from scaling.studies.evidence.findings import Study, evidence, nothing
+    from scaling.studies.evidence.quantities import FEATURES
     from scaling.studies.trials.features import inner_features, untrained_features
     from scaling.studies.trials.plan import METHODS, compared, plan, unseen
 

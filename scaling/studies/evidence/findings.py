@@ -10,14 +10,12 @@ from scaling.studies.evidence.quantities import (
     Runs,
     Sizes,
     difference,
+    inner_sizes,
     learning_rate_ratio,
-    size_of,
-    size_ratio,
     steps_ratio,
     width_difference,
 )
 
-FEATURES = ("LoRA", "Init[B]")  # whose inner features are compared
 Measurements = dict[str, dict[str, Measured | None]]
 
 
@@ -74,7 +72,7 @@ def evidence(study: Study) -> Measurements:
     return {
         "S1": {"learning rate": learning_rate_ratio(outcomes["LoRA"], outcomes["Init[B]"], seeds)},
         "S1c": dict.fromkeys(("accuracy", "no worse"), gain("LoRA", "Init[B]")),
-        "S1b": sizes(study),
+        "S1b": inner_sizes(outcomes, study.features, study.untrained, seeds),
         "S2": {name: steps(name) for name in against},
         "S2c": {name: steps_below(name) for name in against},
         "S2b": {name: gain("EVA", name) for name in against},
@@ -89,21 +87,4 @@ def evidence(study: Study) -> Measurements:
         },
         "S7": {"accuracy": gain("Nyström")},
         "S7b": {"weight": gain("gradient Nyström", "Nyström"), "LoRA": gain("gradient Nyström")},
-    }
-
-
-def sizes(study: Study) -> dict[str, Measured | None]:
-    """Of inner features: with each method at its own learning rate, and with one of the two
-    differences at a time."""
-    a, b = FEATURES
-    seeds, features, outcomes = study.seeds, study.features, study.outcomes
-    own_a = size_of(features[a], outcomes[a], seeds)
-    own_b = size_of(features[b], outcomes[b], seeds)
-    a_at_b = size_of(features[a], outcomes[b], seeds)
-    start = own_b._replace(select=[[0.0] * len(seeds)], score=[study.untrained])
-    return {
-        "own rates": size_ratio(own_a, own_b),
-        "rate": size_ratio(own_a, a_at_b),
-        "start": size_ratio(a_at_b, own_b),
-        "untrained": size_ratio(start, own_b),
     }

@@ -61,8 +61,8 @@ def evidence(study: Study) -> Measurements:
 
     def on_tasks(name: str, other: str) -> dict[str, Measured | None]:
         ratios = {task: over(name, other, task) for task in TASK_KEYS[:2]}
-        pair = (of(each, TASK_KEYS[2]) for each in (name, other))
-        return ratios | {TASK_KEYS[2]: difference(*pair, example_score)}
+        right = difference(of(name, TASK_KEYS[2]), of(other, TASK_KEYS[2]), example_score)
+        return ratios | {TASK_KEYS[2]: right}
 
     def rate(name: str, other: str) -> Measured | None:
         if not (name in text and other in text):
@@ -70,8 +70,10 @@ def evidence(study: Study) -> Measurements:
         return learning_rate_ratio(text[name], text[other], study.seeds)
 
     def faster(name: str) -> dict[str, Measured | None]:
-        pair = of(name), of("LoRA")
-        return {"LoRA": steps_ratio(*pair), "area": difference(*pair, area)}
+        return {
+            "LoRA": steps_ratio(of(name), of("LoRA")),
+            "area": difference(of(name), of("LoRA"), area),
+        }
 
     lora = of("LoRA")
     at_loras = of("OP-LoRA", only=lora.best if lora.tried else None)

@@ -11,6 +11,7 @@ from loralab.statistics import Tuned, geometric_mean, mean, paired, tuned
 from proxies.instruments.learning_rates import side
 from scaling.comparison.summary import (
     Outcome,
+    Outcomes,
     Rates,
     diverged,
     example_score,
@@ -21,6 +22,7 @@ from scaling.comparison.summary import (
 
 Runs = Mapping[int, Outcome]  # by seed
 Sizes = Mapping[float, Sequence[float]]  # by learning rate, seed by seed
+FEATURES = ("LoRA", "Init[B]")  # whose inner features are compared
 
 
 def finished(*methods: Runs) -> bool:
@@ -119,6 +121,34 @@ def size_of(sizes: Sizes, by: Rates, seeds: Sequence[int]) -> Tuned:
 def size_ratio(first: Tuned, second: Tuned) -> Measured:
     """The geometric mean over seeds, with the choice of the learning rate."""
     return tuned(first, second, np.random.default_rng(0), by="ratio")
+
+
+def inner_sizes(
+    outcomes: Outcomes,
+    features: Mapping[str, Sizes],
+    untrained: Sequence[float],
+    seeds: Sequence[int],
+) -> dict[str, Measured | None]:
+    """Of inner features: with each of FEATURES at its own learning rate, and with one of the two
+    differences at a time.
+
+    Args:
+        outcomes: by method, learning rate and seed.
+        features: sizes by method; those of the first at the learning rates of both.
+        untrained: sizes of the first before training, by seed.
+        seeds: those to compare.
+    """
+    a, b = FEATURES
+    own_a = size_of(features[a], outcomes[a], seeds)
+    own_b = size_of(features[b], outcomes[b], seeds)
+    a_at_b = size_of(features[a], outcomes[b], seeds)
+    start = own_b._replace(select=[[0.0] * len(seeds)], score=[untrained])
+    return {
+        "own rates": size_ratio(own_a, own_b),
+        "rate": size_ratio(own_a, a_at_b),
+        "start": size_ratio(a_at_b, own_b),
+        "untrained": size_ratio(start, own_b),
+    }
 
 
 def ratio(first: Sequence[float], second: Sequence[float]) -> Measured:

@@ -49,7 +49,7 @@ def test_the_layers_are_seen_as_by_the_loss_of_the_model(job):
     model = job.loaded.model
     names = ["model.layers.0.mlp.down_proj"]
     batches = advice.on_batches(job, lambda stream: [next(stream), next(stream)])
-    losses = (lambda model, batch: model(**batch).loss, advice._of_model(job, batches[0]))
+    losses = (lambda model, batch: model(**batch).loss, advice.loss_on(job, batches[0]))
     [own], [ours] = (probe(model, names, batches, loss) for loss in losses)
     assert ours.inputs.count == own.inputs.count
     close = 64 * torch.finfo(torch.float32).eps * float(own.errors.norm())

@@ -19,7 +19,7 @@ SWEEP = "scaling.comparison.trials.fine_tuned"
 TESTS = "tests/scaling/studies/test_improvements.py::"
 RATIOS = f"{TESTS}test_improvements_are_compared_each_at_its_own_learning_rate"
 STEPS_TEST = f"{TESTS}test_steps_are_counted_to_the_loss_of_the_other_method"
-ON = "on SmolLM2-135M"
+MODEL = f"on SmolLM2-135M, {STEPS} steps"
 TEXT = (
     "SmolLM2-135M-Instruct in bfloat16 goes on with docstrings of several paragraphs and at most "
     "1000 letters of matplotlib, numpy, scipy, sklearn, sympy, torch as plain text (100 of each; a "
@@ -57,7 +57,7 @@ def claim(id: str, sentence: str, source: str, *checks: Check, **others: Any) ->
     given: dict[str, Any] = {"assumptions": SHARED, "test": RATIOS, "trial": SWEEP} | others
     return Claim(
         id,
-        f"{sentence}, {ON}, {STEPS} steps.",
+        f"{sentence}, {MODEL}.",
         source,
         checks,
         kind=Kind.EFFECT,
