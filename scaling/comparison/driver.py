@@ -71,12 +71,16 @@ def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcome
         for (label, rate, seed), outcome in zip(batch, outcomes, strict=True):
             found[label].setdefault(rate, {})[seed] = outcome
 
+    # the learning rates of a method one after the other, so that the first has its initialization
+    # made for the others
+    most = max((len(method.rates) for method in methods.values()), default=0)
     add(
         [
-            (label, rate, seed)
+            (label, method.rates[k], seed)
             for seed in grid.seeds
+            for k in range(most)
             for label, method in methods.items()
-            for rate in method.rates
+            if k < len(method.rates)
         ]
     )
     for _ in range(grid.widen):

@@ -58,6 +58,19 @@ def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
     return home() / "runs" / FAMILY / key
 
 
+def initial_of(settings: dict[str, Any]) -> Path | None:
+    """The folder of the initial adapter that runs share which differ in their learning rate alone;
+    None where the initialization reads no data, and is soon made again."""
+    import lora
+
+    config = Config.of(**settings)
+    if config.method != "adapter" or not lora.SCHEMES[config.adapter.scheme].needs_data:
+        return None
+    shared = settings | {"lr": None}
+    key = run_key(FAMILY, initial_of.__name__, {"settings": shared}, code(settings["task"]))
+    return home() / "runs" / "initial" / key
+
+
 def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome:
     """The outcome of a run.
 
@@ -91,7 +104,7 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
 
         def trained() -> Outcome:
             begin = partial(run_folder.begin, folder, settings)
-            return train(config, folder, begin, judge_base=False)
+            return train(config, folder, begin, judge_base=False, initial=initial_of(settings))
 
         try:
             try:

@@ -97,7 +97,11 @@ def measure(config: Config, memo: Memo) -> Evidence:
             for kind, found in each.items()
         ],
     }
-    return Evidence(evidence(study), {}, shown)
+    data = {
+        "signals": list(study.signals),
+        "pairs": [{name: getattr(pair, name) for name in pair._fields} for pair in pairs],
+    }
+    return Evidence(evidence(study), data, shown)
 
 
 PROXY = Proxy(

@@ -2,6 +2,7 @@
 `methods` in files of their own."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +72,18 @@ def attach(job: Job) -> Adapted:
     adapter = training_whole(job.config.adapter, job.loaded.fresh)
     report = on_batches(job, lambda batches: lora.attach(model, adapter, batches, loss))
     return own(job.config, model, report)
+
+
+def attach_once(job: Job, folder: Path) -> Adapted:
+    """The same, with what an initialization gave kept in a folder and read where it is there: the
+    runs of a sweep that differ in their learning rate alone begin with one initialization."""
+    if (folder / state.FILE).is_file():
+        with suppress(outputs.Damaged):
+            return resume(job, folder)
+    adapted = attach(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    state.write(job.loaded.model, folder)
+    return adapted
 
 
 def resume(job: Job, checkpoint: Path) -> Adapted:

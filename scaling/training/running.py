@@ -26,7 +26,7 @@ from scaling.evaluation.samples import beside
 from scaling.models import quantised
 from scaling.models.precision import autocast_dtype
 from scaling.training import methods
-from scaling.training.adapting import Adapted
+from scaling.training.adapting import Adapted, attach_once
 from scaling.training.checkpoints import check, place
 from scaling.training.evaluating import Before, evaluated, glimpse, measured, remembered
 from scaling.training.job import Job
@@ -51,6 +51,7 @@ def train(
     judge_base: bool = True,
     anew: bool = False,
     stages: Stages | None = None,
+    initial: Path | None = None,
 ) -> dict[str, Any]:
     """The result of the run, with the folder filled; every process calls it. Goes on from the
     folder's last checkpoint where it has one.
@@ -62,6 +63,8 @@ def train(
         judge_base: whether the metrics are wanted before training too.
         anew: whether the checkpoints that are there are those of a run that `begin` removes.
         stages: says how long each took, where it is wanted.
+        initial: where the initial adapter is kept, and read where it is there; for adapters of this
+            library in a single process.
 
     Raises: ValueError, before any training, for wrong input; RuntimeError where training fails.
     """
@@ -87,7 +90,7 @@ def train(
         with stages("evaluation of the base model"):
             before = measured(job, held if judge_base else None, text)
         with stages("initialization of the adapter"):
-            adapted = method.attach(job)
+            adapted = attach_once(job, initial) if initial else method.attach(job)
     stages.show()
     placement.share(loaded.model)
     if here.is_main_process:

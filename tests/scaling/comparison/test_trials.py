@@ -1,13 +1,20 @@
 """The memory of a trial is its own, whatever ran in the process before."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
 
+import lora
 from scaling.comparison import trials
+from scaling.core import state
+from scaling.core.config import Config
+from tests.support.finetuning import tiny_llama
+from tests.support.text_rows import WORDS, rows
 
 MANY = 256 * 2**20
 PIECE = 4096
@@ -42,3 +49,57 @@ def test_a_trial_s_memory_is_without_what_the_one_before_has_left(leave):
     assert after is not None
     assert before - after > MANY / 2, "most of it is given back"
     del kept
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch) -> dict[str, Any]:
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    (tmp_path / "data.jsonl").write_text(rows(32))
+    named = {"model": tiny_llama(tmp_path / "model", WORDS)}
+    named |= dict.fromkeys(("train", "test"), tmp_path / "data.jsonl")
+    return Config.of(
+        task="causal_lm",
+        **{name: str(path) for name, path in named.items()},
+        **{"steps": 3, "batch": 4, "length": 12, "limit": 2, "lr": 0.01, "remember": "none"},
+        task_options={"samples": 0},
+    ).as_json()
+
+
+def kept_initial(home: Path) -> list[Path]:
+    return sorted((home / "runs" / "initial").glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variant"), [("eva", "plain"), ("lora_one", "plain"), ("lora_ga", "dora")]
+)
+def test_runs_that_differ_in_their_learning_rate_share_an_initialization(
+    settings, tmp_path, monkeypatch, scheme, variant
+):
+    """It is made once, and a run that reads it is the run that makes it, bit for bit."""
+    own = settings | {"scheme": scheme, "variant": variant, "rank": 2}
+    made = []
+    attach = lora.attach
+    monkeypatch.setattr(lora, "attach", lambda *given: made.append(1) or attach(*given))
+    alone = trials.fine_tuned(own | {"lr": 0.02}, None)
+    for folder in (tmp_path / "runs").iterdir():
+        shutil.rmtree(folder)
+    trials.fine_tuned(own, None)
+    assert len(made) == 2
+    [file] = kept_initial(tmp_path)
+    after = trials.fine_tuned(own | {"lr": 0.02}, None)
+    assert len(made) == 2, "read, and not made again"
+    assert after["losses"] == alone["losses"]
+    assert after["scores"] == alone["scores"]
+    trials.fine_tuned(own | {"seed": 1}, None)
+    assert len(made) == 3, "another seed has another one"
+    file.write_bytes(b"nothing")
+    shutil.rmtree(trials.folder_of(own, None))
+    assert "losses" in trials.fine_tuned(own, None)
+    assert len(made) == 4, "and one that cannot be read is made again"
+    assert state.read(file.parent)[0] is not None
+
+
+@pytest.mark.parametrize("own", [{}, {"scheme": "pissa"}, {"variant": "full"}])
+def test_an_initialization_without_data_is_not_kept(settings, tmp_path, own):
+    trials.fine_tuned(settings | own, None)
+    assert not kept_initial(tmp_path)
