@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loralab import registry
+from loralab import pictured, registry
 from loralab.claims import Check, Claim, Outcome, judge
 from loralab.code import ROOT
 from loralab.files import write_text
@@ -190,11 +190,13 @@ def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for proxy in proxies:
         sizes = [config for name, config in proxy.sizes.items() if name != "quick"]
-        runs = filter(None, (proxy.stored(config, store) for config in reversed(sizes)))
-        found = [record_of(proxy, run) for run in runs]
-        if not found:
+        stored = (proxy.stored(config, store) for config in reversed(sizes))
+        runs = [run for run in stored if run]
+        if not runs:
             kept.append(proxy.stem)
             continue
+        pictured.write(runs[0])
+        found = [record_of(proxy, run) for run in runs]
         whole = merged([*found, *filter(None, [read(proxy.stem)])])
         assert whole is not None
         write_text(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from loralab import recorded
+from loralab import pictured, recorded
 from loralab.code import home
 from loralab.families import proxies
 from loralab.figures import draw, figures_folder
@@ -20,7 +20,8 @@ def write_report(store: Store) -> Path:
     path."""
     families = []
     for proxy in proxies():
-        run, (rows, origin) = proxy.latest(store), recorded.shown(proxy, store)
+        run = proxy.latest(store) or pictured.read(proxy.stem)
+        rows, origin = recorded.shown(proxy, store)
         figures = draw(proxy.stem, run.result["data"], figures_folder()) if run else []
         families.append(
             {

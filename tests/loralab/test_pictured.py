@@ -1,0 +1,37 @@
+"""What figures and tables are made of is in a clone, and is that of the recorded run."""
+
+import pytest
+
+from loralab import pictured, recorded
+from loralab.families import proxies
+from loralab.store import Run
+
+RECORDED = [proxy for proxy in proxies() if recorded.read(proxy.stem)]
+
+
+def run(result) -> Run:
+    return Run("key", "some", "claims", {"block": 1}, "code", {"commit": "c"}, "now", 1.5, result)
+
+
+def test_data_and_tables_alone_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
+    assert pictured.read("some") is None
+    whole = run({"measured": {"X": {}}, "data": {"x": [1.25, None]}, "tables": {"t": [{"a": 1}]}})
+    pictured.write(whole)
+    [file] = (tmp_path / "data").iterdir()
+    first = file.read_bytes()
+    found = pictured.read("some")
+    assert found is not None
+    assert found.result == {"data": {"x": [1.25, None]}, "tables": {"t": [{"a": 1}]}}
+    assert (found.key, found.config, found.seconds) == ("key", {"block": 1}, 1.5)
+    pictured.write(whole)
+    assert file.read_bytes() == first
+
+
+@pytest.mark.parametrize("proxy", RECORDED, ids=lambda proxy: proxy.stem)
+def test_it_is_of_a_run_of_the_record(proxy):
+    found, record = pictured.read(proxy.stem), recorded.read(proxy.stem)
+    assert found is not None
+    assert record is not None
+    assert found.key[:12] in record["runs"]
+    assert record["runs"][found.key[:12]]["config"] == found.config
