@@ -78,8 +78,8 @@ CLAIMS = (
     ),
     claim(
         "LM2",
-        "Training B alone ends better than training A alone, with as many parameters, on each of "
-        "three tasks",
+        "Training B alone ends better than training A alone, with as many parameters to 3 %, on "
+        "each of three tasks",
         "2402.16842",
         *by_task(
             "B alone (rank 16, A random and frozen)",
