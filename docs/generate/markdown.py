@@ -1,0 +1,58 @@
+"""Plain text as Markdown."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+MEANT = re.compile(r"([\\*_<\[\]`|$])")  # what Markdown would take for a mark
+CODE = re.compile(r"(`[^`\n]+`)")
+
+
+def escaped(text: str) -> str:
+    """A text that Markdown shows as it is; what is in backticks stays code."""
+    return "".join(
+        part if CODE.fullmatch(part) else MEANT.sub(r"\\\1", part) for part in CODE.split(text)
+    )
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "".join(
+        "| " + " | ".join(" ".join(cell.split()) for cell in row) + " |\n" for row in rows
+    )
+
+
+def docstring(text: str) -> str:
+    """A docstring: lines that are indented are equations and stand as they are, a list of arguments
+    is a list, and the rest is prose."""
+    parts: list[str] = []
+    for block in text.strip().split("\n\n"):
+        if block.startswith("Args:"):
+            parts.append(_arguments(block))
+            continue
+        for indented, lines in _runs(block.split("\n")):
+            joined = "\n".join(lines)
+            parts.append(f"```text\n{joined}\n```" if indented else escaped(joined))
+    return "\n\n".join(parts) + "\n"
+
+
+def _runs(lines: list[str]) -> list[tuple[bool, list[str]]]:
+    """The lines in runs that are indented and runs that are not; a list's continuation is prose."""
+    runs: list[tuple[bool, list[str]]] = []
+    for line in lines:
+        indented = line.startswith("    ")
+        if not runs or runs[-1][0] != indented:
+            runs.append((indented, []))
+        runs[-1][1].append(line.removeprefix("    ") if indented else line)
+    return runs
+
+
+def _arguments(block: str) -> str:
+    entries: list[str] = []
+    for line in block.split("\n")[1:]:
+        if re.match(r"    \w[\w, *]*:", line):
+            name, _, what = line.strip().partition(":")
+            entries.append(f"- `{name}`: {escaped(what.strip())}")
+        elif entries:
+            entries[-1] += f" {escaped(line.strip())}"
+    return "**Options**\n\n" + "\n".join(entries)
