@@ -33,7 +33,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/pyright
 
 docs: $(STAMP) ## Build the documentation site: build/site/index.html, which needs no server and no network
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	echo "docs: build/site/index.html"
 
 bench: $(STAMP) ## Measure speed and memory beside PEFT's (SUITE=gpu; ROWS='step merge'; results in runs/benchmarks/)

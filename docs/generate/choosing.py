@@ -17,18 +17,13 @@ def table() -> str:
     language model, and the verdicts about it on pretrained models."""
     lines = []
     for name, rule in lora.SCHEMES.items():
-        found = [
-            f"{evidence.link(stem, row.claim)}: {evidence.verdict(row)}"
-            for stem, row in evidence.about(SCHEMES[name].names)
-            if row.claim.scope in PRETRAINED
-        ]
         lines.append(
             (
                 f"[`{name}`](../methods/{name}.md)",
                 rule.needs,
                 on_peft(name),
                 loss(name),
-                "<br>".join(found) or "-",
+                verdicts(name),
             )
         )
     head = (
@@ -39,6 +34,15 @@ def table() -> str:
         "claims on pretrained models",
     )
     return markdown.table(head, lines)
+
+
+def verdicts(scheme: str) -> str:
+    """The claims about a scheme on pretrained models, by verdict."""
+    found: dict[str, list[str]] = {}
+    for stem, row in evidence.about(SCHEMES[scheme].names):
+        if row.claim.scope in PRETRAINED:
+            found.setdefault(evidence.verdict(row), []).append(evidence.link(stem, row.claim))
+    return "<br>".join(f"{said}: {', '.join(ids)}" for said, ids in found.items()) or "-"
 
 
 def loss(scheme: str) -> str:

@@ -60,7 +60,7 @@ def page(proxy: Proxy, rows: tuple[Row, ...]) -> str:
         f"{_made(proxy)} Repeat it with `loralab reproduce --family {proxy.stem}`. "
         "[How to read a verdict](index.md) explains every word of this page.",
         index,
-        *map(lambda row: _claim(proxy, row), rows),
+        *(_claim(proxy, row) for row in rows),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -103,8 +103,7 @@ def _chain(proxy: Proxy, row: Row) -> dict[str, str]:
 
 def equation(claim: Claim) -> str:
     """The equation that a claim follows from, linked to the page that derives it."""
-    module, _, _ = claim.equation.partition(" ")
-    place = theory.place(module)
+    place = theory.place(claim.equation)
     return f"[`{claim.equation}`](../{place})" if place else ""
 
 

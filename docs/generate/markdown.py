@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from html import escape
 
 MEANT = re.compile(r"([\\*_<\[\]`|$])")  # what Markdown would take for a mark
 CODE = re.compile(r"(`[^`\n]+`)")
@@ -22,18 +23,30 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     )
 
 
-def docstring(text: str) -> str:
+def docstring(text: str, name: str = "") -> str:
     """A docstring: lines that are indented are equations and stand as they are, a list of arguments
-    is a list, and the rest is prose."""
+    is a list, and the rest is prose.
+
+    Args:
+        text: the docstring.
+        name: what the addresses of its numbered equations begin with; without it they have none.
+    """
     parts: list[str] = []
     for block in text.strip().split("\n\n"):
         if block.startswith("Args:"):
             parts.append(_arguments(block))
             continue
         for indented, lines in _runs(block.split("\n")):
-            joined = "\n".join(lines)
-            parts.append(f"```text\n{joined}\n```" if indented else escaped(joined))
+            text = (escape if indented else escaped)("\n".join(lines))
+            text = _numbered(text.replace("&quot;", '"').replace("&#x27;", "'"), name)
+            parts.append(f'<pre class="equation">{text}</pre>' if indented else text)
     return "\n\n".join(parts) + "\n"
+
+
+def _numbered(text: str, name: str) -> str:
+    """The numbers of equations, at the ends of lines, near them and with an address."""
+    number = rf'    <span id="{name}-\2">\1</span>' if name else r"    \1"
+    return re.sub(r"(?<=\S) {2,}(\((\d+)\))$", number, text, flags=re.MULTILINE)
 
 
 def _runs(lines: list[str]) -> list[tuple[bool, list[str]]]:

@@ -23,7 +23,7 @@ class About(NamedTuple):
     formula: str
     use: str
     avoid: str
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     departs: str = ""
 
 
@@ -54,7 +54,6 @@ SCHEMES = {
         "To repeat a run of an image-generation trainer that uses this convention.",
         "When you want a learning rate to carry over to another width: the size of A x grows with "
         "the width.",
-        ("gaussian initialization",),
     ),
     "orthogonal": About(
         "Orthonormal A",
@@ -100,7 +99,6 @@ SCHEMES = {
         "With `train_b=False`, as in the method: A alone is trained beside the last left singular "
         "vectors.",
         "On wide layers where time matters: it takes a full SVD.",
-        ("MiCA",),
     ),
     "nystrom": About(
         "NoRA, Nyström sketch of the weight",
@@ -240,7 +238,7 @@ VARIANTS = {
         r"y = \mathrm{diag}((n_0 + \delta m) / n) V x + b",
         "To compare OP-LoRA and DoRA in one method.",
         "As for OP-LoRA and DoRA.",
-        ("OP-DoRA",),
-        "The paper leaves its initialization open: the change of the magnitudes begins at 0.",
+        departs="The paper leaves its initialization open: the change of the magnitudes is 0 at "
+        "first.",
     ),
 }

@@ -2,6 +2,7 @@
 an equation is written, and what each module computes."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from docs.generate import evidence, markdown
@@ -34,16 +35,20 @@ def pages() -> dict[str, str]:
     }
 
 
-def place(module: str) -> str:
-    """Where the site derives what a dotted name says, such as theory.nystrom.sketch or a function
-    of it; empty for what is not in theory/."""
+def place(equation: str) -> str:
+    """Where the site derives an equation, such as "theory.nystrom.sketch (2)", or a function of
+    theory/; empty for what is not there."""
+    module, _, number = equation.partition(" ")
     top, _, rest = module.partition(".")
     stem, _, rest = rest.partition(".")
     if top != "theory" or stem not in stems():
         return ""
-    name = rest.partition(".")[0]
-    anchor = f"#{name}" if name and (FOLDER / stem / f"{name}.py").is_file() else ""
-    return f"theory/{stem}.md{anchor}"
+    address, name = f"theory/{stem}.md", rest.partition(".")[0]
+    if not name or not (FOLDER / stem / f"{name}.py").is_file():
+        return address
+    numbered = f"{name}-{number.strip('()')}"
+    known = f'id="{numbered}"' in section(FOLDER / stem / f"{name}.py")
+    return f"{address}#{numbered if known else name}"
 
 
 def page(stem: str) -> str:
@@ -59,6 +64,7 @@ def page(stem: str) -> str:
     return "\n".join(parts)
 
 
+@cache
 def section(file: Path) -> str:
     """A module: its docstring, and its public functions with what they compute."""
     functions = [
@@ -67,7 +73,8 @@ def section(file: Path) -> str:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]
     listed = markdown.table(("name", "what it is"), functions) if functions else ""
-    return f"## {file.stem} {{#{file.stem}}}\n\n{markdown.docstring(document(file))}\n{listed}"
+    text = markdown.docstring(document(file), file.stem)
+    return f"## {file.stem} {{#{file.stem}}}\n\n{text}\n{listed}"
 
 
 def document(file: Path) -> str:

@@ -1,0 +1,122 @@
+"""The pages that are made: complete, from the record, and shown as they were written."""
+
+import html
+import re
+
+import pytest
+
+import lora
+from docs.generate import choosing, costs, evidence, markdown, pages, sources, table, theory
+from loralab.code import ROOT
+from scaling.studies import tables
+from tests.support.worlds import language
+
+
+def test_every_scheme_and_every_variant_is_described():
+    assert [*table.SCHEMES] == [*lora.SCHEMES]
+    assert [*table.VARIANTS] == [*lora.VARIANTS]
+    for name in (*lora.SCHEMES, *lora.VARIANTS):
+        page = pages()[f"methods/{name}.md"]
+        for part in ("When to use it", "When not", "What it costs", "Claims about it"):
+            assert f"## {part}\n" in page
+
+
+def test_every_name_of_a_method_is_one_that_a_claim_uses():
+    used = {
+        name: evidence.about((name,))
+        for about in (*table.SCHEMES.values(), *table.VARIANTS.values())
+        for name in about.names
+    }
+    assert not [name for name, claims in used.items() if not claims]
+
+
+def test_every_family_has_a_title_and_every_claim_is_on_its_page():
+    assert evidence.FAMILIES.keys() == evidence.families().keys()
+    for stem, row in evidence.rows():
+        page = pages()[f"ledger/{stem}.md"]
+        assert f"## {row.claim.id}: {evidence.verdict(row)} {{#{row.claim.id.lower()}}}" in page
+        assert page.count("\n| ") >= len(row.evidence)
+
+
+def test_a_check_is_shown_with_its_value_interval_and_criterion():
+    row = evidence.row_of("E1")
+    (entry, *_) = row.evidence
+    line = next(
+        line
+        for line in pages()["ledger/gradient_signal.md"].split("\n")
+        if line.startswith(f"| {markdown.escaped(entry.check.condition)} |")
+    )
+    assert str(entry.outcome) in line
+    assert markdown.escaped(str(entry.check.criterion)) in line
+    assert entry.measured is not None
+    assert f"{entry.measured.value:.3g}" in line
+
+
+def test_every_paper_of_a_claim_or_a_method_has_a_title():
+    of_claims = {row.claim.source for _, row in evidence.rows()}
+    of_methods = {scheme.source for scheme in lora.SCHEMES.values()}
+    missing = (of_claims | of_methods) - sources.TITLES.keys() - {"derived"}
+    assert missing <= UNTITLED
+
+
+UNTITLED = {"2602.04998", "2604.01694"}  # too new to be known for certain here
+
+
+def test_every_equation_of_a_claim_leads_to_its_module():
+    for _, row in evidence.rows():
+        if row.claim.equation:
+            page, _, anchor = theory.place(row.claim.equation).partition("#")
+            assert page in pages(), row.claim.equation
+            found = pages()[page]
+            assert not anchor or f"{{#{anchor}}}" in found or f'id="{anchor}"' in found
+            numbered = row.claim.equation.endswith(")")
+            assert not numbered or anchor[-1].isdigit(), row.claim.equation
+
+
+def test_a_theory_page_has_every_word_of_the_docstrings():
+    for stem in theory.stems():
+        page = re.sub(r"</?(span|pre)[^>]*>", "", pages()[f"theory/{stem}.md"])
+        shown = html.unescape(re.sub(r"\\([\\*_<\[\]`|$])", r"\1", page))
+        words = set(shown.split())
+        for file in (ROOT / "theory" / stem).glob("*.py"):
+            wanted = set(theory.document(file).replace("Args:", "").split())
+            assert wanted <= words, (file, sorted(wanted - words)[:5])
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """As if the comparison on a language model had been recorded, in the made-up world."""
+    data = tables.language(language.world())
+    for row in data.values():
+        row.setdefault("memory", None)
+    monkeypatch.setattr(costs, "methods", lambda: data)
+    return data
+
+
+def test_costs_are_those_of_the_comparison(measured):
+    found = costs.costs({"scheme": "pissa"})
+    assert f"| PiSSA | {measured['PiSSA']['parameters']:,} |" in found
+    assert f"| LoRA | {measured['LoRA']['parameters']:,} |" in found
+    assert costs.costs({"scheme": "init_a"}).count("\n| LoRA |") == 1
+    assert costs.costs({"scheme": "gaussian"}) == costs.MISSING, "it is not compared"
+
+
+def test_the_decision_table_has_a_line_for_each_scheme_with_what_is_recorded():
+    lines = choosing.table().split("\n")[2:]
+    assert [re.findall(r"`(\w+)`", line)[0] for line in lines if line] == [*lora.SCHEMES]
+    claim = evidence.row_of(choosing.EQUAL).claim
+    for line in lines[1:-1]:
+        name = costs.name_of({"scheme": re.findall(r"`(\w+)`", line)[0]})
+        assert ("no check" in line) == (name not in claim.keys), line
+
+
+def test_text_stays_as_it_was_written():
+    assert markdown.escaped("a_b *c* `d_e` |x| <y> [z]") == (
+        r"a\_b \*c\* `d_e` \|x\| \<y\> \[z\]".replace(r"\>", ">")
+    )
+    made = markdown.docstring(
+        "Setting, with\n    E = m c^2    (1)\nand more.\n\nArgs:\n    x: a_b\n"
+    )
+    assert '<pre class="equation">E = m c^2    (1)</pre>' in made
+    assert made.endswith("- `x`: a\\_b\n")
+    assert '    <span id="m-1">(1)</span></pre>' in markdown.docstring("S\n    E < m    (1)", "m")
