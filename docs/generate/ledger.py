@@ -1,6 +1,8 @@
 """A page for each family of claims: every claim with its chain, every check with its value, its
 interval and its criterion."""
 
+import re
+
 from docs.generate import evidence, markdown, theory
 from docs.generate.sources import cited
 from loralab.claims import Claim
@@ -23,19 +25,22 @@ def pages() -> dict[str, str]:
 def overview() -> str:
     """The families in a table, for the page that says how to read a verdict."""
     lines = []
-    for stem, (_, rows) in evidence.families().items():
+    for stem, (proxy, rows) in evidence.families().items():
         title, sources = evidence.FAMILIES[stem]
+        letters = dict.fromkeys(re.sub(r"\d.*", "", row.claim.id) for row in rows)
+        checks = sum(len(row.evidence) for row in rows)
         decided = sum(row.verdict is not None for row in rows)
         lines.append(
             (
                 f"[{title}]({stem}.md)",
+                ", ".join(letters),
                 "; ".join(map(cited, sources)) or "several papers",
-                str(len(rows)),
-                str(sum(len(row.evidence) for row in rows)),
-                str(decided),
+                f"{len(rows)} claims, {checks} checks, {decided} with a verdict",
+                f"`{proxy.file}`",
             )
         )
-    return markdown.table(("family", "source", "claims", "checks", "with a verdict"), lines)
+    head = ("family", "ids", "source", "claims", "experiment")
+    return markdown.table(head, lines)
 
 
 def page(proxy: Proxy, rows: tuple[Row, ...]) -> str:

@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-MEANT = re.compile(r"([\\*_<\[\]`|$])")  # what Markdown would take for a mark
+MEANT = re.compile(r"[\\*_<\[\]`|$&]")  # what Markdown would take for a mark
 CODE = re.compile(r"(`[^`\n]+`)")
 
 
 def escaped(text: str) -> str:
     """A text that Markdown shows as it is; what is in backticks stays code."""
     return "".join(
-        part if CODE.fullmatch(part) else MEANT.sub(r"\\\1", part) for part in CODE.split(text)
+        part if CODE.fullmatch(part) else MEANT.sub(lambda m: f"&#{ord(m[0])};", part)
+        for part in CODE.split(text)
     )
 
 
@@ -38,7 +39,7 @@ def docstring(text: str, name: str = "") -> str:
             continue
         for indented, lines in _runs(block.split("\n")):
             text = (escape if indented else escaped)("\n".join(lines))
-            text = _numbered(text.replace("&quot;", '"').replace("&#x27;", "'"), name)
+            text = _numbered(text, name)
             parts.append(f'<pre class="equation">{text}</pre>' if indented else text)
     return "\n\n".join(parts) + "\n"
 

@@ -16,7 +16,7 @@ pytest.importorskip("material", reason="needs the extra docs")
 pytest.importorskip("mkdocstrings", reason="needs the extra docs")
 pytest.importorskip("latex2mathml", reason="needs the extra docs")
 
-from docs.generate import maths
+from docs.generate import evidence, maths, theory
 
 ROOT = Path(__file__).parents[2]
 BROWSER = next(
@@ -33,6 +33,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.ids: set[str] = set()
+        self.text = ""
         self.feed(file.read_text("utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -44,6 +45,14 @@ class Page(HTMLParser):
             self.loaded.append(found["href"] or "")
         elif tag in ("script", "img", "iframe") and (source := found.get("src")):
             self.loaded.append(source)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def words(text: str) -> str:
+    """A text without what Markdown does to it: breaks of lines, and backticks."""
+    return " ".join(text.replace("`", "").split())
 
 
 def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
@@ -111,6 +120,24 @@ def test_nothing_is_loaded_from_elsewhere(site, read):
             assert (file.parent / urlsplit(source).path).resolve().is_file(), source
     for style in site.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(https?:)?//", style.read_text("utf-8")), style.name
+
+
+def test_sentences_of_claims_are_shown_as_they_are(site, read):
+    texts = {page.stem: words(found.text) for page, found in read.items() if "ledger" in page.parts}
+    for stem, row in evidence.rows():
+        for text in (row.claim.statement, row.claim.assumptions, row.claim.untestable):
+            assert words(text) in texts[stem], f"{row.claim.id}: {text}"
+        for entry in row.evidence:
+            for text in (entry.check.condition, entry.check.claimed, str(entry.check.criterion)):
+                assert words(text) in texts[stem], f"{row.claim.id}: {text}"
+
+
+def test_a_theory_page_has_every_word_of_the_docstrings(site, read):
+    for stem in theory.stems():
+        shown = {*words(read[site / "theory" / f"{stem}.html"].text).split()}
+        for file in (ROOT / "theory" / stem).glob("*.py"):
+            wanted = {*words(theory.document(file)).split()} - {"-", "Args:"}
+            assert wanted <= shown, (file.name, sorted(wanted - shown)[:5])
 
 
 def test_formulas_are_rendered(site):
