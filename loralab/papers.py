@@ -24,4 +24,5 @@ TITLES = {
     "2412.10362": "OP-LoRA: The Blessing of Dimensionality",
     "2502.01235": "LoRA-One: One-Step Full Gradient Could Suffice for Fine-Tuning Large Language "
     "Models, Provably and Efficiently",
+    "2602.04998": "Learning Rate Matters: Vanilla LoRA May Suffice for LLM Fine-tuning",
 }
