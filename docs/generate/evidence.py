@@ -30,6 +30,12 @@ FAMILIES = {
 }
 
 
+def titled(stem: str) -> tuple[str, tuple[str, ...]]:
+    """The title of a family and the sources that its page names first; a new family has its stem
+    for a title."""
+    return FAMILIES.get(stem, (stem, ()))
+
+
 @cache
 def families() -> dict[str, tuple[Proxy, tuple[Row, ...]]]:
     """Every family with its claims beside their recorded evidence."""

@@ -26,7 +26,7 @@ def overview() -> str:
     """The families in a table, for the page that says how to read a verdict."""
     lines = []
     for stem, (proxy, rows) in evidence.families().items():
-        title, sources = evidence.FAMILIES[stem]
+        title, sources = evidence.titled(stem)
         letters = dict.fromkeys(re.sub(r"\d.*", "", row.claim.id) for row in rows)
         checks = sum(len(row.evidence) for row in rows)
         decided = sum(row.verdict is not None for row in rows)
@@ -45,7 +45,7 @@ def overview() -> str:
 
 def page(proxy: Proxy, rows: tuple[Row, ...]) -> str:
     """The page of a family."""
-    title, sources = evidence.FAMILIES[proxy.stem]
+    title, sources = evidence.titled(proxy.stem)
     papers = "".join(f"- {cited(source)}\n" for source in sources)
     index = markdown.table(
         ("claim", "verdict", "sentence"),

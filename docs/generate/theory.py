@@ -53,7 +53,7 @@ def place(equation: str) -> str:
 
 def page(stem: str) -> str:
     """The modules of a package, each under its name."""
-    title = evidence.FAMILIES[stem][0]
+    title = evidence.titled(stem)[0]
     modules = [file for file in sorted((FOLDER / stem).glob("*.py")) if file.stem != "__init__"]
     parts = [
         f"# {title}: `theory.{stem}`",

@@ -42,8 +42,9 @@ def test_every_name_of_a_method_is_one_that_a_claim_uses():
     assert not [name for name, claims in used.items() if not claims]
 
 
-def test_every_family_has_a_title_and_every_claim_is_on_its_page():
-    assert evidence.FAMILIES.keys() == evidence.families().keys()
+def test_every_claim_is_on_the_page_of_its_family():
+    assert evidence.FAMILIES.keys() <= evidence.families().keys()
+    assert evidence.titled("toy") == ("toy", ()), "a new family has a page at once"
     for stem, row in evidence.rows():
         page = pages()[f"ledger/{stem}.md"]
         assert f"## {row.claim.id}: {evidence.verdict(row)} {{#{row.claim.id.lower()}}}" in page
