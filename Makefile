@@ -13,7 +13,7 @@ ENVIRONMENT := OMP_NUM_THREADS=1
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
-.PHONY: reproduce studies test fuzz lint bench figures ledger clean help
+.PHONY: reproduce studies test fuzz lint docs bench figures ledger clean help
 
 reproduce: $(STAMP) ## Run every proxy, print its claims, write report/index.html (QUICK=1: reduced size; FULL=1: every check)
 	@$(BIN)/loralab reproduce $(if $(QUICK),--quick) $(if $(FULL),--full)
@@ -31,6 +31,10 @@ lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: $(STAMP) ## Build the documentation site: build/site/index.html, which needs no server and no network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	echo "docs: build/site/index.html"
 
 bench: $(STAMP) ## Measure speed and memory beside PEFT's (SUITE=gpu; ROWS='step merge'; results in runs/benchmarks/)
 	@$(ENVIRONMENT) $(BIN)/python -m benchmarks --suite $(or $(SUITE),cpu) --compare peft $(if $(ROWS),--rows $(ROWS))

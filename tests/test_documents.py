@@ -3,13 +3,16 @@
 A path is a link's target, or a word of code (in backticks or a fenced block) that looks like one: a
 folder with its slash, a file in a folder, a page such as README.md or a settings file. Left out are
 patterns (<family>, *), what git ignores (runs/, report/), and the folders that example commands
-write.
+write. A page that the site makes when it is built counts as one.
 """
 
+import os
 import re
 from pathlib import Path
 
 import pytest
+
+from docs.generate import pages
 
 ROOT = Path(__file__).parents[1]
 PLACES = ("*.md", ".github/**/*.md", "docs/**/*.md", "examples/**/*.md", "evidence/**/*.md")
@@ -36,7 +39,8 @@ def paths(text: str) -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_every_path_in_a_document_exists(document):
     for path in sorted(paths(document.read_text(encoding="utf-8"))):
-        known = (ROOT / path).exists() or (document.parent / path).exists()
+        there = os.path.relpath(document.parent / path, ROOT / "docs")
+        known = (ROOT / path).exists() or (document.parent / path).exists() or there in pages()
         assert known, f"{document.name} names {path}"
 
 

@@ -14,7 +14,8 @@ import pytest
 from loralab.code import ROOT, imported
 from loralab.families import stems
 
-PACKAGES = {"lora", "theory", "loralab", "proxies", "scaling", "paper_figs", "benchmarks", "tests"}
+PACKAGES = {"lora", "theory", "loralab", "proxies", "scaling", "paper_figs", "benchmarks", "docs"}
+PACKAGES |= {"tests"}
 SHARED = ("lora", "theory", "loralab", "proxies.instruments")
 # What the files of each place may import of ours, besides that place itself. The commands that
 # loralab offers as functions are found by name when they are called, so it imports none of them.
@@ -30,6 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "scaling": SHARED,
     "paper_figs": ("loralab",),
     "benchmarks": (*SHARED, "proxies.families", "scaling"),
+    "docs": (*SHARED, "scaling"),
 }
 ROOMS = {"claims", "trials", "evidence", "tables"}
 SCRIPTS = {"finetune", "sweep", "advise", "init", "coord_check"}

@@ -1,0 +1,119 @@
+"""The pages that are made: complete, from the record, and shown as they were written."""
+
+import re
+
+import pytest
+
+import lora
+from docs.generate import choosing, costs, evidence, markdown, pages, table, theory
+from loralab.code import ROOT
+from loralab.papers import TITLES
+from scaling.studies import tables
+from tests.support.worlds import language
+
+
+def test_every_scheme_and_every_variant_is_described():
+    assert [*table.SCHEMES] == [*lora.SCHEMES]
+    assert [*table.VARIANTS] == [*lora.VARIANTS]
+    for name in (*lora.SCHEMES, *lora.VARIANTS):
+        page = pages()[f"methods/{name}.md"]
+        for part in ("When to use it", "When not", "What it costs", "Claims about it"):
+            assert f"## {part}\n" in page
+
+
+def test_the_quickstart_names_every_scheme_by_what_it_needs_and_every_variant():
+    text = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
+    titles = {"nothing": "nothing", "the weight": "weight", "inputs": "inputs"}
+    titles["gradients"] = "gradient"
+    for title, needs in titles.items():
+        (line,) = re.findall(rf"^\| {title} \| (.*) \|$", text, re.MULTILINE)
+        wanted = [name for name, scheme in lora.SCHEMES.items() if scheme.needs == needs]
+        assert re.findall(r"`(\w+)`", line) == wanted
+    (listed,) = re.findall(r"`lora.VARIANTS` has ([^.]*)\.", text)
+    assert {*re.findall(r"`(\w+)`", listed)} == {*lora.VARIANTS}
+
+
+def test_every_name_of_a_method_is_one_that_a_claim_uses():
+    used = {
+        name: evidence.about((name,))
+        for about in (*table.SCHEMES.values(), *table.VARIANTS.values())
+        for name in about.names
+    }
+    assert not [name for name, claims in used.items() if not claims]
+
+
+def test_every_claim_is_on_the_page_of_its_family():
+    assert evidence.FAMILIES.keys() <= evidence.families().keys()
+    assert evidence.titled("toy") == ("toy", ()), "a new family has a page at once"
+    for stem, row in evidence.rows():
+        page = pages()[f"ledger/{stem}.md"]
+        assert f"## {row.claim.id}: {evidence.verdict(row)} {{#{row.claim.id.lower()}}}" in page
+        assert page.count("\n| ") >= len(row.evidence)
+
+
+def test_a_check_is_shown_with_its_value_interval_and_criterion():
+    row = evidence.row_of("E1")
+    (entry, *_) = row.evidence
+    line = next(
+        line
+        for line in pages()["ledger/gradient_signal.md"].split("\n")
+        if line.startswith(f"| {markdown.escaped(entry.check.condition)} |")
+    )
+    assert str(entry.outcome) in line
+    assert markdown.escaped(str(entry.check.criterion)) in line
+    assert entry.measured is not None
+    assert f"{entry.measured.value:.3g}" in line
+
+
+def test_every_paper_of_a_claim_or_a_method_has_a_title():
+    of_claims = {row.claim.source for _, row in evidence.rows()}
+    of_methods = {scheme.source for scheme in lora.SCHEMES.values()}
+    missing = (of_claims | of_methods) - TITLES.keys() - {"derived"}
+    assert missing <= {"2604.01694"}, "its title was not found"
+
+
+def test_every_equation_of_a_claim_leads_to_its_module():
+    for _, row in evidence.rows():
+        if row.claim.equation:
+            page, _, anchor = theory.place(row.claim.equation).partition("#")
+            assert page in pages(), row.claim.equation
+            found = pages()[page]
+            assert not anchor or f"{{#{anchor}}}" in found or f'id="{anchor}"' in found
+            numbered = row.claim.equation.endswith(")")
+            assert not numbered or anchor[-1].isdigit(), row.claim.equation
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """As if the comparison on a language model had been recorded, in the made-up world."""
+    data = tables.language(language.world())
+    for row in data.values():
+        row.setdefault("memory", None)
+    monkeypatch.setattr(costs, "methods", lambda: data)
+    return data
+
+
+def test_costs_are_those_of_the_comparison(measured):
+    found = costs.costs({"scheme": "pissa"})
+    assert f"| PiSSA | {measured['PiSSA']['parameters']:,} |" in found
+    assert f"| LoRA | {measured['LoRA']['parameters']:,} |" in found
+    assert costs.costs({"scheme": "init_a"}).count("\n| LoRA |") == 1
+    assert costs.costs({"scheme": "gaussian"}) == costs.MISSING, "it is not compared"
+
+
+def test_the_decision_table_has_a_line_for_each_scheme_with_what_is_recorded():
+    lines = choosing.table().split("\n")[2:]
+    assert [re.findall(r"`(\w+)`", line)[0] for line in lines if line] == [*lora.SCHEMES]
+    claim = evidence.row_of(choosing.EQUAL).claim
+    for line in lines[1:-1]:
+        name = costs.name_of({"scheme": re.findall(r"`(\w+)`", line)[0]})
+        assert ("no check" in line) == (name not in claim.keys), line
+
+
+def test_equations_have_addresses():
+    made = markdown.docstring(
+        "Setting, with\n    E < m c^2      (1)\nand\n\nArgs:\n    x: a_b", "m"
+    )
+    assert '<pre class="equation">E &lt; m c^2    <span id="m-1">(1)</span></pre>' in made
+    assert made.endswith("- `x`: a&#95;b\n")
+    assert "<span" not in markdown.docstring("Setting, with\n    E = m c^2      (1)")
