@@ -14,6 +14,7 @@ from loralab.families import named, proxies
 from loralab.files import write_text
 from loralab.flags import Group, nearest, read
 from loralab.ledger import as_table, as_text, show, totals_table
+from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
 from loralab.reproduce import run_families
 from loralab.rows import Row
@@ -220,9 +221,11 @@ HERE: dict[str, tuple[Callable[..., int], type]] = {
     "claims": (claims, Claims),
     "reproduce": (reproduce, Reproduce),
     "register": (register, Register),
+    "new-family": (new_family, NewFamily),
     "report": (report, NoOptions),
     "ledger": (ledger, Ledger),
 }
+WORDS = {Claims: "ids", NewFamily: "name"}  # what words without a flag are
 # Of the door's functions, each in a module whose `run` is the command.
 ELSEWHERE = {
     "finetune": "Fine-tune a transformers model with an adapter.",
@@ -265,7 +268,7 @@ def run(arguments: Sequence[str]) -> int:
             hint = nearest(command, known) or f"; known: {', '.join(known)}"
             raise ValueError(f"unknown command {command}{hint}")
         act, kind = HERE[command]
-        group = Group(kind, words="ids" if kind is Claims else "")
+        group = Group(kind, words=WORDS.get(kind, ""))
         values = read({"command": group}, f"loralab {command}", act.__doc__, rest)
         return act(kind(**values["command"]))
     except ValueError as error:
