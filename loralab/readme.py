@@ -97,7 +97,8 @@ def _papers(rows: Sequence[Row], linked: set[str]) -> str:
     named = [source for source, _ in sources.most_common() if source in TITLES]
     if not named or len(sources) > MOST:
         return f"{len(sources)} papers" if sources else "derived here"
-    first, others = named[0], f" and {len(named) - 1} others" if named[1:] else ""
+    first, more = named[0], len(named) - 1
+    others = f" and {more} other{'s' * (more > 1)}" * (more > 0)
     title = TITLES[first]
     if first not in linked:
         title = f"[{title}](https://arxiv.org/abs/{first})"
