@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import loralab
-from loralab import page, recorded, registry, statements
+from loralab import headline, page, pictured, readme, recorded, registry, statements
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
 from loralab.files import write_text
 from loralab.flags import Group, nearest, read
 from loralab.ledger import as_table, as_text, show, totals_table
+from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
 from loralab.reproduce import run_families
 from loralab.rows import Row
@@ -200,11 +201,16 @@ def ledger(options: Ledger) -> int:
     kept = recorded.write(named(options.family) or families, Store())
     records = {proxy.stem: recorded.read(proxy.stem) for proxy in families}
     write_text(page.PAGE, page.page(families, records))
-    rows = [row for proxy in families for row in recorded.rows_of(proxy, records[proxy.stem])]
+    rows = {proxy.stem: recorded.rows_of(proxy, records[proxy.stem]) for proxy in families}
     if statements.PAGE.parent.is_dir():  # in a checkout
-        write_text(statements.PAGE, statements.page({row.claim.id: row.verdict for row in rows}))
-        text = page.README.read_text(encoding="utf-8")
-        write_text(page.README, page.with_totals(text, rows))
+        verdicts = {row.claim.id: row.verdict for family in rows.values() for row in family}
+        write_text(statements.PAGE, statements.page(verdicts))
+        text = readme.FILE.read_text(encoding="utf-8")
+        filled = readme.written(text, families, rows, pictured.read("language"))
+        write_text(readme.FILE, filled)
+        record, run = records.get(headline.FAMILY), pictured.read(headline.FAMILY)
+        if record and run:
+            headline.draw(record, run)
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
         print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")
@@ -215,9 +221,11 @@ HERE: dict[str, tuple[Callable[..., int], type]] = {
     "claims": (claims, Claims),
     "reproduce": (reproduce, Reproduce),
     "register": (register, Register),
+    "new-family": (new_family, NewFamily),
     "report": (report, NoOptions),
     "ledger": (ledger, Ledger),
 }
+WORDS = {Claims: "ids", NewFamily: "name"}  # what words without a flag are
 # Of the door's functions, each in a module whose `run` is the command.
 ELSEWHERE = {
     "finetune": "Fine-tune a transformers model with an adapter.",
@@ -260,7 +268,7 @@ def run(arguments: Sequence[str]) -> int:
             hint = nearest(command, known) or f"; known: {', '.join(known)}"
             raise ValueError(f"unknown command {command}{hint}")
         act, kind = HERE[command]
-        group = Group(kind, words="ids" if kind is Claims else "")
+        group = Group(kind, words=WORDS.get(kind, ""))
         values = read({"command": group}, f"loralab {command}", act.__doc__, rest)
         return act(kind(**values["command"]))
     except ValueError as error:

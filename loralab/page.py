@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 PAGE = ROOT / "LEDGER.md"
-README = ROOT / "README.md"
-MARKS = ("<!-- totals -->", "<!-- /totals -->")
 HEAD = (
     "check",
     "source's claim",
@@ -62,13 +60,6 @@ def totals_text(rows: Sequence[Row]) -> str:
     ]
     checks = sum(len(row.evidence) for row in rows)
     return f"{len(rows)} claims with {checks} checks:\n\n" + "\n".join(lines) + "\n"
-
-
-def with_totals(text: str, rows: Sequence[Row]) -> str:
-    """A page with the totals between its two marks; a page without them stays."""
-    head, begin, rest = text.partition(MARKS[0])
-    _, end, tail = rest.partition(MARKS[1])
-    return f"{head}{begin}\n{totals_text(rows)}{end}{tail}" if end else text
 
 
 def _claim(row: Row) -> str:

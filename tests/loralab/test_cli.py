@@ -152,7 +152,7 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     assert "| size |  | = 2 | 0.0015 [0, 0.003] | >= 2 | contradicted | exploratory; pred" in text
     assert "Numbers | are small." in text
     readme = (checkout / "README.md").read_text()
-    assert readme.startswith("before\n<!-- totals -->\n2 claims with 2 checks:\n\n- verdicts: ")
+    assert readme.startswith("before\n<!-- totals -->\n2 claims with 2 checks: 1 holds, 1 not seen")
     assert "\nold\n" not in readme
     assert readme.endswith("<!-- /totals -->\nafter\n")
 

@@ -28,13 +28,6 @@ def test_what_is_recorded_is_of_a_family():
         assert {file.name.partition(".")[0] for file in folder.glob("*")} <= stems
 
 
-def test_the_readme_has_the_totals():
-    rows = [row for proxy in FAMILIES for row in recorded.rows_of(proxy, RECORDS[proxy.stem])]
-    text = page.README.read_text(encoding="utf-8")
-    assert page.with_totals(text, rows) == text, "`make ledger` writes them"
-    assert page.totals_text(rows) in text
-
-
 @pytest.mark.parametrize("proxy", FAMILIES, ids=lambda proxy: proxy.stem)
 def test_a_record_has_the_checks_as_they_are_declared(proxy):
     if (record := RECORDS[proxy.stem]) is None:
