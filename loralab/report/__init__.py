@@ -36,6 +36,9 @@ PAPERS_SAY_OTHERWISE = (
 )
 
 
+COUNTS = ("seeds", "draws", "problems", "repeats", "splits", "runs")  # fields of a Config
+
+
 class Picture(NamedTuple):
     """A figure as the page holds it."""
 
@@ -68,6 +71,12 @@ class Family(NamedTuple):
     def size(self) -> str:
         """Of the run that tables and figures are made of."""
         return self.proxy.size_of(self.run.config) if self.run else ""
+
+    @property
+    def counts(self) -> str:
+        """How often was drawn what the figures and tables are made of."""
+        config = self.run.config if self.run else {}
+        return ", ".join(f"{config[name]} {name}" for name in COUNTS if name in config)
 
     @property
     def sources(self) -> list[str]:

@@ -28,8 +28,8 @@ def test_labels_of_the_whole_figure_are_named():
 
 
 def test_a_caption_is_the_docstring_of_what_draws_the_figure():
-    assert caption("language", "rates").startswith("Mean improvement over the seeds against")
-    assert caption("overparam_generation", "rates-new-style").startswith("MMD against")
+    assert caption("language", "rates").startswith("Improvement of the test loss over")
+    assert caption("overparam_generation", "rates-new-style").startswith("Distance (MMD)")
     assert "\n" not in caption("language", "rates")
 
 

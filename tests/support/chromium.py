@@ -7,6 +7,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,6 +24,7 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+PATIENCE = 300
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27}
 
 
@@ -74,6 +76,8 @@ class Page:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._from], [], [], PATIENCE)
+            assert ready, f"the browser said nothing for {PATIENCE} s"
             read = os.read(self._from, 1 << 20)
             assert read, "the browser ended"
             self._rest += read
@@ -124,8 +128,12 @@ class Page:
         file.write_bytes(base64.b64decode(self.tell("Page.captureScreenshot")["data"]))
 
     def close(self) -> None:
-        self._session = ""
-        self.tell("Browser.close")
-        self._browser.wait(timeout=30)
+        """End the browser, which may be gone before it answers."""
+        os.write(self._to, b'{"id": 0, "method": "Browser.close"}\0')
+        try:
+            self._browser.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._browser.kill()
+            self._browser.wait()
         os.close(self._to)
         os.close(self._from)

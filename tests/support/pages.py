@@ -44,11 +44,12 @@ def small() -> str:
 
 
 @cache
-def filled(*stems: str) -> Made:
+def filled(*stems: str, claims: int | None = None) -> Made:
     """With a figure and a table a family, matfac of the reduced size, and the study.
 
     Args:
         stems: the families; without any, all.
+        claims: how many of each family, the first ones; all by default.
     """
     methods = json.loads(json.dumps(tables.language(world())))
     families = []
@@ -64,5 +65,6 @@ def filled(*stems: str) -> Made:
         if stem == "matfac":
             runs = {name: about | {"size": "quick"} for name, about in runs.items()}
         picture = Picture(f"{stem}-stub", STUB, "A stub.", "What is drawn: nothing.")
-        families.append(family._replace(run=run, runs=runs, pictures=[picture]))
+        rows = family.rows[:claims]
+        families.append(family._replace(rows=rows, run=run, runs=runs, pictures=[picture]))
     return Made(page(families), families, list(methods))

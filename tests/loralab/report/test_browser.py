@@ -9,7 +9,7 @@ from tests.support import chromium
 from tests.support.pages import filled
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-# A page of some hundred checks is enough, and is read sooner than one of all.
+# A small page is enough: the browser takes seconds for one with all claims.
 FAMILIES = ("gradient_signal", "matfac", "nystrom", "language")
 LOOKS = [(1400, False), (1400, True), (390, False), (390, True)]
 SHOWN = "[...document.querySelectorAll('article.claim')].filter(a => a.checkVisibility())"
@@ -29,7 +29,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "index.html"
-    path.write_text(filled(*FAMILIES).text, encoding="utf-8")
+    path.write_text(filled(*FAMILIES, claims=12).text, encoding="utf-8")
     return path
 
 
@@ -54,7 +54,10 @@ def ids(page) -> list[str]:
 
 def expected(fits) -> list[str]:
     return [
-        row.claim.id for family in filled(*FAMILIES).families for row in family.rows if fits(row)
+        row.claim.id
+        for family in filled(*FAMILIES, claims=12).families
+        for row in family.rows
+        if fits(row)
     ]
 
 
@@ -128,10 +131,10 @@ def test_a_family_is_shown_with_its_figures_and_a_search_without_them(page):
 
 
 def test_every_word_of_a_search_counts_in_any_order(page):
-    choose(page, text="pissa")
+    choose(page, text="rank")
     one = ids(page)
-    choose(page, text="EVA pissa")
-    assert set(ids(page)) < set(one)
+    choose(page, text="pissa rank")
+    assert set() < set(ids(page)) < set(one)
     choose(page, text="no such words")
     assert ids(page) == []
 
