@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 
-def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
-    """Statement, source, equation, test, trial, every check, and the command that measures it.
+def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
+    """Statement, source, equation, test, trial, evidence, and the command that measures it, each by
+    its name; those alone that the claim has.
 
     Args:
         proxy: the family of the claim.
         row: the claim with its evidence.
         origin: where the evidence is from, in words.
     """
-    claim, links = row.claim, Table.grid(padding=(0, 2))
-    for name, text in {
+    claim = row.claim
+    found = {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
         "where": claim.where,
@@ -38,7 +39,13 @@ def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,
-    }.items():
-        if text:
-            links.add_row(name, escape(text))
-    return Group(links, "", as_table([row]))
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
+    """The links and every check, for a terminal; arguments as of `links`."""
+    table = Table.grid(padding=(0, 2))
+    for name, text in links(proxy, row, origin).items():
+        table.add_row(name, escape(text))
+    return Group(table, "", as_table([row]))

@@ -1,4 +1,5 @@
-"""The titles of the papers that claims and methods are from, by their arXiv id."""
+"""The titles of the papers that claims and methods are from, by their arXiv id. One that is not here
+is shown by its id alone."""
 
 TITLES = {
     "1802.06509": "On the Optimization of Deep Networks: Implicit Acceleration by "
@@ -12,7 +13,8 @@ TITLES = {
     "Language Models",
     "2405.09673": "LoRA Learns Less and Forgets Less",
     "2406.01775": "OLoRA: Orthonormal Low-Rank Adaptation of Large Language Models",
-    "2406.05223": "CorDA: Context-Oriented Decomposition Adaptation of Large Language Models",
+    "2406.05223": "CorDA: Context-Oriented Decomposition Adaptation of Large Language Models "
+    "for Task-Aware Parameter-Efficient Fine-tuning",
     "2406.08447": "The Impact of Initialization on LoRA Finetuning Dynamics",
     "2406.09044": "MiLoRA: Harnessing Minor Singular Components for Parameter-Efficient LLM "
     "Finetuning",
@@ -26,3 +28,15 @@ TITLES = {
     "Models, Provably and Efficiently",
     "2602.04998": "Learning Rate Matters: Vanilla LoRA May Suffice for LLM Fine-tuning",
 }
+
+
+def link(source: str) -> str:
+    """Where a paper is read."""
+    return f"https://arxiv.org/abs/{source}"
+
+
+def title(source: str) -> str:
+    """What a source is called: its title, else its id."""
+    if source == "derived":
+        return "derived here"
+    return TITLES.get(source, f"arXiv:{source}")

@@ -228,8 +228,8 @@ class Proxy:
         for title, records in run.result["tables"].items():
             show(records_table(title, records))
         show(as_table(rows))
-        for path in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
-            print(f"figure: {path}")
+        for figure in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
+            print(f"figure: {figure.path}")
         print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")
 
 

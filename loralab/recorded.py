@@ -28,7 +28,17 @@ Record = dict[str, Any]
 
 def record_of(proxy: "Proxy", run: Run) -> Record:
     """What is kept of a run: a line for each check that it measured, and where it was made."""
-    about = {
+    lines = [
+        _line(proxy, claim, check, run, kept)
+        for claim in proxy.claims
+        for check in claim.checks
+        if (kept := run.result["measured"].get(claim.id, {}).get(check.key))
+    ]
+    return {"family": proxy.stem, "checks": lines, "runs": {run.key[:12]: _about(proxy, run)}}
+
+
+def _about(proxy: "Proxy", run: Run) -> dict[str, Any]:
+    return {
         "size": proxy.size_of(run.config),
         "config": run.config,
         "finished": run.finished,
@@ -36,13 +46,6 @@ def record_of(proxy: "Proxy", run: Run) -> Record:
         "code": run.code,
         "provenance": run.provenance,
     }
-    lines = [
-        _line(proxy, claim, check, run, kept)
-        for claim in proxy.claims
-        for check in claim.checks
-        if (kept := run.result["measured"].get(claim.id, {}).get(check.key))
-    ]
-    return {"family": proxy.stem, "checks": lines, "runs": {run.key[:12]: about}}
 
 
 def _line(
@@ -153,6 +156,14 @@ def shown(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
     if runs[-1]:
         return proxy.rows(runs[-1]), "the local run store, at the reduced size"
     return rows_of(proxy, None), "not measured"
+
+
+def runs(proxy: "Proxy", store: Store) -> dict[str, dict[str, Any]]:
+    """What is known of the runs that `shown` can be from, by the name that an entry has for its
+    run: size, configuration, end, duration, code and provenance."""
+    stored = filter(None, (proxy.stored(config, store) for config in proxy.sizes.values()))
+    record = read(proxy.stem) or {"runs": {}}
+    return record["runs"] | {run.key[:12]: _about(proxy, run) for run in stored}
 
 
 def _age(proxy: "Proxy", record: Record) -> str:

@@ -13,8 +13,10 @@ RUNS = {"same_seed": "two tasks", "same_task": "two seeds", "neither": "both dif
 
 
 def held(data: dict[str, Any]) -> Figure:
-    """a: share of the largest expected gradient signal that rows get, a point for each seed. b:
-    what the spans of two adapters share, a point for each pair of seeds."""
+    """What adapters hold on a language model. a: the share of the largest expected gradient signal
+    that rows of three kinds get, a point for each seed. b: the share of the span that two trained
+    adapters have in common, for rows of A and columns of B: the same seed on two tasks, the same
+    task from two seeds, and neither; a point for each pair of seeds."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
     for x, name in enumerate(ROWS):
         values = [each[name] for each in data["signals"]]

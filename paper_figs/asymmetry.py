@@ -27,8 +27,10 @@ COMPARED = {
 
 
 def explained(data: dict[str, Any]) -> Figure:
-    """Measured shares against rank by case, with the prediction, and measured against predicted for
-    all cases."""
+    """Least squares with one trained factor. Left: the measured share of the wanted change that
+    training B (filled) or A (open) explains, a mean over draws, against the rank in three cases;
+    lines are what theory predicts, dashed for A. Right: measured over predicted share in ten cases
+    at three ranks; 1 is exact. No intervals are drawn: the checks have them."""
     figure, panels = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
     left, right = panels
     cases = (("1/i^2", GREEN, "D"), ("1/i", BLUE, "o"), ("1/i, D on the bottom 8", RED, "v"))
@@ -92,7 +94,10 @@ def explained(data: dict[str, Any]) -> Figure:
 
 
 def sign(data: dict[str, Any]) -> Figure:
-    """The sign map in least squares, and the advice against what came out on unseen cases."""
+    """Which factor to train. Left: a statistic of the change and the inputs against the ratio of
+    what B and A explain, a point for each case and rank. Right: on unseen cases, the gain of
+    training B that moments predict against the gain that was measured, a point for each case. A
+    rule is right in the lower left and the upper right quarter."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 2.8), layout="constrained")
     for rank, colour, marker in ((1, RED, "v"), (4, BLUE, "o"), (16, GREEN, "D")):
         points = np.array([point[:2] for point in data["sign"] if point[2] == rank]).reshape(-1, 2)
@@ -133,7 +138,8 @@ def _quarters(axes: Axes, x: float, y: float) -> None:
 
 
 def classifiers(data: dict[str, Any]) -> Figure:
-    """Test accuracy by data and method with 95 % intervals over networks."""
+    """Test accuracy of small classifiers by data and method, each method at the learning rate that
+    validation chose. Points are means over networks, bars 95 % intervals."""
     figure, axes = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
     places = {(name, samples): i for i, (name, samples) in enumerate(reversed(data["data"]))}
     for shift, (method, (label, colour, marker)) in enumerate(COMPARED.items()):

@@ -20,8 +20,9 @@ PANELS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Mean accuracy of each method, over the seeds that choose, against its learning rate; filled:
-    the learning rate that validation chose."""
+    """Test accuracy on a sentence encoder against the learning rate, a panel for each group of
+    methods: means over the seeds that choose the learning rate. Filled: the one that validation
+    chose."""
     figure, panels = plt.subplots(2, 2, figsize=(6.5, 4.6), sharey=True, layout="constrained")
     for panel, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name, colour, style in zip(names, COLOURS, STYLES, strict=False):
@@ -43,8 +44,8 @@ def rates(data: dict[str, Any]) -> Figure:
 
 
 def differences(data: dict[str, Any]) -> Figure:
-    """Each method's accuracy minus LoRA's on unseen seeds, each at its own best learning rate, with
-    the 95 % interval; shaded: within .02."""
+    """Each method's test accuracy minus LoRA's on unseen seeds, each at its own best learning rate:
+    means over seeds, with 95 % intervals. Shaded: within .02."""
     names = [name for name in reversed(data) if data[name]["difference"]]
     figure, axes = plt.subplots(figsize=(5, 0.6 + 0.28 * len(names)), layout="constrained")
     axes.axvspan(-MARGIN, MARGIN, color="#DDDDDD")

@@ -81,8 +81,10 @@ def _over_samples(axes: Axes, data: dict[str, Any]) -> None:
 
 
 def chain(data: dict[str, Any]) -> Figure:
-    """How loose each bound is, problem by problem with the median, and the bounds against the
-    number of samples."""
+    """Bounds on the generalization gap. Left: each bound over the true gap, a mark for each problem
+    at the largest number of samples, a black line at the median; 1 (dashed) is the gap itself.
+    Right: the mean of each bound over problems against the number of samples, both factors trained,
+    beside the true gap (black); colours and markers are those of the labels on the left."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.5, 3.0), layout="constrained")
     _looseness(left, data)
     _over_samples(right, data)
@@ -90,8 +92,9 @@ def chain(data: dict[str, Any]) -> Figure:
 
 
 def certificates(data: dict[str, Any]) -> Figure:
-    """The certified error of adapters, beside the training and the test error of what is
-    certified; one mark a split of the digits, or a sample of drawn images."""
+    """Error of adapters by which factors are trained: the error that is certified with 95 %
+    probability, the test error and the training error. A mark is a split of the digits, or a sample
+    of drawn images; the dashed line is chance."""
     sources = list(dict.fromkeys(record["images"] for record in data["images"]))
     figure, panels = plt.subplots(
         1, len(sources), figsize=(7.5, 2.9), layout="constrained", sharey=True, squeeze=False

@@ -67,8 +67,9 @@ def _curves_of(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def signal(data: dict[str, Any]) -> Figure:
-    """Part of the whole gradient signal Tr Q that rows of one length capture, against their
-    number."""
+    """The part of the whole gradient signal of a token, Tr Q, that rows A of equal length capture,
+    against the rank, in one layer of each network. One curve for each initialization, without
+    repetition; curves that coincide hide each other."""
     curves = _curves_of(data)
     figure, panels = _axes(len(curves))
     for axes, (place, curve) in zip(panels, curves.items(), strict=True):
@@ -88,8 +89,11 @@ def signal(data: dict[str, Any]) -> Figure:
 
 
 def flip(data: dict[str, Any]) -> Figure:
-    """The signal of a batch: theory's flip in two dimensions with what was measured, and a real
-    layer."""
+    """The gradient signal of a batch. Left: signal of EVA over that of the gradient's singular
+    vectors in a regression with two inputs, against the batch size; line: theory, points: means,
+    bars: two standard deviations over repetitions, dashed: where theory has both equal. Right: the
+    share of the batch's optimum that each initialization captures in a real layer, against the
+    tokens in a batch, without repetition."""
     curves = _curves_of(data)
     figure, (left, right) = _axes(2)
     found = data["flip"]
@@ -126,10 +130,11 @@ def flip(data: dict[str, Any]) -> Figure:
 
 
 def convergence(data: dict[str, Any]) -> Figure:
-    """Validation loss against the learning rate at the last budget, and test loss at each
-    initialization's own best learning rate by budget. The bars are one standard deviation over
-    seeds, divided by the root of their number: on digits, whose splits share examples, an
-    underestimate."""
+    """A row for each task and optimizer. Left: validation loss against the learning rate at the
+    largest number of steps, the mean over seeds. Right: test loss over that of the default
+    initialization, each at its own best learning rate, against the number of steps: geometric mean
+    over seeds. The bars are one standard deviation over seeds, divided by the root of their number:
+    on digits, whose splits share examples, an underestimate."""
     runs = {key: title for key, title in RUNS.items() if key in data["tuned"]}
     figure, panels = _axes(2, len(runs))
     for i, (key, title) in enumerate(runs.items()):

@@ -22,15 +22,17 @@ PANELS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Mean improvement over the seeds against the learning rate; filled: the one that validation
-    chose. A panel has the methods that were run."""
+    """Improvement of the test loss over the base model's against the learning rate, in bits a byte,
+    a panel for each group of methods, with LoRA in all: means over seeds, without intervals.
+    Filled: the learning rate that validation chose. A panel has the methods that were run; learning
+    rates without improvement are left out."""
     panels = {
         title: [name for name in names if name in data]
         for title, names in PANELS.items()
         if any(name in data for name in names)
     }
     figure, axes = plt.subplots(
-        2, -(-len(panels) // 2), figsize=(8.5, 5), sharex=True, sharey=True, layout="constrained"
+        2, -(-len(panels) // 2), figsize=(8.5, 6.5), sharex=True, sharey=True, layout="constrained"
     )
     for axis, (title, names) in zip(axes.flat, panels.items(), strict=False):
         for name, colour, style in zip((REFERENCE, *names), COLOURS, STYLES, strict=False):
@@ -41,7 +43,8 @@ def rates(data: dict[str, Any]) -> Figure:
             best = next(point for point in points if point[0] == data[name]["best"])
             axis.plot(*best, style[0], color=colour, ms=6)
         axis.set(xscale="log", title=title)
-        axis.legend(fontsize=7, loc="lower center")
+        # below the panel, where it hides no curve
+        axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     figure.supxlabel("learning rate", fontsize="medium")
@@ -50,8 +53,9 @@ def rates(data: dict[str, Any]) -> Figure:
 
 
 def improvements(data: dict[str, Any]) -> Figure:
-    """Each method's improvement over LoRA's with the 95 % interval, the best on top; shaded: within
-    2 %."""
+    """Each method's improvement of the test loss over LoRA's, each at its own best learning rate,
+    the largest on top: points, with 95 % intervals in which the choice of the learning rate is
+    repeated. Shaded: within 2 % of LoRA."""
     found = {name: of["over LoRA"] for name, of in data.items() if of["over LoRA"]}
     names = sorted(found, key=lambda name: found[name][0])
     figure, axes = plt.subplots(figsize=(5.5, 0.8 + 0.25 * len(names)), layout="constrained")

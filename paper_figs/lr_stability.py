@@ -28,8 +28,9 @@ EXPONENTS = {
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Learning rates against width with 95 % intervals; dashed lines through the means have the
-    theory's slopes."""
+    """Learning rates against the width on logarithmic axes, one panel for each meaning of the word
+    best or stable. Points are means over seeds, bars 95 % intervals; the dashed lines through the
+    means have the slopes that theory predicts."""
     figure, panels = plt.subplots(1, 3, figsize=(7.0, 3.1), sharex=True)
     for axes, (level, title) in zip(panels, LEVELS.items(), strict=True):
         for line in data["lines"]:
@@ -63,8 +64,10 @@ def _rate(axes: Axes, line: dict[str, Any]) -> None:
 
 
 def plane(data: dict[str, Any]) -> Figure:
-    """Measured slopes of Z_B over powers of the two learning rates, where the theory calls them
-    stable, and where both factors train."""
+    """The plane of the two learning rates, n^c_A for A and n^c_B for B at width n; a panel for each
+    initialization. Shaded: where theory says that Z_B, the adapter's output, stays bounded; green
+    line: where both factors train; dotted: one learning rate for both; star: LoRA+. Each number is
+    the slope of log Z_B in log n that was measured there: at most 0 is stable."""
     figure, panels = plt.subplots(1, 2, figsize=(7.0, 4.3), sharey=True)
     for axes, (name, region) in zip(panels, data["regions"].items(), strict=True):
         axes.fill(
@@ -117,8 +120,9 @@ def plane(data: dict[str, Any]) -> Figure:
 
 
 def transfer(data: dict[str, Any]) -> Figure:
-    """Regret of the best learning rate of narrow networks taken on to width 2^13, by the exponent
-    it is taken on with."""
+    """Regret of the best learning rate of narrow networks that is taken on to width 2^13 by the
+    exponent of its colour: log of the loss over that of the learning rate tuned there, in nats.
+    Bars are means, with 95 % intervals; 0 is no loss."""
     figure, axes = plt.subplots(figsize=(5.5, 3.0))
     names = list(dict.fromkeys(row["initialization"] for row in data["transfer"]))
     for shift, (exponent, (label, colour)) in zip((-0.25, 0, 0.25), EXPONENTS.items(), strict=True):

@@ -38,17 +38,29 @@ BOTTOM = 3e-14
 TOP = 3.0  # a larger excess is no use to anyone
 
 
+def rates(data: dict[str, Any]) -> Figure:
+    """Final relative excess loss against the learning rate: a row of panels for each target, a
+    column for each optimizer. Lines are medians over seeds, bands the range over seeds of the two
+    compared methods; a line stops where some seed diverges; a ring marks each method's best
+    learning rate; the grey line is the loss that counts as reached."""
+    return _grid(data, _against_rate)
+
+
+def steps(data: dict[str, Any]) -> Figure:
+    """Relative excess loss against the step, each method at its best learning rate: a row of panels
+    for each target, a column for each optimizer. Lines are medians over seeds, bands the range over
+    seeds of the two compared methods."""
+    return _grid(data, _against_step)
+
+
 def figures(data: dict[str, Any]) -> dict[str, Figure]:
+    return {"rates": rates(data), "steps": steps(data)}
+
+
+def _grid(data: dict[str, Any], draw: Any) -> Figure:
+    """A row of panels for each target, a column for each optimizer, and one legend for all."""
     series = [line for method in LINES for line in data["series"] if line["method"] == method]
     targets = sorted({line["target"] for line in series})
-    return {
-        "rates": _grid(series, targets, _against_rate),
-        "steps": _grid(series, targets, _against_step),
-    }
-
-
-def _grid(series: list[dict[str, Any]], targets: list[str], draw: Any) -> Figure:
-    """A row of panels for each target, a column for each optimizer, and one legend for all."""
     height = 1.75 * len(targets) + 0.75
     figure, axes = plt.subplots(
         len(targets), 3, figsize=(6.5, height), sharex="col", sharey=True, squeeze=False

@@ -18,8 +18,9 @@ PER_IMAGE = 0.4  # inches
 
 
 def rates(data: dict[str, Any], target: str) -> Figure:
-    """MMD against learning rate, the mean over seeds with their range; a dotted line for the base
-    model."""
+    """Distance (MMD) of drawn images from test images against the learning rate, a panel for each
+    rank: mean over seeds, with a band from the least to the greatest seed. Dotted: the base model
+    before training. Lower is better."""
     lines = [
         line
         for method in STYLES
@@ -50,8 +51,8 @@ def rates(data: dict[str, Any], target: str) -> Figure:
 
 
 def images(data: dict[str, Any], target: str) -> Figure:
-    """Real images, the base model's, and each method's at its best learning rate and at 1e-4, all
-    from the same noises, unselected."""
+    """8 x 8 images, unselected, all from the same noises: real ones, the base model's, and those of
+    each method at its best learning rate and at 1e-4. The ranks stand beside the rows."""
     drawn = {
         (one["method"], one["rank"]): one
         for one in data["grids"]

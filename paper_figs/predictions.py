@@ -14,8 +14,8 @@ LABELS = ["predicted learning rate", "bound: a first step lowers the loss"]
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """A panel for each model: mean loss over the seeds, and the geometric means of the predicted
-    learning rates and of the bounds."""
+    """Validation loss against the learning rate, a panel for each model: means over seeds. Vertical
+    lines: the predicted learning rate and its bound, geometric means over seeds."""
     figure, panels = plt.subplots(
         1, len(data), figsize=(3.3 * len(data), 2.8), layout="constrained", squeeze=False
     )

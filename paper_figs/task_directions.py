@@ -35,8 +35,11 @@ POOLS = {"clusters": "drawn clusters", "disjoint digits": "parts of the digits"}
 
 
 def null(data: dict[str, Any]) -> Figure:
-    """The limit (lines) and the exact mean (dashes) beside simulated overlaps, and the null of
-    kinds of weights beside the published band."""
+    """Overlap of changes that have nothing in common. Left: share of the s largest change rates of
+    one among the m largest of another, against m/s, for two laws of entries; points are simulated,
+    lines the limit of large matrices, dashes the exact mean. Right: 8 in 16, for kinds of weights;
+    ticks are draws, points their means, the line is the formula, the band what was published for
+    LoRA."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(6.5, 2.8), layout="constrained", width_ratios=[2, 3]
     )
@@ -79,8 +82,10 @@ def null(data: dict[str, Any]) -> Figure:
 
 
 def networks(data: dict[str, Any]) -> Figure:
-    """In small networks, by source: the overlap with full fine-tuning's directions joined to its
-    null."""
+    """Small networks: the share of full fine-tuning's eight core directions of the largest change
+    among sixteen that a source names, by change rate (left) and by size (right), for two pools of
+    data. Points are means over runs; a grey line joins each to its null, the overlap by chance
+    (tick)."""
     figure, grid = plt.subplots(
         2, 2, figsize=(6.5, 4.6), layout="constrained", sharey=True, sharex=True
     )
@@ -108,8 +113,9 @@ def networks(data: dict[str, Any]) -> Figure:
 
 
 def recall(data: dict[str, Any]) -> Figure:
-    """Recall of planted directions against LoRA's updates, by change rate and by size, with one
-    gradient and the null."""
+    """Recall of 8 planted core directions of 64 by LoRA of rank 8, against its updates, ranked by
+    change rate or by the size of the change: means over seeds. Dashed: the same from one gradient;
+    dotted: the null, by chance."""
     cases = [
         case
         for case in ("random", "top", "bottom")
@@ -151,9 +157,9 @@ def recall(data: dict[str, Any]) -> Figure:
 
 
 def errors(data: dict[str, Any]) -> Figure:
-    """Final error of every method and control at its own best learning rate, with 95 % intervals
-    over problems; black: the least that the initialization of a method without scaled directions
-    allows."""
+    """Final error of every method and control at its own best learning rate, a panel for each
+    problem: means over problems, with 95 % intervals. Dotted: LoRA. Black ticks: the least error
+    that the initialization of a method without scaled directions allows."""
     cases = [case for case in CASES if any(r["problem"] == case for r in data["errors"])]
     compared = {r["method"] for r in data["errors"]}
     names = [name for name in reversed(data["order"]) if name in compared]

@@ -17,7 +17,9 @@ from docs.generate import pages
 ROOT = Path(__file__).parents[1]
 PLACES = ("*.md", ".github/**/*.md", "docs/**/*.md", "examples/**/*.md", "evidence/**/*.md")
 DOCUMENTS = sorted(file for place in PLACES for file in ROOT.glob(place))
-IGNORED = [line for line in (ROOT / ".gitignore").read_text().split() if line.endswith("/")]
+IGNORED = [
+    line.lstrip("/") for line in (ROOT / ".gitignore").read_text().split() if line.endswith("/")
+]
 EXAMPLES = ("my-run/", "comparison/", "adapter/")
 PATH = re.compile(
     r"[\w.-]+/([\w.-]+/)*([\w.-]+\.(py|md|toml|txt|json|yml|cff|jinja))?|[A-Z_]+\.md|\w+\.(toml|cff)"
