@@ -1,5 +1,5 @@
-"""The titles of the papers that claims and methods are from, by their arXiv id. One that is not here
-is shown by its id alone."""
+"""The titles of the papers that claims and methods are from, by their arXiv id. One that is not
+here is shown by its id alone."""
 
 TITLES = {
     "1802.06509": "On the Optimization of Deep Networks: Implicit Acceleration by "
