@@ -15,6 +15,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+import lora
 from loralab.code import ROOT
 from tests.support.finetuning import word_tokenizer
 from tests.support.quantised import dense_llama
@@ -35,6 +36,15 @@ def model(tmp_path_factory) -> Path:
     word_tokenizer(folder, tuple(words[:61]))
     dense_llama().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def schemes():
+    """A scheme that an example adds is not there for the tests that come later."""
+    kept = dict(lora.SCHEMES)
+    yield
+    lora.SCHEMES.clear()
+    lora.SCHEMES.update(kept)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 
 from scaling.core.outputs import trained
@@ -32,6 +33,9 @@ def kill_at(step: int, given: list[str]) -> None:
     # a fresh interpreter would load torch and transformers for each case
     if (child := os.fork()) == 0:
         running._trainer = with_kill
+        # torch gives a fork a new pool of threads at the first call that sets their number; where
+        # two threads that read weights make that call at once, one of them finds no pool
+        torch.set_num_threads(1)
         os._exit(call(given))
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), f"it ended by itself with {status}"

@@ -63,7 +63,7 @@ def test_the_proxy_joins_trials_to_claims_and_keeps_them(tmp_path, monkeypatch, 
     assert {verdicts[id] for id in ("A11", "A11b", "A11c")} == {Verdict.NOT_SEEN}
     assert verdicts["A15b"] == verdicts["A15c"] == (Verdict.REFUTED if single_layers else None)
     assert PROXY.run(config, store).finished == first.finished, "the second one is from the store"
-    drawn = {path.name for path in draw("asymmetry", first.result["data"], tmp_path)}
+    drawn = {figure.path.name for figure in draw("asymmetry", first.result["data"], tmp_path)}
     assert drawn == {f"asymmetry-{name}.svg" for name in ("explained", "sign", "classifiers")}
 
 

@@ -26,7 +26,10 @@ def test_proxy_measures_every_claim_and_keeps_it(tmp_path, monkeypatch):
         "A14": Verdict.HOLDS,
     }
     assert PROXY.run(SMALL, store).finished == run.finished, "the second run comes from the store"
-    drawn = {path.name for path in draw("generalization", run.result["data"], tmp_path / "figures")}
+    drawn = {
+        figure.path.name
+        for figure in draw("generalization", run.result["data"], tmp_path / "figures")
+    }
     assert drawn == {"generalization-chain.svg", "generalization-certificates.svg"}
 
 

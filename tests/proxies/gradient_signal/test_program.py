@@ -131,7 +131,7 @@ def test_the_proxy_joins_cells_to_claims_and_keeps_them(tmp_path, monkeypatch):
     assert value("E9", "digits adam, 40 steps") == pytest.approx(0.8**4)
     assert value("E9", "digits adam, 160 steps") is None, "of the budgets that were run"
     assert value("E9c", "digits sgd, 40 steps") == pytest.approx(1 - 0.9**4.5)
-    drawn = {path.name for path in draw("gradient_signal", run.result["data"], tmp_path)}
+    drawn = {figure.path.name for figure in draw("gradient_signal", run.result["data"], tmp_path)}
     assert drawn == {f"gradient_signal-{name}.svg" for name in ("signal", "flip", "convergence")}
 
     def tuned(**_):

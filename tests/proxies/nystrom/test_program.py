@@ -85,5 +85,5 @@ def test_figures_draw_from_the_data_alone(tmp_path):
             for overlap in (0, 1)
         ],
     }
-    drawn = {path.name for path in draw("nystrom", data, tmp_path)}
+    drawn = {figure.path.name for figure in draw("nystrom", data, tmp_path)}
     assert drawn == {f"nystrom-{name}.svg" for name in ("errors", "steps", "limits", "transfer")}

@@ -76,7 +76,8 @@ def test_the_proxy_joins_trials_to_claims_and_keeps_them(tmp_path, monkeypatch, 
         "the second run comes from the store"
     )
     drawn = {
-        path.name for path in figures.draw("overparam_generation", first.result["data"], tmp_path)
+        figure.path.name
+        for figure in figures.draw("overparam_generation", first.result["data"], tmp_path)
     }
     kinds = [f"{kind}-new-{what}" for kind in ("rates", "images") for what in ("classes", "style")]
     assert drawn == {f"overparam_generation-{kind}.svg" for kind in kinds}

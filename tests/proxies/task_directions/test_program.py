@@ -155,7 +155,7 @@ def test_the_proxy_joins_trials_to_claims_and_keeps_them(tmp_path, monkeypatch):
     if optional.minilm():
         assert missing == {(id, "digits") for id in ("T10", "T11", "T12b", "T12c")}
     assert PROXY.run(default, store).finished == run.finished
-    drawn = {path.name for path in draw("task_directions", run.result["data"], tmp_path)}
+    drawn = {figure.path.name for figure in draw("task_directions", run.result["data"], tmp_path)}
     assert drawn == {
         f"task_directions-{name}.svg" for name in ("null", "networks", "recall", "errors")
     }
