@@ -10,6 +10,7 @@ from torch import Generator
 
 pytest.importorskip("transformers")
 
+from lora.bases import shape_of
 from loralab.claims import Scope
 from loralab.memo import Memo
 from loralab.store import Store
@@ -94,7 +95,7 @@ def test_directions_that_two_changes_share_are_found(settings, monkeypatch):
         plain = FineTuneConfig.of(**settings | {"variant": "plain", "save": "model"})
         model = prepare(plain).loaded.model
         for name in names:
-            shape = tuple(model.get_submodule(name).weight.shape)
+            shape = shape_of(model.get_submodule(name))
             kept.setdefault(name, rng.normal(size=shape))
         return kept
 

@@ -92,7 +92,7 @@ def factors(world: World) -> World:
 def signals(first: str, second: str) -> Callable[[World], World]:
     def exchange(world: World) -> World:
         return world._replace(
-            signals=[s | {first: s[second], second: s[first]} for s in world.signals]
+            signals=[{**s, first: s[second], second: s[first]} for s in world.signals]
         )
 
     return exchange
