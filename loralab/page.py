@@ -72,11 +72,12 @@ def _claim(row: Row) -> str:
         return f"{head}\nNot testable here: {claim.untestable}\n"
     if claim.separates and len({entry.outcome for entry in row.deciding}) > 1:
         head += f"\n{row.tally}; what separates them: {claim.separates}\n"
-    lines = [HEAD, ["---"] * len(HEAD), *map(_check, row.evidence)]
+    lines = [HEAD, ["---"] * len(HEAD), *map(cells, row.evidence)]
     return head + "\n" + "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
 
 
-def _check(entry: Entry) -> tuple[str, ...]:
+def cells(entry: Entry) -> tuple[str, ...]:
+    """A line of a table of checks."""
     check = entry.check
     return (
         check.condition or check.key,

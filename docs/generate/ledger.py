@@ -6,7 +6,7 @@ import re
 from docs.generate import evidence, markdown, theory
 from docs.generate.sources import cited
 from loralab.claims import Claim
-from loralab.ledger import with_interval
+from loralab.page import cells
 from loralab.proxy import Proxy
 from loralab.recorded import read
 from loralab.rows import Entry, Row
@@ -113,14 +113,4 @@ def equation(claim: Claim) -> str:
 
 
 def _check(entry: Entry) -> tuple[str, ...]:
-    check = entry.check
-    cells = (
-        check.condition or check.key,
-        check.claimed,
-        "" if check.predicted is None else str(check.predicted),
-        with_interval(entry.measured),
-        str(check.criterion),
-        str(entry.outcome or "not measured"),
-        "; ".join(entry.notes),
-    )
-    return tuple(map(markdown.escaped, cells))
+    return tuple(map(markdown.escaped, cells(entry)))

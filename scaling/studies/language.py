@@ -5,9 +5,9 @@ SmolLM2-135M goes on with scientific docstrings as plain text; with --full it al
 an instruction and to classify. Every method has its own learning rates, three or five around the
 best one in exploration, and the choice among them is part of every interval. Where an
 initialization has another size than the default's, a control has the size without the directions. A
-run takes about 40 seconds where two share two cores. The default size has some 270 runs, of the
-methods that the six papers of this project are about, three hours; --full adds the other methods
-and tasks, some 480 runs, five hours. Both go on after a kill.
+run takes 40 to 60 seconds where two share two cores. The default size has some 270 runs, of the
+methods that the six papers of this project are about: four hours, estimated. --full adds the other
+methods and tasks, some 470 runs: six hours, estimated. Both go on after a kill.
 """
 
 from dataclasses import dataclass

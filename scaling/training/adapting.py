@@ -1,6 +1,7 @@
 """What training must know about what it trains; this library's adapters here, the other rows of
 `methods` in files of their own."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,8 @@ from scaling.core import outputs, placement, state
 from scaling.core.config import Config, check_scheme, training_whole
 from scaling.core.task import Loaded
 from scaling.training.job import Job, on_batches
+
+ENTRIES = 64  # of a parameter, about as many and evenly spaced, that tell it from another one
 
 
 class Adapted(NamedTuple):
@@ -76,14 +79,27 @@ def attach(job: Job) -> Adapted:
 
 def attach_once(job: Job, folder: Path) -> Adapted:
     """The same, with what an initialization gave kept in a folder and read where it is there: the
-    runs of a sweep that differ in their learning rate alone begin with one initialization."""
-    if (folder / state.FILE).is_file():
+    runs of a sweep that differ in their learning rate alone begin with one initialization. It is
+    made anew where the data or the base model have changed since."""
+    kept = folder / seen(job)
+    if (kept / state.FILE).is_file():
         with suppress(outputs.Damaged):
-            return resume(job, folder)
+            return resume(job, kept)
     adapted = attach(job)
-    folder.mkdir(parents=True, exist_ok=True)
-    state.write(job.loaded.model, folder)
+    kept.mkdir(parents=True, exist_ok=True)
+    state.write(job.loaded.model, kept)
     return adapted
+
+
+def seen(job: Job) -> str:
+    """A digest of what an initialization sees: the training examples, and entries of every
+    parameter of the base model, which none of them keeps when it is trained."""
+    found = hashlib.sha256(repr(job.inputs).encode())
+    for name, parameter in job.loaded.model.named_parameters():
+        entries = parameter.detach().flatten()
+        some = entries[:: max(1, len(entries) // ENTRIES)]
+        found.update(name.encode() + some.double().cpu().numpy().tobytes())
+    return found.hexdigest()[:24]
 
 
 def resume(job: Job, checkpoint: Path) -> Adapted:

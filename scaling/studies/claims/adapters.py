@@ -6,9 +6,9 @@ the mean squared cosines of principal angles.
 
 from typing import Any
 
-from loralab.claims import Check, Claim, Kind, Scope, Within
+from loralab.claims import Check, Within
 from scaling.studies.claims.findings import RMS
-from scaling.studies.claims.language.checks import CHOSEN, MODEL, STEPS, TEXT, TRAINING
+from scaling.studies.claims.language.checks import CHOSEN, STEPS, TEXT, TRAINING, claim
 
 BATCHES = 16  # of the training data that the gradient signal is measured on
 EARLY = STEPS // 6  # steps of LoRA after which directions are compared, as LoRA-Dash launches
@@ -20,20 +20,6 @@ LAYERS = (
     "the middle of the lower and of the upper half of the layers of each kind, one of those wider "
     "than 1024"
 )
-
-
-def claim(id: str, sentence: str, source: str, *checks: Check, **others: Any) -> Claim:
-    """A claim on the language model, outside the scope of its source."""
-    return Claim(
-        id,
-        f"{sentence}, {MODEL}.",
-        source,
-        checks,
-        kind=Kind.EFFECT,
-        scope=Scope.LM,
-        covers=source == "derived",
-        **others,
-    )
 
 
 def shares(what: str, key: str, **more: Any) -> Check:

@@ -142,8 +142,8 @@ def changes(settings: dict[str, Any], names: list[str]) -> dict[str, np.ndarray]
     from scaling.training.running import train
 
     config = Config.of(**settings)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         train(config, folder, lambda: None, judge_base=False)
         if config.full:
             tensors = load_file(outputs.trained(folder) / "difference.safetensors")

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("transformers")
+
+from transformers import AutoModelForCausalLM
 
 import lora
 from scaling.comparison import trials
@@ -66,7 +69,7 @@ def settings(tmp_path, monkeypatch) -> dict[str, Any]:
 
 
 def kept_initial(home: Path) -> list[Path]:
-    return sorted((home / "runs" / "initial").glob("*/*"))
+    return sorted((home / "runs" / "initial").glob("*/*/*"))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,18 @@ def test_runs_that_differ_in_their_learning_rate_share_an_initialization(
     assert "losses" in trials.fine_tuned(own, None)
     assert len(made) == 4, "and one that cannot be read is made again"
     assert state.read(file.parent)[0] is not None
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(data.read_text().splitlines(keepends=True)[::-1]))
+    shutil.rmtree(trials.folder_of(own, None))
+    trials.fine_tuned(own, None)
+    assert len(made) == 5, "other data have another one, at the same path"
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight.mul_(1.01)
+    model.save_pretrained(tmp_path / "model")
+    shutil.rmtree(trials.folder_of(own, None))
+    trials.fine_tuned(own, None)
+    assert len(made) == 6, "and another base model"
 
 
 @pytest.mark.parametrize("own", [{}, {"scheme": "pissa"}, {"variant": "full"}])

@@ -14,6 +14,7 @@ from scaling.studies.evidence.improvements import (
     ratio,
     steps_ratio,
     window,
+    window_difference,
 )
 
 SEEDS = range(6)
@@ -64,10 +65,23 @@ def test_what_chooses_is_the_validation_loss():
     assert Swept(runs, SEEDS, BASE).best == 1e-4
 
 
-def test_a_learning_rate_that_does_not_improve_is_not_chosen():
+def test_a_learning_rate_that_does_not_improve_is_not_chosen_by_a_resample():
+    runs = rates({1e-4: 0.4, 1e-3: 0.1})
+    runs[1e-3][3] = run(BASE[3] + 0.1)
+    assert Swept(runs, SEEDS, BASE).tried == [1e-4]
+    assert Swept(runs, SEEDS).tried == [1e-4, 1e-3]
+
+
+def test_where_the_chosen_learning_rate_does_not_improve_no_other_one_stands_in():
+    """The test data have no part in the choice."""
     runs = rates({1e-4: 0.1, 1e-3: 0.4})
     runs[1e-3][3] = run(BASE[3] + 0.1, validation=0.0)
-    assert Swept(runs, SEEDS, BASE).tried == [1e-4]
+    assert Swept(runs, SEEDS, BASE).tried == []
+    assert improvement_ratio(Swept(runs, SEEDS, BASE), swept({1e-3: 0.4})) is None
+
+
+def test_a_learning_rate_at_which_a_run_diverged_is_not_chosen():
+    runs = rates({1e-4: 0.1, 1e-3: 0.4})
     runs[1e-3][3] = {"diverged": "the loss is nan"}
     assert Swept(runs, SEEDS, BASE).tried == Swept(runs, SEEDS).tried == [1e-4]
 
@@ -119,3 +133,11 @@ def test_the_window_is_of_improvements():
     assert window(runs, BASE, 0, 0.02) == pytest.approx(0.04 + 0.08)
     runs[1e-2][0] = {"diverged": "the loss is nan"}
     assert window(runs, BASE, 0, 0.02) == pytest.approx(0.08)
+
+
+def test_a_seed_that_never_improves_has_no_window():
+    good, none = rates({1e-4: 0.1, 1e-3: 0.4}), rates({1e-4: 0.1, 1e-3: 0.4})
+    for runs in none.values():
+        runs[2] = run(BASE[2] + 0.1)
+    assert window_difference(good, good, BASE, SEEDS, 0.02) is not None
+    assert window_difference(none, good, BASE, SEEDS, 0.02) is None
