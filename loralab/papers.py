@@ -27,6 +27,7 @@ TITLES = {
     "2502.01235": "LoRA-One: One-Step Full Gradient Could Suffice for Fine-Tuning Large Language "
     "Models, Provably and Efficiently",
     "2602.04998": "Learning Rate Matters: Vanilla LoRA May Suffice for LLM Fine-tuning",
+    "2604.01694": "MiCA Learns More Knowledge Than LoRA and Full Fine-Tuning",
 }
 
 
