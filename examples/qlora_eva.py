@@ -28,7 +28,7 @@ model = AutoModelForCausalLM.from_pretrained(
 print(f"the base model takes {model.get_memory_footprint() / 2**20:.0f} MiB")
 model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 model = peft.get_peft_model(
-    model, peft.LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    model, peft.LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
 )
 
 text = "\n\n".join(inspect.getdoc(getattr(statistics, name)) or "" for name in statistics.__all__)

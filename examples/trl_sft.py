@@ -23,7 +23,7 @@ folder = located(sys.argv[1] if sys.argv[1:] else "smollm2")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 model = peft.get_peft_model(
-    model, peft.LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    model, peft.LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
 )
 
 texts = [inspect.getdoc(getattr(statistics, name)) or "" for name in statistics.__all__]

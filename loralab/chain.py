@@ -1,6 +1,7 @@
 """One claim followed from its statement to its evidence: what `loralab claims E1` prints."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.markup import escape
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 
-def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
+Runs = Mapping[str, Mapping[str, Any]]
+
+
+def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
     """Statement, source, equation, test, trial, evidence, and the command that measures it, each by
     its name; those alone that the claim has.
 
@@ -21,8 +25,11 @@ def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
         proxy: the family of the claim.
         row: the claim with its evidence.
         origin: where the evidence is from, in words.
+        runs: what is known of the runs, as `loralab.recorded.runs` has it.
     """
     claim = row.claim
+    used = [name for name in dict.fromkeys(e.run for e in row.evidence) if name]
+    sizes = [runs[name]["size"] for name in used if name in runs]
     found = {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
@@ -34,8 +41,8 @@ def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
         "test": claim.test,
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py",
-        "measured by": f"python {proxy.file}",
-        "evidence": ", ".join([origin, *dict.fromkeys(e.run for e in row.evidence if e.run)]),
+        "measured by": f"python {proxy.file}{' --full' * ('full' in sizes)}",
+        "evidence": "; ".join([origin, *(about(name, runs) for name in used)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,
@@ -43,9 +50,19 @@ def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def chain(proxy: "Proxy", row: Row, origin: str) -> Group:
+def about(name: str, runs: Runs) -> str:
+    """A run in words: its name, size, seeds and duration."""
+    if name not in runs:
+        return f"run {name}"
+    run = runs[name]
+    block = run["config"].get("block")
+    seeds = "" if block is None else f", seeds from {block}"
+    return f"run {name}: {run['size']} size{seeds}, measured in {run['seconds']:.0f} s"
+
+
+def chain(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> Group:
     """The links and every check, for a terminal; arguments as of `links`."""
     table = Table.grid(padding=(0, 2))
-    for name, text in links(proxy, row, origin).items():
+    for name, text in links(proxy, row, origin, runs).items():
         table.add_row(name, escape(text))
     return Group(table, "", as_table([row]))

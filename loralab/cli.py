@@ -13,7 +13,7 @@ from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
 from loralab.files import write_text
 from loralab.flags import Group, nearest, read
-from loralab.ledger import as_table, as_text, show, totals_table
+from loralab.ledger import as_lines, as_table, as_text, show, totals_table
 from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
 from loralab.reproduce import run_families
@@ -102,7 +102,7 @@ class Ledger:
 
 
 def claims(options: Claims) -> int:
-    """Print the claims with their evidence and their verdicts, or follow some of them."""
+    """Print a line for each claim, or follow some of them from the sentence to the evidence."""
     store, families = Store(), list(proxies())
     known = [claim.id for proxy in families for claim in proxy.claims]
     if unknown := [id for id in options.ids if id not in known]:
@@ -121,14 +121,15 @@ def claims(options: Claims) -> int:
     if options.json:
         print(as_text(rows))
     elif options.ids:
-        for entry in found:
-            show(chain(*entry))
+        for proxy, row, origin in found:
+            show(chain(proxy, row, origin, recorded.runs(proxy, store)))
     else:
-        show(as_table(rows))
+        show(as_lines(rows))
         show(totals_table(rows))
         for origin in sorted({origin for _, _, origin in found}):
             stems = dict.fromkeys(proxy.stem for proxy, _, each in found if each == origin)
             print(f"{', '.join(stems)}: {origin}")
+        print("loralab claims ID shows the checks of a claim, and the command that measures it")
     return 0
 
 
@@ -213,7 +214,12 @@ def ledger(options: Ledger) -> int:
             headline.draw(record, run)
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
-        print(f"kept as recorded before, since the run store holds no run: {', '.join(kept)}")
+        print(
+            "kept as recorded before, since the run store holds no run of the present code: "
+            + ", ".join(kept)
+        )
+    for name in recorded.redeclared(families):
+        print(f"declared otherwise since it was measured, so exploratory: {name}", file=sys.stderr)
     return 0
 
 

@@ -82,6 +82,27 @@ def with_interval(measured: Measured | None) -> str:
     return f"{number(measured.value)} [{number(measured.low)}, {number(measured.high)}]"
 
 
+def with_design(measured: Measured | None) -> str:
+    """How the interval came about: its level, what was drawn, how often, and the design; nothing
+    of a value without an interval."""
+    if measured is None or not measured.design:
+        return ""
+    drawn = f"{measured.draws} {measured.unit}{'s' * (measured.draws != 1)}"
+    level = "" if measured.level == 1 else f"{100 * measured.level:g} %, "
+    return f"{level}{drawn}, {measured.design}"
+
+
+def as_lines(rows: Iterable[Row]) -> Table:
+    """A line for each claim: its verdict and its sentence."""
+    table = Table(pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    table.add_column("verdict", min_width=12, max_width=24)
+    table.add_column("claim", ratio=1, overflow="fold")
+    for row in rows:
+        table.add_row(row.claim.id, _coloured(row.verdict), escape(row.claim.statement))
+    return table
+
+
 def as_table(rows: Iterable[Row]) -> Table:
     """Every check of every claim below the claim's sentence and verdict."""
     table = Table(pad_edge=False)
@@ -101,13 +122,13 @@ def as_table(rows: Iterable[Row]) -> Table:
         if row.claim.untestable:
             table.add_row("", escape(f"- {row.claim.untestable}"))
         for entry in row.evidence:
-            check, notes = entry.check, "; ".join(entry.notes)
+            check, m, notes = entry.check, entry.measured, "; ".join(entry.notes)
             texts = (
                 "",
                 f"- {check.condition or check.key}",
                 check.claimed,
                 "" if check.predicted is None else str(check.predicted),
-                with_interval(entry.measured),
+                "\n".join(filter(None, (with_interval(m), with_design(m)))),
                 str(check.criterion),
             )
             outcome = _coloured(entry.outcome) + (f"\n[dim]{escape(notes)}" if notes else "")

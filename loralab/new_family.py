@@ -44,7 +44,8 @@ def new_family(options: NewFamily) -> int:
     [stem] = options.name
     for path in write(stem):
         print(path.relative_to(ROOT))
-    print(f"now: python proxies/{stem}.py --quick")
+    print(f"now: python proxies/{stem}.py --quick (few seeds, so its intervals are wide)")
+    print("then replace what it claims, its introduction too, by the recipe of CONTRIBUTING.md")
     return 0
 
 

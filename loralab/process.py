@@ -21,9 +21,14 @@ class Lost(RuntimeError):
 
 def finish(main: Callable[[], int]) -> NoReturn:
     """Run a command and end the process with its exit code; what a user can mend is said in one
-    line, with code 1."""
+    line, with code 1. A reader of the output that has seen enough, such as `head`, is no error."""
     try:
-        sys.exit(main())
+        code = main()
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
+        sys.exit(0)
     except (StoreError, Lost, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -69,11 +69,13 @@ def totals(rows: Sequence[Row]) -> str:
     checks = [entry for row in rows for entry in row.evidence]
     measured = [entry for entry in checks if entry.measured]
     registered = sum(entry.standing.registered for entry in measured)
+    earlier = sum(entry.standing.look > 1 for entry in measured)
     verdicts = Counter(str(row.verdict or "not measured") for row in rows).most_common()
     return (
         f"{len(rows)} claims with {len(checks)} checks: "
         + ", ".join(f"{count} {verdict}" for verdict, count in verdicts)
-        + f". Registered before they were measured: {registered} of {len(measured)} checks."
+        + f". Registered before they were measured: {registered} of {len(measured)} checks, of "
+        f"which {earlier} had earlier looks and are judged at stricter levels, on new seeds."
     )
 
 
@@ -166,7 +168,10 @@ def _numbers(text: str, rows: Mapping[str, Row]) -> str:
         return f"<!-- {id}: {key} -->{with_interval(measured[key])}<!-- / -->"
 
     def verdict(mark: re.Match[str]) -> str:
-        return f"({mark[1]}: {row_of(mark[1]).verdict or 'not measured'})"
+        row = row_of(mark[1])
+        excluded = any(entry.excludes_prediction for entry in row.deciding)
+        note = ", though not as we predict" * excluded
+        return f"({mark[1]}: {row.verdict or 'not measured'}{note})"
 
     text = re.sub(rf"<!-- ({ID}): (.+?) -->[^<]*<!-- / -->", check, text)
-    return re.sub(rf"\(({ID}): [a-z ]+\)", verdict, text)
+    return re.sub(rf"\(({ID}): [a-z, ]+\)", verdict, text)

@@ -84,6 +84,11 @@ def as_declared(claim: Claim, check: Check) -> dict[str, Any]:
     }
 
 
+def changed(claim: Claim, check: Check, line: Mapping[str, Any]) -> list[str]:
+    """What a line says of its check otherwise than it is declared now: "criterion" and so on."""
+    return [name for name, now in as_declared(claim, check).items() if line[name] != now]
+
+
 def merged(records: Sequence[Record]) -> Record | None:
     """The lines of several records of a family, each check by the first that has it; but what was
     measured as registered goes before what was not."""
@@ -114,16 +119,20 @@ def rows_of(proxy: "Proxy", record: Record | None) -> list[Row]:
     """Every claim as it is declared now, with the evidence of a record or without any."""
     lines = {(line["id"], line["key"]): line for line in (record or {"checks": []})["checks"]}
     rows = [
-        Row(claim, tuple(_entry(check, lines.get((claim.id, check.key))) for check in claim.checks))
+        Row(
+            claim,
+            tuple(_entry(claim, check, lines.get((claim.id, check.key))) for check in claim.checks),
+        )
         for claim in proxy.claims
     ]
     return _after_holm(rows) if proxy.study else rows
 
 
-def _entry(check: Check, line: Mapping[str, Any] | None) -> Entry:
+def _entry(claim: Claim, check: Check, line: Mapping[str, Any] | None) -> Entry:
+    """A check with its line; where it is declared otherwise now, the measurement is exploratory."""
     if line is None:
         return Entry(check)
-    standing = Standing(line["look"], line["registered"])
+    standing = Standing(line["look"], line["registered"] and not changed(claim, check, line))
     return Entry(check, measured_of(line), standing, line["p"], run=line["run"])
 
 
@@ -156,6 +165,20 @@ def shown(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
     if runs[-1]:
         return proxy.rows(runs[-1]), "the local run store, at the reduced size"
     return rows_of(proxy, None), "not measured"
+
+
+def redeclared(proxies: Iterable["Proxy"]) -> list[str]:
+    """The recorded checks that are declared otherwise than when they were measured, each with what
+    has changed."""
+    found = []
+    for proxy in proxies:
+        lines = {(x["id"], x["key"]): x for x in (read(proxy.stem) or {"checks": []})["checks"]}
+        for claim in proxy.claims:
+            for check in claim.checks:
+                line = lines.get((claim.id, check.key))
+                if line and (what := changed(claim, check, line)):
+                    found.append(f"{claim.id} {check.key} ({', '.join(what)})")
+    return found
 
 
 def runs(proxy: "Proxy", store: Store) -> dict[str, dict[str, Any]]:

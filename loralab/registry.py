@@ -148,7 +148,7 @@ def register(proxy: "Proxy", store: Store, again: bool = False) -> dict[str, Any
     if any(entry["family"] == proxy.stem and entry["block"] == block for entry in entries):
         raise ValueError(
             f"the seeds of {proxy.stem} from {block} were registered before: a new registration "
-            "needs another block"
+            "needs another block, the default of its Config.block"
         )
     if any(proxy.stored(config, store) for name, config in proxy.sizes.items() if name != "quick"):
         raise ValueError(

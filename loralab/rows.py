@@ -87,7 +87,7 @@ class Row:
     def tally(self) -> str:
         """How many of the deciding checks are supported."""
         supported = sum(e.outcome == Outcome.SUPPORTED for e in self.deciding)
-        return f"{supported} of {len(self.deciding)} checks"
+        return f"{supported} of {len(self.deciding)} checks supported"
 
 
 def row_of(claim: Claim, measured: Mapping[str, Measured | None] | None = None) -> Row:

@@ -13,6 +13,9 @@ from tests.support.worlds import language
 
 
 def test_every_scheme_and_every_variant_is_described():
+    for described, known in ((table.SCHEMES, lora.SCHEMES), (table.VARIANTS, lora.VARIANTS)):
+        missing, unknown = known.keys() - described.keys(), described.keys() - known.keys()
+        assert not missing | unknown, f"rows of docs/generate/table.py: {missing=}, {unknown=}"
     assert [*table.SCHEMES] == [*lora.SCHEMES]
     assert [*table.VARIANTS] == [*lora.VARIANTS]
     for name in (*lora.SCHEMES, *lora.VARIANTS):
@@ -28,7 +31,8 @@ def test_the_quickstart_names_every_scheme_by_what_it_needs_and_every_variant():
     for title, needs in titles.items():
         (line,) = re.findall(rf"^\| {title} \| (.*) \|$", text, re.MULTILINE)
         wanted = [name for name, scheme in lora.SCHEMES.items() if scheme.needs == needs]
-        assert re.findall(r"`(\w+)`", line) == wanted
+        named = re.findall(r"`(\w+)`", line)
+        assert named == wanted, f"the table of docs/quickstart.md, at {title}: {wanted}"
     (listed,) = re.findall(r"`lora.VARIANTS` has ([^.]*)\.", text)
     assert {*re.findall(r"`(\w+)`", listed)} == {*lora.VARIANTS}
 

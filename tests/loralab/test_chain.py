@@ -1,6 +1,7 @@
 """Every claim can be followed: to an equation, a test and a trial that exist, in sentences that
 stand alone."""
 
+from dataclasses import replace
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -112,22 +113,27 @@ def test_a_claim_is_shown_link_by_link():
         **links,
         "trial": "a.trial",
         "figures": "paper_figs/one.py",
-        "measured by": "python proxies/one.py",
-        "evidence": "run store",
-        "verdict": "seen at this scale (1 of 1 checks)",
+        "measured by": "python proxies/one.py --full",
+        "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s",
+        "verdict": "seen at this scale (1 of 1 checks supported)",
     }
-    row = row_of(claim, {"one": Measured(1, 1, 1)})
-    assert printed(chain(family, row, "run store"))[: len(shown)] == list(shown.items())
+    row = row_of(claim, {"one": Measured(1, 1, 1, "range", "draw", 7, 1.0)})
+    row = replace(row, evidence=tuple(replace(entry, run="abc") for entry in row.evidence))
+    runs = {"abc": {"size": "full", "config": {"block": 1000}, "seconds": 12.3}}
+    lines = printed(chain(family, row, "run store", runs))
+    assert lines[: len(shown)] == list(shown.items())
+    assert "7 draws, range" in str(lines)
     bare = row_of(Claim("X", "It is so.", "derived", checks, **about))
     others = {
         "source": "derived here",
         "scope": "small network",
+        "measured by": "python proxies/one.py",
         "evidence": "not run",
         "verdict": "not measured",
     }
     absent = {"where", "assumptions", "equation", "test", "trial"}
     wanted = [(k, others.get(k, v)) for k, v in shown.items() if k not in absent]
-    assert printed(chain(family, bare, "not run"))[: len(wanted)] == wanted
+    assert printed(chain(family, bare, "not run", {}))[: len(wanted)] == wanted
 
 
 def printed(group: Any) -> list[tuple[str, str]]:

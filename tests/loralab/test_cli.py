@@ -26,9 +26,11 @@ def test_claims_are_listed_before_anything_has_run(run):
         ("F1", None, None),
         ("F2", None, None),
     ]
-    shown = run("loralab", "claims").stdout
-    assert shown.endswith("fake: not measured\n")
-    assert "2 not measured" in shown
+    *lines, origin, how = run("loralab", "claims").stdout.splitlines()
+    assert origin == "fake: not measured"
+    assert how.startswith("loralab claims ID shows")
+    assert any("2 not measured" in line for line in lines)
+    assert sum(line.startswith(("│F1", "│F2")) for line in lines) == 2, "a line for each claim"
 
 
 def test_reproduce_runs_prints_and_reports_and_does_nothing_twice(checkout, run):
@@ -136,7 +138,7 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     run("loralab", "reproduce", "--quick")
     done = run("loralab", "ledger")
     assert done.returncode == 0
-    assert done.stdout.endswith("since the run store holds no run: fake\n")
+    assert done.stdout.endswith("since the run store holds no run of the present code: fake\n")
     assert not (checkout / "evidence/ledger/fake.json").exists()
     run("loralab", "reproduce")
     assert run("loralab", "ledger", "--family", "fake").returncode == 0
@@ -168,11 +170,30 @@ def test_recorded_evidence_is_shown_and_kept_where_the_store_is_empty(checkout, 
     done = run("loralab", "ledger")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (
         0,
-        "kept as recorded before, since the run store holds no run: fake",
+        "kept as recorded before, since the run store holds no run of the present code: fake",
     )
     assert (checkout / "LEDGER.md").read_text() == text
     edited(checkout, '"""how many numbers"""', '"""the count of numbers"""')
     assert "an earlier one of this code" in run("loralab", "claims").stdout
+
+
+def test_what_is_declared_otherwise_after_it_was_measured_is_exploratory(checkout, run):
+    def registered() -> list[bool]:
+        shown = json.loads(run("loralab", "claims", "--json").stdout)
+        return [row["checks"][0]["registered"] for row in shown]
+
+    assert run("loralab", "register", "--family", "fake").returncode == 0
+    run("loralab", "reproduce")
+    run("loralab", "ledger")
+    shutil.rmtree(checkout / "runs")
+    assert registered() == [True, True]
+    edited(checkout, "Within(low=2)", "Within(low=0.001)")
+    assert registered() == [True, False]
+    done = run("loralab", "ledger")
+    assert done.stderr == (
+        "declared otherwise since it was measured, so exploratory: F2 size (criterion)\n"
+    )
+    assert "| exploratory" in (checkout / "LEDGER.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +236,7 @@ def test_without_a_command_the_help_lists_them(run, arguments):
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("claims", "reproduce", "register", "report", "ledger", "finetune", "init"):
         assert f"\n  {command} " in done.stdout
-    assert "Print the claims with their evidence" in done.stdout
+    assert "Print a line for each claim" in done.stdout
 
 
 def test_the_version_is_that_of_the_distribution(run):

@@ -2,6 +2,7 @@
 
 import builtins
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -54,3 +55,11 @@ def test_a_missing_module_of_no_extra_is_shown_as_it_is(lacks):
     lacks("loralab")
     with pytest.raises(ModuleNotFoundError, match="loralab"):
         main()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m loralab claims --json | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[\n", "")

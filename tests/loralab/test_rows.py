@@ -22,7 +22,11 @@ def interval(low: float, high: float) -> Measured:
 def test_a_margin_of_ours_is_shown_and_does_not_decide():
     row = row_of(CLAIM, {"lower": interval(0.95, 0.97), "margin": interval(0.95, 0.97)})
     assert [entry.outcome for entry in row.evidence] == [Outcome.SUPPORTED, Outcome.CONTRADICTED]
-    assert (row.verdict, row.tally, row.complete) == (Verdict.HOLDS, "1 of 1 checks", True)
+    assert (row.verdict, row.tally, row.complete) == (
+        Verdict.HOLDS,
+        "1 of 1 checks supported",
+        True,
+    )
     assert row_of(CLAIM, {"margin": interval(0.5, 0.6)}).verdict is None
 
 
