@@ -125,9 +125,12 @@ class Proxy:
         return recorded.rows_of(self, recorded.merged(records))
 
     def size_of(self, config: Mapping[str, Any]) -> str:
-        """The name of a configuration, "other" for one of the user's."""
-        kept = canonical(config)  # a store has lists for tuples
-        names = [name for name, size in self.sizes.items() if canonical(asdict(size)) == kept]
+        """The name of a configuration, whatever its seeds; "other" for one of the user's."""
+
+        def size(fields: Mapping[str, Any]) -> str:
+            return canonical({**fields, "block": None})  # a store has lists for tuples
+
+        names = [name for name, known in self.sizes.items() if size(asdict(known)) == size(config)]
         return names[0] if names else "other"
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:

@@ -26,6 +26,7 @@ def broken(claim: Claim) -> list[str]:
         *(() if has_equation(claim.equation) else [f"equation {claim.equation!r}"]),
         *(() if has_test(claim.test) else [f"test {claim.test!r}"]),
         *(() if _has_trial(claim.trial) else [f"trial {claim.trial!r}"]),
+        *([f"assumptions {claim.assumptions!r}"] if len(claim.assumptions.split()) == 1 else []),
         *[f"key {check.key!r}" for check in claim.checks if not check.key],
         *[
             f"claimed {check.claimed!r} by nobody"
@@ -72,6 +73,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     },
     "trial ''": {"trial": ""},
     "trial 'scaling.comparison.trials.FAMILY'": {"trial": "scaling.comparison.trials.FAMILY"},
+    "assumptions 'x'": {"assumptions": "x"},
     "key ''": {"checks": (Check("", Within()),)},
     "claimed '1' by nobody": {"checks": (Check("one", Within(), claimed="1"),)},
     "leaning sentence 'the same'": {"checks": (Check("one", Within(), "the same"),)},

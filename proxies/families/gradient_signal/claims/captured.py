@@ -99,7 +99,8 @@ CLAIMS = (
             )
             for decay in ("0.5", "1")
         ),
-        "x",
+        f"{POPULATION}; halves are the even and the odd tokens, rows of their second moments; true "
+        "to first order in the error",
         equation=f"{THEORY}.risk (5)",
         test=f"{TESTS}/test_risk.py::test_split_halves_foretell_the_error",
         trial=f"{TRIALS}.laws.sampling",
