@@ -46,8 +46,8 @@ def explained(data: dict[str, Any]) -> Figure:
     change that is explained, against the rank, in three of ten cases: 64 inputs of the variances
     i^-2 or i^-1, and a change that acts on all inputs or on the last 8. Lines are predicted, dashed
     for A, whose share is r/out in every case. (b) The measured share over the predicted one in all
-    ten cases, B trained; at 1 they are equal. Points are means over {draws} draws; their intervals
-    are those of the claims, below."""
+    ten cases, B trained; at 1 they are equal. Points are means over {draws} draws, without
+    intervals, which the claims have."""
     figure, (left, right) = panels(1, 2, (6.5, 3.0))
     for case, (label, colour, marker) in CASES.items():
         records = [r for r in data["explained"] if r["case"] == case]

@@ -124,8 +124,8 @@ def convergence(data: dict[str, Any]) -> Figure:
     intervals; larger losses are outside the frame. Right, (b), (d) and so on: test loss over that
     of the default initialization, each at its own best learning rate, against the number of steps:
     geometric mean over {runs} splits of the digits and {independent} data sets of each other task,
-    drawn side by side. Bars are one standard error, which is a 68 % interval, and an underestimate
-    on digits, whose splits share examples. Random rows are orthogonal, and as long as gives A x the
+    drawn side by side. Bars are one standard error, about a 68 % interval, and an underestimate on
+    digits, whose splits share examples. Random rows are orthogonal, and as long as gives A x the
     size that EVA gives it."""
     runs = {key: title for key, title in RUNS.items() if key in data["tuned"]}
     figure, axes = panels(len(runs), 2, (6.5, 2.5 * len(runs) + 0.5))

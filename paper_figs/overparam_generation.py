@@ -22,9 +22,9 @@ PER_IMAGE = 0.4  # inches
 def rates(data: dict[str, Any], target: str) -> Figure:
     """Distance (MMD) of drawn images from test images against the learning rate, a panel for each
     rank: mean over {seeds} seeds, with a band from the least to the largest of them. A curve ends
-    where a seed diverges, or goes on outside the frame; a filled marker is the best learning rate.
-    Where the curves of a method and of its DoRA nearly coincide, one hides the other. Dotted: the
-    base model before training. Lower is better."""
+    with the learning rates that were tried or where a seed diverges, or goes on outside the frame;
+    a filled marker is the best learning rate. Where the curves of a method and of its DoRA nearly
+    coincide, one hides the other. Dotted: the base model before training. Lower is better."""
     lines = [
         line
         for method in STYLES
@@ -55,8 +55,8 @@ def rates(data: dict[str, Any], target: str) -> Figure:
 def images(data: dict[str, Any], target: str) -> Figure:
     """8 x 8 images of one seed, unselected: real ones of the target, and what the base model and
     the adapters draw, a column for each noise, at the best learning rate of each method and at
-    1e-4. Beside each row the distance (MMD) from test images of all images drawn so, a mean over
-    {seeds} seeds; that of real images is of the training images."""
+    1e-4. Beside each row is how far all images drawn like it are from test images (MMD), a mean
+    over {seeds} seeds; beside real ones, how far the training images are."""
     anchors = data["anchors"][target]
     rows = [
         (f"real, {anchors['target MMD']:.3g}", data["real"][target]),

@@ -16,6 +16,10 @@ from matplotlib.transforms import Bbox
 from loralab import pictured
 from loralab.families import proxies
 from loralab.figures import STYLE, caption
+from proxies import lr_stability
+from proxies.families.lr_stability.claims.settings import POWER_WIDTHS
+from proxies.families.matfac.trials import plan as matfac
+from proxies.families.task_directions.trials.plan import PROBLEMS
 from scaling.studies import tables
 from tests.support.worlds import adapters, findings, language, predictions
 
@@ -210,3 +214,27 @@ def test_every_method_on_a_language_model_is_in_a_panel():
     drawn = import_module("paper_figs.language")
     shown = [name for names in drawn.PANELS.values() for name in names]
     assert sorted([drawn.REFERENCE, *shown]) == sorted(language.NAMES)
+
+
+def test_what_captions_count_is_what_the_trials_count():
+    times = lr_stability.TIMES
+    plane, lines = caption("lr_stability", "plane"), caption("lr_stability", "rates")
+    assert f"mean over {times['grid']} x {{seeds}} seeds" in plane
+    assert f"widths of {POWER_WIDTHS[0]} to {POWER_WIDTHS[-1]}" in plane
+    of_eva = times["stable, EVA"]
+    assert f"over {times['stable']} x {{seeds}} seeds, of EVA over {of_eva} x {{seeds}}" in lines
+    for said in (lines, caption("lr_stability", "transfer")):
+        assert f"means over {times['mup']} x {{seeds}} seeds" in said
+    assert times["standard"] == times["mup"]
+    few, many = PROBLEMS["quick"], PROBLEMS["default"]
+    said = caption("task_directions", "recall")
+    assert f"over {many} problems, {few} at the reduced size" in said
+    for name in ("rates", "steps"):
+        assert f"and {matfac.CONTEXT_SEEDS} of all else" in caption("matfac", name)
+    both = {
+        (t, o, m)
+        for t in ("gauss", "ill")
+        for o in matfac.OPTIMIZERS
+        for m in ("direct", "OP bias")
+    }
+    assert {*matfac.COMPARED} - both == {("gauss", "SGD", "OP linear"), ("ill", "SGD", "ScaledGD")}
