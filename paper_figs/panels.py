@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 # Okabe and Ito's colours. A marker or a line style always tells the same without them.
 BLACK, BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = (
@@ -116,7 +116,11 @@ def plain(axis: Axis) -> None:
     """Numbers such as 0.3 instead of powers of ten, on a logarithmic axis of a decade or two, whose
     curves are drawn."""
     low, high = axis.get_view_interval()
-    few = high < 15 * low
-    axis.set_major_locator(LogLocator(10, (1, 1.5, 2, 3, 5, 7) if few else (1, 2, 5)))
+    if high < 3 * low:
+        axis.set_major_locator(MaxNLocator(5))
+    else:
+        axis.set_major_locator(
+            LogLocator(10, (1, 1.5, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5))
+        )
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
