@@ -41,7 +41,8 @@ class Drawn(NamedTuple):
     shows: str
     """what is seen, for who does not see it"""
     caption: str
-    """what is drawn: the docstring of the function that draws it"""
+    """what is drawn: the docstring of the function that draws it, in which {seeds} stands for that
+    field of the run's configuration"""
 
 
 def draw(stem: str, data: dict[str, Any], folder: Path) -> list[Drawn]:

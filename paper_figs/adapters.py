@@ -3,43 +3,39 @@ factors have in common."""
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-# of Okabe and Ito, told apart by colour-blind readers, as are the markers
-STYLES = {"A": ("#0072B2", "o"), "B": ("#D55E00", "s")}
-ROWS = {"centred": "EVA, as released", "uncentred": "EVA, second moment", "random": "random"}
+from paper_figs.panels import BLACK, BLUE, RED, SMALL, legend_below, letter, panels
+
+STYLES = {"A": ("rows of A", BLUE, "o"), "B": ("columns of B", RED, "s")}
+ROWS = {"centred": "EVA,\nas released", "uncentred": "EVA,\nsecond moment", "random": "random"}
 RUNS = {"same_seed": "two tasks", "same_task": "two seeds", "neither": "both differ"}
 
 
 def held(data: dict[str, Any]) -> Figure:
-    """What adapters hold on a language model. a: the share of the largest expected gradient signal
-    that rows of three kinds get, a point for each seed. b: the share of the span that two trained
-    adapters have in common, for rows of A and columns of B: the same seed on two tasks, the same
-    task from two seeds, and neither; a point for each pair of seeds."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
+    """What adapters hold on a language model. (a) The share of the largest expected gradient signal
+    that rows of three kinds get, a point for each of {seeds} seeds. (b) The share of the span that
+    two trained adapters have in common, for rows of A and columns of B: the same seed on two tasks,
+    the same task from two seeds, and neither; a point for each pair of the {seeds} seeds, the rows
+    of A left of the columns of B."""
+    figure, (left, right) = panels(1, 2, (7, 3.2), sharey=True)
     for x, name in enumerate(ROWS):
         values = [each[name] for each in data["signals"]]
-        left.plot([x] * len(values), values, "o", color="black", mfc="none", ms=5)
-    left.set_xticks(range(len(ROWS)), ROWS.values(), fontsize=8)
-    left.set(title="a", ylabel="share of the optimum's signal", ylim=(0, 1.05))
-    for shift, (factor, (colour, marker)) in zip((-0.1, 0.1), STYLES.items(), strict=True):
+        left.plot([x] * len(values), values, "o", color=BLACK, mfc="none", ms=5)
+    left.set_xticks(range(len(ROWS)), ROWS.values(), fontsize=SMALL)
+    left.set(title="gradient signal", ylabel="share", ylim=(-0.03, 1.05), xlim=(-0.5, 2.5))
+    for shift, (factor, style) in zip((-0.1, 0.1), STYLES.items(), strict=True):
+        label, colour, marker = style
         for x, name in enumerate(RUNS):
-            values = [
-                sum(each[factor] for each in pair[name]) / len(pair[name]) for pair in data["pairs"]
-            ]
-            right.plot(
-                [x + shift] * len(values),
-                values,
-                marker,
-                color=colour,
-                mfc="none",
-                ms=5,
-                label=None if x else f"{'rows' if factor == 'A' else 'columns'} of {factor}",
-            )
-    right.set_xticks(range(len(RUNS)), RUNS.values(), fontsize=8)
-    right.set(title="b", ylabel="share of the span in common", ylim=(0, 1.05))
-    right.legend(fontsize=8)
+            shares = [[each[factor] for each in pair[name]] for pair in data["pairs"]]
+            values = [sum(some) / len(some) for some in shares]
+            of_first: dict[str, Any] = {} if x else {"label": label}
+            place = [x + shift] * len(values)
+            right.plot(place, values, marker, color=colour, mfc="none", ms=5, **of_first)
+    right.set_xticks(range(len(RUNS)), RUNS.values(), fontsize=SMALL)
+    right.set(title="span in common", xlim=(-0.5, 2.5))
+    letter((left, right))
+    legend_below(figure, [right], 2)
     return figure
 
 

@@ -8,40 +8,61 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, and a marker each.
+from paper_figs.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    SMALL,
+    legend_below,
+    letter,
+    panels,
+)
+
+# label, colour, marker
 STYLES = {
-    "init_a": ("Init[A]", "#D55E00", "o"),
-    "init_b": ("Init[B]", "#0072B2", "s"),
-    "eva": ("EVA", "#009E73", "^"),
-    "eva_whitened": ("EVA, whitened", "#CC79A7", "v"),
+    "init_a": ("Init[A]", RED, "o"),
+    "init_b": ("Init[B]", BLUE, "s"),
+    "eva": ("EVA", GREEN, "^"),
+    "eva_whitened": ("EVA, whitened", PINK, "v"),
 }
 LEVELS = {
-    "feature": "largest stable: $Z_B \\leq 1$",
-    "mup": "best loss, read-out $1/n$",
-    "standard": "best loss, read-out $n^{-1/2}$",
+    "feature": "largest stable, $Z_B \\leq 1$",
+    "mup": "best, output layer $1/n$",
+    "standard": "best, output layer $n^{-1/2}$",
 }
 EXPONENTS = {
-    -0.5: ("$n^{-1/2}$, theory", "#009E73"),
-    0.0: ("$n^0$", "#999999"),
-    -1.0: ("$n^{-1}$", "#E69F00"),
+    -0.5: ("$n^{-1/2}$, as predicted", GREEN, "o"),
+    0.0: ("$n^0$, unchanged", GREY, "s"),
+    -1.0: ("$n^{-1}$", ORANGE, "D"),
 }
+TICKS = (-1.5, -1, -0.5, 0)
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Learning rates against the width on logarithmic axes, one panel for each meaning of the word
-    best or stable. Points are means over seeds, bars 95 % intervals; the dashed lines through the
-    means have the slopes that theory predicts."""
-    figure, panels = plt.subplots(1, 3, figsize=(7.0, 3.1), sharex=True)
-    for axes, (level, title) in zip(panels, LEVELS.items(), strict=True):
+    """Learning rates against the width n on logarithmic axes. (a) The largest at which the features
+    Z_B, the adapter's output, stay at most 1; means over 20 x {seeds} seeds, of EVA over 5 x
+    {seeds}. The points of EVA, whitened, coincide with those of Init[A]. (b) and (c) The one of
+    least loss, where the output layer is scaled by 1/n or by n^(-1/2); means over 3 x {seeds}
+    seeds. Bars are 95 % intervals over seeds, often shorter than a point; the dashed lines through
+    the means have the slopes that theory predicts."""
+    figure, axes = panels(1, 3, (7.0, 3.3), sharex=True, sharey=True)
+    for panel, (level, title) in zip(axes, LEVELS.items(), strict=True):
         for line in data["lines"]:
             if line["level"] == level:
-                _rate(axes, line)
-        axes.set(title=title, xlabel="width", xticks=range(8, 15, 2))
-        axes.set_xticklabels([f"$2^{{{x}}}$" for x in range(8, 15, 2)])
-    panels[0].set_ylabel("$\\log_2$ learning rate")
-    dashed = plt.Line2D([], [], color="black", ls="--", lw=0.9, label="slope of the theory")
-    handles = [*panels[0].get_legend_handles_labels()[0], dashed]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+                _rate(panel, line)
+        panel.set(title=title, xlabel="width $n$")
+        panel.set_xticks(range(8, 15, 2), [f"$2^{{{x}}}$" for x in range(8, 15, 2)])
+    axes[0].set_ylabel("learning rate")
+    ticks = range(-14, -3, 2)
+    axes[0].set_yticks(ticks, [f"$2^{{{y}}}$" for y in ticks])
+    letter(axes)
+    dashed = plt.Line2D([], [], color=BLACK, ls="--", lw=0.9, label="predicted slope")
+    legend_below(figure, axes, 5, [dashed])
     return figure
 
 
@@ -49,100 +70,75 @@ def _rate(axes: Axes, line: dict[str, Any]) -> None:
     label, colour, marker = STYLES[line["initialization"]]
     x, y = np.log2(line["widths"]), np.array(line["log2 learning rate"])
     bars = [y - line["from"], np.array(line["to"]) - y]
-    axes.errorbar(
-        x,
-        y,
-        yerr=bars,
-        fmt=marker,
-        color=colour,
-        ms=7 if marker == "v" else 4,
-        lw=1,
-        label=label,
-        mfc="none" if marker == "v" else colour,
-    )
+    around = marker == "v"  # it would hide others
+    style: dict[str, Any] = {"ms": 8, "mfc": "none"} if around else {"ms": 4}
+    axes.errorbar(x, y, yerr=bars, fmt=marker, color=colour, lw=1, label=label, **style)
     axes.plot(x, y.mean() + line["predicted"] * (x - x.mean()), color=colour, ls="--", lw=0.9)
 
 
 def plane(data: dict[str, Any]) -> Figure:
-    """The plane of the two learning rates, n^c_A for A and n^c_B for B at width n; a panel for each
-    initialization. Shaded: where theory says that Z_B, the adapter's output, stays bounded; green
-    line: where both factors train; dotted: one learning rate for both; star: LoRA+. Each number is
-    the slope of log Z_B in log n that was measured there: at most 0 is stable."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.0, 4.3), sharey=True)
-    for axes, (name, region) in zip(panels, data["regions"].items(), strict=True):
-        axes.fill(
-            *np.array(region["polygon"]).T,
-            color="#56B4E9",
-            alpha=0.25,
-            lw=0,
-            label="stable: $Z_B = O(1)$",
-        )
-        for number, piece in enumerate(region["efficient"]):
-            label = {"label": "both factors train"} if number == 0 else {}
-            axes.plot(*np.array(piece).T, color="#009E73", lw=2.5, zorder=1, **label)
-        axes.plot(
-            *[region["box"]] * 2,
-            color="black",
-            lw=0.8,
-            ls=":",
-            zorder=0,
-            label="one learning rate for both",
-        )
-        axes.plot(-1, 0, "*", color="#D55E00", ms=19, zorder=2, label="LoRA+")
+    """The plane of the two learning rates, n^(c_A) of A and n^(c_B) of B at width n, for (a)
+    Init[A], where B is zero at first, and (b) Init[B], where A is. Z_B is the adapter's output.
+    Shaded: where theory says that it stays bounded as n grows; thick line: where both factors
+    train; dotted: one learning rate for both; star: LoRA+. The number beside a dot is the slope of
+    log Z_B in log n that was measured there over widths of 256 to 16384, a mean over 3 x {seeds}
+    seeds without an interval: at most 0 is stable."""
+    figure, axes = panels(1, 2, (7.2, 4.4), sharey=True)
+    for panel, (name, region) in zip(axes, data["regions"].items(), strict=True):
+        _region(panel, region)
         for point in data["plane"]:
             if (point["initialization"], point["quantity"]) == (name, "Z_B"):
-                text = f"{point['measured']:.2f}".replace("-0.00", "0.00").replace("-", "−")
-                box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85}
-                axes.text(
-                    point["c_A"],
-                    point["c_B"],
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    bbox=box,
-                    zorder=3,
-                )
-        axes.set(
-            title=f"{STYLES[name][0]}: slope of $Z_B$ in the width",
-            xlabel="$c_A$: learning rate of A is $n^{c_A}$",
-            xlim=region["box"],
-        )
-        axes.set(
-            ylim=region["box"],
-            xticks=(-1.5, -1, -0.5, 0),
-            yticks=(-1.5, -1, -0.5, 0),
-            aspect="equal",
-        )
-    panels[0].set_ylabel("$c_B$: learning rate of B is $n^{c_B}$")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+                _slope(panel, point)
+        panel.set(title=STYLES[name][0], xlabel="$c_A$: learning rate of A is $n^{c_A}$")
+        panel.set(xlim=region["box"], ylim=region["box"], aspect="equal")
+        panel.set(xticks=TICKS, yticks=TICKS)
+    axes[0].set_ylabel("$c_B$: learning rate of B is $n^{c_B}$")
+    letter(axes)
+    legend_below(figure, axes, 5)
     return figure
 
 
+def _region(axes: Axes, region: dict[str, Any]) -> None:
+    shaded: dict[str, Any] = {"color": SKY, "alpha": 0.25, "lw": 0, "label": "stable, by theory"}
+    axes.fill(*np.array(region["polygon"]).T, **shaded)
+    for number, piece in enumerate(region["efficient"]):
+        label: dict[str, Any] = {} if number else {"label": "both train"}
+        axes.plot(*np.array(piece).T, color=GREEN, lw=2.5, zorder=1, **label)
+    dotted: dict[str, Any] = {"color": BLACK, "lw": 0.8, "ls": ":", "zorder": 0}
+    axes.plot(*[region["box"]] * 2, label="one for both", **dotted)
+    axes.plot(-1, 0, "*", color=RED, ms=13, zorder=2, label="LoRA+")
+
+
+def _slope(axes: Axes, point: dict[str, Any]) -> None:
+    """A dot with its number, right of it: every line passes at 45 degrees."""
+    at = (point["c_A"], point["c_B"])
+    first: dict[str, Any] = {} if axes.texts else {"label": "measured slope"}
+    axes.plot(*at, "o", color=BLACK, ms=3, zorder=3, **first)
+    text = f"{point['measured']:.2f}".replace("-0.00", "0.00").replace("-", "\u2212")
+    style: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": SMALL}
+    axes.annotate(text, at, (8, 0), textcoords="offset points", **style)
+
+
 def transfer(data: dict[str, Any]) -> Figure:
-    """Regret of the best learning rate of narrow networks that is taken on to width 2^13 by the
-    exponent of its colour: log of the loss over that of the learning rate tuned there, in nats.
-    Bars are means, with 95 % intervals; 0 is no loss."""
-    figure, axes = plt.subplots(figsize=(5.5, 3.0))
+    """What a learning rate costs that is tuned in narrow networks and taken on to width 2^13 by the
+    power of the width n in the legend: log of the loss over that at the learning rate tuned there,
+    in nats; 0 is no loss. Points are means over 3 x {seeds} seeds, bars 95 % intervals. The output
+    layer is scaled by 1/n."""
+    figure, (axes,) = panels(1, 1, (5.5, 3.2))
     names = list(dict.fromkeys(row["initialization"] for row in data["transfer"]))
-    for shift, (exponent, (label, colour)) in zip((-0.25, 0, 0.25), EXPONENTS.items(), strict=True):
+    for shift, (exponent, style) in zip((-0.2, 0, 0.2), EXPONENTS.items(), strict=True):
+        label, colour, marker = style
         rows = [row for row in data["transfer"] if row["exponent"] == exponent]
-        height = np.array([row["regret"] for row in rows])
-        bars = [
-            height - [row["low"] for row in rows],
-            np.array([row["high"] for row in rows]) - height,
-        ]
+        height, low, high = (
+            np.array([row[name] for row in rows]) for name in ("regret", "low", "high")
+        )
+        bars = [height - low, high - height]
         places = np.arange(len(names)) + shift
-        axes.bar(places, height, 0.23, yerr=bars, color=colour, error_kw={"lw": 1}, label=label)
+        axes.errorbar(places, height, bars, fmt=marker, color=colour, ms=6, lw=1.2, label=label)
     axes.set_xticks(range(len(names)), names)
-    axes.axhline(0, color="black", lw=0.6)
-    axes.set_ylabel("log of loss at $2^{13}$ over that\nof the tuned one (nats)")
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=3,
-        title="learning rate taken on by",
-    )
+    axes.axhline(0, color=BLACK, lw=0.6)
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="log of the loss over the tuned one's")
+    legend_below(figure, [axes], 3)
     return figure
 
 

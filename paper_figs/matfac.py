@@ -1,26 +1,24 @@
 """Figures of OP-LoRA on matrix factorisation: final excess loss against learning rate, and excess
 loss against step at the best learning rate.
 
-Lines are medians over seeds; the two compared methods have a band for the range. A line stops where
-some seed diverges; a ring marks each method's best learning rate. Only the methods that carry the
-argument are drawn: the table has the others.
+Only the methods that carry the argument are drawn: the table has the others.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, and a dash pattern each, so that neither hue nor print decides.
+from paper_figs.panels import BLACK, BLUE, GREEN, GREY, RED, legend_below, letter, panels
+
+# a dash pattern each, so that neither hue nor print decides
 LINES = {  # drawn in this order, the argument's two last
-    "direct, large A": ("LoRA, A as large as OP default", "#999999", (0, (1, 1))),
-    "OP linear": ("OP-LoRA, linear", "#0072B2", (0, (4, 1.5))),
-    "ScaledGD": ("ScaledGD", "#009E73", (0, (6, 1.5, 1, 1.5))),
-    "direct": ("LoRA", "#000000", "-"),
-    "OP bias": ("OP-LoRA", "#D55E00", "-"),
+    "direct, large A": ("LoRA, A as large as OP-LoRA's", GREY, (0, (1, 1))),
+    "OP linear": ("OP-LoRA, linear", BLUE, (0, (4, 1.5))),
+    "ScaledGD": ("ScaledGD (by SGD only)", GREEN, (0, (6, 1.5, 1, 1.5))),
+    "direct": ("LoRA", BLACK, "-"),
+    "OP bias": ("OP-LoRA", RED, (0, (8, 1))),
 }
 BANDED = ("direct", "OP bias")
 OPTIMIZERS = ("SGD", "momentum", "Adam")
@@ -30,9 +28,6 @@ TARGETS = {
     "well": "condition number 1",
     "digits": "digits",
 }
-READING = (
-    "line: median over seeds (steps: at the best learning rate); band: range; 1e-13 is rounding"
-)
 GOOD = 1e-4
 BOTTOM = 3e-14
 TOP = 3.0  # a larger excess is no use to anyone
@@ -40,16 +35,20 @@ TOP = 3.0  # a larger excess is no use to anyone
 
 def rates(data: dict[str, Any]) -> Figure:
     """Final relative excess loss against the learning rate: a row of panels for each target, a
-    column for each optimizer. Lines are medians over seeds, bands the range over seeds of the two
-    compared methods; a line stops where some seed diverges; a ring marks each method's best
-    learning rate; the grey line is the loss that counts as reached."""
+    column for each optimizer. Lines are medians over seeds: {seeds} of what claims compare, LoRA
+    and OP-LoRA in (a) to (f), OP-LoRA, linear, in (a) and ScaledGD in (d), and 4 of all else. Bands
+    are from the least to the largest seed. A line stops where some seed diverges; a ring marks a
+    method's best learning rate. The grey line is the loss that counts as reached. 1e-13 is
+    rounding: there curves coincide. Larger losses than 3 are outside the frame."""
     return _grid(data, _against_rate)
 
 
 def steps(data: dict[str, Any]) -> Figure:
-    """Relative excess loss against the step, each method at its best learning rate: a row of panels
-    for each target, a column for each optimizer. Lines are medians over seeds, bands the range over
-    seeds of the two compared methods."""
+    """Relative excess loss against the training step, each method at its best learning rate: a row
+    of panels for each target, a column for each optimizer. Lines are medians over seeds: {seeds} of
+    what claims compare, LoRA and OP-LoRA in (a) to (f), OP-LoRA, linear, in (a) and ScaledGD in
+    (d), and 4 of all else. Bands are from the least to the largest seed. 1e-13 is rounding: there
+    curves coincide, as some do before. Larger losses than 3 are outside the frame."""
     return _grid(data, _against_step)
 
 
@@ -61,31 +60,19 @@ def _grid(data: dict[str, Any], draw: Any) -> Figure:
     """A row of panels for each target, a column for each optimizer, and one legend for all."""
     series = [line for method in LINES for line in data["series"] if line["method"] == method]
     targets = sorted({line["target"] for line in series})
-    height = 1.75 * len(targets) + 0.75
-    figure, axes = plt.subplots(
-        len(targets), 3, figsize=(6.5, height), sharex="col", sharey=True, squeeze=False
-    )
-    for row, target in zip(axes, targets, strict=True):
-        for ax, optimizer in zip(row, OPTIMIZERS, strict=True):
-            chosen = [
-                line
-                for line in series
-                if (line["target"], line["optimizer"]) == (target, optimizer)
-            ]
-            draw(ax, chosen)
-            ax.set_ylim(BOTTOM, TOP)
-        row[0].set_ylabel(f"{TARGETS[target]}\nrelative excess loss")
-    for ax, optimizer in zip(axes[0], OPTIMIZERS, strict=True):
-        ax.set_title(optimizer, fontsize=9)
-    handles = dict(_handles(axes.flat))
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=3,
-        handlelength=3.2,
-        title=READING,
-    )
+    height = 1.85 * len(targets) + 0.65
+    figure, axes = panels(len(targets), 3, (6.8, height), sharex="col", sharey=True)
+    for i, panel in enumerate(axes):
+        target, optimizer = targets[i // 3], OPTIMIZERS[i % 3]
+        draw(
+            panel,
+            [line for line in series if (line["target"], line["optimizer"]) == (target, optimizer)],
+        )
+        panel.set(ylim=(BOTTOM, TOP), title=optimizer)
+        if i % 3 == 0:
+            panel.set_ylabel(f"{TARGETS[target]}\nrelative excess loss")
+    letter(axes)
+    legend_below(figure, axes, 3, handlelength=3.2)
     return figure
 
 
@@ -107,7 +94,7 @@ def _against_step(ax: Axes, lines: list[dict[str, Any]]) -> None:
             _median(ax, np.array(line["curve"]["step"]) + 1, line["curve"], line["method"])
     ax.set(xscale="log", yscale="log")
     if ax.get_subplotspec().is_last_row():  # type: ignore[union-attr]
-        ax.set_xlabel("step + 1")
+        ax.set_xlabel("training steps + 1")
 
 
 def _median(ax: Axes, x: Any, line: dict[str, Any], method: str) -> str:
@@ -118,9 +105,3 @@ def _median(ax: Axes, x: Any, line: dict[str, Any], method: str) -> str:
     if method in BANDED:
         ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
     return colour
-
-
-def _handles(axes: Any) -> Iterator[tuple[str, Any]]:
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            yield label, handle

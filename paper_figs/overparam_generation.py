@@ -3,24 +3,28 @@ themselves."""
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers.
+from paper_figs.panels import BLACK, BLUE, ORANGE, RED, SKY, legend_below, letter, panels
+
 STYLES = {
-    "LoRA": ("#0072B2", "o"),
-    "OP-LoRA": ("#D55E00", "D"),
-    "DoRA": ("#56B4E9", "s"),
-    "OP-DoRA": ("#E69F00", "^"),
+    "LoRA": (BLUE, "o"),
+    "OP-LoRA": (RED, "D"),
+    "DoRA": (SKY, "s"),
+    "OP-DoRA": (ORANGE, "^"),
 }
+SHOWN = ("LoRA", "OP-LoRA")
+FIXED = 1e-4  # the learning rate of the images that are not of a best one
 PER_IMAGE = 0.4  # inches
 
 
 def rates(data: dict[str, Any], target: str) -> Figure:
     """Distance (MMD) of drawn images from test images against the learning rate, a panel for each
-    rank: mean over seeds, with a band from the least to the greatest seed. Dotted: the base model
-    before training. Lower is better."""
+    rank: mean over {seeds} seeds, with a band from the least to the largest of them. A curve ends
+    with the learning rates that were tried or where a seed diverges, or goes on outside the frame;
+    a filled marker is the best learning rate. Where the curves of a method and of its DoRA nearly
+    coincide, one hides the other. Dotted: the base model before training. Lower is better."""
     lines = [
         line
         for method in STYLES
@@ -28,58 +32,66 @@ def rates(data: dict[str, Any], target: str) -> Figure:
         if (line["method"], line["target"]) == (method, target)
     ]
     ranks = sorted({line["rank"] for line in lines})
-    figure, panels = plt.subplots(
-        1, len(ranks), figsize=(2.5 * len(ranks), 2.7), sharey=True, squeeze=False
-    )
-    for axes, rank in zip(panels[0], ranks, strict=True):
+    figure, axes = panels(1, len(ranks), (2.5 * len(ranks), 3.1), sharey=True)
+    before = data["anchors"][target]["base MMD"]
+    for panel, rank in zip(axes, ranks, strict=True):
         for line in (line for line in lines if line["rank"] == rank):
             colour, marker = STYLES[line["method"]]
             mean, low, high = (np.array(line[name], float) for name in ("mean", "low", "high"))
-            axes.plot(
-                line["rates"], mean, color=colour, marker=marker, ms=3.5, lw=1, label=line["method"]
-            )
-            axes.fill_between(line["rates"], low, high, color=colour, alpha=0.15, lw=0)
-        before = data["anchors"][target]["base MMD"]
-        axes.axhline(before, color="black", lw=0.8, ls=":", label="base model")
-        axes.set(xscale="log", yscale="log", xlabel="learning rate", title=f"rank {rank}")
-        axes.set_ylim(data["anchors"][target]["target MMD"] / 2, 3 * before)
-    panels[0, 0].set_ylabel("MMD to test images")
-    panels[0, -1].legend(
-        fontsize=7, loc="lower center", ncols=2, title="mean and range over seeds", title_fontsize=7
-    )
+            style: dict[str, Any] = {"color": colour, "marker": marker, "ms": 4, "lw": 1}
+            panel.plot(line["rates"], mean, mfc="white", label=line["method"], **style)
+            panel.fill_between(line["rates"], low, high, color=colour, alpha=0.15, lw=0)
+            if (best := line["best"]) is not None:
+                panel.plot(line["rates"][best], mean[best], **style)
+        panel.axhline(before, color=BLACK, lw=0.8, ls=":", label="base model")
+        panel.set(xscale="log", yscale="log", xlabel="learning rate", title=f"rank {rank}")
+        panel.set_ylim(data["anchors"][target]["target MMD"], 3 * before)
+    axes[0].set_ylabel("MMD to test images")
+    letter(axes)
+    legend_below(figure, axes, 5)
     return figure
 
 
 def images(data: dict[str, Any], target: str) -> Figure:
-    """8 x 8 images, unselected, all from the same noises: real ones, the base model's, and those of
-    each method at its best learning rate and at 1e-4. The ranks stand beside the rows."""
-    drawn = {
-        (one["method"], one["rank"]): one
-        for one in data["grids"]
-        if one["target"] == target and "best" in one
-    }
-    ranks = sorted({rank for _, rank in drawn})
-    shown = [(method, ranks[-1]) for method in STYLES] + [("LoRA", ranks[0]), ("OP-LoRA", ranks[0])]
-    rows = [("real", data["real"][target]), ("base model", data["base"])]
-    for method, rank in (key for key in shown if key in drawn):
-        for kind, rate in (("best", "best learning rate"), ("fixed", "1e-4")):
-            rows.append((f"{method}, $r={rank}$, {rate}", drawn[method, rank][kind]))
-    size = (2.1 + PER_IMAGE * len(rows[0][1]), PER_IMAGE * len(rows))
-    figure, panels = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
+    """8 x 8 images of one seed, unselected: real ones of the target, and what the base model and
+    the adapters draw, a column for each noise, at the best learning rate of each method and at
+    1e-4. Beside each row is how far all images drawn like it are from test images (MMD), a mean
+    over {seeds} seeds; beside real ones, how far the training images are."""
+    anchors = data["anchors"][target]
+    rows = [
+        (f"real, {anchors['target MMD']:.3g}", data["real"][target]),
+        (f"base model, {anchors['base MMD']:.3g}", data["base"]),
+    ]
+    grids = [one for one in data["grids"] if one["target"] == target and "best" in one]
+    largest = max(one["rank"] for one in grids)
+    drawn = {one["method"]: one for one in grids if one["rank"] == largest}
+    for method in filter(drawn.__contains__, SHOWN):
+        [line] = [
+            one
+            for one in data["series"]
+            if (one["target"], one["method"], one["rank"]) == (target, method, largest)
+        ]
+        fixed = int(np.argmin(np.abs(np.log(np.array(line["rates"]) / FIXED))))
+        for kind, at, words in (("best", line["best"], "best"), ("fixed", fixed, "1e-4")):
+            distance = f"{line['mean'][at]:.3g}"
+            rows.append((f"{method}, {words}, {distance}", drawn[method][kind]))
+    size = (2.1 + PER_IMAGE * len(rows[0][1]), PER_IMAGE * len(rows) + 0.3)
+    figure, axes = panels(len(rows), 1, size)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(h_pad=0.02, hspace=0)  # type: ignore[call-arg]
-    for axes, (title, found) in zip(panels[:, 0], rows, strict=True):
+    for panel, (title, found) in zip(axes, rows, strict=True):
         pictures = np.array(found).reshape(-1, 8, 8)
         # a white gap between images
         padded = np.pad(pictures, ((0, 0), (0, 0), (0, 1)), constant_values=16)
-        axes.imshow(
-            np.concatenate(list(padded), 1), cmap="gray", vmin=0, vmax=16, interpolation="nearest"
-        )
-        axes.set(xticks=[], yticks=[])
-        axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
-        axes.spines[:].set_visible(False)
-        axes.set_anchor("E")
+        strip = np.concatenate(list(padded), 1)
+        panel.imshow(strip, cmap="gray", vmin=0, vmax=16, interpolation="nearest")
+        panel.set(xticks=[], yticks=[])
+        panel.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
+        panel.spines[:].set_visible(False)
+        panel.set_anchor("E")
+    title = f"{target}, rank {largest}: learning rate and MMD beside each row"
+    axes[0].set_title(title, fontsize="medium")
     return figure
 
 

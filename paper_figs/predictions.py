@@ -5,21 +5,20 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-# of Okabe and Ito, told apart by colour-blind readers, as are the markers
-STYLES = {"LoRA": ("#0072B2", "o"), "EVA": ("#D55E00", "s")}
+from paper_figs.panels import BLACK, BLUE, RED, legend_below, letter, panels
+
+STYLES = {"LoRA": (BLUE, "o"), "EVA": (RED, "s")}
 LINES = {"predicted": "--", "bound": ":"}
-LABELS = ["predicted learning rate", "bound: a first step lowers the loss"]
+LABELS = ("predicted learning rate", "bound: a first step lowers the loss")
 
 
 def rates(data: dict[str, Any]) -> Figure:
-    """Validation loss against the learning rate, a panel for each model: means over seeds. Vertical
-    lines: the predicted learning rate and its bound, geometric means over seeds."""
-    figure, panels = plt.subplots(
-        1, len(data), figsize=(3.3 * len(data), 2.8), layout="constrained", squeeze=False
-    )
-    for panel, (model, methods) in zip(panels[0], data.items(), strict=True):
+    """Validation loss against the learning rate, a panel for each model with the methods that were
+    run on it: means over {seeds} seeds, without intervals. Vertical lines, of the colour of the
+    method: the predicted learning rate and its bound, geometric means over the seeds."""
+    figure, axes = panels(1, len(data), (3.3 * len(data), 3.1))
+    for panel, (model, methods) in zip(axes, data.items(), strict=True):
         for name, found in methods.items():
             colour, marker = STYLES[name]
             points = zip(*found["losses"], strict=True)
@@ -28,13 +27,13 @@ def rates(data: dict[str, Any]) -> Figure:
                 if found[what] is not None:
                     panel.axvline(found[what], color=colour, lw=1, ls=style)
         panel.set(xscale="log", title=model, xlabel="learning rate")
-    every = max(panels[0], key=lambda panel: len(panel.get_legend_handles_labels()[1]))
-    lines = [Line2D([], [], color="black", lw=1, ls=style) for style in LINES.values()]
-    methods, names = every.get_legend_handles_labels()
-    figure.legend(
-        [*methods, *lines], [*names, *LABELS], loc="outside lower center", ncols=2, fontsize=7
-    )
-    panels[0][0].set_ylabel("validation loss, mean over seeds")
+    axes[0].set_ylabel("validation loss")
+    letter(axes)
+    lines = [
+        plt.Line2D([], [], color=BLACK, lw=1, ls=style, label=label)
+        for style, label in zip(LINES.values(), LABELS, strict=True)
+    ]
+    legend_below(figure, axes, 2, lines)
     return figure
 
 

@@ -96,7 +96,7 @@ import matplotlib.pyplot as plt
 
 
 def numbers(data):
-    """Each number by its place."""
+    """Each of {draws} numbers by its place."""
     figure, axes = plt.subplots()
     axes.plot(data["x"])
     axes.set(xlabel="place", ylabel="number")

@@ -109,9 +109,10 @@ def _family(proxy: "Proxy", store: Store) -> Family:
             figure.path.stem,
             f"data:image/svg+xml;base64,{base64.b64encode(figure.path.read_bytes()).decode()}",
             figure.shows,
-            figure.caption,
+            figure.caption.format(**run.config),
         )
         for figure in drawn
+        if run
     ]
     return Family(proxy, rows, origin, run, recorded.runs(proxy, store), pictures)
 

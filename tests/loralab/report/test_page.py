@@ -114,6 +114,6 @@ def test_two_runs_write_the_same_bytes(checkout, run, tmp_path_factory):
         assert run("loralab", "report", LORALAB_HOME=str(home)).returncode == 0
         pages.append((home / "report/index.html").read_bytes())
     assert pages[0] == pages[1]
-    assert b"Each number by its place." in pages[0]
+    assert b"Each of 4 numbers by its place." in pages[0]
     assert b'alt="number against place."' in pages[0]
     assert str(checkout).encode() not in pages[0]
