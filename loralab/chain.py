@@ -40,7 +40,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "equation": claim.equation,
         "test": claim.test,
         "trial": claim.trial,
-        "figures": f"paper_figs/{proxy.stem}.py",
+        "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
         "measured by": f"python {proxy.file}{' --full' * ('full' in sizes)}",
         "evidence": "; ".join([origin, *(about(name, runs) for name in used)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import loralab
-from loralab import headline, page, pictured, readme, recorded, registry, statements
+from loralab import (
+    headline,
+    page,
+    pictured,
+    readme,
+    recorded,
+    registry,
+    replications,
+    statements,
+)
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
@@ -206,6 +215,10 @@ def ledger(options: Ledger) -> int:
     if statements.PAGE.parent.is_dir():  # in a checkout
         verdicts = {row.claim.id: row.verdict for family in rows.values() for row in family}
         write_text(statements.PAGE, statements.page(verdicts))
+        if replications.PAGE.is_file():
+            text = replications.PAGE.read_text(encoding="utf-8")
+            every = [row for family in rows.values() for row in family]
+            write_text(replications.PAGE, replications.written(text, every))
         text = readme.FILE.read_text(encoding="utf-8")
         filled = readme.written(text, families, rows, pictured.read("language"))
         write_text(readme.FILE, filled)

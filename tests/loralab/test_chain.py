@@ -114,7 +114,7 @@ def test_a_claim_is_shown_link_by_link():
         "scope": "small network, which the source does not speak of",
         **links,
         "trial": "a.trial",
-        "figures": "paper_figs/one.py",
+        "figures": "paper_figs/one.py, drawn into the page of loralab report",
         "measured by": "python proxies/one.py --full",
         "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s",
         "verdict": "seen at this scale (1 of 1 checks supported)",
