@@ -221,6 +221,22 @@ def check_known(what: str, name: str, known: Sequence[str]) -> None:
         raise ValueError(f"unknown {what} {name!r}; {hint}")
 
 
+def check_least(config: Any, **least: tuple[int, str]) -> None:
+    """Raise ValueError with every field that is below its least value, in one sentence.
+
+    Args:
+        config: a dataclass of flags.
+        least: by field the least value, and what it is needed for; no words where that is plain.
+    """
+    short = [
+        f"--{name.replace('_', '-')} must be at least {low}{' ' * bool(why)}{why}, got {value}"
+        for name, (low, why) in least.items()
+        if (value := getattr(config, name)) < low
+    ]
+    if short:
+        raise ValueError("; ".join(short))
+
+
 def descriptions(kind: type) -> dict[str, str]:
     """The string below each field of a dataclass, on one line."""
     texts: dict[str, str] = {}

@@ -6,6 +6,7 @@ Least squares against closed forms, a layer inside small networks, and small cla
 
 from dataclasses import dataclass
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.asymmetry.claims import CLAIMS
@@ -35,17 +36,16 @@ class Config:
     """adapt the classifiers by every method and rank, not only by the claims' own"""
 
     def __post_init__(self) -> None:
-        for name, least, reason in (
-            ("block", 0, "to be a seed"),
-            ("draws", 400, "to tell a coin flip from 0.95"),
-            ("problems", 3, "for an interval"),
-            ("repeats", 100, "for the mean of few samples"),
-            ("splits", 3, "for an interval"),
-            ("pieces", 3, "for an interval"),
-            ("unseen", 20, "for an interval"),
-        ):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name} must be at least {least} {reason}, got {value}.")
+        check_least(
+            self,
+            block=(0, "to be a seed"),
+            draws=(400, "to tell a coin flip from 0.95"),
+            problems=(3, "for an interval"),
+            repeats=(100, "for the mean of few samples"),
+            splits=(3, "for an interval"),
+            pieces=(3, "for an interval"),
+            unseen=(20, "for an interval"),
+        )
         if self.pieces > PIECES:
             raise ValueError(f"--pieces must be at most {PIECES}, the parts of the data.")
 

@@ -7,6 +7,7 @@ adapters of 8 x 8 images.
 
 from dataclasses import dataclass
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.generalization.claims import CLAIMS
@@ -33,25 +34,20 @@ class Config:
     """draws of a posterior for its mean error"""
 
     def __post_init__(self) -> None:
-        if self.seeds < 3:
-            raise ValueError(f"--seeds must be at least 3 for an interval, got {self.seeds}.")
+        check_least(
+            self,
+            seeds=(3, "for an interval"),
+            supersamples=(30, "for a standard error"),
+            splits=(2, "for an interval"),
+            images=(2, "for an interval"),
+            block=(0, ""),
+            steps=(1, ""),
+            draws=(1, ""),
+        )
         if not 2 <= self.samples <= 6:
             raise ValueError(
                 f"--samples must be from 2 to 6, as 7 make two million samples; got {self.samples}."
             )
-        if self.supersamples < 30:
-            raise ValueError(
-                f"--supersamples must be at least 30 for a standard error, got {self.supersamples}."
-            )
-        for name in ("splits", "images"):
-            if (count := getattr(self, name)) < 2:
-                raise ValueError(f"--{name} must be at least 2 for an interval, got {count}.")
-        if self.block < 0:
-            raise ValueError(f"--block must be at least 0, got {self.block}.")
-        if self.steps < 1:
-            raise ValueError(f"--steps must be at least 1, got {self.steps}.")
-        if self.draws < 1:
-            raise ValueError(f"--draws must be at least 1, got {self.draws}.")
 
 
 def measure(config: Config, memo: Memo) -> Evidence:

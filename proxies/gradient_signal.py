@@ -7,6 +7,7 @@ real text.
 
 from dataclasses import dataclass, field
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.gradient_signal.claims import CLAIMS
@@ -43,19 +44,16 @@ class Config:
     """disjoint sets of texts on which MiniLM's layers are measured"""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "samples", "runs", "independent", "peft_seeds", "parts"):
-            if (value := getattr(self, name)) < 3:
-                flag = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{flag} must be at least 3 for an interval, got {value}.")
+        names = ("seeds", "samples", "runs", "independent", "peft_seeds", "parts")
+        check_least(
+            self,
+            **dict.fromkeys(names, (3, "for an interval")),
+            steps=(BUDGETS[1], "for the budgets that E9c is about"),
+        )
         if self.independent > MOST:
             raise ValueError(
                 f"--independent must be at most {MOST}, for which there is data, got "
                 f"{self.independent}."
-            )
-        if self.steps < BUDGETS[1]:
-            raise ValueError(
-                f"--steps must be at least {BUDGETS[1]}, the budget that E9c is about; got "
-                f"{self.steps}."
             )
         if self.text and not optional.minilm():
             raise ValueError(

@@ -7,6 +7,7 @@ initializations and seeds of a width at once.
 
 from dataclasses import dataclass, field
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.lr_stability.claims import CLAIMS
@@ -53,10 +54,7 @@ class Config:
     """measure the exponents inside small transformers too (L13), which needs the extra llm"""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ValueError(f"--seeds must be at least 1, got {self.seeds}")
-        if self.block < 0:
-            raise ValueError(f"--block must not be negative, got {self.block}")
+        check_least(self, seeds=(1, ""), block=(0, ""))
         if self.transformer and not optional.transformers():
             raise ValueError(
                 "L13 needs transformers: pip install 'loralab[llm]', or pass --no-transformer."

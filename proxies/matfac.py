@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.matfac.claims import CLAIMS
@@ -55,9 +56,7 @@ class Config:
 
     def __post_init__(self) -> None:
         lowest = {"rows": 2, "columns": 2, "rank": 1, "seeds": 3, "steps": 4, "block": 0}
-        for name, least in lowest.items():
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name} must be at least {least}, got {value}")
+        check_least(self, **{name: (least, "") for name, least in lowest.items()})
         for name, known in (("target", TARGETS), ("methods", ("all", "claims"))):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"--{name} must be one of {', '.join(known)}, got {value!r}")

@@ -6,6 +6,7 @@ Matrix factorisation in float64 with planted spectra: A = U S V^T has singular v
 
 from dataclasses import dataclass
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.nystrom.claims import CLAIMS
@@ -44,22 +45,16 @@ class Config:
                 f"--rank must be from 2 to half of min(--rows, --columns) = {smallest}, because "
                 f"twice the rank is run too; got {self.rank}."
             )
-        if self.seeds < 3:
-            raise ValueError(f"--seeds must be at least 3 for an interval, got {self.seeds}.")
-        if self.steps < 100:
-            raise ValueError(
-                "--steps must be at least 100, as the linear rates need that many; got "
-                f"{self.steps}."
-            )
-        if self.block < 0:
-            raise ValueError(f"--block must be at least 0, got {self.block}.")
+        check_least(
+            self,
+            seeds=(3, "for an interval"),
+            steps=(100, "for the linear rates"),
+            block=(0, ""),
+            draws=(800, "for an interval of 0.035"),
+        )
         if not 2 <= self.weights <= self.seeds:
             raise ValueError(
                 f"--weights must be from 2 to --seeds = {self.seeds}, got {self.weights}."
-            )
-        if self.draws < 800:
-            raise ValueError(
-                f"--draws must be at least 800 for an interval of 0.035, got {self.draws}."
             )
 
 

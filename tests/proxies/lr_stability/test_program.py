@@ -336,7 +336,7 @@ def test_exploration_and_the_record_use_other_seeds():
     ("flags", "words"),
     [
         (["--seeds", "0"], "--seeds must be at least 1, got 0"),
-        (["--block", "-1"], "--block must not be negative, got -1"),
+        (["--block", "-1"], "--block must be at least 0, got -1"),
     ],
 )
 def test_an_impossible_value_ends_with_code_2_and_one_sentence(capsys, flags, words):
