@@ -35,7 +35,7 @@ def links(proxy: "Proxy", row: Row, origin: str) -> dict[str, str]:
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py",
         "measured by": f"python {proxy.file}",
-        "evidence": ", ".join([origin, *dict.fromkeys(e.run for e in row.evidence if e.run)]),
+        "evidence": ", ".join([origin, *row.runs]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,

@@ -55,7 +55,8 @@ def sentences(text: str) -> list[str]:
     for i, letter in enumerate(text):
         code ^= letter == "`"
         depth = max(depth + (letter in OPEN) - (letter in CLOSE), 0)
-        if depth == 0 and not code and text[i : i + 2] in ENDS and i >= begin:
+        ends = text[i : i + 2] in ENDS and text[i - 1 : i] != " "  # " . " is a product
+        if ends and depth == 0 and not code and i >= begin:
             found += [text[begin:i], text[i : i + 2]]
             begin = i + 2
     return [*found, text[begin:]]

@@ -152,7 +152,7 @@ def shown(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
     if any(runs[:-1]):  # the quick size counts where there is nothing else
         return proxy.rows(*runs[:-1]), "the local run store"
     if record := read(proxy.stem):
-        return rows_of(proxy, record), f"recorded{_age(proxy, record)}"
+        return rows_of(proxy, record), origin(proxy, record)
     if runs[-1]:
         return proxy.rows(runs[-1]), "the local run store, at the reduced size"
     return rows_of(proxy, None), "not measured"
@@ -166,10 +166,12 @@ def runs(proxy: "Proxy", store: Store) -> dict[str, dict[str, Any]]:
     return record["runs"] | {run.key[:12]: _about(proxy, run) for run in stored}
 
 
-def _age(proxy: "Proxy", record: Record) -> str:
+def origin(proxy: "Proxy", record: Record) -> str:
+    """Where a record is from, in words."""
     commits = sorted({line["commit"] for line in record["checks"]})
     earlier = any(about["code"] != proxy.code for about in record["runs"].values())
-    return f" at commit {', '.join(commits)}" + (", an earlier one of this code" if earlier else "")
+    age = ", an earlier one of this code" if earlier else ""
+    return f"recorded at commit {', '.join(commits)}{age}"
 
 
 def contradictions(proxy: "Proxy", rows: Iterable[Row]) -> list[str]:

@@ -40,6 +40,7 @@ def test_sentences_end_outside_brackets_and_code(texts):
     for text in texts.values():
         assert "".join(sentences(text)) == text
     assert sentences("a (b; c). d") == ["a (b; c)", ". ", "d"]
+    assert sentences("w . relu(h). d") == ["w . relu(h)", ". ", "d"], "a product is no end"
     assert sentences("`a; b`; x in [0, 1). y") == ["`a; b`", "; ", "x in [0, 1)", ". ", "y"]
 
 
