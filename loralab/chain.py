@@ -28,8 +28,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         runs: what is known of the runs, as `loralab.recorded.runs` has it.
     """
     claim = row.claim
-    used = [name for name in dict.fromkeys(e.run for e in row.evidence) if name]
-    sizes = [runs[name]["size"] for name in used if name in runs]
+    sizes = [runs[name]["size"] for name in row.runs if name in runs]
     found = {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
@@ -42,7 +41,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
         "measured by": f"python {proxy.file}{' --full' * ('full' in sizes)}",
-        "evidence": "; ".join([origin, *(about(name, runs) for name in used)]),
+        "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import loralab
-from loralab import (
-    headline,
-    page,
-    pictured,
-    readme,
-    recorded,
-    registry,
-    replications,
-    statements,
-)
+from loralab import documents, recorded, registry
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
-from loralab.files import write_text
 from loralab.flags import Group, nearest, read
 from loralab.ledger import as_lines, as_table, as_text, show, totals_table
 from loralab.new_family import NewFamily, new_family
@@ -209,22 +199,7 @@ def ledger(options: Ledger) -> int:
     hold."""
     families = list(proxies())
     kept = recorded.write(named(options.family) or families, Store())
-    records = {proxy.stem: recorded.read(proxy.stem) for proxy in families}
-    write_text(page.PAGE, page.page(families, records))
-    rows = {proxy.stem: recorded.rows_of(proxy, records[proxy.stem]) for proxy in families}
-    if statements.PAGE.parent.is_dir():  # in a checkout
-        verdicts = {row.claim.id: row.verdict for family in rows.values() for row in family}
-        write_text(statements.PAGE, statements.page(verdicts))
-        if replications.PAGE.is_file():
-            text = replications.PAGE.read_text(encoding="utf-8")
-            every = [row for family in rows.values() for row in family]
-            write_text(replications.PAGE, replications.written(text, every))
-        text = readme.FILE.read_text(encoding="utf-8")
-        filled = readme.written(text, families, rows, pictured.read("language"))
-        write_text(readme.FILE, filled)
-        record, run = records.get(headline.FAMILY), pictured.read(headline.FAMILY)
-        if record and run:
-            headline.draw(record, run)
+    documents.write(families)
     print("ledger: written to evidence/ledger and LEDGER.md")
     if kept:
         print(

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from loralab.code import ROOT
+from loralab.conditions import shared
 from loralab.ledger import with_interval
 from loralab.recorded import Record, rows_of
 from loralab.rows import Entry, Row, totals
@@ -30,7 +31,8 @@ and all its checks. `loralab claims E1` prints one claim with its equation, test
 this project, which does not decide the claim. "Look 2" is a check that had been measured once
 before, and is judged at 97.5 % (look 3 at 98.75 %, and so on); "exploratory" was not registered
 before it was measured. "Prediction excluded" is a check whose interval excludes what our theory
-predicts.
+predicts. A claim says its conditions in brackets; those that several claims of a family share stand
+once, at its head, and the claim names their number.
 """
 
 
@@ -46,8 +48,8 @@ def page(families: Iterable["Proxy"], records: Mapping[str, Record | None]) -> s
             sizes = sorted({about["size"] for about in record["runs"].values()})
             commits = sorted({line["commit"] for line in record["checks"]})
             made = f"Measured at commit {', '.join(commits)} ({' and '.join(sizes)} size)."
-        claims = "\n".join(map(_claim, rows[proxy.stem]))
-        parts.append(f"## {proxy.stem}\n\n{proxy.summary} {made}\n\n{claims}")
+        head = f"## {proxy.stem}\n\n{proxy.summary} {made}\n\n"
+        parts.append(head + _claims(proxy.stem, rows[proxy.stem]))
     return "\n".join(parts)
 
 
@@ -62,10 +64,19 @@ def totals_text(rows: Sequence[Row]) -> str:
     return f"{len(rows)} claims with {checks} checks:\n\n" + "\n".join(lines) + "\n"
 
 
-def _claim(row: Row) -> str:
+def _claims(stem: str, rows: Sequence[Row]) -> str:
+    """The claims of a family, below the conditions that several of them share."""
+    conditions = shared({row.claim.id: row.claim.assumptions for row in rows})
+    lines = [f"{i}. {text}\n" for i, text in enumerate(conditions.head, 1)]
+    head = f"Conditions that several claims share:\n\n{''.join(lines)}\n" if lines else ""
+    called = f"[condition {{}}](#{stem})"
+    return head + "\n".join(_claim(row, conditions.brief(row.claim.id, called)) for row in rows)
+
+
+def _claim(row: Row, conditions: str) -> str:
     claim = row.claim
     source = "derived here" if claim.source == "derived" else f"arXiv:{claim.source}"
-    about = [source, claim.where, str(claim.kind), str(claim.scope), claim.assumptions]
+    about = [source, claim.where, str(claim.kind), str(claim.scope), conditions]
     head = f"### {claim.id}: {row.verdict or 'not measured'}\n\n{claim.statement} "
     head += f"({'; '.join(filter(None, about))})\n"
     if claim.untestable:

@@ -190,11 +190,6 @@ class Proxy:
         level = registry.level(registry.look(self.stem, claim, check))
         return kept(measured.at_level(level), p_value(measured, check.criterion))
 
-    def latest(self, store: Store) -> Run | None:
-        """The run to draw figures from: of the present code, at the largest size that was run."""
-        runs = [self.stored(config, store) for config in reversed(self.sizes.values())]
-        return next(filter(None, runs), None)
-
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line of `python proxies/<stem>.py`; ends the process with the exit code."""
         if driver := os.environ.get(DRIVER):

@@ -161,7 +161,7 @@ def shown(proxy: "Proxy", store: Store) -> tuple[list[Row], str]:
     if any(runs[:-1]):  # the quick size counts where there is nothing else
         return proxy.rows(*runs[:-1]), "the local run store"
     if record := read(proxy.stem):
-        return rows_of(proxy, record), f"recorded{_age(proxy, record)}"
+        return rows_of(proxy, record), origin(proxy, record)
     if runs[-1]:
         return proxy.rows(runs[-1]), "the local run store, at the reduced size"
     return rows_of(proxy, None), "not measured"
@@ -181,6 +181,13 @@ def redeclared(proxies: Iterable["Proxy"]) -> list[str]:
     return found
 
 
+def pictured_run(proxy: "Proxy", store: Store) -> Run | None:
+    """What figures and tables are made of, as `shown` chooses: a run of the present code in the
+    store, else what is kept of one, and where nothing is a run at the reduced size."""
+    *whole, quick = (proxy.stored(config, store) for config in reversed(proxy.sizes.values()))
+    return next(filter(None, (*whole, pictured.read(proxy.stem), quick)), None)
+
+
 def runs(proxy: "Proxy", store: Store) -> dict[str, dict[str, Any]]:
     """What is known of the runs that `shown` can be from, by the name that an entry has for its
     run: size, configuration, end, duration, code and provenance."""
@@ -189,10 +196,12 @@ def runs(proxy: "Proxy", store: Store) -> dict[str, dict[str, Any]]:
     return record["runs"] | {run.key[:12]: _about(proxy, run) for run in stored}
 
 
-def _age(proxy: "Proxy", record: Record) -> str:
+def origin(proxy: "Proxy", record: Record) -> str:
+    """Where a record is from, in words."""
     commits = sorted({line["commit"] for line in record["checks"]})
     earlier = any(about["code"] != proxy.code for about in record["runs"].values())
-    return f" at commit {', '.join(commits)}" + (", an earlier one of this code" if earlier else "")
+    age = ", an earlier one of this code" if earlier else ""
+    return f"recorded at commit {', '.join(commits)}{age}"
 
 
 def contradictions(proxy: "Proxy", rows: Iterable[Row]) -> list[str]:

@@ -84,6 +84,11 @@ class Row:
         return all(e.measured is not None for e in self.evidence)
 
     @property
+    def runs(self) -> list[str]:
+        """Those that the evidence is from."""
+        return list(dict.fromkeys(e.run for e in self.evidence if e.run))
+
+    @property
     def tally(self) -> str:
         """How many of the deciding checks are supported."""
         supported = sum(e.outcome == Outcome.SUPPORTED for e in self.deciding)

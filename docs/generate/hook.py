@@ -3,18 +3,22 @@ lists them, and formulas become MathML."""
 
 import posixpath
 import re
+from functools import partial
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from docs.generate import ROOTED, navigation, pages
+from docs.generate import ROOTED, figures, ledger, navigation, pages
 from docs.generate.choosing import table
-from docs.generate.ledger import overview
 from docs.generate.maths import rendered
+from loralab.code import ROOT
 
 ELSEWHERE = {**ROOTED, "LEDGER.md": "ledger/index.md", "README.md": "index.md"}
-MADE = {"<!-- made: choosing -->": table, "<!-- made: families -->": overview}
+MADE = {"<!-- made: choosing -->": table, "<!-- made: families -->": ledger.overview}
+STYLE = "assets/evidence.css"  # that of the report
 LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s]+)\)")
+# the switch of a part of the navigation whose name is a link beside it
+NAMELESS = re.compile(r"(<span[^>]*>\s*([^<]+?)\s*</span>\s*</a>)(\s*<label[^>]*>)")
 FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -33,15 +37,20 @@ def _filled(nav: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the made pages."""
+    """Add the made pages, the figures, and the style of evidence."""
     for place, text in pages().items():
         files.append(File.generated(config, place, content=text))
+    for place, path in figures.files().items():
+        files.append(File.generated(config, place, abs_src_path=str(path)))
+    style = ROOT / "loralab" / "report" / "evidence.css"
+    files.append(File.generated(config, STYLE, abs_src_path=str(style)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Make the tables of a page, and lead links that leave docs/ to what the site has of it."""
-    for mark, make in MADE.items():
+    made = {ledger.mark(stem): partial(figures.shown, stem) for stem in figures.drawn()}
+    for mark, make in (MADE | made).items():
         if mark in markdown:
             markdown = markdown.replace(mark, make())
     uri = page.file.src_uri
@@ -69,3 +78,9 @@ def _led(link: re.Match[str], here: str, uri: str, files: Files) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """Render the formulas."""
     return rendered(html)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name what the theme leaves without a name to who hears the page."""
+    output = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return NAMELESS.sub(r'\1\3<span class="hidden">\2</span>', output)

@@ -1,24 +1,22 @@
-"""A page for each family of claims: every claim with its chain, every check with its value, its
-interval and its criterion."""
+"""A page for each family of claims: its figures, the conditions that several claims share, and
+every claim with its checks, each as an interval beside what its criterion accepts, and its
+chain."""
 
 import re
+from functools import cache
+from typing import Any
 
 from docs.generate import evidence, markdown, theory
 from docs.generate.sources import cited
-from loralab.claims import Claim
-from loralab.page import cells
-from loralab.proxy import Proxy
-from loralab.recorded import read
-from loralab.rows import Entry, Row
-
-HEAD = ("check", "source's claim", "our prediction", "measured", "supported if", "outcome", "notes")
+from loralab.report import Family, as_recorded, by_verdict, environment
+from loralab.rows import Row
 
 
 def pages() -> dict[str, str]:
     """A page a family. How to read them is `docs/ledger/index.md`, written by hand."""
     return {
-        f"ledger/{stem}.md": page(proxy, rows)
-        for stem, (proxy, rows) in evidence.families().items()
+        f"ledger/{stem}.md": page(as_recorded(proxy))
+        for stem, (proxy, _) in evidence.families().items()
     }
 
 
@@ -43,74 +41,55 @@ def overview() -> str:
     return markdown.table(head, lines)
 
 
-def page(proxy: Proxy, rows: tuple[Row, ...]) -> str:
+@cache
+def parts() -> Any:
+    """What the report shows alike."""
+    return environment().get_template("evidence.html.jinja").module
+
+
+def page(family: Family) -> str:
     """The page of a family."""
+    proxy = family.proxy
     title, sources = evidence.titled(proxy.stem)
-    papers = "".join(f"- {cited(source)}\n" for source in sources)
-    index = markdown.table(
-        ("claim", "verdict", "sentence"),
-        [
-            (
-                f"[{row.claim.id}](#{row.claim.id.lower()})",
-                evidence.verdict(row),
-                markdown.escaped(row.claim.statement),
-            )
-            for row in rows
-        ],
-    )
-    parts = [
+    found = by_verdict(family.rows).items()
+    sections = [
         f"# {title}",
         markdown.escaped(proxy.summary),
-        papers,
-        f"{_made(proxy)} Repeat it with `loralab reproduce --family {proxy.stem}`. "
-        "[How to read a verdict](index.md) explains every word of this page.",
-        index,
-        *(_claim(proxy, row) for row in rows),
+        "".join(f"- {cited(source)}\n" for source in sources),
+        f"Evidence: {family.origin}. Measure it again with `loralab reproduce --family "
+        f"{proxy.stem}`. [How to read a verdict](index.md) explains every word of this page.",
+        *(_listed(parts().sign(verdict), rows) for verdict, rows in found),
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    if family.run:
+        sections += ["## Figures", mark(proxy.stem)]
+    if family.conditions.head:
+        sections += ["## Conditions that several claims share"]
+        sections += [markdown.raw(parts().conditions(family))]
+    sections += [_claim(family, row) for row in family.rows]
+    if family.runs:
+        sections += ["## Runs", markdown.raw(parts().runs(family))]
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _made(proxy: Proxy) -> str:
-    record = read(proxy.stem)
-    if record is None:
-        return "Not measured yet."
-    sizes = sorted({about["size"] for about in record["runs"].values()})
-    commits = sorted({line["commit"] for line in record["checks"]})
-    return f"Measured at commit {', '.join(commits)} ({' and '.join(sizes)} size)."
+def mark(stem: str) -> str:
+    """Where the figures of a family stand once they are drawn."""
+    return f"<!-- made: figures of {stem} -->"
 
 
-def _claim(proxy: Proxy, row: Row) -> str:
-    claim = row.claim
-    head = f"## {claim.id}: {evidence.verdict(row)} {{#{claim.id.lower()}}}"
-    statement = f"**{markdown.escaped(claim.statement)}**"
-    chain = "\n".join(f"- {name}: {text}" for name, text in _chain(proxy, row).items() if text)
-    checks = markdown.table(HEAD, map(_check, row.evidence)) if row.evidence else ""
-    return "\n\n".join(filter(None, [head, statement, chain, checks]))
+def _listed(sign: str, rows: list[Row]) -> str:
+    references = " ".join(parts().reference(row, row.claim.id.lower()) for row in rows)
+    return markdown.raw(f"<p>{sign}: {references}</p>")
 
 
-def _chain(proxy: Proxy, row: Row) -> dict[str, str]:
-    """From the sentence to its evidence, by the name of each link."""
-    claim, split = row.claim, len({entry.outcome for entry in row.deciding}) > 1
-    return {
-        "source": f"{cited(claim.source)}{f', {claim.where}' if claim.where else ''}",
-        "kind": str(claim.kind),
-        "scope": f"{claim.scope}{'' if claim.covers else ', which the source does not speak of'}",
-        "conditions": markdown.escaped(claim.assumptions),
-        "equation": equation(claim),
-        "test": f"`{claim.test}`" if claim.test else "",
-        "trial": f"`{claim.trial}`" if claim.trial else "",
-        "figure": f"`paper_figs/{proxy.stem}.py`, drawn by `loralab report`",
-        "supported": row.tally if row.deciding else "",
-        "what separates the checks": markdown.escaped(claim.separates) if split else "",
-        "not testable here": markdown.escaped(claim.untestable),
-    }
-
-
-def equation(claim: Claim) -> str:
-    """The equation that a claim follows from, linked to the page that derives it."""
+def _claim(family: Family, row: Row) -> str:
+    claim, its = row.claim, parts()
     place = theory.place(claim.equation)
-    return f"[`{claim.equation}`](../{place})" if place else ""
-
-
-def _check(entry: Entry) -> tuple[str, ...]:
-    return tuple(map(markdown.escaped, cells(entry)))
+    body = [
+        its.verdict(family, row),
+        f'<p class="statement">{its.text(claim.statement)}</p>',
+        its.about(row),
+        its.checks(family, row),
+        its.chain(family, row, place and f"../{place.replace('.md', '.html')}"),
+    ]
+    head = f"## {claim.id}: {evidence.verdict(row)} {{#{claim.id.lower()}}}"
+    return f"{head}\n\n{markdown.raw(''.join(body))}"

@@ -16,6 +16,11 @@ def escaped(text: str) -> str:
     )
 
 
+def raw(html: str) -> str:
+    """HTML that Markdown leaves alone."""
+    return "<div>" + " ".join(str(html).replace("[", "&#91;").split()) + "</div>"
+
+
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
     rows = [head, ["---"] * len(head), *lines]

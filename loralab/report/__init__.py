@@ -3,7 +3,7 @@ file and no network."""
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +14,9 @@ from loralab import papers, pictured, recorded
 from loralab.chain import links
 from loralab.claims import Measured, Scope, Verdict, Within, at
 from loralab.code import home
+from loralab.conditions import Shared, shared
 from loralab.families import proxies
-from loralab.figures import draw, figures_folder
+from loralab.figures import Drawn, draw, figures_folder
 from loralab.files import write_text
 from loralab.ledger import cell, number, with_interval
 from loralab.report import language
@@ -84,6 +85,11 @@ class Family(NamedTuple):
         found = Counter(row.claim.source for row in self.rows)
         return [source for source, _ in found.most_common() if source != "derived"]
 
+    @property
+    def conditions(self) -> Shared:
+        """Those of its claims, with what several of them share."""
+        return shared({row.claim.id: row.claim.assumptions for row in self.rows})
+
     def reduced(self, *runs: str) -> bool:
         """Whether one of these runs is of the reduced size."""
         return any(self.runs.get(run, {}).get("size") == "quick" for run in runs)
@@ -101,34 +107,73 @@ def write_report(store: Store) -> Path:
 
 
 def _family(proxy: "Proxy", store: Store) -> Family:
-    run = proxy.latest(store) or pictured.read(proxy.stem)
+    run = recorded.pictured_run(proxy, store)
     rows, origin = recorded.shown(proxy, store)
     drawn = draw(proxy.stem, run.result["data"], figures_folder()) if run else []
-    pictures = [
-        Picture(
-            figure.path.stem,
-            f"data:image/svg+xml;base64,{base64.b64encode(figure.path.read_bytes()).decode()}",
-            figure.shows,
-            figure.caption.format(**run.config),
-        )
-        for figure in drawn
-        if run
-    ]
+    pictures = pictures_of(run, drawn, embedded) if run else []
     return Family(proxy, rows, origin, run, recorded.runs(proxy, store), pictures)
+
+
+def pictures_of(run: Run, figures: Iterable[Drawn], source: Callable[[Path], str]) -> list[Picture]:
+    """Figures of a run as a page holds them, their captions with its numbers of seeds.
+
+    Args:
+        run: what the figures were drawn from.
+        figures: as `loralab.figures.draw` gives them.
+        source: the address that the page has for a file.
+    """
+    return [
+        Picture(each.path.stem, source(each.path), each.shows, each.caption.format(**run.config))
+        for each in figures
+    ]
+
+
+def embedded(path: Path) -> str:
+    """The address of a picture that is part of the page."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def as_recorded(proxy: "Proxy") -> Family:
+    """A family as the record has it, without pictures."""
+    record = recorded.read(proxy.stem)
+    origin = recorded.origin(proxy, record) if record else "not measured"
+    rows = recorded.rows_of(proxy, record)
+    run, runs = pictured.read(proxy.stem), record["runs"] if record else {}
+    return Family(proxy, rows, origin, run, runs, [])
 
 
 def page(families: Iterable[Family]) -> str:
     """The HTML of the report."""
     families = list(families)
     rows = [row for family in families for row in family.rows]
-    environment = jinja2.Environment(
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            families=families,
+            rows=rows,
+            totals=totals(rows),
+            verdicts=by_verdict(rows),
+            choices=_choices(families),
+            otherwise=_otherwise(rows),
+            excluded=[row for row in rows if any(e.excludes_prediction for e in row.evidence)],
+            compared=_compared(families),
+            example=bar(Within(low=1), Measured(1.3, 1.1, 1.5), at(1.2)),
+            version=loralab.__version__,
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """The templates, with what they call."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("loralab.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
+    found.globals.update(
         bar=bar,
         cell=cell,
         legend=LEGEND,
@@ -141,21 +186,10 @@ def page(families: Iterable[Family]) -> str:
         with_interval=with_interval,
         words=WORDS,
     )
-    return environment.get_template("page.html.jinja").render(
-        families=families,
-        rows=rows,
-        totals=totals(rows),
-        verdicts=_by_verdict(rows),
-        choices=_choices(families),
-        otherwise=_otherwise(rows),
-        excluded=[row for row in rows if any(e.excludes_prediction for e in row.evidence)],
-        compared=_compared(families),
-        example=bar(Within(low=1), Measured(1.3, 1.1, 1.5), at(1.2)),
-        version=loralab.__version__,
-    )
+    return found
 
 
-def _by_verdict(rows: Iterable[Row]) -> dict[Verdict | None, list[Row]]:
+def by_verdict(rows: Iterable[Row]) -> dict[Verdict | None, list[Row]]:
     """The claims of each verdict that there is, in the order of the legend."""
     found: dict[Verdict | None, list[Row]] = {verdict: [] for verdict in (*Verdict, None)}
     for row in rows:
@@ -165,7 +199,7 @@ def _by_verdict(rows: Iterable[Row]) -> dict[Verdict | None, list[Row]]:
 
 def _otherwise(rows: Iterable[Row]) -> dict[Verdict, list[Row]]:
     """The papers' own sentences that did not come out as they stand."""
-    found = _by_verdict(row for row in rows if row.claim.source != "derived")
+    found = by_verdict(row for row in rows if row.claim.source != "derived")
     return {verdict: found[verdict] for verdict in PAPERS_SAY_OTHERWISE if verdict in found}
 
 
@@ -184,7 +218,7 @@ def _choices(families: Iterable[Family]) -> Mapping[str, Mapping[str, str]]:
         "family": {family.proxy.stem: family.proxy.stem for family in families},
         "verdict": {
             (name := str(verdict or "not measured")): f"{name} ({len(some)})"
-            for verdict, some in _by_verdict(rows).items()
+            for verdict, some in by_verdict(rows).items()
         },
         "scope": {
             str(scope): str(scope) for scope in Scope if any(scope in scopes(r) for r in rows)

@@ -3,7 +3,9 @@
 const form = document.getElementById("filter");
 const claims = [...document.querySelectorAll("article.claim")];
 const families = [...document.querySelectorAll("section.family")];
-const text = new Map(claims.map((claim) => [claim, claim.textContent.toLowerCase()]));
+// what a claim says, with the conditions that it shares with others
+const shared = (claim) => [...claim.querySelectorAll("a.shared")].map((a) => document.querySelector(a.hash).textContent);
+const text = new Map(claims.map((claim) => [claim, [claim.textContent, ...shared(claim)].join(" ").toLowerCase()]));
 const fields = ["family", "verdict", "scope", "source"];
 
 function filter() {

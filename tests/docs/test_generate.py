@@ -7,7 +7,11 @@ import pytest
 import lora
 from docs.generate import choosing, costs, evidence, markdown, pages, table, theory
 from loralab.code import ROOT
+from loralab.ledger import with_interval
 from loralab.papers import TITLES
+from loralab.report import as_recorded
+from loralab.report.bars import bar
+from loralab.report.maths import marked
 from scaling.studies import tables
 from tests.support.worlds import language
 
@@ -52,21 +56,47 @@ def test_every_claim_is_on_the_page_of_its_family():
     for stem, row in evidence.rows():
         page = pages()[f"ledger/{stem}.md"]
         assert f"## {row.claim.id}: {evidence.verdict(row)} {{#{row.claim.id.lower()}}}" in page
-        assert page.count("\n| ") >= len(row.evidence)
+        (section,) = re.findall(rf"## {row.claim.id}: .*?\n\n(.*?)\n", page)
+        assert section.count('<th scope="row">') == len(row.evidence)
+        measured = sum(entry.measured is not None for entry in row.evidence)
+        assert section.count('<svg class="bar ') == measured
 
 
 def test_a_check_is_shown_with_its_value_interval_and_criterion():
     row = evidence.row_of("E1")
     (entry, *_) = row.evidence
-    line = next(
-        line
-        for line in pages()["ledger/gradient_signal.md"].split("\n")
-        if line.startswith(f"| {markdown.escaped(entry.check.condition)} |")
-    )
-    assert str(entry.outcome) in line
-    assert markdown.escaped(str(entry.check.criterion)) in line
+    page = pages()["ledger/gradient_signal.md"]
+    line = page.partition(str(marked(entry.check.condition)))[2].partition("</tr>")[0]
+    assert f"</span> {entry.outcome}</span>" in line
+    assert str(marked(str(entry.check.criterion))) in line
     assert entry.measured is not None
-    assert f"{entry.measured.value:.3g}" in line
+    assert f"<div>{with_interval(entry.measured)}</div>".replace("[", "&#91;") in line
+    drawn = bar(entry.check.criterion, entry.measured, entry.check.predicted)
+    assert markdown.raw(drawn)[5:-6] in line, "the bar is the report's"
+
+
+def test_the_chain_of_a_claim_is_shown():
+    row = evidence.row_of("E2")
+    page = pages()["ledger/gradient_signal.md"]
+    chain = page.partition("command and run of E2<")[2].partition("</details>")[0]
+    for name in (row.claim.equation, row.claim.test, row.claim.trial):
+        assert f"<code>{name}</code>" in chain
+    assert f'href="../{theory.place(row.claim.equation).replace(".md", ".html")}"' in chain
+    assert "<code>python proxies/gradient_signal.py</code>" in chain
+    (run,) = row.runs
+    about = as_recorded(evidence.families()["gradient_signal"][0]).runs[run]
+    assert f'<a href="#run-{run}">{run}</a> (' in chain
+    assert f"commit {about['provenance']['commit']})" in chain
+    assert f'<dt id="run-{run}">' in page
+
+
+def test_shared_conditions_stand_once_on_the_page_of_a_family():
+    page = pages()["ledger/language.md"]
+    family = as_recorded(evidence.families()["language"][0])
+    for i, text in enumerate(family.conditions.head, 1):
+        assert page.count(markdown.raw(str(marked(text)))[5:-6]) == 1
+        assert page.count(f'<li id="language-condition-{i}">') == 1
+        assert page.count(f'href="#language-condition-{i}"') > 1
 
 
 def test_every_paper_of_a_claim_or_a_method_has_a_title():

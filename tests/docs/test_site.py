@@ -17,11 +17,12 @@ pytest.importorskip("mkdocstrings", reason="needs the extra docs")
 pytest.importorskip("latex2mathml", reason="needs the extra docs")
 
 from docs.generate import evidence, maths, theory
+from loralab.report import as_recorded
+from loralab.report.maths import marked
+from tests.support import axe, chromium
 
 ROOT = Path(__file__).parents[2]
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
+BROWSER = chromium.PROGRAM
 pytestmark = pytest.mark.xdist_group("site")  # one site for all
 
 
@@ -124,12 +125,25 @@ def test_nothing_is_loaded_from_elsewhere(site, read):
 
 def test_sentences_of_claims_are_shown_as_they_are(site, read):
     texts = {page.stem: words(found.text) for page, found in read.items() if "ledger" in page.parts}
-    for stem, row in evidence.rows():
-        for text in (row.claim.statement, row.claim.assumptions, row.claim.untestable):
-            assert words(text) in texts[stem], f"{row.claim.id}: {text}"
-        for entry in row.evidence:
-            for text in (entry.check.condition, entry.check.claimed, str(entry.check.criterion)):
-                assert words(text) in texts[stem], f"{row.claim.id}: {text}"
+    for stem, (proxy, rows) in evidence.families().items():
+        conditions = as_recorded(proxy).conditions
+        for row in rows:
+            own = [part for part in conditions.rests[row.claim.id] if isinstance(part, str)]
+            sentences = [row.claim.statement, row.claim.untestable, *own, *conditions.head]
+            for check in row.claim.checks:
+                sentences += [check.condition, check.claimed, str(check.criterion)]
+            for text in sentences:
+                assert words(marked(text).striptags()) in texts[stem], f"{row.claim.id}: {text}"
+
+
+def test_the_figures_of_a_family_are_on_its_page(site, read):
+    for stem, (proxy, _) in evidence.families().items():
+        page = site / "ledger" / f"{stem}.html"
+        loaded = {(page.parent / source).resolve() for source in read[page].loaded}
+        figures = {*(site / "ledger" / "figures").glob(f"{stem}-*.svg")}
+        assert figures <= loaded
+        assert bool(figures) == (as_recorded(proxy).run is not None)
+        assert "<!-- made" not in page.read_text("utf-8")
 
 
 def test_a_theory_page_has_every_word_of_the_docstrings(site, read):
@@ -183,3 +197,43 @@ def test_the_search_finds_from_the_file_system(site, tmp_path):
     assert found, done.stderr[-500:]
     assert int(found[1]) > 5
     assert "methods/pissa.html" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if chromium.PROGRAM is None:
+        pytest.skip("no Chromium is installed")
+    page = chromium.Page(tmp_path_factory.mktemp("profile"))
+    yield page
+    page.close()
+
+
+LOOKS = [(1400, False), (1400, True), (390, False), (390, True)]
+PLACES = (
+    "index.html",
+    "ledger/gradient_signal.html",
+    "methods/pissa.html",
+    "guides/choosing-an-initialization.html",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_a_page_is_for_every_reader(site, browser, place, width, dark):
+    browser.look(width, dark=dark)
+    browser.open(site / place)
+    assert browser.run("document.documentElement.scrollWidth") == width
+    light = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light is not dark, "the colours are those of the system, for bars too"
+    browser.run("new Promise(done => setTimeout(done, 300))")
+    assert axe.violations(browser) == []
+
+
+def test_bars_follow_the_colours(site, browser):
+    colour = "getComputedStyle(document.querySelector('.bar.supported .value')).fill"
+    found = []
+    for dark in (False, True):
+        browser.look(dark=dark)
+        browser.open(site / "ledger" / "matfac.html")
+        found.append(browser.run(colour))
+    assert found == ["rgb(23, 102, 44)", "rgb(123, 212, 146)"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loralab import trials
+from loralab import pictured, recorded, trials
 from loralab.claims import Check, Claim, Kind, Scope, Within
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
@@ -74,17 +74,22 @@ def test_a_check_decided_otherwise_than_recorded_ends_with_code_1_and_is_named(r
     assert run("fake", "--shift", "3", "--json").returncode == 1
 
 
-def test_the_evidence_to_show_is_of_the_default_size_and_else_of_the_quick_one(
+def test_what_is_pictured_is_of_a_whole_run_else_the_record_and_else_of_the_quick_one(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(trials, "FOLDER", tmp_path)
+    monkeypatch.setattr(pictured, "FOLDER", tmp_path)
     store = Store(tmp_path / "runs.sqlite")
-    assert PROXY.latest(store) is None
+    assert recorded.pictured_run(PROXY, store) is None
     assert [row.verdict for row in PROXY.rows(None)] == [None]
     quick = PROXY.run(PROXY.quick, store)
-    assert PROXY.latest(store) == quick
+    assert recorded.pictured_run(PROXY, store) == quick
+    pictured.write(replace(quick, key="kept"))
+    kept = recorded.pictured_run(PROXY, store)
+    assert kept is not None
+    assert kept.key == "kept"
     whole = PROXY.run(PROXY.Config(), store)
-    assert PROXY.latest(store) == whole
+    assert recorded.pictured_run(PROXY, store) == whole
     entries: Any = [PROXY.rows(run)[0].evidence[0] for run in (quick, whole)]
     assert [entry.measured.high for entry in entries] == [1, 2]
     assert [entry.run for entry in entries] == [quick.key[:12], whole.key[:12]]

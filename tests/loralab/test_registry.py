@@ -113,11 +113,12 @@ def test_looks_before_the_registry_count_and_the_interval_is_as_wide_as_its_look
     (registry.HISTORY / "test_registry.json").write_text(json.dumps(looks))
     registry.register(family, store)
     assert stands({"block": 1000, "seeds": 3}) == Standing(3, True)
-    measured = family.run(family.Config(), store).result["measured"]["R1"]
+    run = family.run(family.Config(), store)
+    measured = run.result["measured"]["R1"]
     assert measured["lower"]["level"] == registry.level(3)
     assert measured["other"]["level"] == registry.level(1)
     assert measured["lower"]["high"] > measured["other"]["high"]
-    assert [entry.standing for entry in family.rows(family.latest(store))[0].evidence] == [
+    assert [entry.standing for entry in family.rows(run)[0].evidence] == [
         Standing(3, True),
         Standing(1, True),
     ]

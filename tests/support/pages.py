@@ -5,9 +5,8 @@ import json
 from functools import cache
 from typing import Any, NamedTuple
 
-from loralab import recorded
 from loralab.families import proxies
-from loralab.report import Family, Picture, page
+from loralab.report import Family, Picture, as_recorded, page
 from loralab.store import Run
 from scaling.studies import tables
 from tests.support.worlds.language import world
@@ -29,13 +28,7 @@ def run_of(family: str, config: dict[str, Any], result: dict[str, Any]) -> Run:
 @cache
 def recorded_families() -> tuple[Family, ...]:
     """As the record has them, without figures and tables."""
-    families = []
-    for proxy in proxies():
-        record = recorded.read(proxy.stem)
-        runs = record["runs"] if record else {}
-        rows = recorded.rows_of(proxy, record)
-        families.append(Family(proxy, rows, "recorded", None, runs, []))
-    return tuple(families)
+    return tuple(as_recorded(proxy)._replace(run=None) for proxy in proxies())
 
 
 def small() -> str:
