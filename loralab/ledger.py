@@ -154,7 +154,10 @@ def cell(value: Any) -> str:
 
 
 def records_table(title: str, records: list[dict[str, Any]]) -> Table:
-    table = Table(*records[0], title=title, title_justify="left", pad_edge=False)
+    """A row for each record; where there is no room a cell takes more lines, and loses nothing."""
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    for name in records[0]:
+        table.add_column(name, overflow="fold")
     for record in records:
         table.add_row(*(escape(cell(value)) for value in record.values()))
     return table

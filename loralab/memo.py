@@ -13,7 +13,7 @@ from typing import Any
 
 from loralab.progress import track
 from loralab.store import Store, run_key
-from loralab.workers import Compute, side_by_side
+from loralab.workers import Compute, cores, side_by_side
 
 
 class Memo:
@@ -27,6 +27,7 @@ class Memo:
         compute: the executor.
         used: where the key of every trial that is read or computed is noted, for whoever exports
             them.
+        at_once: how many trials the executor computes side by side, by default `cores()`.
     """
 
     def __init__(
@@ -37,17 +38,32 @@ class Memo:
         force: bool = False,
         compute: Compute = side_by_side,
         used: set[str] | None = None,
+        at_once: int | None = None,
     ) -> None:
         self.store, self.family, self.code = store, family, code
         self.force, self.compute = force, compute
         self.used = set() if used is None else used
+        self.at_once = at_once
 
     def __call__(self, function: Callable[..., Any], **arguments: Any) -> Any:
         return self.map(function, [arguments])[0]
 
-    def map(self, function: Callable[..., Any], trials: Iterable[dict[str, Any]]) -> list[Any]:
-        """The result of every trial, in order. Workers compute; this process alone writes."""
+    def map(
+        self,
+        function: Callable[..., Any],
+        trials: Iterable[dict[str, Any]],
+        what: str | None = None,
+    ) -> list[Any]:
+        """The result of every trial, in order. Workers compute; this process alone writes.
+
+        Args:
+            function: a trial.
+            trials: its arguments, of each trial.
+            what: they are called where progress is shown; by default by the family and the
+                function, as a family has trials of several kinds.
+        """
         trials, name = list(trials), function.__name__
+        what = what or f"{self.family}: {name.replace('_', ' ')}"
         results: dict[int, Any] = {}
         for i, trial in enumerate(trials):
             key = run_key(self.family, name, trial, self.code)
@@ -56,7 +72,7 @@ class Memo:
                 self.used.add(key)
         todo = {i: trials[i] for i in range(len(trials)) if i not in results}
         with closing(self.compute(function, todo)) as finished:
-            for i, seconds, result in track(finished, f"{self.family}: {name}", len(todo)):
+            for i, seconds, result in track(finished, what, len(todo), self.at_once or cores()):
                 run = self.store.put(self.family, name, trials[i], self.code, seconds, result)
                 results[i] = run.result
                 self.used.add(run.key)

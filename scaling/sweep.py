@@ -31,6 +31,7 @@ from loralab.code import home
 from loralab.flags import Group
 from loralab.memo import Memo
 from loralab.process import finish
+from loralab.progress import say
 from loralab.store import Store, run_key
 from loralab.workers import Compute, local
 from scaling.comparison.axes import PEFT, Grid
@@ -92,7 +93,7 @@ GROUPS = {
 @dataclass(frozen=True, repr=False)
 class Swept:
     """A finished sweep: a row for each method at its best learning rate, the reference first; the
-    notes say how to read them."""
+    notes say how to read what of them is printed, and the page has the rest."""
 
     folder: Path
     rows: "list[Row]"
@@ -110,7 +111,9 @@ class Swept:
         from scaling.comparison.report import table
 
         notes = [f"- {note}" for note in self.notes]
-        return "\n".join([text_of(table(self.rows)), *notes, f"report: {self.page}"])
+        return "\n".join(
+            [text_of(table(self.rows)), *notes, f"all columns and pictures: {self.page}"]
+        )
 
 
 def sweep(
@@ -167,6 +170,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swept:
     from scaling.comparison import trials
+    from scaling.comparison.cost import announced
     from scaling.comparison.grid import methods
     from scaling.models.precision import settled
 
@@ -182,11 +186,13 @@ def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swep
     config, line = settled(config, recorded(folder))
     compared, spec = methods(config, grid, named), config.as_json() | shared
     if line is not None:
-        print(line, file=sys.stderr)
+        say(line)
     with run_folder.alone(folder):
         check_free(folder, spec)
         store = Store(options.store)
-        memo = Memo(store, trials.FAMILY, trials.code(task), compute=_executor(options))
+        compute, workers = _executor(options)
+        memo = Memo(store, trials.FAMILY, trials.code(task), compute=compute, at_once=workers)
+        say(announced(compared, grid, workers))
         return _compared(folder, spec, compared, grid, memo)
 
 
@@ -209,7 +215,7 @@ def _compared(
         label: one["settings"] | {"peft_config": one["peft"]} for label, one in each.items()
     }
     method_comparison.export(folder / EXPORT, rows, outcomes, spec | {METHODS: settings})
-    return Swept(folder, rows, report.notes(rows, outcomes, grid.margin))
+    return Swept(folder, rows, report.shown(rows, outcomes, grid.margin))
 
 
 def recorded(folder: Path) -> str | None:
@@ -237,14 +243,18 @@ def check_free(folder: Path, spec: dict[str, Any]) -> None:
         )
 
 
-def _executor(options: Options) -> Compute:
+def _executor(options: Options) -> tuple[Compute, int | None]:
+    """The executor, and how many trials it runs at once where that is known."""
     import torch
+
+    from scaling.comparison.cost import at_once
 
     if options.executor == "ray":
         from loralab.cluster import ray
 
-        return ray(options.address, gpus_per_trial=float(torch.cuda.is_available()))
-    return local(options.jobs or (1 if torch.cuda.is_available() else None))
+        return ray(options.address, gpus_per_trial=float(torch.cuda.is_available())), None
+    jobs = options.jobs or at_once()
+    return local(jobs), jobs
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from lora.peft_config.writing import to_peft
 from lora.targets import targets
 from scaling.advice import costs
 from scaling.advice.diagnostics import Diagnosis, diagnose
+from scaling.advice.facts import Facts, over_layers
 from scaling.advice.rates import Bound, Line, bound_on, predicted
-from scaling.advice.recommendation import Choice, Facts, over_layers, recommend
+from scaling.advice.recommendation import Choice, recommend
 from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.config import Config, training_whole
 from scaling.evaluation.label_loss import mean_loss

@@ -6,6 +6,7 @@ from typing import Any
 import lora
 from lora.patterns import matches
 from loralab.flags import words_of
+from scaling.comparison.axes import Grid
 from scaling.core.config import Config
 from scaling.training.experiment import groups_of
 
@@ -29,17 +30,21 @@ def recommended(config: Config, chosen: dict[str, Any]) -> Config:
     return config.replace(**own, lr=rates[len(rates) // 2])
 
 
-def sweep_line(config: Config, rates: list[float]) -> str:
-    """The command that compares the recommended initialization with the default one.
+def grid_of(config: Config, rates: list[float]) -> Grid:
+    """The sweep that compares the recommended initialization with the default one.
 
     Options belong to one initialization, and a sweep's flags to all: with them it is alone.
     """
     scheme = config.adapter.scheme
     alone = scheme == "init_a" or config.adapter.scheme_options
-    schemes = (scheme,) if alone else ("init_a", scheme)
+    return Grid(schemes=(scheme,) if alone else ("init_a", scheme), rates=tuple(rates))
+
+
+def sweep_line(config: Config, grid: Grid) -> str:
+    """The command of that sweep."""
     left = {"scheme", "lr", "seed"}
     run = {name: value for name, value in config.flat().items() if name not in left}
-    return _line("sweep", run | {"schemes": schemes, "rates": tuple(rates)})
+    return _line("sweep", run | {"schemes": grid.schemes, "rates": grid.rates})
 
 
 def finetune_line(config: Config) -> str:

@@ -7,79 +7,13 @@ few per cent of each other once each has a learning rate of its own, so the usua
 default one and a sweep of the learning rate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, NamedTuple
 
-from scaling.advice.diagnostics import Diagnosis, spread
+from scaling.advice.facts import NEAR, RATES, SCARCE, STEP, TIMES, Facts
 from scaling.advice.width_transfer import WIDTH
 from theory.asymmetry.freezing import TIE
-
-# of the best signal: EVA had more on digits and less on text (E2e); whether it pays is undecided on
-# both, each initialization at its own best learning rate (E9)
-NEAR = 0.95
-TIMES = 2.0  # of random rows' signal, below which there is nothing to gain
-SCARCE = 0.1  # of what is saved for backward
-STEP = 2.0  # between the learning rates of the sweep
-RATES = (-2, -1, 0, 1, 2)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the rules read.
-
-    Args:
-        signal, signal_uncentred, signal_random, outside: means over the measured layers.
-        gain: the median of tune_b - tune_a; in a layer whose two halves of the batches hardly agree
-            the difference may be anything.
-        fresh: whether a head is newly initialized.
-        saved: the part of what is saved for backward that freezing A saves.
-        rank: of the adapters.
-        predicted: the predicted learning rate, by scheme.
-        bound: the largest learning rate whose first step lowers the loss, by scheme.
-        delay: seconds of the initialization over those of training, by scheme.
-    """
-
-    signal: float
-    signal_uncentred: float
-    signal_random: float
-    outside: float
-    gain: float
-    fresh: bool
-    saved: float
-    rank: int
-    predicted: dict[str, float | None]
-    bound: dict[str, float | None]
-    delay: dict[str, float]
-
-    @property
-    def best_signal(self) -> float:
-        return max(self.signal, self.signal_uncentred)
-
-    @property
-    def scheme(self) -> str:
-        enough = self.best_signal >= NEAR and self.best_signal >= TIMES * self.signal_random
-        return "eva" if enough and "eva" in self.bound else "init_a"
-
-    @property
-    def options(self) -> dict[str, Any]:
-        centre_costs = self.scheme == "eva" and self.signal_uncentred > self.signal + 1 - NEAR
-        return {"center": False} if centre_costs else {}
-
-    @property
-    def centre(self) -> float:
-        """The middle of the sweep: the predicted learning rate, or less, so that the sweep's top
-        stays within the bound."""
-        rate, bound = self.predicted[self.scheme], self.bound[self.scheme]
-        top = None if bound is None else bound / STEP ** RATES[-1]
-        known = [value for value in (rate, top) if value is not None]
-        if not known:
-            raise ValueError(
-                "no learning rate can be advised: no first step lowered the loss, and none was "
-                "tuned with this optimizer"
-            )
-        return min(known)
 
 
 @dataclass(frozen=True)
@@ -116,7 +50,10 @@ class Rule(NamedTuple):
         return f"{self.reason(facts)} ({self.seen})" if self.seen else self.reason(facts)
 
 
-FROM = f"EVA is advised from {NEAR:.0%}, and {TIMES:g} times the random rows' share, on"
+ADVISED = (
+    f"EVA is advised where its rows get at least {NEAR:.0%} of the best gradient signal and at "
+    f"least {TIMES:g} times what random rows get"
+)
 SMALL = "small networks that learn 8 x 8 digits"
 ENCODER = "a 22 M sentence encoder"
 OTHERS = "on no larger language model"
@@ -124,20 +61,23 @@ RATES_SEEN = (
     "seen on networks with one hidden layer and synthetic data (L8, L11), and scored "
     f"on a GPT of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}"
 )
+
+
+def here(f: Facts) -> str:
+    """Why EVA is advised, or not."""
+    return f"{ADVISED}: here they get {f.best_signal:.0%}, and random rows {f.signal_random:.0%}"
+
+
 RULES = (
     Rule(
         "scheme",
         lambda f: f.scheme == "eva",
         lambda f: f.scheme,
+        here,
         lambda f: (
-            f"its rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}"
-        ),
-        lambda f: (
-            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}, so that a first step of equal length gains more; whether EVA "
-            "then ends lower than the default initialization, each at its own best learning rate, "
-            "is undecided"
+            f"{here(f)}, so that a first step of equal length gains more; whether EVA then ends "
+            "lower than the default initialization, each at its own best learning rate, is "
+            "undecided"
         ),
         f"signal: {SMALL} (E2e); losses: undecided there with Adam after 10 to 160 steps (E9), and "
         f"the advice is scored on a GPT of width 128 (S8b); {OTHERS}",
@@ -147,14 +87,10 @@ RULES = (
         "scheme",
         lambda f: True,
         lambda f: f.scheme,
+        here,
         lambda f: (
-            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}; {FROM}"
-        ),
-        lambda f: (
-            f"EVA's rows get {f.best_signal:.0%} of the best gradient signal, random rows "
-            f"{f.signal_random:.0%}; {FROM}, and its pass over the data would take "
-            f"{f.delay.get('eva', 0.0):.0%} of the time of training"
+            f"{here(f)}; its pass over the data would take {f.delay.get('eva', 0.0):.0%} of the "
+            "time of training"
         ),
         f"signal: layers of {ENCODER} (E2e); losses: undecided on one of them after 10 and 40 "
         f"steps (E9), and the advice is scored on a GPT of width 128 (S8b); {OTHERS}",
@@ -164,7 +100,10 @@ RULES = (
         "scheme_options",
         lambda f: bool(f.options),
         lambda f: f.options,
-        lambda f: f"centring costs {f.signal_uncentred - f.signal:.0%} of the signal",
+        lambda f: (
+            "do not centre the inputs: that would cost "
+            f"{f.signal_uncentred - f.signal:.0%} of the gradient signal"
+        ),
         lambda f: (
             f"centred rows get {f.signal:.0%} of the signal, uncentred ones "
             f"{f.signal_uncentred:.0%}"
@@ -176,7 +115,10 @@ RULES = (
         "rank",
         lambda f: True,
         lambda f: f.rank,
-        lambda f: "as asked for, all equal: that ranks by explained variance are best is E8c",
+        lambda f: (
+            "as asked for, the same for every layer: ranks by explained variance need not have "
+            "the largest gradient signal"
+        ),
         lambda f: (
             "as asked for, and rho = 1: the worth of more rank is not predicted here, and ranks "
             "that are shared out by explained variance do not maximise the signal"
@@ -188,7 +130,9 @@ RULES = (
         "freeze if memory is short",
         lambda f: f.fresh,
         lambda f: "A",
-        lambda f: f"saves {f.saved:.0%} of the memory for backward; its cost is not predicted",
+        lambda f: (
+            f"saves {f.saved:.0%} of the memory for backward; its cost in loss is not predicted"
+        ),
         lambda f: (
             f"it saves {f.saved:.0%} of the memory for backward; the prediction from the moments "
             f"({f.gain:+.2f} for training B) is of undecided worth where a newly initialized head "
@@ -241,7 +185,10 @@ RULES = (
         "rates",
         lambda f: f.predicted[f.scheme] is None,
         lambda f: sweep(f.centre),
-        lambda f: "up to the bound of the first step; none was tuned with this optimizer",
+        lambda f: (
+            "up to the highest at which a first step lowers the loss; none was tuned with this "
+            "optimizer to predict from"
+        ),
         lambda f: "up to the bound: no learning rate was tuned with this optimizer to predict from",
         "",
         (),
@@ -250,7 +197,10 @@ RULES = (
         "rates",
         lambda f: f.centre < (f.predicted[f.scheme] or 0),
         lambda f: sweep(f.centre),
-        lambda f: "predicted from the width, moved down under the bound of the first step",
+        lambda f: (
+            "predicted from the model's width, then moved down: above the last of them a first "
+            "step raised the loss"
+        ),
         lambda f: (
             f"the predicted learning rate, {f.predicted[f.scheme]:.1e}, is moved down so that the "
             "sweep ends at the bound, beyond which the first step raised the loss"
@@ -262,7 +212,9 @@ RULES = (
         "rates",
         lambda f: True,
         lambda f: sweep(f.centre),
-        lambda f: "predicted from the width, under the bound of the first step",
+        lambda f: (
+            "predicted from the model's width; none is so large that a first step raises the loss"
+        ),
         lambda f: (
             "around the learning rate predicted from the one tuned at width "
             f"{WIDTH}, all within the bound; extend the sweep where its best is at an end, and "
@@ -288,10 +240,3 @@ def recommend(facts: Facts) -> list[Choice]:
                 rule.choice, rule.value(facts), rule.why(facts), rule.because(facts), rule.claims
             )
     return list(found.values())
-
-
-def over_layers(rows: Sequence[Diagnosis]) -> dict[str, float]:
-    """The facts that are of all measured layers together."""
-    names = ("signal", "signal_uncentred", "signal_random", "outside")
-    gain = median(row.tune_b - row.tune_a for row in rows)
-    return {name: spread(rows, name)["mean"] for name in names} | {"gain": gain}

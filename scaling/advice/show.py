@@ -8,7 +8,8 @@ from scaling.advice.advice import Advice
 from scaling.advice.confidence import not_weighed, records, sure
 from scaling.advice.costs import Memory
 from scaling.advice.diagnostics import spread
-from scaling.advice.ready import finetune_line, peft_line, recommended, sweep_line
+from scaling.advice.ready import finetune_line, grid_of, peft_line, recommended, sweep_line
+from scaling.comparison import cost
 from scaling.core.config import Config
 
 MEANINGS = {
@@ -34,6 +35,8 @@ def text(advice: Advice, config: Config) -> str:
     rows = records()
     chosen = {choice.choice: choice.value for choice in advice.recommendation}
     run = recommended(config, chosen)
+    grid = grid_of(run, chosen["rates"])
+    trials = len(grid.schemes) * len(chosen["rates"]) * len(grid.seeds)
     table = [
         {
             "choice": c.choice,
@@ -49,10 +52,12 @@ def text(advice: Advice, config: Config) -> str:
             text_of(records_table("recommendation", table)),
             not_weighed(weighed, rows),
             "\nto find the learning rate, and then to train with it (here the middle one):",
-            sweep_line(run, chosen["rates"]),
+            sweep_line(run, grid),
+            f"# {cost.predicted(trials, advice.training)}",
             finetune_line(run),
             "the same adapter in PEFT:",
             peft_line(run, advice.peft, advice.modules),
+            f"the evidence behind a claim: loralab claims {advice.recommendation[0].claims[0]}",
         ]
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from loralab.code import fingerprint
 from loralab.memo import Memo
+from loralab.progress import say
 from scaling.comparison import trials
 from scaling.comparison.axes import Grid
 from scaling.comparison.grid import Method, next_rate
@@ -46,18 +47,19 @@ def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> 
     if not configs:
         return []
     kept = memo_of(trial, configs[0].data.task, memo)
-    return kept.map(trial, map(trials.arguments, configs))
+    return kept.map(trial, map(trials.arguments, configs), "trials")
 
 
 def memo_of(trial: Callable[..., Any], task: str, memo: Memo) -> Memo:
     """A memo of the same store that knows all code which a trial of this task runs."""
     own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
     code = own + trials.code(task)
-    return Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used)
+    return Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used, memo.at_once)
 
 
 def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcomes:
-    """The outcome of every trial, each run once.
+    """The outcome of every trial, each run once. A learning rate that is added is said on standard
+    error.
 
     Args:
         methods: what is compared, by label.
@@ -84,12 +86,12 @@ def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcome
         ]
     )
     for _ in range(grid.widen):
-        more = {
-            label: rate for label, rates in found.items() if (rate := beyond(rates)) is not None
-        }
+        more = {label: next_one for label, rates in found.items() if (next_one := beyond(rates))}
         if not more:
             break
-        add([(label, rate, seed) for seed in grid.seeds for label, rate in more.items()])
+        for label, (rate, why) in more.items():
+            say(f"{label}: {rate:g} added, as {why}")
+        add([(label, rate, seed) for seed in grid.seeds for label, (rate, _) in more.items()])
     best = {label: chosen(rates, shared_seeds(rates)) for label, rates in found.items()}
     unseen = range(max(grid.seeds) + 1, max(grid.seeds) + 1 + grid.confirm)
     add(
@@ -102,12 +104,12 @@ def swept(methods: Mapping[str, Method], grid: Grid, run_all: RunAll) -> Outcome
     return found
 
 
-def beyond(rates: Mapping[float, Any]) -> float | None:
-    """The next learning rate to try of a method: beyond its best where that is at an edge, below
-    them all where a run diverged at each, None where the best lies inside."""
+def beyond(rates: Mapping[float, Any]) -> tuple[float, str] | None:
+    """The next learning rate to try of a method, and why: beyond its best where that is at an edge,
+    below them all where a run diverged at each, None where the best lies inside."""
     best = chosen(rates, shared_seeds(rates))
     if best is None:
-        best = min(rates)
-    elif at_edge(rates, best) is None:
+        return next_rate(tuple(rates), min(rates)), "a run diverged at each one tried"
+    if (edge := at_edge(rates, best)) is None:
         return None
-    return next_rate(tuple(rates), best)
+    return next_rate(tuple(rates), best), f"the best, {best:g}, is the {edge} one tried"

@@ -68,9 +68,11 @@ def numbers(rows: Sequence[Row], outcomes: Outcomes, settings: Mapping[str, Any]
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """For the terminal."""
+    """For the terminal: what decides, in few columns."""
+    columns = ("method", "learning rate", metric_of(rows), "difference", "verdict")
     return records_table(
-        f"Each method at its best learning rate, against {rows[0].method}", records(rows)
+        f"Each method at its best learning rate, against {rows[0].method}",
+        [{name: record[name] for name in columns} for record in records(rows)],
     )
 
 
@@ -94,7 +96,6 @@ def page(rows: Sequence[Row], remarks: Sequence[str]) -> str:
 
 def records(rows: Sequence[Row]) -> list[dict[str, str]]:
     """The entries of the table, by column."""
-    metric = next((row.metric for row in rows if row.metric), "score")
     remembering = any(row.forgetting is not None for row in rows)
     return [
         {
@@ -103,7 +104,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
             if row.rate is None
             else f"{row.rate:g}" + (f" ({row.edge})" if row.edge else ""),
             "seeds": str(len(row.seeds)),
-            metric: _interval(row.score, ""),
+            metric_of(rows): _interval(row.score, ""),
             "difference": "reference" if row.verdict is None else _interval(row.difference, "+"),
             "verdict": row.verdict or "-",
             "steps": _steps(row),
@@ -116,6 +117,11 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
         }
         for row in rows
     ]
+
+
+def metric_of(rows: Sequence[Row]) -> str:
+    """The metric that the table has; of runs that all diverged none is known."""
+    return next((row.metric for row in rows if row.metric), "score")
 
 
 def _forgetting(row: Row) -> dict[str, str]:
@@ -153,9 +159,46 @@ def _parameters(row: Row) -> str:
     )
 
 
+# What is compared, by the first metric of a task whose test examples have a score each; without
+# one a run has a single score, the metric negated.
+SCORES = {
+    "accuracy": "the share of right answers",
+    "exact_match": "the share of right answers",
+    "perplexity": "minus the loss of a test token in nats",
+    "rouge1": "the rouge1 of a test example",
+    "mean_squared_error": "minus the squared error of a test example",
+    "normalised_score": "the return of an episode",
+    "return": "the return of an episode",
+}
+
+
 def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
-    """What a reader must know: first what is invalid and what to run next, then how to read the
-    numbers.
+    """How to read the page: what `shown` says, and then what its other columns are.
+
+    Args:
+        rows: the summary, the reference first.
+        outcomes: by method, learning rate and seed.
+        margin: the largest difference that does not matter.
+    """
+    reference = rows[0].method
+    every = [run for rates in outcomes.values() for runs in rates.values() for run in runs.values()]
+    return [
+        *shown(rows, outcomes, margin),
+        f"Steps: to the training loss at which {reference} ends, over the steps of {reference} "
+        "itself; not reached: the share of seeds that did not get there.",
+        "Decades: of the learning rates tried, those whose score is within the margin of the "
+        "method's best.",
+        "Minutes: of training alone; the probe batches of an initialization come on top. Seconds a "
+        "step: the median step, without validation; memory: the highest peak of a whole run.",
+        "Parameters: trained, and behind the slash those that inference needs where their number "
+        "differs.",
+        *note(every),
+    ]
+
+
+def shown(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
+    """What a reader of the table must know: first what is invalid and what to run next, then what
+    a difference is.
 
     Args:
         rows: the summary, the reference first.
@@ -175,24 +218,14 @@ def notes(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
             "One seed alone: the interval is over test examples, and another seed may give "
             "another order."
         )
-    compared = len(rows) - 1
-    every = [run for rates in outcomes.values() for runs in rates.values() for run in runs.values()]
+    compared, metric = len(rows) - 1, metric_of(rows)
     return [
         *found,
-        "A difference is that of the mean score of a test example, higher is better; within "
-        f"{margin:g} it does not matter.",
+        f"Difference: of {SCORES.get(metric, f'minus the {metric}')}, from that of "
+        f"{reference.method}; higher is better, and within {margin:g} it does not matter.",
         f"Each interval covers 95 %, uncorrected for the {compared} comparisons: of {compared} "
         "equal methods about "
         f"{0.05 * compared:.2g} would be called better or worse by chance.",
-        f"Steps: to the training loss at which {reference.method} ends, over the steps of "
-        f"{reference.method} itself; not reached: the share of seeds that did not get there.",
-        "Decades: of the learning rates tried, those whose score is within the margin of the "
-        "method's best.",
-        "Minutes: of training alone; the probe batches of an initialization come on top. Seconds a "
-        "step: the median step, without validation; memory: the highest peak of a whole run.",
-        "Parameters: trained, and behind the slash those that inference needs where their number "
-        "differs.",
-        *note(every),
     ]
 
 

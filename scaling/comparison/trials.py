@@ -7,11 +7,9 @@ a sweep of forty would fill a disk, and the same settings make it again.
 
 import ctypes
 import gc
-import io
 import json
 import math
 import shutil
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from loralab.code import fingerprint, home
 from loralab.store import run_key
 from scaling.core import outputs, run_folder
 from scaling.core.config import Config, peft_settings
+from scaling.core.quiet import mute
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -90,17 +89,11 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
 
     Raises: what the run raises for wrong input.
     """
-    from scaling.training.running import train  # transformers, which takes seconds to load
-    from scaling.training.trainer import Diverged
-
     config, folder = Config.of(**settings), folder_of(settings, peft)
     _forget_peak()
-    # the progress bars of trials side by side cannot be read
-    with (
-        run_folder.alone(folder),
-        redirect_stdout(io.StringIO()),
-        redirect_stderr(io.StringIO()),
-    ):
+    with run_folder.alone(folder), mute():
+        from scaling.training.running import train  # transformers, which takes seconds to load
+        from scaling.training.trainer import Diverged
 
         def trained() -> Outcome:
             begin = partial(run_folder.begin, folder, settings)

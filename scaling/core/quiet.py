@@ -1,8 +1,10 @@
 """Silence for libraries that print what the run reports by itself."""
 
+import io
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 # say as they are imported, by transformers and PEFT, what they lack on this machine
 LOUD = ("torchao", "bitsandbytes", "torch.utils._pytree")
@@ -42,3 +44,16 @@ def silence() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
+
+
+@contextmanager
+def mute() -> Iterator[None]:
+    """Without a word, for one of several trials that run side by side: their bars and lines cannot
+    be read."""
+    from tqdm import tqdm
+
+    hush()
+    # the one that tqdm makes is between processes, and one that is killed leaves it behind
+    tqdm.set_lock(threading.RLock())
+    with quiet(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield

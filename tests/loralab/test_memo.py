@@ -45,6 +45,10 @@ def pid(i: int) -> int:
     return os.getpid() + 0 * i
 
 
+def first_use(i: int) -> int:
+    return i
+
+
 def threads(i: int) -> list[int]:
     del i
     # libraries may choose their threads at first use
@@ -137,6 +141,15 @@ print(Memo(store, "family", "code")(threads), torch.get_num_threads())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 2\n"
+
+
+def test_progress_names_the_trials_and_knows_how_many_run_at_once(memo, log, monkeypatch):
+    seen = []
+    monkeypatch.setattr("loralab.memo.track", lambda items, *said: seen.append(said) or items)
+    monkeypatch.setenv("LORALAB_JOBS", "1")
+    memo.map(first_use, [{"i": 1}])
+    Memo(memo.store, "other", "code", at_once=3).map(square, trials(log, 1, 2), "trials")
+    assert seen == [("family: first use", 1, 1), ("trials", 2, 3)]
 
 
 def test_no_cells_need_no_workers(memo):

@@ -98,6 +98,9 @@ def test_a_language_model_gets_advice_too(tmp_path, capsys):
     assert "probe batches\n" not in said
     assert f"loralab sweep --task causal_lm --model {tmp_path}" in said
     assert f"loralab finetune --task causal_lm --model {tmp_path}" in said
+    methods = 1 if "--schemes init_a --rates" in said else 2
+    assert f"\n# {methods * 15} trials, about " in said
+    assert said.count("\nthe evidence behind a claim: loralab claims E2e\n") == 1
     assert "peft.LoraConfig(r=2, lora_alpha=16.0, target_modules=['q_proj', 'k_proj'" in said
     assert "\nnot weighed: init_b, " in said
     assert command.run([*words, "--verbose"]) == 0

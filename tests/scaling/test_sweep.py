@@ -82,7 +82,11 @@ def test_a_sweep_leaves_its_report_and_is_never_repeated(given, tmp_path, capsys
     (tmp_path / "vera.json").write_text('{"peft_type": "VERA", "r": 4}')
     given = ["--schemes", "init_a", "eva", f"peft:{tmp_path / 'vera.json'}", *given]
     assert run(given) == 0
-    told = capsys.readouterr().out
+    told, progress = capsys.readouterr()
+    assert "6 trials: 3 methods x 2 learning rates x 1 seed, on 1 worker; learning rates 0.005" in (
+        progress
+    )
+    assert told.endswith(f"all columns and pictures: {tmp_path / 'out' / 'report.md'}\n")
     assert all(
         name in told
         for name in ("init_a", "eva", "vera", "invalid", "try lower ones", "One seed alone")

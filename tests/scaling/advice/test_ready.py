@@ -13,7 +13,14 @@ import lora
 from loralab import flags
 from loralab.flags import words_of
 from scaling.advice.confidence import UNWEIGHED, not_weighed, records, sure
-from scaling.advice.ready import finetune_line, peft_line, recommended, short, sweep_line
+from scaling.advice.ready import (
+    finetune_line,
+    grid_of,
+    peft_line,
+    recommended,
+    short,
+    sweep_line,
+)
 from scaling.core.config import Config
 from scaling.training.experiment import groups_of
 
@@ -39,6 +46,10 @@ def read(line: str) -> dict:
     return {name: value for group in found.values() for name, value in group.items()}
 
 
+def swept(run: Config) -> dict:
+    return read(sweep_line(run, grid_of(run, RATES)))
+
+
 def test_the_command_of_a_run_is_that_run():
     run = recommended(CONFIG, EVA)
     found = read(finetune_line(run))
@@ -51,12 +62,12 @@ def test_the_command_of_a_run_is_that_run():
 
 
 def test_the_sweep_has_the_default_initialization_beside_the_recommended_one():
-    found = read(sweep_line(recommended(CONFIG, EVA | {"scheme_options": {}}), RATES))
+    found = swept(recommended(CONFIG, EVA | {"scheme_options": {}}))
     assert (found["schemes"], found["rates"]) == (("init_a", "eva"), tuple(RATES))
     assert (found["rank"], found["steps"], found["model"]) == (3, 7, "a folder")
     default = recommended(CONFIG, {"scheme": "init_a", "rates": RATES})
-    assert read(sweep_line(default, RATES))["schemes"] == ("init_a",)
-    found = read(sweep_line(recommended(CONFIG, EVA), RATES))
+    assert swept(default)["schemes"] == ("init_a",)
+    found = swept(recommended(CONFIG, EVA))
     assert found["schemes"] == ("eva",), "its options are none of init_a's"
     assert found["scheme_options"] == {"center": False}
 

@@ -9,7 +9,8 @@ import pytest
 from loralab import recorded
 from loralab.claims import Scope
 from loralab.families import proxies
-from scaling.advice.recommendation import RULES, Facts, over_layers, recommend, sweep
+from scaling.advice.facts import Facts, over_layers
+from scaling.advice.recommendation import RULES, recommend, sweep
 from scaling.studies.claims.predictions import CLAIMS
 
 FACTS = Facts(
@@ -53,13 +54,16 @@ def test_the_reasons_have_the_numbers_of_this_model():
     """In percent and with the sign that is meant."""
     low = replace(FACTS, signal=0.90, signal_uncentred=0.97, bound={"init_a": 1e-3, "eva": 1e-3})
     found = {c.choice: c for c in recommend(low)}
-    assert found["scheme_options"].why == "centring costs 7% of the signal"
-    assert (
-        found["rates"].why
-        == "predicted from the width, moved down under the bound of the first step"
+    assert found["scheme_options"].why == (
+        "do not centre the inputs: that would cost 7% of the gradient signal"
     )
+    assert "then moved down: above the last of them a first step raised" in found["rates"].why
     found = {c.choice: c for c in recommend(FACTS)}
-    assert found["rates"].why == "predicted from the width, under the bound of the first step"
+    assert "none is so large that a first step raises the loss" in found["rates"].why
+    assert found["scheme"].why == (
+        "EVA is advised where its rows get at least 95% of the best gradient signal and at least "
+        "2 times what random rows get: here they get 80%, and random rows 5%"
+    )
     assert "training B explains +0.10 more" in found["freeze if memory is short"].reason
 
 

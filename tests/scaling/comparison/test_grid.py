@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scaling.comparison import cost
 from scaling.comparison.axes import Grid
+from scaling.comparison.cost import announced
 from scaling.comparison.driver import swept
 from scaling.comparison.grid import Method, methods, next_rate
 from scaling.comparison.trials import arguments
@@ -213,6 +215,42 @@ def test_rates_are_added_until_the_best_lies_inside_or_no_more_may_be():
         3.2e-2,
     ]
     assert sorted(swept(two(), Grid(widen=0), Fake({4: 3e-2, 8: 3e-3}))["rank 4"]) == [*RATES]
+
+
+def test_a_rate_that_is_added_is_said_with_its_reason(capsys):
+    swept(two(), Grid(seeds=(0,), widen=1), Fake({4: 3e-2, 8: 1e-4}))
+    assert capsys.readouterr().err.splitlines() == [
+        "rank 4: 0.032 added, as the best, 0.01, is the highest one tried",
+        "rank 8: 0.00032 added, as the best, 0.001, is the lowest one tried",
+    ]
+    swept(two(), Grid(seeds=(0,), widen=1), Fake({4: 3e-3, 8: 3e-3}, diverge_above=0))
+    assert "0.00032 added, as a run diverged at each one tried" in capsys.readouterr().err
+    swept(two((1e-3,)), Grid(seeds=(0,), widen=1), Fake({4: 1e-3, 8: 1e-3}))
+    assert "0.00032 added, as the best, 0.001, is the only one tried" in capsys.readouterr().err
+
+
+def test_a_sweep_says_beforehand_what_it_will_run():
+    assert announced(two(), Grid(), 2) == (
+        "18 trials: 2 methods x 3 learning rates x 3 seeds, on 2 workers; learning rates 0.001 "
+        "0.0032 0.01"
+    )
+    other = two() | {"one": Method("one", CONFIG, (0.5,))}
+    assert announced(other, Grid(seeds=(0,), confirm=4), 16) == (
+        "7 trials: 3 methods x 1 or 3 learning rates x 1 seed, then 12 with unseen seeds, on 7 "
+        "workers; learning rates 0.001 0.0032 0.01 (rank 4, rank 8), 0.5 (one)"
+    )
+    assert "on a Ray cluster;" in announced(two(), Grid(), None)
+
+
+def test_the_time_of_a_sweep_is_that_of_its_trials_on_a_core_each(monkeypatch):
+    """A second in this process, which has two threads, is two in a worker."""
+    monkeypatch.setenv("LORALAB_JOBS", "4")
+    monkeypatch.setattr(cost.torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(cost.torch.cuda, "is_available", lambda: False)
+    assert cost.predicted(30, 60) == "30 trials, about 15 min of training on 4 workers"
+    assert cost.predicted(2, 60) == "2 trials, about 2.0 min of training on 2 workers"
+    monkeypatch.setattr(cost.torch.cuda, "is_available", lambda: True)
+    assert cost.predicted(30, 60) == "30 trials, about 30 min of training on 1 worker"
 
 
 def test_where_every_rate_diverges_a_lower_one_is_tried():

@@ -3,12 +3,15 @@ whole."""
 
 import json
 import math
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from loralab.claims import Measured
+from loralab.ledger import text_of
 from scaling.comparison import pictures, report
 from scaling.comparison.method_comparison import export, file_names
 from scaling.comparison.summary import Row, runs_of, summarise
@@ -81,6 +84,36 @@ def test_the_page_has_the_table_the_pictures_and_the_notes():
     assert report.RATES in text
     assert report.DIFFERENCES in text
     assert "uncorrected for the 3 comparisons" in text
+
+
+def test_the_terminal_has_few_columns_and_cuts_no_number(monkeypatch):
+    """Each number whole, though a cell may take two lines; the page has all columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, rows = made()
+    text = text_of(report.table(rows))
+    first = report.records(rows)[1]
+    for name in ("method", "learning rate", "accuracy", "difference", "verdict"):
+        assert all(word in text for word in (*name.split(), *first[name].split())), name
+    assert "decades" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    monkeypatch.setenv("COLUMNS", "40")
+    digits = Counter(filter(str.isdigit, text))
+    assert Counter(filter(str.isdigit, text_of(report.table(rows)))) == digits, "none is lost"
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("accuracy", "of the share of right answers, from that of init_a; higher is better"),
+        ("perplexity", "of minus the loss of a test token in nats, from that of init_a; higher"),
+        ("cmmd", "of minus the cmmd, from"),
+    ],
+)
+def test_a_difference_has_its_unit_in_the_terminal_and_on_the_page(metric, what):
+    outcomes, rows = made()
+    rows = [replace(row, metric=metric) for row in rows]
+    [note] = [note for note in report.shown(rows, outcomes, MARGIN) if what in note]
+    assert note in report.page(rows, report.notes(rows, outcomes, MARGIN))
 
 
 def test_a_label_cannot_break_the_table():

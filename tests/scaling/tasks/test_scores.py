@@ -4,10 +4,17 @@ import math
 
 import pytest
 
+from scaling.comparison.report import SCORES
 from scaling.core.task import Data
 from scaling.tasks import TASKS, find
 
 WORDS = ("red", "green", "blue")
+# the first metric of the tasks of which `rows_of` has no rows; their own tests have its name too
+FIRST = {
+    "image_generation": "cmmd",
+    "multiple_choice": "accuracy",
+    "offline_rl": "normalised_score",
+}
 
 
 def rows_of(task: str) -> tuple[list[dict], Data]:
@@ -42,6 +49,14 @@ def test_the_mean_score_is_the_first_metric(name):
     assert sum(scores) / len(scores) == pytest.approx(first, rel=8 * 2**-52)
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_a_sweep_says_what_the_score_of_a_task_is(name):
+    """By its first metric; where a run has one score alone, it is the metric negated."""
+    task = find(name)
+    first = FIRST.get(name) or next(iter(task.metrics(*rows_of(name))))
+    assert (first in SCORES) == (task.score is not None)
+
+
 def test_of_numbers_the_score_is_minus_the_squared_error():
     task, rows = (
         find("text_classification"),
@@ -49,15 +64,18 @@ def test_of_numbers_the_score_is_minus_the_squared_error():
     )
     assert task.score
     assert [task.score(row) for row in rows] == [-4.0, 0.0]
-    assert task.metrics(rows, Data([], [], {"classes": None}))["mean_squared_error"] == 2.0
+    metrics = task.metrics(rows, Data([], [], {"classes": None}))
+    assert metrics["mean_squared_error"] == 2.0
+    assert next(iter(metrics)) in SCORES
 
 
 def test_of_texts_the_score_is_minus_the_loss_of_a_token():
     task, row = find("causal_lm"), {"loss": 6.0, "tokens": 4, "bytes": 8}
     assert task.score
     assert task.score(row) == -1.5
-    perplexity = task.metrics([row], Data([], [], {"numbered": False}))["perplexity"]
-    assert perplexity == pytest.approx(math.exp(1.5))
+    metrics = task.metrics([row], Data([], [], {"numbered": False}))
+    assert metrics["perplexity"] == pytest.approx(math.exp(1.5))
+    assert next(iter(metrics)) in SCORES
 
 
 def test_only_drawn_images_are_judged_all_together():
