@@ -12,8 +12,9 @@ from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
 from loralab.files import write_text
-from loralab.flags import Group, nearest, read
+from loralab.flags import Group, read
 from loralab.ledger import as_table, as_text, show, totals_table
+from loralab.names import nearest
 from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
 from loralab.reproduce import run_families

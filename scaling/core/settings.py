@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from loralab.code import ROOT
-from loralab.flags import check_known
+from loralab.names import check_known
 
 Option = int | float | bool | str
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

@@ -9,7 +9,7 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
-from loralab.flags import nearest
+from loralab.names import nearest
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
 from scaling.core.task import Loaded

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from loralab.flags import check_known
+from loralab.names import check_known
 
 if TYPE_CHECKING:
     from scaling.core.config import Config
