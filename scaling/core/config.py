@@ -22,13 +22,13 @@ from scaling.core.settings import (
     ALL_LINEAR,
     FULL,
     LR,
+    SEEDS,
     DataSettings,
     RunSettings,
     TrainingSettings,
     plain,
 )
 
-SEEDS = 2**32  # that numpy's generator takes
 Method = Literal["adapter", "peft", "full"]
 
 
