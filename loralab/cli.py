@@ -11,8 +11,9 @@ from loralab import documents, recorded, registry
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, proxies
-from loralab.flags import Group, nearest, read
+from loralab.flags import Group, read
 from loralab.ledger import as_lines, as_table, as_text, show, totals_table
+from loralab.names import nearest
 from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
 from loralab.reproduce import run_families

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from loralab.code import ROOT
-from loralab.flags import nearest
+from loralab.names import nearest
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy

@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, make_dataclass
-from difflib import get_close_matches
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from loralab.names import here, nearest
 from loralab.values import parsed
 
 VALUE = re.compile(r"(?!-)|-(\.?\d|inf$|nan$)|-?$")  # how what is no flag begins
@@ -126,8 +126,13 @@ def read(
         flag, equal, value = word.partition("=")
         flag = flag.replace("_", "-")
         if flag not in known or flag in bare:
+            typed = word.partition("=")[0]
+            if ours := here(flag, known):
+                name, f, _ = known[ours]
+                about = _about(groups[name], f).partition(". ")[0]
+                raise ValueError(f"unknown flag {typed}; here it is {ours}{about}")
             close = nearest(flag, known)
-            raise ValueError(f"unknown flag {word}{close or '; --help lists the flags'}")
+            raise ValueError(f"unknown flag {typed}{close or '; --help lists the flags'}")
         given.append((flag, [value] if equal else []))
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for flag, own in given:
@@ -172,10 +177,14 @@ def _default(group: Group, of: Field) -> Any:
     """The value of a flag that is not given."""
     default = group.default(of)
     if default is MISSING:
-        about = descriptions(group.kind).get(of.name, "").rstrip(".")
-        flag = next(iter(group.flags(of)))
-        raise ValueError(f"{flag} is missing{about and f': {about[0].lower()}{about[1:]}'}")
+        raise ValueError(f"{next(iter(group.flags(of)))} is missing{_about(group, of)}")
     return copy(default)
+
+
+def _about(group: Group, of: Field) -> str:
+    """A flag's description, as the end of a sentence."""
+    about = descriptions(group.kind).get(of.name, "").rstrip(".")
+    return about and f": {about[0].lower()}{about[1:]}"
 
 
 def _value(group: Group, of: Field, flag: str, on: bool, words: list[str]) -> Any:
@@ -205,20 +214,6 @@ def _help(groups: Mapping[str, Group], program: str, description: str | None) ->
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
     raise AssertionError("the help ends the process")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: a question, where a known one is like it."""
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def check_known(what: str, name: str, known: Sequence[str]) -> None:
-    """Raise ValueError for a name that is not among the known ones."""
-    if name not in known:
-        close = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        raise ValueError(f"unknown {what} {name!r}; {hint}")
 
 
 def check_least(config: Any, **least: tuple[int, str]) -> None:

@@ -19,6 +19,10 @@ class Lost(RuntimeError):
     """Processes or machines that were at work are gone; the message says which, in one sentence."""
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, where more is known of what is kept; the message says it."""
+
+
 def finish(main: Callable[[], int]) -> NoReturn:
     """Run a command and end the process with its exit code; what a user can mend is said in one
     line, with code 1. A reader of the output that has seen enough, such as `head`, is no error."""
@@ -31,6 +35,9 @@ def finish(main: Callable[[], int]) -> NoReturn:
         sys.exit(0)
     except (StoreError, Lost, OSError) as error:
         sys.exit(f"error: {error}")
+    except Stopped as stop:
+        print(f"interrupted: {stop}", file=sys.stderr)
+        sys.exit(130)
     except KeyboardInterrupt:
         print("interrupted: what had finished is kept and will not be run again.", file=sys.stderr)
         sys.exit(130)

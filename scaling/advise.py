@@ -128,15 +128,15 @@ def advise(
     """
     if plan and config is None:
         settings = {"task": "causal_lm"} | settings
-    config = configured(config, settings, tokenizer)
-    from scaling.core.config import check_adapter  # torch, which no --help should wait for
-
     options = Options(command.path_of(out), batches, verbose, plan)
-    check_adapter(config, "advise")
     if processes.launched() > 1:
         raise ValueError("advise runs its probe batches in one process: start it without torchrun")
     if options.out is not None:
         check_writable(options.out)
+    config = configured(config, settings, tokenizer, reads_data=not plan)
+    from scaling.core.config import check_adapter  # torch, which no --help should wait for
+
+    check_adapter(config, "advise")
     if plan:
         from scaling.advice.plan.plan import planned
 

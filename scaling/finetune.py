@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from loralab.code import fingerprint, home
 from loralab.flags import Group
-from loralab.process import finish
+from loralab.process import Stopped, finish
 from loralab.store import Store, run_key
 from scaling.core import processes, run_folder
 from scaling.core.outputs import ADAPTER, METRICS, Damaged, trained
+from scaling.core.settings import AUTO
 from scaling.core.stages import Stages
 from scaling.tasks import find
-from scaling.training import command
+from scaling.training import command, early
 from scaling.training.objects import configured
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class FineTuned:
     seconds: float
     base_text: dict[str, Any] | None = None
     """The loss on the text that the base model knew, in bits a byte, "before" and "after"."""
+    again: bool = False
+    """Whether the folder held the run finished, so that nothing was trained now."""
 
     @property
     def adapter(self) -> Path:
@@ -80,16 +83,23 @@ class FineTuned:
         return trained(self.folder)
 
     def __repr__(self) -> str:
+        from scaling.evaluation.metrics import worse
         from scaling.evaluation.samples import shown
 
         after, before = (
             ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
             for scores in (self.metrics, self.before)
         )
-        lines = [
+        again = (
+            f"finished already, and nothing was trained now (--force begins it anew): {self.folder}"
+        )
+        lines = [again] if self.again else []
+        lines.append(
             f"{self.task}: {after} on {self.examples} examples held out (before training "
             f"{before}){shown(self.samples)}"
-        ]
+        )
+        if line := worse(self.before, self.metrics):
+            lines.append(line)
         if text := self.base_text:
             lines.append(
                 f"base text: {text['after']:.4f} bits a byte (before training "
@@ -99,7 +109,7 @@ class FineTuned:
 
 
 # in the metrics.json of a run
-KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder", "base_text"}
+KEPT = FineTuned.__dataclass_fields__.keys() - {"task", "folder", "base_text", "again"}
 
 
 def finetune(
@@ -133,14 +143,20 @@ def finetune(
     Raises: ValueError for wrong input, before any training; RuntimeError where training fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
+    options = Options(command.path_of(out), resume, force, command.path_of(store))
+    known = early.whole(settings) if config is None and processes.launched() == 1 else None
+    if known and (result := _finished(known, options)):
+        return _fine_tuned(known["task"], result, again=True)
     stages = Stages()
     with stages("loading torch"):
         config = configured(config, settings, tokenizer)
-    options = Options(command.path_of(out), resume, force, command.path_of(store))
-    result = _result(config, options, stages)
+    return _fine_tuned(config.data.task, *_result(config, options, stages))
+
+
+def _fine_tuned(task: str, result: dict[str, Any], again: bool) -> FineTuned:
     kept: dict[str, Any] = {name: result[name] for name in KEPT}
     text = result.get("base_text")
-    return FineTuned(config.data.task, Path(result["folder"]), **kept, base_text=text)
+    return FineTuned(task, Path(result["folder"]), **kept, base_text=text, again=again)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -152,8 +168,30 @@ def run(arguments: Sequence[str]) -> int:
     return command.answer(finetune, GROUPS, "loralab finetune", __doc__, arguments)
 
 
-def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any]:
-    """The result of the run: made now, or read where the folder holds it finished."""
+def _folder(settings: dict[str, Any], options: Options) -> Path:
+    name = f"{settings['task']}-{run_key(FAMILY, settings['task'], settings, '')[:12]}"
+    return options.out or home() / "runs" / FAMILY / name
+
+
+def _finished(settings: dict[str, Any], options: Options) -> dict[str, Any] | None:
+    """The result of the run where its folder holds it finished, without torch. Raises ValueError
+    where the run may not have the folder."""
+    folder = _folder(settings, options)
+    with run_folder.alone(folder):
+        if settings["precision"] == AUTO:
+            settings["precision"] = run_folder.recorded(folder, "precision") or AUTO
+        return _kept(folder, settings, options)
+
+
+def _kept(folder: Path, settings: dict[str, Any], options: Options) -> dict[str, Any] | None:
+    finished = run_folder.check_folder(folder, settings, options.resume, options.force)
+    if finished is not None and (lacking := sorted(KEPT - finished.keys())):
+        raise Damaged(folder / METRICS, f"it has no {lacking[0]!r}")
+    return finished
+
+
+def _result(config: "Config", options: Options, stages: Stages) -> tuple[dict[str, Any], bool]:
+    """The result of the run, and whether it was read, where the folder holds it finished."""
     from scaling.core.config import peft_settings
     from scaling.models.precision import settled
 
@@ -163,8 +201,7 @@ def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any
     here = Path(__file__)
     find(task).options(config)
     code = fingerprint(here) + fingerprint(here.parent / "tasks" / f"{task}.py")
-    name = f"{task}-{run_key(FAMILY, task, config.as_json() | peft, '')[:12]}"
-    folder = options.out or home() / "runs" / FAMILY / name
+    folder = _folder(config.as_json() | peft, options)
 
     with ExitStack() as held:
 
@@ -174,27 +211,41 @@ def _result(config: "Config", options: Options, stages: Stages) -> dict[str, Any
             run, line = settled(config, begun)
             if line is not None:
                 stages.note(line)
-            settings = run.as_json() | peft
-            finished = run_folder.check_folder(folder, settings, options.resume, options.force)
+            finished = _kept(folder, run.as_json() | peft, options)
             if finished is None:
                 Store(options.store)  # one that cannot be used is an error before training
-            elif lacking := sorted(KEPT - finished.keys()):
-                raise Damaged(folder / METRICS, f"it has no {lacking[0]!r}")
             return run, finished
 
         config, finished = processes.by_first(look)
         if finished is not None:
-            return finished
+            return finished, True
         with stages("loading transformers"):
             from scaling.training.running import train
 
         anew, settings = options.force, config.as_json() | peft
         begin = partial(run_folder.begin, folder, settings, anew)
-        result = train(config, folder, begin, anew=anew, stages=stages)
+        try:
+            result = train(config, folder, begin, anew=anew, stages=stages)
+        except KeyboardInterrupt as stop:
+            raise Stopped(_stopped(folder, stages)) from stop
         if processes.is_first():
             Store(options.store).put(FAMILY, task, settings, code, result["seconds"], result)
             run_folder.finish(folder, result)
-    return result
+    return result, False
+
+
+def _stopped(folder: Path, stages: Stages) -> str:
+    """What Ctrl-C has left of the run."""
+    from scaling.training.trainer import checkpoints
+
+    if stages.waiting is not None:
+        return "training had not begun, and every file is as it was."
+    if last := checkpoints(folder)[-1:]:
+        step = last[0].name.rpartition("-")[2]
+        kept = f"the last checkpoint is of step {step}: the same command with --resume goes on"
+    else:
+        kept = "there is no checkpoint yet: the same command with --resume begins anew"
+    return f"stopped at {stages.now}; {kept}."
 
 
 if __name__ == "__main__":

@@ -105,8 +105,7 @@ def init(
 
     Raises: ValueError for wrong input, or an initialization that cannot be handed over.
     """
-    config, folder = configured(config, settings, tokenizer), Path(out)
-    check_portable(config)
+    folder = Path(out)
     with ExitStack() as held:
 
         def look() -> None:
@@ -115,6 +114,8 @@ def init(
                 raise ValueError(f"{folder} is not an empty folder; choose another --out")
 
         processes.by_first(look)
+        config = configured(config, settings, tokenizer)
+        check_portable(config)
         return _written(config, folder)
 
 

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments."""
-    return command.answer(sweep, GROUPS, "loralab sweep", __doc__, arguments, (METHODS,))
+    return command.answer(sweep, GROUPS, "loralab sweep", __doc__, arguments, (METHODS,), True)
 
 
 def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swept:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
-from scaling.core.task import Loaded, Record
+from scaling.core.records import Record
+from scaling.core.task import Loaded
 
 Collate = Callable[[list[Record]], Any]
 MOST = 256  # micro-batches that an initialization learns from

@@ -15,19 +15,20 @@ from lora.kinds import parsed
 from lora.patterns import suggestion
 from lora.ranks import Sharing
 from lora.variants.factored import FactoredLinear
+from loralab.names import here
 from loralab.values import fits, wanted
 from scaling.core import settings
 from scaling.core.settings import (
     ALL_LINEAR,
     FULL,
     LR,
+    SEEDS,
     DataSettings,
     RunSettings,
     TrainingSettings,
     plain,
 )
 
-SEEDS = 2**32  # that numpy's generator takes
 Method = Literal["adapter", "peft", "full"]
 
 
@@ -132,7 +133,9 @@ class Config:
             settings["variant"] = lora.Config().variant
         for name, value in settings.items():
             if name not in GROUP_OF:
-                raise ValueError(f"there is no setting {name!r}{suggestion(name, (*GROUP_OF,))}")
+                ours = here(name, GROUP_OF)
+                hint = f"; here it is {ours!r}" if ours else suggestion(name, (*GROUP_OF,))
+                raise ValueError(f"there is no setting {name!r}{hint}")
             changed[GROUP_OF[name]][name] = found = plain(value)
             if not fits(TYPES[name], found):
                 raise ValueError(f"{name} must be {wanted(TYPES[name])}, got {value!r}")

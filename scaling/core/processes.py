@@ -19,6 +19,12 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def say(line: str) -> None:
+    """Print a line, once for all processes; nothing where it is empty."""
+    if line and is_first():
+        print(line, flush=True)
+
+
 def join() -> Any:
     """accelerate's PartialState, with the process group begun where there are several processes."""
     import torch

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from loralab.code import ROOT
-from loralab.flags import check_known
+from loralab.names import check_known
 
 Option = int | float | bool | str
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -23,6 +23,7 @@ Saved = Literal["model", "difference"]
 FULL = "full"  # the variant that is no adapter: the model's own weights are trained
 LR = 2e-3  # of an adapter
 AUTO = "auto"
+SEEDS = 2**32  # that numpy's generator takes
 ALL_LINEAR = ("all-linear",)
 
 
@@ -231,6 +232,17 @@ class AdapterSettings:
     """Adapt a layer whose weight another module shares: in that layer alone."""
 
     def __post_init__(self) -> None:
+        _at_least_one(self, "rank")
+        if not 0 < self.alpha < math.inf:
+            raise ValueError(f"alpha must be positive and finite, got {self.alpha}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if self.seed >= SEEDS:
+            raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
+        if not (self.train_a or self.train_b):
+            raise ValueError("train_a and train_b are both False: nothing would be trained")
         check_known("scheme", self.scheme, SCHEMES)
         check_known("variant", self.variant, (*VARIANTS, FULL))
 

@@ -10,15 +10,17 @@ from scaling.core.processes import is_first
 
 class Stages:
     """The stages of one run. Their lines wait until `show` is called, when its input has proved
-    right: wrong input is one sentence, and no other."""
+    right: wrong input is one sentence, and no other. What `now` is done, a stage or a step, is for
+    who stops the run."""
 
     def __init__(self) -> None:
         self.waiting: list[str] | None = []
+        self.now = ""
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
         """Say how long the block took, unless it fails."""
-        began = time.perf_counter()
+        self.now, began = what, time.perf_counter()
         yield
         self.say(what, began)
 
@@ -38,6 +40,12 @@ class Stages:
         for line in self.waiting or ():
             _print(line)
         self.waiting = None
+
+
+def announce() -> None:
+    """Say that what takes seconds to load is loaded, as that begins; nothing where it is there."""
+    if "torch" not in sys.modules and is_first():
+        print("loading torch and transformers ...", file=sys.stderr, flush=True)
 
 
 def _print(line: str) -> None:

@@ -8,25 +8,9 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from scaling.core.config import Config
+from scaling.core.records import Record
 
-Record = dict[str, Any]
 IGNORED = -100  # the label that every loss skips
-
-
-class Row(dict[str, Any]):
-    """A record that knows where it was read."""
-
-    def __init__(self, record: Record, where: str) -> None:
-        super().__init__(record)
-        self.where = where
-
-    def __or__(self, other: Record) -> "Row":  # type: ignore[override]
-        return Row(dict(self) | other, self.where)
-
-
-def place(record: Record, number: int) -> str:
-    """Where a record is to be found: in its file, or as the number that it has among others."""
-    return record.where if isinstance(record, Row) else f"record {number}"
 
 
 class Data(NamedTuple):
@@ -90,7 +74,7 @@ class Task:
         Options: a frozen dataclass of what `task_options` may hold; it raises ValueError on
             impossible values.
         defaults: of (settings by name, as the user gives them): what the task has otherwise by
-            default than the settings do, for data of its own, say.
+            default than the settings do, in a run on data of its own.
     """
 
     data: Callable[[Config], Data]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.core.config import Config
-from scaling.data.data_files import check_columns, read
+from scaling.core.records import check_columns
+from scaling.data.data_files import read
 from scaling.tasks import find
 
 PROSE = "pydoc_data.topics"
@@ -69,7 +70,7 @@ def _of_file(named: str) -> str:
     else:
         try:
             records = next(iter(read(named).values()))
-            check_columns(records, ["text"], ["text"])
+            check_columns(records, ["text"], ["text"], flag=None)
         except ValueError as error:
             raise ValueError(f"remember: {error}") from error
         text = "\n\n".join(str(record["text"]) for record in records)

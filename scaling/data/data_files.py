@@ -1,10 +1,11 @@
 """Data files and data sets of the hub as lists of records; whatever is wrong is one sentence."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from scaling.core.config import Config
-from scaling.core.task import Data, Record, place
+from scaling.core.records import Record, check_columns
+from scaling.core.task import Data
 from scaling.data.rows import Rows, opened
 from scaling.data.streaming import beginning
 
@@ -66,7 +67,7 @@ def split_by_column(config: Config, records: Sequence[Record]) -> Parts:
     """The records without and those with one of the held-out values; raises ValueError where either
     are none."""
     column, *values = config.data.hold_out
-    check_columns(records, [column])
+    check_columns(records, [column], flag="--hold-out")
     train, test = [], []
     for record in records:
         (test if str(record[column]) in values else train).append(record)
@@ -80,30 +81,6 @@ def split_by_column(config: Config, records: Sequence[Record]) -> Parts:
             f"hold_out: every record has one of {', '.join(values)} in {column!r}, and none is left"
         )
     return train, test
-
-
-def check_columns(
-    records: Sequence[Record], columns: Sequence[str], texts: Sequence[str] = ()
-) -> None:
-    """Raise ValueError naming the first column that a record lacks, or has no value in, or one of
-    these `texts` in which it holds neither a text nor a number but a list of turns, say."""
-    for number, record in enumerate(records, 1):
-        for column in columns:
-            where, value = place(record, number), record.get(column)
-            if value is None:
-                raise ValueError(
-                    f"{where} has no "
-                    + (
-                        f"value in {column!r}"
-                        if column in record
-                        else f"column {column!r}; it has {', '.join(map(repr, record))}"
-                    )
-                )
-            if column in texts and isinstance(value, Iterable) and not isinstance(value, str):
-                raise ValueError(
-                    f"{where} has a {type(value).__name__} in {column!r}, which must be a text or "
-                    "a number"
-                )
 
 
 def limited(config: Config, data: Data) -> Data:

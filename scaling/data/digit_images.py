@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from scaling.core.config import Config
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.data.data_files import Parts
 
 SIZE = 16  # of a picture, twice that of scikit-learn's

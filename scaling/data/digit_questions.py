@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from scaling.core.config import Config
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.data.data_files import Parts
 from scaling.data.digit_images import digits, drawn, parted, split_held_out
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from scaling.core.config import Config
-from scaling.core.task import Record, place
-from scaling.data.data_files import check_columns, read
+from scaling.core.records import Record, check_columns, place
+from scaling.data.data_files import read
 from scaling.data.environments import Spaces
 
 COLUMNS = ("observations", "actions", "rewards")

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.core.task import IGNORED, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED
 from scaling.data.images import decoded
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from scaling.core.config import Config
-from scaling.core.task import Record, place
-from scaling.data.data_files import Parts, check_columns
+from scaling.core.records import Record, check_columns, place
+from scaling.data.data_files import Parts
 
 
 def located(config: Config, parts: Parts, column: str) -> Parts:

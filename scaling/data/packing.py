@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaling.core.task import IGNORED, Loaded, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED, Loaded
 
 ROW = 1024  # tokens of a row: more cost more in attention, which grows with its square, than saved
 APART = 0.05  # between what rounding changes, 0.01 in bfloat16, and what a leak does, about 1

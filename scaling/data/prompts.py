@@ -59,6 +59,21 @@ def fitted(
     return kept, answer[: length - len(kept)]
 
 
+def cut_short(sizes: Sequence[int], length: int, limit: int | None) -> str:
+    """What there is to say of examples of these many tokens that are cut to `length`, and of the
+    length that cuts none, where the model reads as many; nothing where none is longer."""
+    longer, most = sum(size > length for size in sizes), max(sizes, default=0)
+    if not longer:
+        return ""
+    hint = f"--length {most} cuts none"
+    if limit is not None and most > limit:
+        hint = f"the longest has {most}, and the model reads {limit} at most"
+    return (
+        f"{longer} of {len(sizes)} examples are longer than {length} tokens (length) and are cut; "
+        f"{hint}"
+    )
+
+
 def blocks(processor: Any, texts: Sequence[str], length: int) -> list[list[int]]:
     """The texts one after the other, each with its end, in pieces of this many tokens; the last may
     be shorter."""

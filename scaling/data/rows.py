@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scaling.core.quiet import quiet
-from scaling.core.task import Record, Row
+from scaling.core.records import Record, Row
 
+FILES = (".jsonl", ".parquet", ".csv", ".txt")
 AT_ONCE = 1000  # rows of a table that are read together
 Each = Iterator[tuple[int, Any]]
 
@@ -55,16 +56,16 @@ def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
 
     Raises: ValueError for what is missing or not what its name says.
     """
-    file, known = Path(source), (".jsonl", ".parquet", ".csv", ".txt")
-    if not file.exists() and (file.suffix in known or file.is_absolute()):
+    file = Path(source)
+    if not file.exists() and (file.suffix in FILES or file.is_absolute()):
         raise ValueError(f"there is no data file {file}")
     if not file.is_file():
         with _sentence(source):
             return _data_set(source, streaming)
 
     def record(number: int, given: Any) -> Row:
-        where = f"{'line' if isinstance(given, bytes) else 'row'} {number} of {file}"
-        return Row(_parsed(file, given, where), where)
+        unit = "line" if isinstance(given, bytes) else "row"
+        return Row(_parsed(file, given, f"{unit} {number} of {file}"), unit, number, str(file))
 
     def each() -> Each:
         with _sentence(source):
@@ -173,7 +174,7 @@ def _of_split(source: str, split: str, table: Any) -> Rows:
             yield from enumerate(table, 1)
 
     def record(number: int, given: Record) -> Row:
-        row = Row(dict(given), f"row {number} of {source}, split {split}")
+        row = Row(dict(given), "row", number, f"{source}, split {split}")
         named = {n: row[n] for n in classes if row[n] is not None and row[n] >= 0}
         row.update({n: classes[n].int2str(number) for n, number in named.items()})
         return row

@@ -22,7 +22,7 @@ from torch.utils.data import IterableDataset
 
 from scaling.core.config import Config
 from scaling.core.outputs import Damaged, read_json, write_json
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.data.rows import Rows, one_a_line
 
 HELD = 200  # first records that are evaluated on, and then those of validation

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from scaling.core.batches import device_of
 from scaling.core.config import Config
-from scaling.core.task import IGNORED, Loaded, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED, Loaded
 from scaling.data.prompts import text_tokens
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.text_generation import context

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from scaling.core.task import IGNORED, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED
 from scaling.evaluation.cross_entropy import chunk_of, cross_entropy
 from scaling.evaluation.token_loss import token_losses
 

@@ -2,7 +2,32 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+# The metrics that are better the lower they are: losses, errors and distances.
+LOWER = (
+    "perplexity",
+    "loss",
+    "bits_per_byte",
+    "mean_squared_error",
+    "cmmd",
+    "cmmd_unbiased",
+    "mmd",
+)
+
+
+def worse(before: Mapping[str, float], after: Mapping[str, float]) -> str | None:
+    """A line where the first metric, the best known one, or a loss is worse after training than
+    before; None where none is."""
+    for name in dict.fromkeys([*[*after][:1], *LOWER]):
+        if name in before and name in after:
+            change = after[name] - before[name]
+            if (change if name in LOWER else -change) > 0:
+                return (
+                    f"worse than the base model: {name} {after[name]:.4g}, and before training "
+                    f"{before[name]:.4g}; try a lower --lr"
+                )
+    return None
 
 
 def of_classes(truth: Sequence[str], guess: Sequence[str]) -> dict[str, float]:

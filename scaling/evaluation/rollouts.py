@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.data.environments import Spaces
 from scaling.data.trajectories import Scales
 

@@ -3,7 +3,7 @@ before."""
 
 from collections.abc import Sequence
 
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.evaluation.rouge import rouge
 
 GUESS = "baseline"

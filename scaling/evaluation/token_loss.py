@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from scaling.core.task import IGNORED, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> list[Record]:

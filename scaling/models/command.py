@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loralab import flags
-from loralab.flags import Group, nearest
+from loralab.flags import Group
+from loralab.names import nearest
 from scaling.models import packaged
 from scaling.models.packaged import MODELS, Package
 

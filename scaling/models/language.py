@@ -5,7 +5,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from scaling.core.config import Config
-from scaling.core.task import IGNORED, Loaded, Record
+from scaling.core.records import Record
+from scaling.core.task import IGNORED, Loaded
 from scaling.evaluation.text_generation import context
 from scaling.models.loading import pretrained
 from scaling.models.packaged import language_model

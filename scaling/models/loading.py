@@ -9,12 +9,11 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
-from loralab.flags import nearest
 from scaling.core.config import Config
 from scaling.core.quiet import quiet
 from scaling.core.task import Loaded
 from scaling.models import quantised
-from scaling.models.packaged import MODELS, located
+from scaling.models.packaged import located, nowhere
 from scaling.models.precision import base_dtype
 
 Whole = Callable[[Any], Iterable[str]]
@@ -117,5 +116,4 @@ def _why(source: str, error: Exception) -> str:
         return f": {first[:300]}" if known else f": its files are damaged ({first[:200]})"
     if "gated" in first or "401" in first or "403" in first:
         return f": {first[:300]}"
-    meant = nearest(source, MODELS)
-    return f": there is no such folder, and it is not on the hub or it is unreachable{meant}"
+    return f": {nowhere(source)}"

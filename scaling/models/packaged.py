@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loralab.code import home
+from loralab.names import nearest
 
 
 class Package(NamedTuple):
@@ -67,6 +68,7 @@ MODELS = {
 }
 DEFAULT = "smollm2"  # of the tasks of a language model
 GGUF = ".gguf"
+CONFIG = "config.json"  # which every model of transformers has
 
 
 def located(model: str) -> str:
@@ -101,6 +103,43 @@ def language_model(model: str | None) -> str:
 def is_here(model: str) -> bool:
     """Whether the model is on this machine, or named in the table, so that no hub is asked."""
     return model in MODELS or model.endswith(GGUF) or Path(model).exists()
+
+
+def check_there(model: str) -> None:
+    """Raise ValueError for a model that is not installed, or neither on this machine nor on the
+    hub, which is asked once: transformers would ask again and again."""
+    if model in MODELS:
+        kept = kept_in(model)
+        if MODELS[model].package is not None and not (kept and kept.exists()):
+            installed(model)
+    elif not is_here(model) and not _on_hub(model):
+        raise ValueError(f"cannot load the model {model}: {nowhere(model)}")
+
+
+def nowhere(model: str) -> str:
+    """What there is to say of a model that is not found."""
+    folder = Path(model).parent
+    beside = sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
+    meant = nearest(model, [*MODELS, *map(str, beside)])
+    return f"there is no such folder, and it is not on the hub or it is unreachable{meant}"
+
+
+def _on_hub(model: str) -> bool:
+    """Whether the hub, or what was kept of it on this machine, has a model of this name."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        if isinstance(try_to_load_from_cache(model, CONFIG), str):
+            return True
+        get_hf_file_metadata(hf_hub_url(model, CONFIG))
+    except (GatedRepoError, RepositoryNotFoundError) as error:
+        return isinstance(error, GatedRepoError)
+    except HfHubHTTPError:  # it lacks that file, or the hub is busy: the run says which
+        return True
+    except Exception:  # of a name that is none, or of a connection
+        return False
+    return True
 
 
 def ready(name: str) -> Path:

@@ -45,6 +45,7 @@ class Quantised(NamedTuple):
         to: of the settings, "nf4" or "int8".
         library: by which, with its version.
         layers: how many weights are quantised.
+        dense: the layers that are not, as their inputs are no multiple of 64.
         bytes: that they take, scales included.
         dense_bytes: that they would take in the type of the precision.
         code: Python that makes the `quantization_config` with which stock transformers reads the
@@ -54,6 +55,7 @@ class Quantised(NamedTuple):
     to: str
     library: str
     layers: int
+    dense: tuple[str, ...]
     bytes: int
     dense_bytes: int
     code: str
@@ -61,7 +63,16 @@ class Quantised(NamedTuple):
     def __str__(self) -> str:
         return (
             f"base model quantised to {self.to} by {self.library}: {self.layers} linear layers in "
-            f"{self.bytes / 1e6:.3g} MB (dense {self.dense_bytes / 1e6:.3g})"
+            f"{self.bytes / 1e6:.3g} MB (dense {self.dense_bytes / 1e6:.3g}){self._stay()}"
+        )
+
+    def _stay(self) -> str:
+        if not self.dense:
+            return ""
+        some = ", ".join(self.dense[:2]) + (", ..." if len(self.dense) > 2 else "")
+        return (
+            f"; {len(self.dense)} more stay dense, as their inputs are no multiple of {BLOCK}: "
+            f"{some}"
         )
 
 
@@ -127,15 +138,28 @@ def kept_dense(config: Config, model: nn.Module, whole: Collection[str]) -> set[
     saved = tuple(config.adapter.modules_to_save)
     if config.training.peft is not None:
         saved += tuple(peft_settings(config).get("modules_to_save") or ())
-    head: Any = getattr(model, "get_output_embeddings", lambda: None)()
-    rows = BLOCK if config.training.quantize == "nf4" else 1
-    return {*whole} | {
+    head = _head(model)
+    return (
+        {*whole}
+        | {name for name, module in model.named_modules() if module is head or matches(saved, name)}
+        | {*_cannot(config, model)}
+    )
+
+
+def _cannot(config: Config, model: nn.Module) -> tuple[str, ...]:
+    """The names of the layers but the output head whose rows are no whole number of blocks."""
+    if config.training.quantize != "nf4":
+        return ()
+    head = _head(model)
+    return tuple(
         name
         for name, module in model.named_modules()
-        if module is head
-        or matches(saved, name)
-        or (is_dense_linear(module) and shape_of(module)[1] % rows)
-    }
+        if module is not head and is_dense_linear(module) and shape_of(module)[1] % BLOCK
+    )
+
+
+def _head(model: nn.Module) -> Any:
+    return getattr(model, "get_output_embeddings", lambda: None)()
 
 
 def settle(model: Any, source: str) -> None:
@@ -149,7 +173,8 @@ def settle(model: Any, source: str) -> None:
 
 
 def described(config: Config, model: Any) -> Quantised | None:
-    """What there is to say of a run's base model; None without `quantize`."""
+    """What there is to say of a run's base model, before it has adapters; None without
+    `quantize`."""
     to = config.training.quantize
     if to is None:
         return None
@@ -164,6 +189,7 @@ def described(config: Config, model: Any) -> Quantised | None:
         to,
         f"{library} {version(library)}",
         len(layers),
+        _cannot(config, model),
         sum(part.nbytes for layer in layers for part in parts(layer.weight)),
         sum(out * in_ for out, in_ in map(shape_of, layers)) * dtype.itemsize,
         f"{kind}({', '.join(given)})",

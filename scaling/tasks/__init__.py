@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from loralab.flags import check_known
+from loralab.names import check_known
 
 if TYPE_CHECKING:
     from scaling.core.config import Config
@@ -26,12 +26,14 @@ def check(name: str) -> None:
 
 def configured(config: "Config | None", settings: dict[str, Any]) -> "Config":
     """The run of these settings. What they leave open is as in `config` or, without one, as their
-    task has it by default (`Task.defaults`). Raises ValueError for wrong settings."""
+    task has it by default for data of its own (`Task.defaults`). Raises ValueError for wrong
+    settings."""
     from scaling.core.config import Config
 
     if config is not None:
         return config.replace(**settings)
-    own = find(str(settings.get("task", Config().data.task))).defaults(settings)
+    task = find(str(settings.get("task", Config().data.task)))
+    own = task.defaults(settings) if settings.get("train") is None else {}
     options, given = own.pop("task_options", {}), settings.get("task_options", {})
     if options and isinstance(given, dict):
         own["task_options"] = options | given

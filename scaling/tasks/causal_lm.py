@@ -36,17 +36,19 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.processes import is_first
-from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.processes import say
+from scaling.core.records import Record, check_columns, place
+from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import documents, passages
 from scaling.data.functions import functions, in_words
 from scaling.data.messages import before_answer, check_messages, conversation, last_answer
 from scaling.data.packing import packed, prepare_model
-from scaling.data.prompts import blocks, fitted, more_blocks, tokens
+from scaling.data.prompts import blocks, cut_short, fitted, more_blocks, tokens
+from scaling.data.rows import one_a_line
 from scaling.evaluation.label_loss import text_losses
 from scaling.evaluation.samples import GUESS, agreement
-from scaling.evaluation.text_generation import written
+from scaling.evaluation.text_generation import context, written
 from scaling.evaluation.token_loss import per_byte, perplexity
 from scaling.models.language import check_length, loaded_model, padded
 from scaling.models.packaged import DEFAULT, language_model
@@ -83,7 +85,7 @@ class Options:
 
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of the run without files: four minutes at most on two cores."""
-    if settings.get("train") is not None or settings.get("model") not in (None, DEFAULT):
+    if settings.get("model") not in (None, DEFAULT):
         return {}
     options = {"new_tokens": 32, "samples": 24}
     return {"steps": 48, "batch": 4, "lr": 1e-3, "length": 192, "task_options": options}
@@ -169,14 +171,11 @@ def examples(config: Config, loaded: Loaded, data: Data, records: Sequence[Recor
             raise ValueError(
                 f"{len(records)} records have fewer than two tokens in {data.facts['columns'][0]!r}"
             )
+        said = f"records{one_a_line(config.data.train)} make {len(cut)} blocks of"
+        say(f"{len(records)} {said} {config.data.length} tokens (length)")
         return [{"input_ids": ids, "labels": ids} for ids in cut]
     whole = [_tokens(loaded, data, number, record) for number, record in enumerate(records, 1)]
-    longer = sum(len(ids) > config.data.length for ids, _, _ in whole)
-    if longer and is_first():
-        print(
-            f"{longer} of {len(whole)} examples are longer than {config.data.length} tokens "
-            "(length) and are cut"
-        )
+    say(cut_short([len(ids) for ids, _, _ in whole], config.data.length, context(loaded)))
     return [_example(config, *one) for one in whole]
 
 

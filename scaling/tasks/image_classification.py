@@ -21,8 +21,9 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.records import Record, check_columns
+from scaling.core.task import Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.digit_images import in_domains
 from scaling.data.images import decoded, located
 from scaling.evaluation.metrics import of_classes

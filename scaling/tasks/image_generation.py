@@ -25,8 +25,9 @@ from torch import Generator, Tensor, nn
 
 from scaling.core.batches import device_of, split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.records import Record, check_columns
+from scaling.core.task import Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.images import decoded, located
 from scaling.evaluation import judges
 from scaling.models import diffusion, diffusion_networks, pipelines

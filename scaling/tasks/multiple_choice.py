@@ -19,8 +19,9 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.records import Record, check_columns, place
+from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.functions import questions
 from scaling.data.prompts import fitted, tokens
 from scaling.evaluation.label_loss import text_losses
@@ -32,7 +33,7 @@ TRAIN, TEST = 600, 24  # functions of each package to train on, and of numpy
 
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of the run without files: four minutes at most on two cores."""
-    if settings.get("train") is not None or settings.get("model") not in (None, DEFAULT):
+    if settings.get("model") not in (None, DEFAULT):
         return {}
     return {"steps": 48, "batch": 4, "lr": 1e-3, "length": 192}
 

@@ -18,7 +18,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task
+from scaling.core.records import Record
+from scaling.core.task import Data, Loaded, Task
 from scaling.data import environments, trajectories
 from scaling.data.episodes import read_episodes
 from scaling.evaluation.rollouts import rollouts

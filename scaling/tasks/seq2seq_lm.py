@@ -19,8 +19,9 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import IGNORED, Data, Loaded, Record, Task, place
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.records import Record, check_columns, place
+from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import summarised
 from scaling.evaluation.rouge import ROUGE, rouge
 from scaling.evaluation.token_loss import perplexity, token_losses

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
+from scaling.core.records import Record, check_columns, place
 from scaling.core.settings import DataSettings
-from scaling.core.task import Data, Loaded, Record, Task, place
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.task import Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier

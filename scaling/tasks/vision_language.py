@@ -23,8 +23,9 @@ from torch import Tensor
 
 from scaling.core.batches import split
 from scaling.core.config import Config
-from scaling.core.task import Data, Loaded, Record, Task, place
-from scaling.data.data_files import check_columns, limited, parts
+from scaling.core.records import Record, check_columns, place
+from scaling.core.task import Data, Loaded, Task
+from scaling.data.data_files import limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
 from scaling.data.images import located

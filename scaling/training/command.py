@@ -10,6 +10,7 @@ from typing import Any
 
 from loralab import flags
 from loralab.flags import Group
+from loralab.process import Stopped
 from scaling import tasks
 from scaling.core import processes
 from scaling.core.quiet import hush
@@ -49,6 +50,7 @@ def answer(
     description: str | None,
     arguments: Iterable[str],
     more: Collection[str] = (),
+    keeps: bool = False,
 ) -> int:
     """The exit code of a command: 0 when done, 2 for wrong input (a ValueError), 1 for a failure,
     of the training, the memory or the disk.
@@ -61,6 +63,9 @@ def answer(
         description: the beginning of the help.
         arguments: the command line without the program.
         more: what the command takes from a file that no flag says.
+        keeps: whether the command keeps what it has done whenever it is stopped.
+
+    Raises: `Stopped` on Ctrl-C, where the command has not said it and does not keep what it did.
     """
     hush()
     try:
@@ -72,6 +77,12 @@ def answer(
             result = act(**values, **{n: v for n, v in others.items() if n in more})
         if processes.is_first():
             print(result)
+    except Stopped:
+        raise
+    except KeyboardInterrupt as stop:
+        if keeps:
+            raise
+        raise Stopped("nothing had begun, and every file is as it was.") from stop
     except ValueError as error:
         if processes.is_first():  # the others have found the same
             print(f"error: {error}", file=sys.stderr)

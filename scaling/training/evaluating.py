@@ -10,7 +10,7 @@ from accelerate.utils import gather_object
 
 from scaling.core import processes
 from scaling.core.memory import shrinking
-from scaling.core.task import Record
+from scaling.core.records import Record
 from scaling.data.base_text import BaseText
 from scaling.evaluation import forgetting
 from scaling.evaluation.samples import written

@@ -23,7 +23,8 @@ from typing import Any
 import yaml
 
 from loralab import DOOR
-from loralab.flags import Group, nearest
+from loralab.flags import Group
+from loralab.names import nearest
 from loralab.values import typed
 from scaling.core.settings import GROUPS
 

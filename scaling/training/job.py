@@ -9,7 +9,8 @@ from scaling.core import processes
 from scaling.core.batches import MOST, dealt, stream
 from scaling.core.config import Config
 from scaling.core.memory import shrinking
-from scaling.core.task import Data, Loaded, Record, Task
+from scaling.core.records import Record
+from scaling.core.task import Data, Loaded, Task
 from scaling.data.streaming import Stream
 
 Result = TypeVar("Result")

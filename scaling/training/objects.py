@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from loralab.code import home
 from loralab.files import write_text
 from scaling import tasks
+from scaling.core.stages import announce
+from scaling.training import early
 
 if TYPE_CHECKING:
     from scaling.core.config import Config
@@ -27,7 +29,10 @@ RECORDS = "a list of records, a datasets.Dataset or a pandas.DataFrame"
 
 
 def configured(
-    config: "Config | None", settings: Mapping[str, Any], tokenizer: Any = None
+    config: "Config | None",
+    settings: Mapping[str, Any],
+    tokenizer: Any = None,
+    reads_data: bool = True,
 ) -> "Config":
     """The run of a config, by default that without flags, and of what differs from it.
 
@@ -35,6 +40,7 @@ def configured(
         config: the run.
         settings: by name; `model`, `train` and `test` may be objects.
         tokenizer: of a model that is an object; a processor for images.
+        reads_data: whether the command will, so that they must be there.
 
     Raises: ValueError for wrong settings, before any object is written, and for an object that
         cannot be.
@@ -44,6 +50,8 @@ def configured(
         for name in ("model", "train", "test")
         if not isinstance(settings.get(name), NAMED)
     }
+    early.check({**(config.flat() if config else {}), **settings}, reads_data)
+    announce()
     # that something is there counts for the defaults of a task; its name comes below
     made = tasks.configured(config, {**settings, **dict.fromkeys(objects, "object")})
     if tokenizer is not None and "model" not in objects:

@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling.core import outputs
 from scaling.core.config import Config
+from scaling.evaluation.metrics import worse
 from scaling.evaluation.samples import GUESS, side_by_side
 
 
@@ -37,6 +38,8 @@ def page(config: Config, source: str, summary: str, result: Mapping[str, Any]) -
         f"{result['examples']} examples were held out.",
         "\n".join(["|".join(["", *row, ""]) for row in (head, ["---"] * len(head), *rows)]),
     ]
+    if line := worse(before, after):
+        parts.append(f"**{line[0].upper()}{line[1:]}.**")
     if quantised := result["quantised"]:
         parts.append(
             f"The {quantised['line']}. Stock transformers reads the same one, for the adapter to "

@@ -6,8 +6,9 @@ from functools import partial
 from lora.targets import saved_modules
 from scaling.core import placement, processes
 from scaling.core.config import Config, training_whole
+from scaling.core.records import Record
 from scaling.core.stages import Stages
-from scaling.core.task import Data, Loaded, Record
+from scaling.core.task import Data, Loaded
 from scaling.data import streaming
 from scaling.data.data_files import PART, chosen
 from scaling.data.streaming import Stream, held_out

@@ -83,6 +83,7 @@ def train(
             f"{source} has one record{one_a_line(source)}, and none can be held out: pass --test"
         )
     held = task.examples(config, loaded, data, data.test)
+    base = quantised.described(job.config, loaded.model)
     if last:
         adapted = method.resume(job, last[0])
         before = Before(**begun)
@@ -102,11 +103,11 @@ def train(
     try:
         history, clock = _trained(job, adapted, folder, stages, text)
         seconds = time.perf_counter() - began
+        stages.now = "the evaluation"
         rows, scores = evaluated(job, held)
         kept = text and remembered(job, text, before, _curve(history, GLIMPSE))
     except ValueError as error:  # the input was right: this is no longer about it
         raise RuntimeError(f"training failed: {error}") from error
-    base = quantised.described(job.config, loaded.model)
     losses, validation = _curve(history, "loss"), _curve(history, "eval_loss")
     result = {
         "metrics": scores,
@@ -169,7 +170,7 @@ def _trained(
         if job.stream is not None:
             trainer.stream = job.stream.at(place(last[0]) if last else Place())
         trainer.glimpse = text and partial(glimpse, job, text)
-        trainer.add_callback(Bar(stages.say))
+        trainer.add_callback(Bar(stages))
         trainer.add_callback(clock := Clock())
         try:
             ended = TrainerState.load_from_json(str(last[0] / COMPLETE)) if last else None

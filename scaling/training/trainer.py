@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from scaling.core import placement, state
+from scaling.core.stages import Stages
 from scaling.data import streaming
 from scaling.evaluation.label_loss import mean_loss
 from scaling.training.adapting import Adapted
@@ -192,19 +193,21 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
 
 
 class Bar(ProgressCallback):
-    """The progress bar, without a line for each step; `say` is told when the first has ended, with
-    the time at which this was made."""
+    """The progress bar, without a line for each step; `stages` are told which one it is, and when
+    the first has ended, since this was made."""
 
-    def __init__(self, say: Callable[[str, float], None]) -> None:
+    def __init__(self, stages: Stages) -> None:
         super().__init__()
-        self.began = time.perf_counter()
-        self.say: Callable[[str, float], None] | None = say
+        self.stages, self.began, self.first = stages, time.perf_counter(), True
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.stages.now = f"step {state.global_step + 1}"
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         super().on_step_end(args, state, control, **more)
-        if self.say is not None:
-            self.say("first step", self.began)
-            self.say = None
+        if self.first:
+            self.stages.say("first step", self.began)
+            self.first = False
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         pass

@@ -81,6 +81,28 @@ def test_an_unknown_flag_is_an_error_that_names_the_nearest(flag, end):
         read_one(flag, "1")
 
 
+@dataclass(frozen=True)
+class Rate:
+    lr: float = 1.0
+    """Learning rate. It falls."""
+    save_every: int = 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "end"),
+    [
+        ("--learning-rate", "here it is --lr: learning rate"),
+        ("--learning_rate=3", "here it is --lr: learning rate"),
+        ("--save_steps", "here it is --save-every"),
+        ("--num-train-epochs", "--help lists the flags"),  # as there are no steps here
+    ],
+)
+def test_a_flag_of_another_tool_is_named_as_it_is_here(flag, end):
+    said = f"unknown flag {flag.partition('=')[0]}; {end}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        read({"training": Group(Rate)}, "program", None, [flag, "1"])
+
+
 def test_descriptions_are_the_strings_below_the_fields():
     assert descriptions(Options)["out"] == "A folder whose description goes on on a second line."
     assert descriptions(Options).keys() == vars(Options()).keys()

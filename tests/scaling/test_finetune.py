@@ -41,6 +41,7 @@ def test_a_run_learns_and_leaves_adapter_predictions_metrics_and_curves(model, t
     # A finished run is read, not repeated.
     before = (folder / "metrics.json").stat().st_mtime_ns
     assert call(given) == 0
+    assert capsys.readouterr().out.startswith("finished already, and nothing was trained now")
     assert (folder / "metrics.json").stat().st_mtime_ns == before
 
 

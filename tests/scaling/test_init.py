@@ -139,9 +139,8 @@ def test_training_goes_on_in_peft_as_it_would_here(model, tmp_path, variant):
 def test_a_start_whose_product_is_not_zero_is_refused_before_anything_is_read(
     tmp_path, capsys, scheme
 ):
-    assert (
-        init.run(["--model", "nowhere", "--scheme", scheme, "--out", str(tmp_path / "start")]) == 2
-    )
+    given = ["--model", str(tmp_path), "--scheme", scheme, "--out", str(tmp_path / "start")]
+    assert init.run(given) == 2
     said = capsys.readouterr().err
     assert f"error: scheme {scheme!r} starts at B A != 0" in said
     assert "loralab finetune or lora.attach" in said
@@ -169,7 +168,7 @@ def test_the_factors_themselves_are_looked_at_too(model, tmp_path, monkeypatch, 
     ],
 )
 def test_what_cannot_be_handed_over_is_one_sentence(tmp_path, capsys, flags, sentence):
-    assert init.run(["--model", "nowhere", "--out", str(tmp_path / "start"), *flags]) == 2
+    assert init.run(["--model", str(tmp_path), "--out", str(tmp_path / "start"), *flags]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert sentence in said

@@ -46,6 +46,7 @@ def test_paths_are_names(tmp_path):
 
 WRONG = {
     "rnak": (4, "there is no setting 'rnak'; did you mean 'rank'?"),
+    "lora_alpha": (4, "there is no setting 'lora_alpha'; here it is 'alpha'"),
     "rank": (0, "rank must be a positive integer, got 0"),
     "lr": (-1.0, "lr must be positive and finite, got -1.0"),
     "micro_batch": (5, "micro_batch must divide the batch of 32, got 5"),

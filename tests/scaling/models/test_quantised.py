@@ -108,9 +108,17 @@ def test_a_layer_whose_rows_are_no_whole_number_of_blocks_stays_dense_in_nf4(tmp
     """On a CPU bitsandbytes would read its weights with scales of others."""
     model = saved(dense_llama(inner=96), tmp_path)
     for kind, left in (("nf4", 2), ("int8", 0)):
-        network = prepare(Config.of(**settings(model, tmp_path, quantize=kind))).loaded.model
+        config = Config.of(**settings(model, tmp_path, quantize=kind))
+        network = prepare(config).loaded.model
         down = [network.get_submodule(f"model.layers.{i}.mlp.down_proj") for i in range(2)]
         assert sum(type(layer.weight) is torch.nn.Parameter for layer in down) == left
+        about = quantised.described(config, network)
+        assert about is not None
+        assert about.layers + left == 14  # that an adapter has
+        assert (
+            "; 2 more stay dense, as their inputs are no multiple of 64: model.layers.0.mlp."
+            "down_proj, model.layers.1.mlp.down_proj" in str(about)
+        ) == bool(left)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -314,7 +322,7 @@ def test_a_missing_package_is_said_before_anything_is_read(tmp_path, capsys, mon
         return None if name == library else find_spec(name, *more)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    said = refused({"quantize": kind}, tmp_path / "no model", tmp_path, capsys)
+    said = refused({"quantize": kind}, tmp_path, tmp_path, capsys)
     assert said == (
         f"error: quantize {kind} needs the package {library}, which is not installed: "
         "pip install 'loralab[quant]'"

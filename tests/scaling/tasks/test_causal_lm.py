@@ -93,10 +93,11 @@ def test_a_long_example_loses_the_prompt_s_beginning_before_the_answer_s_end(tok
     assert read[1] == ["one", "plus", "two", "one", "two", "one"]
     assert read[2] == ["one", "####", "1", "<end>"]
     assert [sum(label >= 0 for label in example["labels"]) for example in found] == [3] * 4
-    assert "2 of 4 examples are longer than 6 tokens" in capsys.readouterr().out
+    said = "2 of 4 examples are longer than 6 tokens (length) and are cut; --length 12 cuts none"
+    assert said in capsys.readouterr().out
 
 
-def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):
+def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer, capsys):
     data = Data([], [], PAIRS | {"columns": ("text",), "numbered": False})
     records = [{"text": "one plus two what is one"}, {"text": "two"}, {"text": "is one two"}]
     found = causal_lm.examples(Config.of(length=4), Loaded(llama(), tokenizer, ()), data, records)
@@ -120,6 +121,7 @@ def test_text_is_cut_into_blocks_and_nothing_is_lost(tokenizer):
     # the last is alone: it would be told from nothing
     assert [word for block in read for word in block] == whole[:12]
     assert all(example["labels"] == example["input_ids"] for example in found)
+    assert capsys.readouterr().out == "3 records make 3 blocks of 4 tokens (length)\n"
 
 
 TEMPLATE = (
@@ -253,7 +255,7 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, precision):
 
 WRONG = {
     "columns": (
-        ("--columns", "prompt", "answer", "more"),
+        ("--columns", "prompt", "answer", "prompt"),
         "columns must be text, or prompt answer, or messages, got 3",
     ),
     "no such column": (

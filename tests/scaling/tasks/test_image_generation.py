@@ -276,7 +276,7 @@ WRONG = {
         ("--task-options", "guidance", "0.5"),
         "guidance must be at least 1 and finite, got 0.5",
     ),
-    "no pipeline": (("--model", "no/such/folder"), "cannot load the pipeline no/such/folder"),
+    "no pipeline": (("--model", "no/such/folder"), "cannot load the model no/such/folder"),
     "one test image": (("--limit", "1"), "at least 2 are needed"),
 }
 

@@ -85,6 +85,7 @@ BAD = {
     "steps: [": "is not YAML",
     "- steps": "must hold settings by name, got list",
     "stesp: 3": "there is no setting 'stesp'; did you mean steps?",
+    "learning_rate: 1e-3": "there is no setting 'learning_rate'; here it is lr",
     "methods: [eva]": "methods must hold, by a name, the settings in which each differs",
     "methods: {A: {rnak: 3}}": "method 'A': there is no setting 'rnak'; did you mean rank?",
     "methods: {A: {rank: x}}": "method 'A': rank must be a whole number, got 'x'",

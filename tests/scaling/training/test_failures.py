@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file
 
 import scaling.training.running as running
+from loralab.process import Stopped
 from scaling.core.memory import shrinking
 from tests.support.finetuning import arguments, call, tiny_bert
 
@@ -147,6 +148,55 @@ def test_a_loss_that_is_not_finite_stops_with_the_layer_and_keeps_the_checkpoint
     assert "checkpoint-4" in error
     kept = load_file(tmp_path / "run" / "checkpoint-4" / "training_state.safetensors")
     assert all(value.isfinite().all() for value in kept.values())
+
+
+def test_a_run_that_made_the_model_worse_says_so(model, tmp_path, capsys):
+    given = arguments(model, tmp_path, "--clip", "1e9", steps=3)
+    value = {"colour": 1.0, "number": 0.0}  # a regression, whose error has no bound
+    for name in ("train", "test"):
+        file = tmp_path / f"{name}.jsonl"
+        rows = map(json.loads, file.read_text().splitlines())
+        some = [{"text": row["text"], "label": value[row["label"]]} for row in rows]
+        file.write_text("".join(json.dumps(row) + "\n" for row in some))
+    assert call([*given, "--lr", "30"]) == 0
+    assert "\nworse than the base model: mean_squared_error " in capsys.readouterr().out
+    page = (tmp_path / "run" / "report.md").read_text()
+    assert "\n**Worse than the base model: mean_squared_error " in page
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        (6, "the last checkpoint is of step 4: the same command with --resume goes on"),
+        (2, "there is no checkpoint yet: the same command with --resume begins anew"),
+    ],
+)
+def test_who_stops_a_run_is_told_what_is_kept(model, tmp_path, monkeypatch, step, kept):
+    train = running.AdapterTrainer.training_step
+
+    def stop(self, *given):
+        if self.state.global_step == step:
+            raise KeyboardInterrupt
+        return train(self, *given)
+
+    given = arguments(model, tmp_path)
+    monkeypatch.setattr(running.AdapterTrainer, "training_step", stop)
+    with pytest.raises(Stopped, match=f"^stopped at step {step + 1}; {kept}.$"):
+        call(given)
+    monkeypatch.undo()
+    assert call([*given, "--resume"]) == 0
+
+
+def test_who_stops_a_run_before_it_trains_is_told_that_nothing_is_changed(
+    model, tmp_path, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "prepare", stop)
+    with pytest.raises(Stopped, match="training had not begun, and every file is as it was"):
+        call(arguments(model, tmp_path))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_checkpoint_is_one_sentence(model, tmp_path, capsys, monkeypatch):

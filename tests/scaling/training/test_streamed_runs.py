@@ -169,7 +169,7 @@ def test_the_first_records_are_looked_at_before_training(model, tmp_path, capsys
     file.write_text("\n".join([*sound[:45], '{"prompt": "what is one"}', *sound[46:]]))
     assert call(arguments) == 2
     assert not (tmp_path / "cut" / "run").exists()
-    said = f"line 46 of {file} has no column 'answer'; it has 'prompt'"
+    said = f"line 46 of {file} has no column 'answer'; it has 'prompt'; --columns names the columns"
     assert capsys.readouterr().err.splitlines()[-1] == f"error: {said}"
 
 
