@@ -178,7 +178,7 @@ def _finished(settings: dict[str, Any], options: Options) -> dict[str, Any] | No
     where the run may not have the folder."""
     folder = _folder(settings, options)
     with run_folder.alone(folder):
-        if settings["precision"] == AUTO:
+        if settings["precision"] == AUTO and not options.force:
             settings["precision"] = run_folder.recorded(folder, "precision") or AUTO
         return _kept(folder, settings, options)
 

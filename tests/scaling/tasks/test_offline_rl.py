@@ -267,7 +267,7 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path, capsys, changes, expecte
         ),
         ((), {"environment": "FrozenLake-v1"}, "observations must be vectors"),
         ((), {"length": 2}, "length must be at least 3"),
-        ((), {"test": "x.jsonl"}, "takes neither test nor hold_out"),
+        (("--hold-out", "a", "b"), {}, "takes neither test nor hold_out"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(cart_pole, tmp_path, capsys, options, named, expected):

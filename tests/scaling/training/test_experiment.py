@@ -239,6 +239,6 @@ def test_the_printed_run_is_checked(capsys):
     from scaling.finetune import run
 
     assert run(["--print-config", "--rank", "0"]) == 2
-    assert "rank must be a positive integer, got 0" in capsys.readouterr().err
+    assert "rank must be at least 1, got 0" in capsys.readouterr().err
     assert run(["--print-config", "--rank", "3"]) == 0
     assert "\nrank: 3\n" in capsys.readouterr().out

@@ -165,7 +165,8 @@ def test_a_model_that_its_files_would_not_give_back_is_refused(held, tmp_path):
     ] == []
 
 
-def test_a_run_of_names_is_as_before():
-    assert configured(Config.of(rank=3), {"model": "a", "train": Path("b")}) == Config.of(
-        rank=3, model="a", train="b"
+def test_a_run_of_names_is_as_before(tmp_path):
+    model = str(tmp_path)
+    assert configured(Config.of(rank=3), {"model": model, "train": Path("b")}) == Config.of(
+        rank=3, model=model, train="b"
     )
