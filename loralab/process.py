@@ -45,8 +45,9 @@ def finish(main: Callable[[], int]) -> NoReturn:
 
 @cache
 def serve(driver: int) -> None:
-    """What a worker does before its first trial: it leaves Ctrl-C to its driver, and ends with
-    it."""
+    """What a worker does before its first trial: it leaves Ctrl-C and the output to its driver, and
+    ends with it."""
+    sys.stdout = sys.stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(driver)
 

@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -211,7 +211,8 @@ class Proxy:
             print(f"error: {error}", file=sys.stderr)
             return 2
         store = Store(options.store)
-        run = self.run(config, store, options.force)
+        with redirect_stdout(sys.stderr):  # what trials say is no part of the claims
+            run = self.run(config, store, options.force)
         rows = self.rows(run)
         changed = recorded.contradictions(self, rows)
         if options.json:

@@ -142,8 +142,13 @@ def test_help_lists_the_flags(run):
         assert words in done.stdout
 
 
-def test_json_is_the_whole_output(run):
-    records = json.loads(run("fake", "--json").stdout)
+@pytest.mark.parametrize("speaker", ["def number(i, shift):\n", "def measure(config, memo):\n"])
+def test_json_is_the_whole_output_whatever_trials_say(checkout, run, speaker):
+    family = checkout / "proxies/fake.py"
+    family.write_text(family.read_text().replace(speaker, speaker + '    print("about to")\n'))
+    done = run("fake", "--json", LORALAB_JOBS="2")
+    records = json.loads(done.stdout)
+    assert "about to" in done.stderr
     assert [record["id"] for record in records] == ["F1", "F2"]
     assert [record["verdict"] for record in records] == ["holds", "not seen at this scale"]
 
