@@ -25,6 +25,7 @@ FAMILIES = {
     "task_directions": ("Task-specific directions", ("2409.01035",)),
     "findings": ("Published findings on a sentence encoder", ()),
     "predictions": ("The predictions of loralab advise", ()),
+    "rates": ("The predicted learning rate on ten models and tasks", ()),
     "language": ("Methods on a language model", ()),
     "adapters": ("What adapters of a language model hold", ()),
 }

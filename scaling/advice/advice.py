@@ -1,6 +1,5 @@
 """All that is measured for advice, in the order in which it is cheapest."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean
@@ -10,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 import lora
-from lora.bases import base_of, shape_of
+from lora.bases import base_of
 from lora.peft_config.writing import to_peft
 from lora.targets import targets
 from scaling.advice import costs
 from scaling.advice.diagnostics import Diagnosis, diagnose
 from scaling.advice.facts import Facts, over_layers
-from scaling.advice.rates import Bound, Line, bound_on, predicted
+from scaling.advice.rates import Bound, Line, bound_on, common_width, predicted
 from scaling.advice.recommendation import Choice, recommend
 from scaling.advice.sample import Loss, probe, sampled
 from scaling.core.config import Config, training_whole
@@ -118,7 +117,7 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
             if lora.adapters(model):
                 lora.detach(model)
     assert memory is not None
-    width = Counter(shape_of(module)[1] for module in found.values()).most_common(1)[0][0]
+    width = common_width(found)
     micro_batches = config.training.steps * job.batch / job.micro
     training = micro_batches * bounds[config.adapter.scheme].seconds * mean(sizes) / first
     facts = Facts(
@@ -126,7 +125,9 @@ def advise(job: Job, batches: list[Any], sizes: list[int]) -> Advice:
         fresh=bool(job.loaded.fresh),
         saved=1 - memory.kept_frozen_a / memory.kept,
         rank=config.adapter.rank,
-        predicted={scheme: predicted(config, scheme, width) for scheme in bounds},
+        predicted={
+            scheme: predicted(config, scheme, width, bool(job.loaded.fresh)) for scheme in bounds
+        },
         bound={scheme: bound.crossing for scheme, bound in bounds.items()},
         delay={scheme: time.whole / training for scheme, time in starts.items()},
     )

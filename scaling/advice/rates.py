@@ -20,11 +20,18 @@ it. For a quadratic that is never below zero it is at most 4 L / slope, where th
 Cost: one forward and backward pass, and some eight forward passes.
 
 The prediction. The default learning rate is moved to this model's width and rank by
-`scaling.advice.width_transfer`: powers without constants, and a task has constants of its own.
+`scaling.advice.width_transfer`: powers without constants, those of the largest learning rate at
+which the features stay bounded. It was tuned where a newly initialized head is trained at the same
+learning rate as the adapters. Where none is, the head is a pretrained one, of entries of order
+n^(-1/2), behind which the best learning rate of Init[A] goes as n^(-3/4) (claim L8d), the power of
+the largest one at which the loss stays bounded; and its constant is HEADLESS, from exploration on
+two models that go on with docstrings for 40 steps: the best learning rates were 1.6e-2 for a GPT of
+width 128 and 3.9e-3 for SmolLM2-135M, of width 576. At 240 steps that of the GPT was the same.
 """
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -32,13 +39,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lora.bases import shape_of
 from scaling.advice.sample import Loss
-from scaling.advice.width_transfer import moved
+from scaling.advice.width_transfer import WIDTH, moved
 from scaling.core.config import Config
+from scaling.core.settings import LR
 from scaling.training.adapting import make_optimizer
+from theory.lr_stability.stability import max_single_lr
 
 REACH = 0.03
 HALVINGS = 16
+HEADLESS = 6e-3  # best at width 384 where no head is newly initialized
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,29 @@ def curvature(along: Callable[[float], float], at_start: float, e: float) -> flo
     return (along(e) + along(-e) - 2 * at_start) / e**2
 
 
-def predicted(config: Config, scheme: str, width: int) -> float | None:
+def common_width(layers: Mapping[str, nn.Module]) -> int:
+    """The commonest width of a layer's input."""
+    return Counter(shape_of(layer)[1] for layer in layers.values()).most_common(1)[0][0]
+
+
+def predicted(config: Config, scheme: str, width: int, fresh: bool) -> float | None:
+    """The learning rate at which a run is expected to do best; None for an optimizer with which the
+    default was not tuned.
+
+    Args:
+        config: the run.
+        scheme: the initialization.
+        width: the commonest width of a layer's input.
+        fresh: whether a head is newly initialized.
+    """
+    rate = from_width(config, scheme, width)
+    if fresh or rate is None:
+        return rate
+    power = max_single_lr(scheme, level="loss", readout="standard") - max_single_lr(scheme)
+    return HEADLESS / LR * (width / WIDTH) ** float(power) * rate
+
+
+def from_width(config: Config, scheme: str, width: int) -> float | None:
     """The default learning rate moved to this width and rank; None for an optimizer with which it
     was not tuned.
 

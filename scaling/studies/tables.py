@@ -24,6 +24,7 @@ from scaling.studies.evidence.improvements import (
 from scaling.studies.evidence.language import Study as LanguageStudy
 from scaling.studies.evidence.predictions import Scored
 from scaling.studies.evidence.quantities import difference
+from scaling.studies.evidence.rates import Study as RatesStudy
 
 EACH = "each method at its best learning rate"
 
@@ -95,6 +96,19 @@ def language(study: LanguageStudy) -> dict[str, Any]:
             "memory": max((run["memory"] for run in at_best if run["memory"]), default=None),
         }
     return rows
+
+
+def rates(study: RatesStudy, found: Mapping[str, Mapping[str, Measured | None]]) -> dict[str, Any]:
+    """By model and task: the predicted learning rate, learning rate and mean validation loss, and
+    the decades from the best learning rate to the predicted one with their interval."""
+    return {
+        pair: {
+            "predicted": scored.predicted,
+            "losses": means(scored.rates, lowest_loss),
+            "decades": _ends(found["S9b"][pair]),
+        }
+        for pair, scored in study.pairs.items()
+    }
 
 
 def _ends(found: Measured | None) -> list[float] | None:

@@ -21,7 +21,7 @@ from proxies.families.lr_stability.claims.settings import POWER_WIDTHS
 from proxies.families.matfac.trials import plan as matfac
 from proxies.families.task_directions.trials.plan import PROBLEMS
 from scaling.studies import tables
-from tests.support.worlds import adapters, findings, language, predictions
+from tests.support.worlds import adapters, findings, language, predictions, rates
 
 COUNTED = r"\{(seeds|splits|draws|confirm|runs)\}|40 problems|of one seed"
 SPREAD = r"interval|bands? |single run|a mark|a point for each|a tick for each"
@@ -35,6 +35,7 @@ def _made_up():
         "language": tables.language(language.world()),
         "findings": tables.findings(findings.world()),
         "predictions": {m: tables.predictions(of) for m, of in predictions.world().items()},
+        "rates": tables.rates(rates.world(), rates.measured(rates.world())),
         "adapters": {"signals": held.signals, "pairs": [pair._asdict() for pair in held.pairs]},
     }
 

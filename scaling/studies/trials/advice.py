@@ -14,17 +14,22 @@ def predicted(settings: dict[str, Any], peft: None) -> dict[str, Any]:
         peft: nothing; every trial of a sweep has this argument.
 
     Returns:
-        learning_rate: the predicted learning rate by scheme, None where nothing is predicted;
+        learning_rate: by scheme the one predicted from the width alone, None where nothing is;
         bound: by scheme the largest learning rate whose first step lowers the loss, None where
         there is none; scheme: the recommended initialization; gain: the share of the wanted change
         that training B alone explains, minus the share that training A alone does.
     """
     from scaling.advice.advice import advised
+    from scaling.advice.rates import from_width
     from scaling.training.preparation import prepare  # transformers, which takes seconds to load
 
-    facts = advised(prepare(Config.of(**settings)), OPTIONS.batches).facts
+    config = Config.of(**settings)
+    found = advised(prepare(config), OPTIONS.batches)
+    facts = found.facts
     return {
-        "learning_rate": facts.predicted,
+        "learning_rate": {
+            scheme: from_width(config, scheme, found.width) for scheme in facts.bound
+        },
         "bound": facts.bound,
         "scheme": facts.scheme,
         "gain": facts.gain,

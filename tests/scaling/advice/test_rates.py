@@ -124,14 +124,28 @@ def test_a_straight_loss_has_no_bound():
 def test_the_rate_foretold_is_the_theorys_power_of_the_reference():
     config = Config()
     lr = config.lr
-    assert rates.predicted(config, "init_a", 384) == lr, "the reference is the default run"
+    assert rates.from_width(config, "init_a", 384) == lr, "the reference is the default run"
     # n^-1/2
-    assert rates.predicted(config, "init_a", 4 * 384) == pytest.approx(lr / 2, rel=1e-12)
+    assert rates.from_width(config, "init_a", 4 * 384) == pytest.approx(lr / 2, rel=1e-12)
     # n^-1
-    assert rates.predicted(config, "init_b", 4 * 384) == pytest.approx(lr / 4, rel=1e-12)
-    assert rates.predicted(config.replace(rank=32), "init_a", 384) == pytest.approx(lr, rel=1e-12)
+    assert rates.from_width(config, "init_b", 4 * 384) == pytest.approx(lr / 4, rel=1e-12)
+    assert rates.from_width(config.replace(rank=32), "init_a", 384) == pytest.approx(lr, rel=1e-12)
     stable = config.replace(rank=32, rank_stabilized=True)
     # (s r)^-1/2
-    assert rates.predicted(stable, "init_a", 384) == pytest.approx(lr / 2**0.5, rel=1e-12)
-    assert rates.predicted(stable, "eva", 384) == lr, "no power of the rank is known for eva"
-    assert rates.predicted(config.replace(optimizer="scaled_sgd"), "init_a", 384) is None
+    assert rates.from_width(stable, "init_a", 384) == pytest.approx(lr / 2**0.5, rel=1e-12)
+    assert rates.from_width(stable, "eva", 384) == lr, "no power of the rank is known for eva"
+    assert rates.from_width(config.replace(optimizer="scaled_sgd"), "init_a", 384) is None
+
+
+def test_the_prediction_is_higher_where_no_head_is_new():
+    config = Config()
+    by_width = rates.from_width(config, "init_a", 576)
+    assert rates.predicted(config, "init_a", 576, fresh=True) == by_width
+    for width in (384, 4 * 384):
+        n = width / 384
+        # those of claim L8d, and what the calculus gives for EVA
+        for scheme, power in (("init_a", 0.75), ("eva", 1), ("init_b", 1)):
+            found = rates.predicted(config, scheme, width, fresh=False)
+            assert found == pytest.approx(rates.HEADLESS * n**-power, rel=1e-12), scheme
+    other = config.replace(optimizer="scaled_sgd")
+    assert rates.predicted(other, "init_a", 576, fresh=False) is None

@@ -1,0 +1,65 @@
+"""The learning rate that `loralab advise` predicts, on models and tasks that it was not tuned on:
+`python -m scaling.studies.rates`.
+
+Ten pairs of a model and a task, of language, images and offline reinforcement learning. Around the
+predicted learning rate of each a sweep looks for the best one, and the two are compared on test
+data. The default size has some 350 runs of 40 steps, and goes on after a kill.
+"""
+
+from dataclasses import dataclass
+
+from loralab.flags import check_least
+from loralab.memo import Memo
+from loralab.proxy import Evidence, Proxy
+from scaling.studies.claims.rates import CLAIMS, PAIRS
+
+
+@dataclass(frozen=True)
+class Config:
+    """The size of the study."""
+
+    seeds: int = 6
+    """Seeds at every learning rate. A seed draws the data, their split, the initialization and the
+    order of the batches."""
+    block: int = 30_000
+    """First seed; the seeds are those from there on."""
+
+    def __post_init__(self) -> None:
+        check_least(self, seeds=(1, ""), block=(0, ""))
+
+    @property
+    def reduced(self) -> bool:
+        """Too small for intervals over seeds."""
+        return self.seeds < 3
+
+
+def measure(config: Config, memo: Memo) -> Evidence:
+    # torch and more, which no --help should wait for
+    from scaling.comparison.driver import mapped
+    from scaling.studies import tables
+    from scaling.studies.evidence.rates import Study, evidence, nothing
+    from scaling.studies.trials.rates import predicted, run, scored
+
+    if config.reduced:
+        pair = "SmolLM2, instructions"
+        rate = mapped(predicted, [run(pair, config.block)], memo)
+        return Evidence(
+            nothing(), {}, {"predicted learning rate": [{"pair": pair, "rate": rate[0]}]}
+        )
+    seeds = range(config.block, config.block + config.seeds)
+    study = Study({pair: scored(pair, seeds, memo) for pair in PAIRS}, seeds)
+    found = evidence(study)
+    return Evidence(found, tables.rates(study, found), {})
+
+
+PROXY = Proxy(
+    "rates",
+    Config,
+    CLAIMS,
+    measure,
+    quick=Config(seeds=1, block=0),
+    package="scaling.studies",
+)
+
+if __name__ == "__main__":
+    PROXY.main()
