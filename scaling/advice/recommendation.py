@@ -57,15 +57,58 @@ ADVISED = (
 SMALL = "small networks that learn 8 x 8 digits"
 ENCODER = "a 22 M sentence encoder"
 OTHERS = "on no larger language model"
-RATES_SEEN = (
-    "seen on networks with one hidden layer and synthetic data (L8, L11), and scored "
-    f"on a GPT of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}"
-)
 
 
 def here(f: Facts) -> str:
     """Why EVA is advised, or not."""
     return f"{ADVISED}: here they get {f.best_signal:.0%}, and random rows {f.signal_random:.0%}"
+
+
+def around(
+    applies: Callable[[Facts], bool], origin: str, seen: str, claims: tuple[str, ...]
+) -> tuple[Rule, Rule]:
+    """Learning rates around the predicted one, or below it where the first step bounds them.
+
+    Args:
+        applies: to which runs.
+        origin: what the prediction is made of.
+        seen: what the claims were measured on.
+        claims: that it rests on.
+    """
+    return (
+        Rule(
+            "rates",
+            lambda f: applies(f) and f.centre < (f.predicted[f.scheme] or 0),
+            lambda f: sweep(f.centre),
+            lambda f: (
+                "predicted from the model's width, then moved down: above the last of them a first "
+                "step raised the loss"
+            ),
+            lambda f: (
+                f"the predicted learning rate, {f.predicted[f.scheme]:.1e}, from {origin}, is "
+                "moved down so that the sweep ends at the bound, beyond which the first step "
+                "raised the loss"
+            ),
+            seen,
+            claims,
+        ),
+        Rule(
+            "rates",
+            applies,
+            lambda f: sweep(f.centre),
+            lambda f: (
+                "predicted from the model's width; none is so large that a first step raises the "
+                "loss"
+            ),
+            lambda f: (
+                f"around the learning rate predicted for this width from {origin}, all within the "
+                "bound; extend the sweep where its best is at an end, and sweep each "
+                "initialization by itself"
+            ),
+            seen,
+            claims,
+        ),
+    )
 
 
 RULES = (
@@ -193,35 +236,20 @@ RULES = (
         "",
         (),
     ),
-    Rule(
-        "rates",
-        lambda f: f.centre < (f.predicted[f.scheme] or 0),
-        lambda f: sweep(f.centre),
-        lambda f: (
-            "predicted from the model's width, then moved down: above the last of them a first "
-            "step raised the loss"
-        ),
-        lambda f: (
-            f"the predicted learning rate, {f.predicted[f.scheme]:.1e}, is moved down so that the "
-            "sweep ends at the bound, beyond which the first step raised the loss"
-        ),
-        RATES_SEEN,
+    *around(
+        lambda f: f.fresh,
+        f"the one tuned with a new head at width {WIDTH}",
+        "seen on networks with one hidden layer and synthetic data (L8, L11), and scored on a GPT "
+        f"of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}",
         ("L8", "L11", "S8"),
     ),
-    Rule(
-        "rates",
+    *around(
         lambda f: True,
-        lambda f: sweep(f.centre),
-        lambda f: (
-            "predicted from the model's width; none is so large that a first step raises the loss"
-        ),
-        lambda f: (
-            "around the learning rate predicted from the one tuned at width "
-            f"{WIDTH}, all within the bound; extend the sweep where its best is at an end, and "
-            "sweep each initialization by itself"
-        ),
-        RATES_SEEN,
-        ("L8", "L11", "S8"),
+        "the best ones of two language models, found in exploration",
+        "the power of the width was seen on a network with one adapted layer (L8d), the constant "
+        "in exploration on a GPT of width 128 and SmolLM2-135M, 40 steps; to be scored on other "
+        "models and tasks (S9)",
+        ("L8d", "S9"),
     ),
 )
 

@@ -40,8 +40,15 @@ FACTS = Facts(
         ({"gain": -0.3}, "freeze if memory is short", "A", "A15"),
         ({"gain": -0.3, "saved": 0.02}, "freeze if memory is short", "B", "A15"),
         ({"gain": 0.0, "saved": 0.02}, "freeze if memory is short", "A", "A11b"),
-        ({}, "rates", [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], "L11"),
-        ({"bound": {"init_a": 1e-3}}, "rates", [6.3e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3], "L11"),
+        ({}, "rates", [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], "S9"),
+        ({"fresh": True}, "rates", [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], "L11"),
+        ({"bound": {"init_a": 1e-3}}, "rates", [6.3e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3], "S9"),
+        (
+            {"bound": {"init_a": 1e-3}, "fresh": True},
+            "rates",
+            [6.3e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3],
+            "L11",
+        ),
     ],
 )
 def test_the_rules(changed, choice, value, claim):
