@@ -138,6 +138,16 @@ SHARED = (
     "predicted one, up to two more where the best is at an end"
 )
 
+ABOUT: dict[str, Any] = {
+    "equation": "theory.lr_stability.lr_rule",
+    "test": "tests/scaling/advice/test_rates.py"
+    "::test_the_prediction_is_higher_where_no_head_is_new",
+    "trial": SWEEP,
+    "kind": Kind.EFFECT,
+    "scope": Scope.LM,
+    "separates": "the model and the task",
+}
+
 
 def within(key: str, pair: Pair) -> Check:
     """How much worse a run ends at the predicted learning rate than at the sweep's best one."""
@@ -174,13 +184,7 @@ CLAIMS = (
         "derived",
         tuple(within(key, pair) for key, pair in PAIRS.items()),
         SHARED,
-        equation="theory.lr_stability.lr_rule",
-        test="tests/scaling/advice/test_rates.py"
-        "::test_the_prediction_is_higher_where_no_head_is_new",
-        trial=SWEEP,
-        kind=Kind.EFFECT,
-        scope=Scope.LM,
-        separates="the model and the task",
+        **ABOUT,
     ),
     Claim(
         "S9b",
@@ -201,12 +205,6 @@ CLAIMS = (
             for key, pair in PAIRS.items()
         ),
         SHARED,
-        equation="theory.lr_stability.lr_rule",
-        test="tests/scaling/advice/test_rates.py"
-        "::test_the_prediction_is_higher_where_no_head_is_new",
-        trial=SWEEP,
-        kind=Kind.EFFECT,
-        scope=Scope.LM,
-        separates="the model and the task",
+        **ABOUT,
     ),
 )
