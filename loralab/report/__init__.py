@@ -19,6 +19,7 @@ from loralab.families import proxies
 from loralab.figures import Drawn, draw, figures_folder
 from loralab.files import write_text
 from loralab.ledger import cell, number, with_interval
+from loralab.progress import track
 from loralab.report import language
 from loralab.report.bars import bar
 from loralab.report.legend import LEGEND, SYMBOLS, WORDS
@@ -99,7 +100,8 @@ def write_report(store: Store) -> Path:
     """Write report/index.html from the evidence in the store, else from what is recorded, and the
     figures beside it as SVG and PDF for other uses; gives the page's path. The same evidence gives
     the same bytes."""
-    families = [_family(proxy, store) for proxy in proxies()]
+    known = list(proxies())
+    families = [_family(p, store) for p in track(known, "report: families", len(known))]
     path = home() / "report" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page(families))

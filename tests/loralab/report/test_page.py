@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from loralab import papers
+from loralab import papers, progress, report
+from loralab.families import proxies
+from loralab.store import Store
 from tests.support.pages import Made, filled, small
 
 
@@ -117,3 +119,13 @@ def test_two_runs_write_the_same_bytes(checkout, run, tmp_path_factory):
     assert b"Each of 4 numbers by its place." in pages[0]
     assert b'alt="number against place."' in pages[0]
     assert str(checkout).encode() not in pages[0]
+
+
+def test_a_long_report_says_how_far_it_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("LORALAB_HOME", str(tmp_path))
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(report, "_family", lambda proxy, store: proxy.stem)
+    monkeypatch.setattr(report, "page", " ".join)
+    report.write_report(Store(tmp_path / "store.sqlite"))
+    count = len([*proxies()])
+    assert f"report: families: {count} of {count} after" in capsys.readouterr().err
