@@ -18,7 +18,7 @@ Runs = Mapping[str, Mapping[str, Any]]
 
 
 def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
-    """Statement, source, equation, test, trial, evidence, and the command that measures it, each by
+    """Statement, source, equation, test, trial, evidence, and the commands that measure it, each by
     its name; those alone that the claim has.
 
     Args:
@@ -29,6 +29,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
     """
     claim = row.claim
     sizes = [runs[name]["size"] for name in row.runs if name in runs]
+    full = " --full" * ("full" in sizes)
     found = {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
@@ -40,7 +41,8 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "test": claim.test,
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
-        "measured by": f"python {proxy.file}{' --full' * ('full' in sizes)}",
+        "measured by": f"loralab reproduce {claim.id}{full}",
+        "on other seeds": f"python {proxy.file}{full} --block SEED",
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,

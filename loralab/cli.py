@@ -10,9 +10,9 @@ import loralab
 from loralab import documents, recorded, registry
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
-from loralab.families import named, proxies
+from loralab.families import named, of_claims, proxies
 from loralab.flags import Group, read
-from loralab.ledger import as_lines, as_table, as_text, show, totals_table
+from loralab.ledger import as_lines, as_table, as_text, beside, show, totals_table
 from loralab.names import nearest
 from loralab.new_family import NewFamily, new_family
 from loralab.process import finish
@@ -71,6 +71,9 @@ class Claims:
 class Reproduce:
     """What is run."""
 
+    ids: tuple[str, ...] = ()
+    """Claims to measure, such as A3: their families run, which share their trials, and each claim
+    is shown beside its record."""
     family: tuple[str, ...] = ()
     """Families to run; without any, all proxies."""
     studies: bool = False
@@ -104,11 +107,7 @@ class Ledger:
 def claims(options: Claims) -> int:
     """Print a line for each claim, or follow some of them from the sentence to the evidence."""
     store, families = Store(), list(proxies())
-    known = [claim.id for proxy in families for claim in proxy.claims]
-    if unknown := [id for id in options.ids if id not in known]:
-        hint = nearest(unknown[0], known) or f"; known: {', '.join(known)}"
-        print(f"error: there is no claim {unknown[0]!r}{hint}", file=sys.stderr)
-        return 2
+    of_claims(options.ids)
     named(options.family)
     shown = {proxy.stem: recorded.shown(proxy, store) for proxy in families}
     found = [
@@ -138,10 +137,14 @@ def reproduce(options: Reproduce) -> int:
     report."""
     if options.quick and options.full:
         raise ValueError("--quick and --full are two sizes: give one of them")
+    if options.ids and options.family:
+        raise ValueError("a claim brings its family: give claims or --family, not both")
     store = Store()
-    families = named(options.family) or [
-        proxy for proxy in proxies() if proxy.study == options.studies
-    ]
+    families = (
+        of_claims(options.ids)
+        or named(options.family)
+        or [proxy for proxy in proxies() if proxy.study == options.studies]
+    )
     names = ["quick"] if options.quick else ["default", "full"] if options.full else ["default"]
     for name in names:
         run_families(
@@ -157,7 +160,13 @@ def reproduce(options: Reproduce) -> int:
     rows, changed = [], []
     for proxy in families:
         sizes = [proxy.sizes[name] for name in names[::-1] if name in proxy.sizes]
-        found = proxy.rows(*(proxy.stored(config, store) for config in sizes))
+        found = [
+            row
+            for row in proxy.rows(*(proxy.stored(config, store) for config in sizes))
+            if not options.ids or row.claim.id in options.ids
+        ]
+        if options.ids:
+            show(beside(found, recorded.rows_of(proxy, recorded.read(proxy.stem))))
         rows += found
         changed += recorded.contradictions(proxy, found)
         if not options.quick and (new := registry.unregistered(proxy)):
@@ -166,8 +175,9 @@ def reproduce(options: Reproduce) -> int:
                 + ", ".join(f"{claim.id} {check.key}" for claim, check in new),
                 file=sys.stderr,
             )
-    show(as_table(rows))
-    show(totals_table(rows))
+    if not options.ids:
+        show(as_table(rows))
+        show(totals_table(rows))
     report(NoOptions())
     for name in changed:
         print(f"not as recorded: {name}", file=sys.stderr)
@@ -220,7 +230,7 @@ HERE: dict[str, tuple[Callable[..., int], type]] = {
     "report": (report, NoOptions),
     "ledger": (ledger, Ledger),
 }
-WORDS = {Claims: "ids", NewFamily: "name"}  # what words without a flag are
+WORDS = {Claims: "ids", Reproduce: "ids", NewFamily: "name"}  # what words without a flag are
 # Of the door's functions, each in a module whose `run` is the command.
 ELSEWHERE = {
     "finetune": "Fine-tune a transformers model with an adapter.",

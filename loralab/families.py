@@ -42,3 +42,15 @@ def named(stems: Sequence[str]) -> "list[Proxy]":
         hint = nearest(unknown[0], families) or f"; known: {', '.join(families)}"
         raise ValueError(f"there is no family {unknown[0]!r}{hint}")
     return [proxy for stem, proxy in families.items() if stem in stems]
+
+
+def of_claims(ids: Sequence[str]) -> "list[Proxy]":
+    """The families of these claims, in the order of `proxies`.
+
+    Raises: ValueError for a claim that no family has.
+    """
+    owners = {claim.id: proxy.stem for proxy in proxies() for claim in proxy.claims} if ids else {}
+    if unknown := [id for id in ids if id not in owners]:
+        hint = nearest(unknown[0], owners) or f"; known: {', '.join(owners)}"
+        raise ValueError(f"there is no claim {unknown[0]!r}{hint}")
+    return named([owners[id] for id in ids])

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -133,6 +133,30 @@ def as_table(rows: Iterable[Row]) -> Table:
             )
             outcome = _coloured(entry.outcome) + (f"\n[dim]{escape(notes)}" if notes else "")
             table.add_row(*map(escape, texts), outcome)
+    return table
+
+
+def beside(rows: Sequence[Row], record: Iterable[Row]) -> Table:
+    """Every check of these claims as it was measured now, beside the record.
+
+    Args:
+        rows: of one family, or some of them.
+        record: the rows of the record of that family.
+    """
+    table = Table(pad_edge=False)
+    for name, ratio in {"id": None, "check": 3, "supported if": 1, "recorded": 1, "now": 1}.items():
+        table.add_column(name, ratio=ratio, overflow="fold")
+    recorded = {(row.claim.id, x.check.key): x for row in record for x in row.evidence}
+    for row in rows:
+        table.add_row(row.claim.id, escape(row.claim.statement))
+        for entry in row.evidence:
+            check = entry.check
+            shown = [
+                "\n".join(filter(None, (with_interval(x.measured), str(x.outcome or ""))))
+                for x in (recorded[row.claim.id, check.key], entry)
+            ]
+            what = (check.condition or check.key, str(check.criterion))
+            table.add_row("", *map(escape, (*what, *shown)))
     return table
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from loralab.code import home
 from loralab.names import nearest
+from scaling.core.hub import on_hub
 
 
 class Package(NamedTuple):
@@ -68,7 +69,6 @@ MODELS = {
 }
 DEFAULT = "smollm2"  # of the tasks of a language model
 GGUF = ".gguf"
-CONFIG = "config.json"  # which every model of transformers has
 
 
 def located(model: str) -> str:
@@ -112,7 +112,7 @@ def check_there(model: str) -> None:
         kept = kept_in(model)
         if MODELS[model].package is not None and not (kept and kept.exists()):
             installed(model)
-    elif not is_here(model) and not _on_hub(model):
+    elif not is_here(model) and not on_hub(model):
         raise ValueError(f"cannot load the model {model}: {nowhere(model)}")
 
 
@@ -122,24 +122,6 @@ def nowhere(model: str) -> str:
     beside = sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
     meant = nearest(model, [*MODELS, *map(str, beside)])
     return f"there is no such folder, and it is not on the hub or it is unreachable{meant}"
-
-
-def _on_hub(model: str) -> bool:
-    """Whether the hub, or what was kept of it on this machine, has a model of this name."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-
-    try:
-        if isinstance(try_to_load_from_cache(model, CONFIG), str):
-            return True
-        get_hf_file_metadata(hf_hub_url(model, CONFIG))
-    except (GatedRepoError, RepositoryNotFoundError) as error:
-        return isinstance(error, GatedRepoError)
-    except HfHubHTTPError:  # it lacks that file, or the hub is busy: the run says which
-        return True
-    except Exception:  # of a name that is none, or of a connection
-        return False
-    return True
 
 
 def ready(name: str) -> Path:

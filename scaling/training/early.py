@@ -7,7 +7,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from loralab.names import nearest
 from loralab.values import fits
+from scaling.core.hub import on_hub
 from scaling.core.records import check_columns
 from scaling.core.settings import GROUPS, plain
 from scaling.data.rows import FILES, opened
@@ -29,9 +31,10 @@ def check(settings: Mapping[str, Any], reads_data: bool = True) -> None:
     columns = tuple(given) if isinstance(given, list | tuple) else ()
     for name in ("train", "test") if reads_data else ():
         source = Path(named.get(name, ""))
-        # what is no file may be a data set of the hub, or a split of one
         if source.is_file() or source.suffix in FILES or source.is_absolute():
             _check_first(str(source), columns)
+        elif name == "train" and name in named and not source.exists():
+            _check_data_set(named[name])  # a test may also be a split of it
 
 
 def whole(settings: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -49,6 +52,15 @@ def whole(settings: Mapping[str, Any]) -> dict[str, Any] | None:
         own = {f.name: given[f.name] for f in fields(kind) if f.name in given}
         found |= asdict(kind(**own))
     return json.loads(json.dumps(found))
+
+
+def _check_data_set(source: str) -> None:
+    if not on_hub(source.partition(":")[0], "dataset"):
+        near = nearest(source, [str(file) for file in Path().iterdir() if file.suffix in FILES])
+        raise ValueError(
+            f"{source} cannot be read: there is no such file or folder, and it is not on the hub "
+            f"or it is unreachable{near}"
+        )
 
 
 def _check_first(source: str, columns: tuple[str, ...]) -> None:

@@ -115,7 +115,8 @@ def test_a_claim_is_shown_link_by_link():
         **links,
         "trial": "a.trial",
         "figures": "paper_figs/one.py, drawn into the page of loralab report",
-        "measured by": "python proxies/one.py --full",
+        "measured by": "loralab reproduce X --full",
+        "on other seeds": "python proxies/one.py --full --block SEED",
         "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s",
         "verdict": "seen at this scale (1 of 1 checks supported)",
     }
@@ -129,7 +130,8 @@ def test_a_claim_is_shown_link_by_link():
     others = {
         "source": "derived here",
         "scope": "small network",
-        "measured by": "python proxies/one.py",
+        "measured by": "loralab reproduce X",
+        "on other seeds": "python proxies/one.py --block SEED",
         "evidence": "not run",
         "verdict": "not measured",
     }

@@ -53,6 +53,26 @@ def test_reproduce_quick_is_judged_by_itself(checkout, run):
     assert computed(checkout) == 4, "and for the default size only by the trials that they share"
 
 
+def test_a_claim_is_measured_by_itself_and_shown_beside_its_record(checkout, run):
+    first = run("loralab", "reproduce", "F2")
+    assert first.returncode == 0
+    assert computed(checkout) == 4, "its family shares its trials"
+    assert "F1" not in first.stdout, "the other claims are not printed"
+    run("loralab", "ledger")
+    lines = run("loralab", "reproduce", "F2", COLUMNS="200").stdout.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines]
+    assert ["contradicted", "contradicted"] in cells, "in the record, and now"
+    for arguments, why in (
+        (["F7"], "there is no claim 'F7'; known: F1, F2"),
+        (
+            ["F1", "--family", "fake"],
+            "a claim brings its family: give claims or --family, not both",
+        ),
+    ):
+        done = run("loralab", "reproduce", *arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {why}\n")
+
+
 def test_the_full_size_adds_to_the_default_one(checkout, run):
     assert run("loralab", "reproduce", "--full").returncode == 0
     assert computed(checkout) == 6

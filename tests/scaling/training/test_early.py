@@ -124,6 +124,7 @@ AT_ONCE = {
     "not installed": (("--model", "smollm2"), "the model smollm2 is not installed"),
     "no data": (("--train", "nowhere.jsonl"), "there is no data file nowhere.jsonl"),
     "no test": (("--test", "nowhere.csv"), "there is no data file nowhere.csv"),
+    "no data set": (("--train", "imbd"), "imbd cannot be read: there is no such file or folder"),
     "no record": (("--train", "empty.jsonl"), "empty.jsonl holds no records"),
     "column": (
         ("--columns", "prompt", "label"),
