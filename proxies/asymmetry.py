@@ -14,7 +14,7 @@ from proxies.families.asymmetry.claims import CLAIMS
 
 @dataclass(frozen=True)
 class Config:
-    block: int = 10_000
+    block: int = 12_000
     """first seed; every seed of the run is this one or one of the next thousand"""
     draws: int = 1000
     """of the change and the frozen factors in a case of least squares"""
