@@ -7,22 +7,21 @@ import numpy as np
 
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns, place
+from scaling.data.columns import FORMS, columns_of
 from scaling.data.data_files import read
 from scaling.data.environments import Spaces
 
-COLUMNS = ("observations", "actions", "rewards")
+[COLUMNS] = FORMS["offline_rl"]
 Episode = dict[str, np.ndarray]
 
 
 def read_episodes(config: Config, spaces: Spaces) -> list[Episode]:
     """Those of the config's training data; raises ValueError where one does not fit the
     environment."""
-    columns = config.data.columns or COLUMNS
-    if len(columns) != len(COLUMNS):
-        raise ValueError(f"columns must be {' '.join(COLUMNS)}, got {len(columns)} of them")
     assert config.data.train is not None
     splits = read(config.data.train)
     records = splits.get("train") or next(iter(splits.values()))
+    columns = columns_of(config.data.task, config.data.columns, records[0])
     check_columns(records, columns)
     return [
         _episode(record, columns, spaces, place(record, number))

@@ -39,6 +39,7 @@ from scaling.core.config import Config
 from scaling.core.processes import say
 from scaling.core.records import Record, check_columns, place
 from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import documents, passages
 from scaling.data.functions import functions, in_words
@@ -58,7 +59,6 @@ TRAIN, TEST = 40, 8  # files of each package, for GPT
 FUNCTIONS, TESTED = 600, 64  # of each package to train on, and of numpy
 PASSAGES, UNSEEN = 100, 4  # docstrings of each package
 BUILT_IN = ("functions", "docstrings")
-KINDS: tuple[tuple[str, ...], ...] = (("messages",), ("prompt", "answer"), ("text",))
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,8 @@ def data(config: Config) -> Data:
         return functions(FUNCTIONS, TESTED, config.seed)  # type: ignore[return-value]
 
     train, test = parts(config, embedded)
-    usual = next((names for names in KINDS if {*names} <= train[0].keys()), KINDS[-1])
-    columns: tuple[str, ...] = config.data.columns or usual
-    if (count := len(columns)) > 2:
-        raise ValueError(
-            f"columns must be text, or prompt answer, or messages, got {count} of them"
-        )
+    columns = columns_of(config.data.task, config.data.columns, train[0])
+    count = len(columns)
     many = isinstance(train[0].get(columns[-1]), list | tuple)
     facts = {"columns": columns, "talks": count == 1 and (many or columns == ("messages",))}
     for part in (train, test):

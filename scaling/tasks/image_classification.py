@@ -23,6 +23,7 @@ from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns
 from scaling.core.task import Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.digit_images import in_domains
 from scaling.data.images import decoded, located
@@ -34,11 +35,9 @@ DOMAIN = "domain"
 
 
 def data(config: Config) -> Data:
-    columns = config.data.columns or ("image", "label")
-    if len(columns) != 2:
-        raise ValueError(f"columns must be image label, got {len(columns)} of them")
-    image, label = columns
     train, test = parts(config, lambda: in_domains(config))
+    columns = columns_of(config.data.task, config.data.columns, train[0])
+    image, label = columns
     check_columns([*train, *test], columns, columns[1:])
     classes = sorted({str(record[label]) for record in train})
     if len(classes) < 2:

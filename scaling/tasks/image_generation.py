@@ -27,6 +27,7 @@ from scaling.core.batches import device_of, split
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns
 from scaling.core.task import Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.images import decoded, located
 from scaling.evaluation import judges
@@ -66,14 +67,7 @@ class Frozen(NamedTuple):
 def data(config: Config) -> Data:
     pipelines.need_diffusers()
     train, test = parts(config, lambda: _digits(config.seed))
-    columns: tuple[str, ...] = config.data.columns or (
-        "image",
-        *[name for name in ("text", "label") if name in train[0]][:1],
-    )
-    if len(columns) > 2:
-        raise ValueError(
-            f"columns must be image, image label, or image text, got {len(columns)} of them"
-        )
+    columns = columns_of(config.data.task, config.data.columns, train[0])
     check_columns([*train, *test], columns, columns[1:])
     image, *asked = list(columns)
     labels = {label_of(record, name) for name in asked for record in (*train, *test)}

@@ -21,6 +21,7 @@ from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns, place
 from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.functions import questions
 from scaling.data.prompts import fitted, tokens
@@ -41,9 +42,7 @@ def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
 def data(config: Config) -> Data:
     language_model(config.data.model)  # one that is not there is said before any data is read
     train, test = parts(config, lambda: questions(TRAIN, TEST, config.seed))
-    columns = config.data.columns or ("prompt", "choices", "answer")
-    if len(columns) != 3:
-        raise ValueError(f"columns must be prompt choices answer, got {len(columns)} of them")
+    columns = columns_of(config.data.task, config.data.columns, train[0])
     check_columns([*train, *test], columns, columns[:1])
     train, test = (
         [question(record, columns, place(record, number)) for number, record in enumerate(part, 1)]

@@ -21,6 +21,7 @@ from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns, place
 from scaling.core.task import IGNORED, Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import summarised
 from scaling.evaluation.rouge import ROUGE, rouge
@@ -46,9 +47,7 @@ class Options:
 
 def data(config: Config) -> Data:
     train, test = parts(config, lambda: summarised(TRAIN, TEST, config.seed))
-    columns = config.data.columns or ("text", "summary")
-    if len(columns) != 2:
-        raise ValueError(f"columns must be source target, got {len(columns)} of them")
+    columns = columns_of(config.data.task, config.data.columns, train[0])
     check_columns([*train, *test], columns, columns)
     words = sum(len(str(record[columns[1]]).split()) for record in train)
     return limited(

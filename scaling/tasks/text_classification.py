@@ -16,6 +16,7 @@ from scaling.core.config import Config
 from scaling.core.records import Record, check_columns, place
 from scaling.core.settings import DataSettings
 from scaling.core.task import Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import labelled
 from scaling.evaluation.metrics import of_classes
@@ -26,12 +27,8 @@ TRAIN, TEST = 300, 50  # docstrings of each package
 
 
 def data(config: Config) -> Data:
-    columns = config.data.columns or ("text", "label")
-    if not 2 <= len(columns) <= 3:
-        raise ValueError(
-            f"columns must be text label, or text text label, got {len(columns)} of them"
-        )
     train, test = parts(config, lambda: labelled(TRAIN, TEST, config.seed))
+    columns = columns_of(config.data.task, config.data.columns, train[0])
     check_columns([*train, *test], columns, columns)
     for number, record in enumerate([*train, *test], 1):
         if isinstance(label := record[columns[-1]], float) and not math.isfinite(label):

@@ -25,6 +25,7 @@ from scaling.core.batches import split
 from scaling.core.config import Config
 from scaling.core.records import Record, check_columns, place
 from scaling.core.task import Data, Loaded, Task
+from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.digit_questions import new
 from scaling.data.image_prompts import batch_of, prompt_of, special
@@ -37,10 +38,8 @@ from scaling.pretrained import folder_of
 
 
 def data(config: Config) -> Data:
-    columns = config.data.columns or ("image", "question", "answer")
-    if len(columns) != 3:
-        raise ValueError(f"columns must be image question answer, got {len(columns)} of them")
     train, test = parts(config, lambda: new(config))
+    columns = columns_of(config.data.task, config.data.columns, train[0])
     check_columns([*train, *test], columns, columns[1:])
     return limited(config, Data(*located(config, (train, test), columns[0]), {"columns": columns}))
 

@@ -9,9 +9,11 @@ from typing import Any, get_type_hints
 
 from loralab.names import nearest
 from loralab.values import fits
+from scaling import tasks
 from scaling.core.hub import on_hub
 from scaling.core.records import check_columns
-from scaling.core.settings import GROUPS, plain
+from scaling.core.settings import GROUPS, DataSettings, plain
+from scaling.data.columns import check_count, columns_of
 from scaling.data.rows import FILES, opened
 from scaling.models import packaged
 
@@ -29,10 +31,13 @@ def check(settings: Mapping[str, Any], reads_data: bool = True) -> None:
         packaged.check_there(named["model"])
     given = settings.get("columns")
     columns = tuple(given) if isinstance(given, list | tuple) else ()
+    task = str(settings.get("task") or DataSettings.task)
+    tasks.check(task)
+    check_count(task, columns)
     for name in ("train", "test") if reads_data else ():
         source = Path(named.get(name, ""))
         if source.is_file() or source.suffix in FILES or source.is_absolute():
-            _check_first(str(source), columns)
+            _check_first(str(source), task, columns)
         elif name == "train" and name in named and not source.exists():
             _check_data_set(named[name])  # a test may also be a split of it
 
@@ -63,11 +68,11 @@ def _check_data_set(source: str) -> None:
         )
 
 
-def _check_first(source: str, columns: tuple[str, ...]) -> None:
+def _check_first(source: str, task: str, columns: tuple[str, ...]) -> None:
     if not Path(source).is_file() and Path(source).exists():
         return  # a folder, which the library datasets reads
     [rows] = opened(source, streaming=True).values()
     first = next(rows.records(1), None)
     if first is None:
         raise ValueError(f"{source} holds no records")
-    check_columns([first], columns)
+    check_columns([first], columns_of(task, columns, first))

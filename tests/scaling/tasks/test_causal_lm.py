@@ -256,7 +256,7 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path, precision):
 WRONG = {
     "columns": (
         ("--columns", "prompt", "answer", "prompt"),
-        "columns must be text, or prompt answer, or messages, got 3",
+        "columns must be messages, or prompt answer, or text, got 3",
     ),
     "no such column": (
         ("--columns", "question", "answer"),

@@ -200,7 +200,7 @@ def test_a_killed_run_resumes_to_the_same_bits(model, tmp_path):
 
 
 WRONG = {
-    "columns": (("--columns", "text"), "columns must be source target, got 1"),
+    "columns": (("--columns", "text"), "columns must be text summary, got 1"),
     "no such column": (
         ("--columns", "text", "title"),
         "has no column 'title'; it has 'text', 'summary'",

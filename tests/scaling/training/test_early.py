@@ -131,6 +131,14 @@ AT_ONCE = {
         "line 1 of train.jsonl has no column 'prompt'; it has 'text', 'label'; --columns names the "
         "columns",
     ),
+    "default column": (
+        ("--train", "other.jsonl"),
+        "line 1 of other.jsonl has no column 'text'; it has 'sentence', 'label'; --columns names",
+    ),
+    "columns": (
+        ("--columns", "label"),
+        "columns must be text label, or text text label, got 1 of them",
+    ),
     "number": (("--rank", "0"), "rank must be at least 1, got 0"),
     "used": (("--out", "used"), "used is not empty and holds no run; choose another --out"),
     "another run": (("--out", "done", "--lr", "0.1"), "done holds a run with another lr (0.01)"),
@@ -144,6 +152,7 @@ def folder(model, tmp_path) -> Path:
     arguments(model, tmp_path)
     (tmp_path / "llama").symlink_to(model)
     (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "other.jsonl").write_text('{"sentence": "red", "label": "one"}')
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").write_text("mine")
     run = Config.of(model="llama", train="train.jsonl", lr=0.01, precision="float32").as_json()

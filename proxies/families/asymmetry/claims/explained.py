@@ -167,9 +167,9 @@ CLAIMS = (
                 predicted=at(1),
             ),
         ),
-        f"{FROZEN}; kappa = Tr[D S^2 D^T]/Tr[D S D^T]; {CASES}; the factor that explains more is the "
-        "one with the larger mean over draws; counted are the cases whose statistic is 5 % or more "
-        "from 1 and whose two means differ by more than 1 % of the larger",
+        f"{FROZEN}; kappa = Tr[D S^2 D^T]/Tr[D S D^T]; {CASES}; the factor that explains more is "
+        "the one with the larger mean over draws; counted are the cases whose statistic is 5 % or "
+        "more from 1 and whose two means differ by more than 1 % of the larger",
         kind=Kind.LAW,
         scope=Scope.SIMULATION,
         equation="theory.asymmetry.frozen_factor (7)",
