@@ -7,6 +7,7 @@ from typing import NoReturn
 # The extras of pyproject.toml, by the modules that only they bring.
 EXTRAS = {
     "lab": (
+        "cloudpickle",
         "filelock",
         "jinja2",
         "joblib",

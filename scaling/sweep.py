@@ -191,7 +191,9 @@ def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swep
         check_free(folder, spec)
         store = Store(options.store)
         compute, workers = _executor(options)
-        memo = Memo(store, trials.FAMILY, trials.code(task), compute=compute, at_once=workers)
+        memo = Memo(
+            store, trials.FAMILY, trials.code(config.as_json()), compute=compute, at_once=workers
+        )
         say(announced(compared, grid, workers))
         return _compared(folder, spec, compared, grid, memo)
 

@@ -13,9 +13,10 @@ from typing import Any
 from loralab.code import fingerprint
 from loralab.memo import Memo
 from loralab.progress import say
-from scaling.comparison import trials
+from scaling.comparison import own, trials
 from scaling.comparison.axes import Grid
 from scaling.comparison.grid import Method, next_rate
+from scaling.comparison.own import Carried
 from scaling.comparison.summary import Outcomes, at_edge, chosen, shared_seeds
 from scaling.core.config import Config
 
@@ -44,16 +45,22 @@ def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> 
         configs: all of one task.
         memo: keeps the results.
     """
-    if not configs:
-        return []
-    kept = memo_of(trial, configs[0].data.task, memo)
-    return kept.map(trial, map(trials.arguments, configs), "trials")
+    found: dict[int, Any] = {}
+    each = [trials.arguments(config) for config in configs]
+    for code in dict.fromkeys(trials.code(one["settings"]) for one in each):
+        alike = {i: one for i, one in enumerate(each) if trials.code(one["settings"]) == code}
+        settings = next(iter(alike.values()))["settings"]
+        needed = own.rows(settings)
+        kept = memo_of(trial, settings, memo)
+        given = Carried(trial, needed) if needed else trial
+        found |= zip(alike, kept.map(given, alike.values(), "trials"), strict=True)
+    return [found[i] for i in range(len(each))]
 
 
-def memo_of(trial: Callable[..., Any], task: str, memo: Memo) -> Memo:
-    """A memo of the same store that knows all code which a trial of this task runs."""
-    own = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
-    code = own + trials.code(task)
+def memo_of(trial: Callable[..., Any], settings: Mapping[str, Any], memo: Memo) -> Memo:
+    """A memo of the same store that knows all code which a trial with these settings runs."""
+    besides = "" if trial is trials.fine_tuned else fingerprint(Path(inspect.getfile(trial)))
+    code = besides + trials.code(settings)
     return Memo(memo.store, trials.FAMILY, code, memo.force, memo.compute, memo.used, memo.at_once)
 
 

@@ -10,12 +10,14 @@ import gc
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loralab.code import fingerprint, home
 from loralab.store import run_key
+from scaling.comparison import own
 from scaling.core import outputs, run_folder
 from scaling.core.config import Config, peft_settings
 from scaling.core.quiet import mute
@@ -36,10 +38,11 @@ KEPT = (
 Outcome = dict[str, Any]
 
 
-def code(task: str) -> str:
-    """The fingerprint of all that a trial of this task runs."""
+def code(settings: Mapping[str, Any]) -> str:
+    """The fingerprint of all that a trial with these settings runs."""
     here = Path(__file__)
-    return fingerprint(here) + fingerprint(here.parents[1] / "tasks" / f"{task}.py")
+    task = here.parents[1] / "tasks" / f"{settings['task']}.py"
+    return fingerprint(here) + fingerprint(task) + own.code(settings)
 
 
 def arguments(config: Config) -> dict[str, Any]:
@@ -51,9 +54,7 @@ def arguments(config: Config) -> dict[str, Any]:
 
 def folder_of(settings: dict[str, Any], peft: dict[str, Any] | None) -> Path:
     """The folder of a trial's run, named by the trial's key in the run store."""
-    key = run_key(
-        FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings["task"])
-    )
+    key = run_key(FAMILY, fine_tuned.__name__, {"settings": settings, "peft": peft}, code(settings))
     return home() / "runs" / FAMILY / key
 
 
@@ -66,7 +67,7 @@ def initial_of(settings: dict[str, Any]) -> Path | None:
     if config.method != "adapter" or not lora.SCHEMES[config.adapter.scheme].needs_data:
         return None
     shared = settings | {"lr": None}
-    key = run_key(FAMILY, initial_of.__name__, {"settings": shared}, code(settings["task"]))
+    key = run_key(FAMILY, initial_of.__name__, {"settings": shared}, code(settings))
     return home() / "runs" / "initial" / key
 
 

@@ -6,6 +6,7 @@ lora's tables and of `lora.Config` is read from their source, or held to them by
 
 import ast
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,12 @@ def _keys(file: str, table: str) -> Iterator[str]:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys))
             ) if name == table:
                 yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
+
+
+def _with_own(package: str, table: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of a table of lora/, with those that the user's script has added, if it has."""
+    loaded = sys.modules.get(f"lora.{package}")
+    return known if loaded is None else tuple(getattr(loaded, table))
 
 
 SCHEMES = tuple(_keys("schemes/__init__.py", "SCHEMES"))
@@ -243,8 +250,8 @@ class AdapterSettings:
             raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
         if not (self.train_a or self.train_b):
             raise ValueError("train_a and train_b are both False: nothing would be trained")
-        check_known("scheme", self.scheme, SCHEMES)
-        check_known("variant", self.variant, (*VARIANTS, FULL))
+        check_known("scheme", self.scheme, _with_own("schemes", "SCHEMES", SCHEMES))
+        check_known("variant", self.variant, (*_with_own("variants", "VARIANTS", VARIANTS), FULL))
 
 
 @dataclass(frozen=True)

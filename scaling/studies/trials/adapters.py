@@ -88,7 +88,7 @@ def similarity(settings: dict[str, Any], other: dict[str, Any]) -> dict[str, flo
 
 def similarities(pairs: Sequence[tuple[Config, Config]], memo: Memo) -> list[dict[str, float]]:
     """`similarity` of each pair of runs, kept with the trials of the sweeps."""
-    kept = memo_of(similarity, pairs[0][0].data.task, memo)
+    kept = memo_of(similarity, pairs[0][0].as_json(), memo)
     return kept.map(
         similarity, [{"settings": one.as_json(), "other": two.as_json()} for one, two in pairs]
     )

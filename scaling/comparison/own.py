@@ -1,0 +1,119 @@
+"""Initializations and variants of the user's: rows that a script has added to the tables of `lora`.
+
+Their code is part of what a trial is, so an edit of it makes another trial; and the processes that
+compute trials, which import `lora` as it is, are given them.
+"""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from lora.schemes import SCHEMES
+from lora.variants import VARIANTS
+from loralab.code import ROOT
+
+TABLES: dict[str, dict[str, Any]] = {"scheme": SCHEMES, "variant": VARIANTS}
+LIBRARY = ROOT / "lora"
+
+
+class Own(NamedTuple):
+    """A row: the setting that names it, its name, and what stands there."""
+
+    setting: str
+    name: str
+    row: Any
+
+    @property
+    def made_by(self) -> Any:
+        """The function or class that the row is about."""
+        made: Any = inspect.unwrap(getattr(self.row, "rule", self.row))
+        return getattr(made, "func", made)  # of a partial one
+
+    @property
+    def file(self) -> Path | None:
+        """Where that is written; None in a notebook or a prompt."""
+        try:
+            file = Path(inspect.getfile(self.made_by))
+        except (TypeError, OSError):  # of a class or function without one
+            return None
+        return file if file.is_file() else None
+
+    @property
+    def code(self) -> str:
+        """A hash of its file, else of what it and the functions that it names do."""
+        if self.file is not None:
+            return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        done = repr(list(_done(self.made_by, set()))).encode()
+        return hashlib.sha256(done).hexdigest()[:16]
+
+
+def rows(settings: Mapping[str, Any]) -> list[Own]:
+    """Those that a run with these settings uses, none of the library."""
+    named = [Own(setting, settings[setting], table) for setting, table in TABLES.items()]
+    found = [Own(each.setting, each.name, each.row.get(each.name)) for each in named]
+    return [
+        each
+        for each in found
+        if each.row is not None
+        if each.file is None or not each.file.is_relative_to(LIBRARY)
+    ]
+
+
+def code(settings: Mapping[str, Any]) -> str:
+    """The code of the rows that a run with these settings uses; "" where there are none."""
+    return "".join(f"{each.setting} {each.name} {each.code}" for each in rows(settings))
+
+
+class Carried:
+    """A trial with the rows that it needs, for a process that lacks them.
+
+    What makes them goes there by its code and not by its name: a worker may have imported it as it
+    was before an edit.
+    """
+
+    def __init__(self, trial: Callable[..., Any], needed: list[Own]) -> None:
+        self.trial, self.needed, self.__name__ = trial, needed, trial.__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        by_name = [sys.modules.get(each.made_by.__module__) for each in self.needed]
+        by_name = [module for module in by_name if module and module.__name__ != "__main__"]
+        for module in by_name:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            return vars(self) | {"needed": cloudpickle.dumps(self.needed)}
+        finally:
+            for module in by_name:
+                cloudpickle.unregister_pickle_by_value(module)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, needed=cloudpickle.loads(state["needed"]))
+
+    def __call__(self, **arguments: Any) -> Any:
+        for setting, name, row in self.needed:
+            TABLES[setting][name] = row
+        return self.trial(**arguments)
+
+
+def _done(made_by: Any, seen: set[Any]) -> Iterator[Any]:
+    """What a function or a class, and the functions that they name, do; nothing of where they were
+    typed."""
+    functions = vars(made_by).values() if isinstance(made_by, type) else [made_by]
+    for function in functions:
+        if isinstance(function, FunctionType) and function not in seen:
+            seen.add(function)
+            yield function.__defaults__, function.__kwdefaults__
+            yield from _instructions(function.__code__)
+            for name in function.__code__.co_names:
+                yield from _done(function.__globals__.get(name), seen)
+
+
+def _instructions(code: CodeType) -> Iterator[Any]:
+    yield code.co_code, code.co_names, code.co_varnames
+    for constant in code.co_consts:
+        yield from _instructions(constant) if isinstance(constant, CodeType) else [constant]
