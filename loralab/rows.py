@@ -76,8 +76,18 @@ class Row:
         return [e for e in self.evidence if e.measured and not e.check.ours]
 
     @property
+    def missing(self) -> int:
+        """How many of the checks that decide are not measured."""
+        return sum(e.measured is None and not e.check.ours for e in self.evidence)
+
+    @property
     def verdict(self) -> Verdict | None:
-        return self.claim.verdict(e.outcome for e in self.deciding if e.outcome)
+        """As the checks have it; open while some that decide are not measured, but for a universal
+        sentence with a counter-example."""
+        outcomes = [e.outcome for e in self.deciding if e.outcome]
+        if outcomes and self.missing:
+            outcomes.append(Outcome.UNDECIDED)
+        return self.claim.verdict(outcomes)
 
     @property
     def complete(self) -> bool:
@@ -90,9 +100,10 @@ class Row:
 
     @property
     def tally(self) -> str:
-        """How many of the deciding checks are supported."""
+        """How many of the deciding checks are supported, and how many are not measured."""
         supported = sum(e.outcome == Outcome.SUPPORTED for e in self.deciding)
-        return f"{supported} of {len(self.deciding)} checks supported"
+        left = f", {self.missing} not measured" if self.missing else ""
+        return f"{supported} of {len(self.deciding) + self.missing} checks supported{left}"
 
 
 def row_of(claim: Claim, measured: Mapping[str, Measured | None] | None = None) -> Row:

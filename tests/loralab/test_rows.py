@@ -1,5 +1,6 @@
 """A claim beside its evidence: which checks decide, and what a table must say of each."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,22 @@ def test_a_margin_of_ours_is_shown_and_does_not_decide():
         True,
     )
     assert row_of(CLAIM, {"margin": interval(0.5, 0.6)}).verdict is None
+
+
+def test_a_claim_is_open_while_a_check_that_decides_is_not_measured():
+    checks = (LOWER, Check("other", Within(high=1), "the same on text"), MARGIN)
+    claim = Claim("X2", "It is lower.", "0000.00000", checks, **ABOUT)
+    row = row_of(claim, {"lower": interval(0.8, 0.9)})
+    assert (row.verdict, row.tally) == (
+        Verdict.INCONCLUSIVE,
+        "1 of 2 checks supported, 1 not measured",
+    )
+    assert row_of(claim, {"lower": interval(0.8, 0.9), "other": interval(0.7, 0.8)}).verdict == (
+        Verdict.HOLDS
+    ), "a margin of ours need not be"
+    assert row_of(replace(claim, universal=True), {"other": interval(1.1, 1.2)}).verdict == (
+        Verdict.REFUTED
+    )
 
 
 def test_an_interval_that_excludes_its_prediction_says_so_whatever_the_outcome():

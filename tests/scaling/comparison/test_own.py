@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def long_rows(W, rank, rng, scale):
 
 
 @pytest.fixture
-def script(tmp_path, monkeypatch) -> Path:
+def script(tmp_path, monkeypatch) -> Iterator[Path]:
     """A module of the user's, whose scheme stands in the table."""
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "a_script.py"
