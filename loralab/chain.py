@@ -42,7 +42,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
         "measured by": f"loralab reproduce {claim.id}{full}",
-        "on other seeds": f"python {proxy.file}{full} --block SEED",
+        "on other seeds": f"loralab reproduce {claim.id}{full} --block SEED",
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,

@@ -3,14 +3,14 @@
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import loralab
 from loralab import documents, recorded, registry
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
-from loralab.families import named, of_claims, proxies
+from loralab.families import check_unique, named, of_claims, proxies
 from loralab.flags import Group, read
 from loralab.ledger import as_lines, as_table, as_text, beside, show, totals_table
 from loralab.names import nearest
@@ -39,6 +39,8 @@ class Claims:
     """Claims of these families alone."""
     verdict: tuple[Verdict, ...] = ()
     """Claims with these verdicts alone, such as "refuted"."""
+    unmeasured: bool = False
+    """Claims alone of which nothing is measured yet."""
     kind: tuple[Kind, ...] = ()
     """Claims of these kinds alone."""
     scope: tuple[Scope, ...] = ()
@@ -46,19 +48,21 @@ class Claims:
     source: tuple[str, ...] = ()
     """Claims of these sources alone: arXiv ids, or "derived"."""
     search: str = ""
-    """Claims with this text in their sentence or their conditions alone."""
+    """Claims with this text in their sentence, their source or their conditions alone."""
     json: bool = False
     """Print a JSON list instead of a table."""
 
     def keeps(self, proxy: "Proxy", row: Row) -> bool:
         claim = row.claim
-        text = " ".join((claim.statement, claim.assumptions, *(c.condition for c in claim.checks)))
+        conditions = (check.condition for check in claim.checks)
+        text = " ".join((claim.statement, claim.source, claim.assumptions, *conditions))
         scopes = {claim.scope, *(check.scope for check in claim.checks)}
         return all(
             (
                 not self.ids or claim.id in self.ids,
                 not self.family or proxy.stem in self.family,
                 not self.verdict or row.verdict in self.verdict,
+                not self.unmeasured or (row.verdict is None),
                 not self.kind or claim.kind in self.kind,
                 not self.scope or bool(scopes & set(self.scope)),
                 not self.source or claim.source in self.source,
@@ -82,6 +86,9 @@ class Reproduce:
     """Run the reduced size that checks use."""
     full: bool = False
     """Run the size that measures every check too, where the default one leaves some out."""
+    block: int | None = None
+    """The first seed, of claims that are named: another one than the registered one makes their
+    checks exploratory, and the record stays."""
     force: bool = False
     """Run everything again."""
 
@@ -139,6 +146,10 @@ def reproduce(options: Reproduce) -> int:
         raise ValueError("--quick and --full are two sizes: give one of them")
     if options.ids and options.family:
         raise ValueError("a claim brings its family: give claims or --family, not both")
+    if options.block is not None and not options.ids:
+        raise ValueError(
+            "--block is for claims that are named, as in loralab reproduce A3 --block 70000"
+        )
     store = Store()
     families = (
         of_claims(options.ids)
@@ -146,20 +157,26 @@ def reproduce(options: Reproduce) -> int:
         or [proxy for proxy in proxies() if proxy.study == options.studies]
     )
     names = ["quick"] if options.quick else ["default", "full"] if options.full else ["default"]
+
+    def config(proxy: "Proxy", name: str) -> Any:
+        found = proxy.sizes[name]
+        return found if options.block is None else replace(found, block=options.block)
+
     for name in names:
         run_families(
             [
                 proxy
                 for proxy in families
                 if name in proxy.sizes
-                if options.force or not proxy.stored(proxy.sizes[name], store)
+                if options.force or not proxy.stored(config(proxy, name), store)
             ],
             name,
             options.force,
+            options.block,
         )
     rows, changed = [], []
     for proxy in families:
-        sizes = [proxy.sizes[name] for name in names[::-1] if name in proxy.sizes]
+        sizes = [config(proxy, name) for name in names[::-1] if name in proxy.sizes]
         found = [
             row
             for row in proxy.rows(*(proxy.stored(config, store) for config in sizes))
@@ -169,7 +186,7 @@ def reproduce(options: Reproduce) -> int:
             show(beside(found, recorded.rows_of(proxy, recorded.read(proxy.stem))))
         rows += found
         changed += recorded.contradictions(proxy, found)
-        if not options.quick and (new := registry.unregistered(proxy)):
+        if not options.quick and options.block is None and (new := registry.unregistered(proxy)):
             print(
                 f"{proxy.stem}: not registered as it stands, so exploratory: "
                 + ", ".join(f"{claim.id} {check.key}" for claim, check in new),
@@ -178,7 +195,7 @@ def reproduce(options: Reproduce) -> int:
     if not options.ids:
         show(as_table(rows))
         show(totals_table(rows))
-    report(NoOptions())
+        report(NoOptions())
     for name in changed:
         print(f"not as recorded: {name}", file=sys.stderr)
     return 1 if changed else 0
@@ -190,6 +207,7 @@ def register(options: Register) -> int:
     if not options.family:
         raise ValueError("--family is missing: the families to register")
     store = Store()
+    check_unique(proxies())
     for proxy in named(options.family):
         entry = registry.register(proxy, store, options.again)
         count = sum(map(len, entry["checks"].values()))

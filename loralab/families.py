@@ -2,7 +2,7 @@
 real models."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from loralab.code import ROOT
@@ -54,3 +54,15 @@ def of_claims(ids: Sequence[str]) -> "list[Proxy]":
         hint = nearest(unknown[0], owners) or f"; known: {', '.join(owners)}"
         raise ValueError(f"there is no claim {unknown[0]!r}{hint}")
     return named([owners[id] for id in ids])
+
+
+def check_unique(families: "Iterable[Proxy]") -> None:
+    """Raise ValueError where two claims have one id, which is unique across families."""
+    owners: dict[str, str] = {}
+    for proxy in families:
+        for claim in proxy.claims:
+            if claim.id in owners:
+                raise ValueError(
+                    f"the claim {claim.id} of {proxy.stem} has the id of one of {owners[claim.id]}"
+                )
+            owners[claim.id] = proxy.stem

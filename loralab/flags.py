@@ -11,8 +11,9 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from loralab import values
 from loralab.names import here, nearest
 from loralab.values import parsed
 
@@ -50,17 +51,18 @@ class Group:
                 continue
             value = self.default(f)
             # A switch is off, and the description says what happens where nothing is given.
-            unsaid = isinstance(value, bool) or value in (None, (), {})
+            unsaid = value is False or value in (None, (), {})
             argument = tyro.conf.arg(
                 help=texts.get(f.name, ""),
                 metavar=f"[{f.name.upper()}]"
                 if f.name == self.words and value is None
                 else _metavar(types[f.name], self.choices.get(f.name)),
-                help_behavior_hint="" if unsaid else None,
+                help_behavior_hint="" if unsaid else "(by default)" if value is True else None,
             )
             default = field() if value is MISSING else field(default_factory=partial(copy, value))
             kind = types[f.name]
             kind = tyro.conf.Positional[kind] if f.name == self.words else kind
+            kind = tyro.conf.FlagCreatePairsOff[kind] if value is False else kind
             parts.append((f.name, Annotated[kind, argument], default))
         made = make_dataclass(self.kind.__name__, parts, frozen=True, kw_only=True)
         made.__doc__ = self.about or " ".join((self.kind.__doc__ or "").split("\n\n")[0].split())
@@ -198,8 +200,8 @@ def _value(group: Group, of: Field, flag: str, on: bool, words: list[str]) -> An
         return parsed(kind, words)
     except ValueError as error:
         got = " ".join(map(repr, words)) or "nothing"
-        choices = [str(choice) for choice in get_args(kind)] if get_origin(kind) is Literal else ()
-        close = nearest(words[0], choices) if words else ""
+        one = get_args(kind)[0] if get_origin(kind) is tuple else kind
+        close = nearest(words[0], map(str, values.choices(one))) if words else ""
         raise ValueError(f"{flag} must be {error}, got {got}{close}") from error
 
 
@@ -211,7 +213,7 @@ def _help(groups: Mapping[str, Group], program: str, description: str | None) ->
         prog=program,
         description=description,
         args=["--help"],
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     raise AssertionError("the help ends the process")
 
@@ -258,6 +260,6 @@ def _metavar(kind: Any, choices: Sequence[str] | None) -> str | None:
     if origin is tuple and inner[-1] is Ellipsis:
         one = _metavar(inner[0], choices)
         return one and f"{one} ..."
-    if choices:
+    if choices := choices or [str(value) for value in values.choices(kind)]:
         return f"{{{','.join(choices)}}}"
-    return None if origin is Literal else NAMES.get(kind)
+    return NAMES.get(kind)

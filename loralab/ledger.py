@@ -87,7 +87,7 @@ def with_design(measured: Measured | None) -> str:
     of a value without an interval."""
     if measured is None or not measured.design:
         return ""
-    drawn = f"{measured.draws} {measured.unit}{'s' * (measured.draws != 1)}"
+    drawn = f"n = {measured.draws} ({measured.unit})"
     level = "" if measured.level == 1 else f"{100 * measured.level:g} %, "
     return f"{level}{drawn}, {measured.design}"
 
@@ -152,7 +152,9 @@ def beside(rows: Sequence[Row], record: Iterable[Row]) -> Table:
         for entry in row.evidence:
             check = entry.check
             shown = [
-                "\n".join(filter(None, (with_interval(x.measured), str(x.outcome or ""))))
+                "\n".join(
+                    filter(None, (with_interval(x.measured), with_design(x.measured), x.outcome))
+                )
                 for x in (recorded[row.claim.id, check.key], entry)
             ]
             what = (check.condition or check.key, str(check.criterion))

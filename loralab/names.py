@@ -52,7 +52,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     or a question, where a known one is like it."""
     if ours := here(name, known := [*known]):
         return f"; here it is {ours}"
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    close = [same for same in known if same.lower() == name.lower()]
+    close = close or get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 

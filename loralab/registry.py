@@ -81,17 +81,21 @@ def standing(
     registered = False
     if mine := _registrations(family, claim, check):
         entry = mine[-1]
-        same = entry["checks"][claim.id][check.key] == digest(claim, check)
+        same = entry["checks"].get(claim.id, {}).get(check.key) == digest(claim, check)
         as_registered = any(_agrees(size, config) for size in entry["sizes"].values())
         registered = same and as_registered and finished >= entry["date"]
     return Standing(look(family, claim, check), registered)
 
 
 def _registrations(family: str, claim: Claim, check: Check) -> list[dict[str, Any]]:
+    """Those of the check, also under another id: who renames a claim has looked at it before."""
+    same = digest(claim, check)
     return [
         entry
         for entry in read()
-        if entry["family"] == family and check.key in entry["checks"].get(claim.id, {})
+        if entry["family"] == family
+        if check.key in entry["checks"].get(claim.id, {})
+        or any(same in keys.values() for keys in entry["checks"].values())
     ]
 
 

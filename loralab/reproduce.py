@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from loralab.proxy import Proxy
 
 
-def run_families(families: "Sequence[Proxy]", size: str, force: bool = False) -> None:
+def run_families(
+    families: "Sequence[Proxy]", size: str, force: bool = False, block: int | None = None
+) -> None:
     """Run these families at the named size, as many at once as there are cores, and wait.
 
-    Each has its share of the cores, and the longest begin first, so that no core waits for another
-    in the end. Studies, which share trials, go one after the other. Progress goes to standard error
-    as it comes. A family that ends by an error of its own is named
-    when all have ended; one that merely finds another verdict than the record is not, since the
-    ledger shows it.
+    The seeds are those from `block`, where it is given, else the registered ones. Each has its
+    share of the cores, and the longest begin first, so that no core waits for another in the end.
+    Studies, which share trials, go one after the other. Progress goes to standard error as it
+    comes. A family that ends by an error of its own is named when all have ended; one that merely
+    finds another verdict than the record is not, since the ledger shows it.
     """
     flags = [f"--{size}"] * (size != "default") + ["--force"] * force
+    flags += [] if block is None else ["--block", str(block)]
     start, failed, done = time.monotonic(), list[str](), list["Proxy"]()
     at_once = 1 if any(proxy.study for proxy in families) else min(cores(), len(families) or 1)
     with ThreadPoolExecutor(at_once) as pool:

@@ -3,6 +3,7 @@ and of what a caller passes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -37,12 +38,19 @@ def _parsed(kind: Any, words: Sequence[str]) -> Any:
         pairs = zip(words[::2], words[1::2], strict=True)
         return {parsed(inner[0], [k]): parsed(inner[1], [v]) for k, v in pairs}
     (word,) = words
-    if origin is Literal or kind is bool:
-        named = {str(value).lower(): value for value in (inner or (True, False))}
+    if kind is bool or choices(kind):
+        named = {str(value).lower(): value for value in (choices(kind) or (True, False))}
         if word.lower() not in named:
             raise ValueError(word)
         return named[word.lower()]
     return kind(word)
+
+
+def choices(kind: Any) -> tuple[Any, ...]:
+    """The values of a type that has few of them, by name; none of any other type."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, Enum) else ()
 
 
 def typed(kind: Any, value: Any) -> Any:
@@ -101,9 +109,11 @@ def wanted(kind: Any) -> str:
     if origin in (Union, UnionType):
         parts = [part for part in inner if part is not NoneType]
         return wanted(parts[0]) if len(parts) == 1 else " or ".join(map(wanted, parts))
-    if origin is Literal:
-        return f"one of {', '.join(map(str, inner))}"
+    if named := choices(kind):
+        return f"one of {', '.join(map(str, named))}"
     if origin is tuple:
+        if named := choices(inner[0]):
+            return f"some of {', '.join(map(str, named))}"
         many = WANTED.get(inner[0], ("", "values"))[1]
         return many if inner[-1] is ... else f"{len(inner)} {many}"
     if origin is dict:

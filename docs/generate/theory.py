@@ -44,11 +44,12 @@ def place(equation: str) -> str:
     if top != "theory" or stem not in stems():
         return ""
     address, name = f"theory/{stem}.md", rest.partition(".")[0]
-    if not name or not (FOLDER / stem / f"{name}.py").is_file():
-        return address
-    numbered = f"{name}-{number.strip('()')}"
-    known = f'id="{numbered}"' in section(FOLDER / stem / f"{name}.py")
-    return f"{address}#{numbered if known else name}"
+    inside = bool(name) and (FOLDER / stem / f"{name}.py").is_file()
+    text = section(FOLDER / stem / f"{name}.py") if inside else opening(stem)
+    numbered = f"{name if inside else stem}-{number.strip('()')}"
+    if f'id="{numbered}"' in text:
+        return f"{address}#{numbered}"
+    return f"{address}#{name}" if inside else address
 
 
 def page(stem: str) -> str:
@@ -57,11 +58,16 @@ def page(stem: str) -> str:
     modules = [file for file in sorted((FOLDER / stem).glob("*.py")) if file.stem != "__init__"]
     parts = [
         f"# {title}: `theory.{stem}`",
-        markdown.docstring(document(FOLDER / stem / "__init__.py")),
+        opening(stem),
         f"The claims that follow from it: [{title}](../ledger/{stem}.md).\n",
         *map(section, modules),
     ]
     return "\n".join(parts)
+
+
+def opening(stem: str) -> str:
+    """What a package is about: its docstring, in which a small one has its equations."""
+    return markdown.docstring(document(FOLDER / stem / "__init__.py"), stem)
 
 
 @cache

@@ -223,9 +223,9 @@ class AdapterSettings:
     rank_stabilized: bool = False
     """Scale by alpha / sqrt(rank) in place of alpha / rank."""
     train_a: bool = True
-    """Freeze A: only B is trained."""
+    """Train A; without, only B is trained."""
     train_b: bool = True
-    """Freeze B: only A is trained."""
+    """Train B; without, only A is trained."""
     dropout: float = 0.0
     """Probability of dropout on the adapter's input."""
     seed: int = 0

@@ -83,7 +83,7 @@ def test_the_chain_of_a_claim_is_shown():
         assert f"<code>{name}</code>" in chain
     assert f'href="../{theory.place(row.claim.equation).replace(".md", ".html")}"' in chain
     assert "<code>loralab reproduce E2</code>" in chain
-    assert "<code>python proxies/gradient_signal.py --block SEED</code>" in chain
+    assert "<code>loralab reproduce E2 --block SEED</code>" in chain
     (run,) = row.runs
     about = as_recorded(evidence.families()["gradient_signal"][0]).runs[run]
     assert f'<a href="#run-{run}">{run}</a> (' in chain

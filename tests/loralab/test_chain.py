@@ -11,7 +11,7 @@ from rich.console import Console
 
 from loralab.chain import chain
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within
-from loralab.families import proxies
+from loralab.families import check_unique, proxies
 from loralab.rows import row_of
 from tests.support.chains import CLAIMS, has_equation, has_test, object_of
 
@@ -116,7 +116,7 @@ def test_a_claim_is_shown_link_by_link():
         "trial": "a.trial",
         "figures": "paper_figs/one.py, drawn into the page of loralab report",
         "measured by": "loralab reproduce X --full",
-        "on other seeds": "python proxies/one.py --full --block SEED",
+        "on other seeds": "loralab reproduce X --full --block SEED",
         "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s",
         "verdict": "seen at this scale (1 of 1 checks supported)",
     }
@@ -125,13 +125,13 @@ def test_a_claim_is_shown_link_by_link():
     runs = {"abc": {"size": "full", "config": {"block": 1000}, "seconds": 12.3}}
     lines = printed(chain(family, row, "run store", runs))
     assert lines[: len(shown)] == list(shown.items())
-    assert "7 draws, range" in str(lines)
+    assert "n = 7 (draw), range" in str(lines)
     bare = row_of(Claim("X", "It is so.", "derived", checks, **about))
     others = {
         "source": "derived here",
         "scope": "small network",
         "measured by": "loralab reproduce X",
-        "on other seeds": "python proxies/one.py --block SEED",
+        "on other seeds": "loralab reproduce X --block SEED",
         "evidence": "not run",
         "verdict": "not measured",
     }
@@ -149,4 +149,7 @@ def printed(group: Any) -> list[tuple[str, str]]:
 
 
 def test_no_two_claims_share_an_id():
-    assert len(CLAIMS) == sum(len(family.claims) for family in proxies())
+    families = list(proxies())
+    check_unique(families)
+    with pytest.raises(ValueError, match=r"the claim A1 of other has the id of one of asymmetry"):
+        check_unique([*families, replace(families[0], stem="other")])

@@ -235,7 +235,7 @@ def test_claims_are_filtered(run, flags, ids):
 def test_one_claim_is_followed_from_its_statement_to_its_evidence(run):
     done = run("loralab", "claims", "F2")
     assert done.returncode == 0
-    for words in ("F2: Numbers are large.", "arXiv:0000.00000", "python proxies/fake.py"):
+    for words in ("F2: Numbers are large.", "arXiv:0000.00000", "loralab reproduce F2"):
         assert words in done.stdout
     assert "F1" not in done.stdout
     unknown = run("loralab", "claims", "F7")

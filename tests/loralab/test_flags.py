@@ -26,7 +26,7 @@ class Options:
     frozen: bool = False
     """Freeze it."""
     trained: bool = True
-    """Leave it as it is."""
+    """Train it."""
     seed: int = 0
     """A seed."""
 
@@ -59,7 +59,7 @@ def test_the_help_has_groups_whole_sentences_and_choices(capsys):
     text = printed(capsys, choices={"kinds": ("one", "two")})
     assert "output options What is kept. --out PATH" in text
     assert "goes on on a second line. --kinds {one,two} ... Some kinds. (default: one)" in text
-    assert "--frozen Freeze it. --no-trained Leave it as it is. --seed INT" in text
+    assert "--frozen Freeze it. --trained, --no-trained Train it. (by default) --seed INT" in text
     assert "None" not in text
 
 

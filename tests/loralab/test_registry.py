@@ -68,6 +68,15 @@ def test_levels_of_all_looks_together_stay_below_a_tenth():
     assert sum(1 - registry.level(k) for k in range(1, 50)) <= 0.1
 
 
+def test_a_claim_that_is_renamed_keeps_its_looks(family, store):
+    registry.register(family, store)
+    renamed = replace(CLAIM, id="R2")
+    entry = registry.register(at_block(family, 2000, renamed), store)
+    assert entry["checks"].keys() == {"R2"}
+    assert registry.look("test_registry", renamed, renamed.checks[0]) == 2
+    assert stands({"block": 2000, "seeds": 3}, renamed) == Standing(2, True)
+
+
 def test_a_run_is_registered_where_it_came_later_with_the_configuration_and_the_words(
     family, store
 ):

@@ -22,7 +22,7 @@ Trials = dict[str, Records]
 Measurements = dict[str, dict[str, Measured | None]]
 DECAYS = {"0.5": 0.5, "1": 1.0}
 SPLITS = "split of one data set"
-UNITS = {"photographs": "patches of one photograph", "docstrings": "texts", "code": "texts"}
+UNITS = {"photographs": "photograph", "docstrings": "set of texts", "code": "set of texts"}
 
 
 def evidence(trials: Trials) -> Measurements:
@@ -60,7 +60,7 @@ def _of_digits(shares: list[float]) -> Measured:
 
 
 def _of_text(shares: list[float]) -> Measured | None:
-    return mean(shares, "texts") if shares else None
+    return mean(shares, "set of texts") if shares else None
 
 
 def _captured(trials: Trials) -> Measurements:
@@ -115,7 +115,7 @@ def _signal(trials: Trials) -> Measurements:
             "MiniLM": _of_text(own),
         },
         "E2g": {
-            name: geometric_mean([a / b for a, b in zip(other, own, strict=True)], "texts")
+            name: geometric_mean([a / b for a, b in zip(other, own, strict=True)], "set of texts")
             if (other := _shares(minilm, name, "token", _average))
             else None
             for name in ROWS_OF_OTHERS
