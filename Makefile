@@ -13,7 +13,9 @@ ENVIRONMENT := OMP_NUM_THREADS=1
 .DELETE_ON_ERROR:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
-.PHONY: reproduce studies test fuzz lint docs bench figures ledger clean help
+.PHONY: install reproduce studies test fuzz lint docs bench figures ledger clean help
+
+install: $(STAMP) ## Make the environment .venv alone, as every target does that needs it
 
 reproduce: $(STAMP) ## Run every proxy, print its claims, write report/index.html (QUICK=1: reduced size; FULL=1: every check)
 	@$(BIN)/loralab reproduce $(if $(QUICK),--quick) $(if $(FULL),--full)
@@ -65,10 +67,10 @@ $(STAMP): pyproject.toml constraints.txt
 	used=$$(du -sk .venv | cut -f1)
 	free=$$(df -Pk . | awk 'NR == 2 { print $$4 }')
 	[ $$((free + used)) -ge $(NEEDED) ] || fail "disk full: the environment needs about 3 GB, and $$((free / 1000)) MB are free"
-	echo "installing into .venv (some minutes, about 2 GB; the log is .venv/install.log)"
+	echo "installing into .venv (two minutes or more, about 2 GB; how far it is: tail -f .venv/install.log)"
 	touch .venv/installing
 	"$(PYTHON)" -m venv .venv >.venv/install.log 2>&1 || fail "cannot make .venv: $$(tail -n 1 .venv/install.log)"
-	if $(BIN)/python -m pip install -e '.[dev]' -c constraints.txt --config-settings editable_mode=compat >>.venv/install.log 2>&1; then
+	if $(BIN)/python -m pip install --retries 2 -e '.[dev]' -c constraints.txt --config-settings editable_mode=compat >>.venv/install.log 2>&1; then
 	    echo "preparing the language model (a minute or two)"
 	    $(BIN)/loralab models get smollm2 >>.venv/install.log 2>.venv/models.log \
 	        || { rm -f .venv/installing; fail "$$(tail -n 1 .venv/models.log | sed 's/^error: //')"; }

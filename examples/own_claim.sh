@@ -17,7 +17,8 @@ python=${PYTHON:-python}
 # the laws hold, a planted fault is seen, and every check is bound to the right trials
 "$python" -m pytest "tests/theory/$name" "tests/proxies/$name" tests/test_wiring.py -k "$name"
 
-# fix sentences and criteria; then measure on unseen seeds; then record, whatever the verdict is
+# fix sentences and criteria, and commit evidence/registry.json, which says that they came first;
+# then measure on unseen seeds; then record, whatever the verdict is
 "$python" -m loralab register --family "$name"
 "$python" "proxies/$name.py"
 "$python" -m loralab ledger --family "$name"

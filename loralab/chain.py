@@ -52,13 +52,16 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
 
 
 def about(name: str, runs: Runs) -> str:
-    """A run in words: its name, size, seeds and duration."""
+    """A run in words: its name, size, seeds, duration and commit."""
     if name not in runs:
         return f"run {name}"
     run = runs[name]
     block = run["config"].get("block")
     seeds = "" if block is None else f", seeds from {block}"
-    return f"run {name}: {run['size']} size{seeds}, measured in {run['seconds']:.0f} s"
+    return (
+        f"run {name}: {run['size']} size{seeds}, measured in {run['seconds']:.0f} s at commit "
+        f"{run['provenance']['commit']}"
+    )
 
 
 def chain(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> Group:

@@ -165,7 +165,9 @@ def beside(rows: Sequence[Row], record: Iterable[Row]) -> Table:
 def totals_table(rows: Iterable[Row]) -> Table:
     """How many claims have each verdict, kind and scope."""
     rows = list(rows)
-    table = Table(title=f"{len(rows)} claims", title_justify="left", show_header=False)
+    table = Table(
+        title=f"{len(rows)} claim{'s' * (len(rows) != 1)}", title_justify="left", show_header=False
+    )
     for name, counts in totals(rows).items():
         text = ", ".join(f"{count} {what}" for what, count in counts.most_common())
         table.add_row(name, text)

@@ -200,7 +200,7 @@ def origin(proxy: "Proxy", record: Record) -> str:
     """Where a record is from, in words."""
     commits = sorted({line["commit"] for line in record["checks"]})
     earlier = any(about["code"] != proxy.code for about in record["runs"].values())
-    age = ", an earlier one of this code" if earlier else ""
+    age = "; the code has changed since" if earlier else ""
     return f"recorded at commit {', '.join(commits)}{age}"
 
 

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,9 @@ from torch import Generator, Tensor
 from lora.finite import bad_entries
 from lora.schemes import options as of_rules
 from lora.statistics import Statistics
+
+Need = Literal["nothing", "weight", "inputs", "gradient"]
+NEEDS = get_args(Need)
 
 
 class Factors(NamedTuple):
@@ -43,12 +46,16 @@ class Scheme:
     """
 
     rule: Callable[..., Factors]
-    needs: Literal["nothing", "weight", "inputs", "gradient"]
+    needs: Need
     source: str
     zero_product: bool = False
     pairs: int = 1
     sharing: tuple[str, ...] = ()
     reads: Literal["G", "Q"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.needs not in NEEDS:
+            raise ValueError(f"needs must be one of {', '.join(NEEDS)}, got {self.needs!r}")
 
     @property
     def need(self) -> str:

@@ -36,9 +36,11 @@ class Grid:
     """The largest difference of scores that does not matter."""
 
     def __post_init__(self) -> None:
-        for name in ("variants", "ranks", "rates", "seeds"):
+        for name in ("schemes", "variants", "ranks", "rates", "seeds"):
             values = getattr(self, name)
-            if values is not None and not values:
+            if values is not None and not isinstance(values, tuple | list):
+                raise ValueError(f"{name} must be several values, as in ({values!r},)")
+            if values is not None and not values and name != "schemes":
                 raise ValueError(f"the grid is empty: {name} has no value")
             if values is not None and len(set(values)) < len(values):
                 raise ValueError(f"{name} holds a value twice: {' '.join(map(str, values))}")

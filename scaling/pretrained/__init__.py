@@ -49,7 +49,10 @@ def folder_of(name: str) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):  # the other processes of a run wait for the first
         if not folder.exists():
-            print(f"making a small {name} on this machine, once, in {folder}", flush=True)
+            print(
+                f"making a small {name} on this machine, once, in {folder}: up to two minutes",
+                flush=True,
+            )
             with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
                 environment = {
                     key: value for key, value in os.environ.items() if key not in OF_A_LAUNCHER

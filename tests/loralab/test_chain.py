@@ -41,9 +41,9 @@ def broken(claim: Claim) -> list[str]:
     ]
 
 
-def _has_trial(trial: str) -> bool:
+def _has_trial(trials: str) -> bool:
     try:
-        return callable(object_of(trial))
+        return all(callable(object_of(trial)) for trial in trials.split(", "))
     except (ImportError, AttributeError, ValueError):
         return False
 
@@ -117,12 +117,14 @@ def test_a_claim_is_shown_link_by_link():
         "figures": "paper_figs/one.py, drawn into the page of loralab report",
         "measured by": "loralab reproduce X --full",
         "on other seeds": "loralab reproduce X --full --block SEED",
-        "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s",
+        "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s at commit "
+        "1234567",
         "verdict": "seen at this scale (1 of 1 checks supported)",
     }
     row = row_of(claim, {"one": Measured(1, 1, 1, "range", "draw", 7, 1.0)})
     row = replace(row, evidence=tuple(replace(entry, run="abc") for entry in row.evidence))
-    runs = {"abc": {"size": "full", "config": {"block": 1000}, "seconds": 12.3}}
+    run = {"size": "full", "config": {"block": 1000}, "seconds": 12.3}
+    runs = {"abc": run | {"provenance": {"commit": "1234567"}}}
     lines = printed(chain(family, row, "run store", runs))
     assert lines[: len(shown)] == list(shown.items())
     assert "n = 7 (draw), range" in str(lines)

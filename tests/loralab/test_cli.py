@@ -194,7 +194,7 @@ def test_recorded_evidence_is_shown_and_kept_where_the_store_is_empty(checkout, 
     )
     assert (checkout / "LEDGER.md").read_text() == text
     edited(checkout, '"""how many numbers"""', '"""the count of numbers"""')
-    assert "an earlier one of this code" in run("loralab", "claims").stdout
+    assert "the code has changed since" in run("loralab", "claims").stdout
 
 
 def test_what_is_declared_otherwise_after_it_was_measured_is_exploratory(checkout, run):

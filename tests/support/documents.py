@@ -62,6 +62,9 @@ def check(words: list[str]) -> None:
                     raise ValueError(f"there is no extra {', '.join(sorted(unknown))}")
         case "export":
             pass
+        case ".":
+            if rest != [".venv/bin/activate"]:
+                raise ValueError(f"there is nothing to read in {' '.join(rest)}")
         case _ if program in FOREIGN or program.startswith(".venv/"):
             pass
         case _ if not (ROOT / program).is_file():

@@ -163,7 +163,7 @@ CLAIMS = (
         f'share: {SHARE}; the 5 % is the tolerance of this project for the theorem\'s "maximise"',
         equation=f"{THEORY}.optimum (4)",
         test=f"{TRIAL_TESTS}/test_networks.py::test_the_shares_of_real_layers",
-        trial=f"{TRIALS}.networks.digits_layers",
+        trial=f"{TRIALS}.networks.digits_layers, {TRIALS}.networks.minilm_layers",
         scope=Scope.ENCODER,
         where="theorem 3.2",
         separates="the digits network against MiniLM",
