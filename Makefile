@@ -67,7 +67,7 @@ $(STAMP): pyproject.toml constraints.txt
 	used=$$(du -sk .venv | cut -f1)
 	free=$$(df -Pk . | awk 'NR == 2 { print $$4 }')
 	[ $$((free + used)) -ge $(NEEDED) ] || fail "disk full: the environment needs about 3 GB, and $$((free / 1000)) MB are free"
-	echo "installing into .venv (two minutes or more, about 2 GB; how far it is: tail -f .venv/install.log)"
+	echo "installing into .venv (two minutes or more, about 3 GB; how far it is: tail -f .venv/install.log)"
 	touch .venv/installing
 	"$(PYTHON)" -m venv .venv >.venv/install.log 2>&1 || fail "cannot make .venv: $$(tail -n 1 .venv/install.log)"
 	if $(BIN)/python -m pip install --retries 2 -e '.[dev]' -c constraints.txt --config-settings editable_mode=compat >>.venv/install.log 2>&1; then

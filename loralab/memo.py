@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
-from loralab.progress import track
+from loralab.process import Stopped
+from loralab.progress import say, track
 from loralab.store import Store, run_key
 from loralab.workers import Compute, cores, side_by_side
 
@@ -71,9 +72,18 @@ class Memo:
                 results[i] = run.result
                 self.used.add(key)
         todo = {i: trials[i] for i in range(len(trials)) if i not in results}
-        with closing(self.compute(function, todo)) as finished:
-            for i, seconds, result in track(finished, what, len(todo), self.at_once or cores()):
-                run = self.store.put(self.family, name, trials[i], self.code, seconds, result)
-                results[i] = run.result
-                self.used.add(run.key)
+        if results and todo:
+            say(f"{what}: {len(results)} of {len(trials)} had run before")
+        try:
+            with closing(self.compute(function, todo)) as finished:
+                for i, seconds, result in track(finished, what, len(todo), self.at_once or cores()):
+                    run = self.store.put(self.family, name, trials[i], self.code, seconds, result)
+                    results[i] = run.result
+                    self.used.add(run.key)
+        except Stopped:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Stopped(
+                f"{len(results)} of {len(trials)} ({what}) are kept and will not be run again."
+            ) from stop
         return [results[i] for i in range(len(trials))]

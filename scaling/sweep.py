@@ -194,7 +194,7 @@ def _swept(config: "Config", grid: Grid, options: Options, named: Named) -> Swep
         memo = Memo(
             store, trials.FAMILY, trials.code(config.as_json()), compute=compute, at_once=workers
         )
-        say(announced(compared, grid, workers))
+        say(f"{announced(compared, grid, workers)}; kept in {store.path}")
         return _compared(folder, spec, compared, grid, memo)
 
 
@@ -237,8 +237,11 @@ def check_free(folder: Path, spec: dict[str, Any]) -> None:
             there = json.loads(record.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{record} is damaged; remove it or choose another --out") from error
-        if there != spec:
-            raise ValueError(f"{folder} holds another sweep; choose another --out")
+        if changed := [name for name in spec if there.get(name) != spec[name]]:
+            raise ValueError(
+                f"{folder} holds a sweep with another {changed[0]} ({there.get(changed[0])!r}); "
+                "choose another --out"
+            )
     elif not run_folder.is_free(folder):
         raise ValueError(
             f"{folder} is not an empty folder and holds no sweep; choose another --out"

@@ -34,7 +34,7 @@ def check(
         others: names that are allowed beside the rule's own.
     """
     parameters, name = inspect.signature(rule).parameters, rule.__name__
-    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+    if _takes_any(rule):
         return
     own = [key for key in parameters if key not in GIVEN]
     known = [*own, *(key for key in others if key not in own)]
@@ -45,6 +45,17 @@ def check(
             raise ValueError(f"{name} has no option {key!r}; {hint}")
         if key in own and (wanted := _unmet(parameters[key].annotation, value)):
             raise ValueError(f"{name}: {key} must be {wanted}, got {value!r}")
+
+
+def has(rule: Callable[..., Any], name: str, others: Collection[str] = ()) -> bool:
+    """Whether a rule has an option of this name; arguments as of `check`."""
+    own = inspect.signature(rule).parameters.keys() - {*GIVEN}
+    return _takes_any(rule) or name in own or name in others
+
+
+def _takes_any(rule: Callable[..., Any]) -> bool:
+    kinds = (each.kind for each in inspect.signature(rule).parameters.values())
+    return inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _unmet(annotation: Any, value: Any) -> str | None:

@@ -72,6 +72,10 @@ class Scheme:
         take. The options of rank sharing may stand among them."""
         of_rules.check(self.rule, options, self.sharing)
 
+    def has_option(self, name: str) -> bool:
+        """Whether `check_options` knows an option of this name."""
+        return of_rules.has(self.rule, name, self.sharing)
+
     def check_rank(self, rank: int, shape: Sequence[int]) -> None:
         """Raise ValueError for a rank that a weight of this shape (out, in) cannot have."""
         most = min(shape)

@@ -31,13 +31,9 @@ def recommended(config: Config, chosen: dict[str, Any]) -> Config:
 
 
 def grid_of(config: Config, rates: list[float]) -> Grid:
-    """The sweep that compares the recommended initialization with the default one.
-
-    Options belong to one initialization, and a sweep's flags to all: with them it is alone.
-    """
-    scheme = config.adapter.scheme
-    alone = scheme == "init_a" or config.adapter.scheme_options
-    return Grid(schemes=(scheme,) if alone else ("init_a", scheme), rates=tuple(rates))
+    """The sweep that compares the recommended initialization with the default one."""
+    schemes = dict.fromkeys(("init_a", config.adapter.scheme))
+    return Grid(schemes=tuple(schemes), rates=tuple(rates))
 
 
 def sweep_line(config: Config, grid: Grid) -> str:

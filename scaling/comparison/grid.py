@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lora
 from proxies.instruments.learning_rates import side
 from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.axes import PEFT, Grid
-from scaling.core.config import NOT_OF, Config
+from scaling.core.config import NOT_OF, Config, check_scheme
 from scaling.core.settings import FULL
 from scaling.models import quantised
 from scaling.models.precision import described, settled
@@ -59,6 +60,8 @@ def methods(
         try:
             whole, _ = settled(_with(config, own))
             quantised.check(whole)
+            if whole.method == "adapter":
+                check_scheme(whole.adapter)
             if whole.training.peft is not None:
                 # PEFT, which takes seconds to load
                 from scaling.training.peft_methods import check
@@ -84,6 +87,7 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     ranks = grid.ranks or (config.adapter.rank,)
     variants = [variant for variant in grid.variants if variant != FULL]
+    options = _options(config, grid)
     for scheme in grid.schemes:
         if scheme.startswith(PEFT):
             file = scheme.removeprefix(PEFT)
@@ -93,11 +97,22 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
             for rank in ranks:
                 parts = [scheme, *[variant] * (len(variants) > 1 or variant != "plain")]
                 parts += [f"rank {rank}"] * (len(ranks) > 1)
-                found.append(
-                    (", ".join(parts), {"scheme": scheme, "variant": variant, "rank": rank})
-                )
+                own = {"scheme": scheme, "variant": variant, "rank": rank}
+                found.append((", ".join(parts), own | {"scheme_options": options[scheme]}))
     # which has neither an initialization nor a rank
     return found + [(FULL, {"variant": FULL})] * (FULL in grid.variants)
+
+
+def _options(config: Config, grid: Grid) -> dict[str, dict[str, Any]]:
+    """Of each initialization those options of the config that it has; all of them where none has
+    one of them, which its check then names."""
+    given, own = config.adapter.scheme_options, {}
+    schemes = [scheme for scheme in grid.schemes if not scheme.startswith(PEFT)]
+    for scheme in schemes:
+        row = lora.SCHEMES.get(scheme)
+        own[scheme] = {n: v for n, v in given.items() if row is None or row.has_option(n)}
+    taken = {name for options in own.values() for name in options}
+    return own if taken == given.keys() else {scheme: dict(given) for scheme in schemes}
 
 
 def _with(config: Config, own: Mapping[str, Any]) -> Config:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loralab.names import nearest
 from scaling.core.quiet import quiet
 from scaling.core.records import Record, Row
 
@@ -58,7 +59,8 @@ def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
     """
     file = Path(source)
     if not file.exists() and (file.suffix in FILES or file.is_absolute()):
-        raise ValueError(f"there is no data file {file}")
+        beside = [str(each) for each in file.parent.glob("*") if each.suffix in FILES]
+        raise ValueError(f"there is no data file {file}{nearest(str(file), beside)}")
     if not file.is_file():
         with _sentence(source):
             return _data_set(source, streaming)

@@ -12,7 +12,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from loralab.memo import Memo
-from loralab.process import Lost
+from loralab.process import Lost, Stopped
 from loralab.store import Store
 from loralab.workers import cores, local
 
@@ -86,6 +86,21 @@ def test_results_are_in_order_and_computed_once(memo, log, jobs):
     assert memo.map(square, trials(log, 2, 5, 3)) == [4, 25, 9]
     assert memo(square, i=5, log=str(log)) == 25
     assert computed(log) == [1, 2, 3, 5]
+
+
+def test_an_interrupt_says_what_is_kept_and_the_next_run_what_it_found(memo, log, capsys):
+    cells = trials(log, *range(5))
+
+    def stopped(function, todo):
+        yield from ((i, 0.0, function(**todo[i])) for i in list(todo)[:2])
+        raise KeyboardInterrupt
+
+    first = Memo(memo.store, memo.family, memo.code, compute=stopped)
+    with pytest.raises(Stopped, match=r"2 of 5 \(squares\) are kept and will not be run again"):
+        first.map(square, cells, "squares")
+    assert memo.map(square, cells, "squares") == [0, 1, 4, 9, 16]
+    assert "squares: 2 of 5 had run before" in capsys.readouterr().err
+    assert len(log.read_text().splitlines()) == 5
 
 
 def test_force_computes_again(memo, log, jobs):

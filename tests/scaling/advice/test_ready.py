@@ -68,8 +68,8 @@ def test_the_sweep_has_the_default_initialization_beside_the_recommended_one():
     default = recommended(CONFIG, {"scheme": "init_a", "rates": RATES})
     assert swept(default)["schemes"] == ("init_a",)
     found = swept(recommended(CONFIG, EVA))
-    assert found["schemes"] == ("eva",), "its options are none of init_a's"
-    assert found["scheme_options"] == {"center": False}
+    assert found["schemes"] == ("init_a", "eva")
+    assert found["scheme_options"] == {"center": False}, "which a sweep gives to eva alone"
 
 
 def test_words_are_read_back():

@@ -38,6 +38,15 @@ def test_methods_are_schemes_by_variants_by_ranks():
     assert config.training.steps == 20
 
 
+def test_an_option_is_for_the_initializations_that_have_it():
+    config = CONFIG.replace(scheme="eva", scheme_options={"center": False, "rho": 2.0})
+    found = methods(config, Grid(("init_a", "eva", "pissa")), {})
+    options = {label: method.config.adapter.scheme_options for label, method in found.items()}
+    assert options == {"init_a": {}, "eva": {"center": False, "rho": 2.0}, "pissa": {}}
+    with pytest.raises(ValueError, match="method 'init_a': init_a has no option 'center'"):
+        methods(config, Grid(("init_a", "pissa")), {})
+
+
 def test_a_named_method_is_the_config_but_for_what_it_says():
     named = {
         "B alone": {"train_a": False, "rank": 16},
