@@ -98,6 +98,8 @@ class Swept:
     folder: Path
     rows: "list[Row]"
     notes: list[str]
+    train: str = ""
+    """How to train with what was found: the command, after why this method."""
 
     @property
     def page(self) -> Path:
@@ -112,7 +114,12 @@ class Swept:
 
         notes = [f"- {note}" for note in self.notes]
         return "\n".join(
-            [text_of(table(self.rows)), *notes, f"all columns and pictures: {self.page}"]
+            [
+                text_of(table(self.rows)),
+                *notes,
+                *([self.train] if self.train else []),
+                f"all columns and pictures: {self.page}",
+            ]
         )
 
 
@@ -217,7 +224,22 @@ def _compared(
         label: one["settings"] | {"peft_config": one["peft"]} for label, one in each.items()
     }
     method_comparison.export(folder / EXPORT, rows, outcomes, spec | {METHODS: settings})
-    return Swept(folder, rows, report.shown(rows, outcomes, grid.margin))
+    shown = report.shown(rows, outcomes, grid.margin)
+    return Swept(folder, rows, shown, _to_train(rows, compared))
+
+
+def _to_train(rows: "list[Row]", compared: "dict[str, Method]") -> str:
+    """The run of the best method that is better than the reference beyond doubt, else that of the
+    reference; nothing where that has no learning rate of its own."""
+    from scaling.advice.ready import finetune_line
+
+    better = {r.difference.value: r for r in rows if r.verdict == "better" and r.difference}
+    best = better[max(better)] if better else rows[0]
+    if best.rate is None or best.edge is not None:
+        return ""
+    why = "the best" if better else "no other is better beyond doubt"
+    line = finetune_line(compared[best.method].config.replace(lr=best.rate))
+    return f"to train with {best.method} ({why}): {line}"
 
 
 def recorded(folder: Path) -> str | None:

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from loralab.claims import Measured
 from loralab.code import ROOT
 from loralab.store import StoreError
-from scaling.sweep import run
+from scaling.core.config import Config
+from scaling.sweep import _to_train, run
 from tests.support.finetuning import arguments, tiny_bert
 
 QUICK = ("--rates", "5e-3", "2e-2", "--seeds", "0", "--widen", "0", "--jobs", "1")
@@ -73,6 +77,36 @@ def test_full_fine_tuning_is_compared_with_lora(given, tmp_path):
     kept = {file.parent.name for file in (tmp_path / "home").rglob("*.safetensors")}
     assert kept == {"adapter"}, "a model for each trial would fill a disk"
     assert "s a step" in (out / "report.md").read_text()
+
+
+def test_the_run_to_train_is_the_best_beyond_doubt_or_else_the_reference():
+    config = Config.of(scheme="eva", steps=20)
+    methods: Any = {name: SimpleNamespace(config=config) for name in ("init_a", "eva", "olora")}
+
+    def told(eva: str, olora: str, edge: str | None = None) -> str:
+        rows: Any = [
+            SimpleNamespace(
+                method=name,
+                verdict=verdict,
+                difference=by and Measured(by, 0, 1),
+                rate=1e-3,
+                edge=edge,
+            )
+            for name, verdict, by in (
+                ("init_a", None, None),
+                ("eva", eva, 0.2),
+                ("olora", olora, 0.1),
+            )
+        ]
+        return _to_train(rows, methods)
+
+    line = "loralab finetune --steps 20 --scheme eva --lr 0.001"
+    assert told("better", "better") == f"to train with eva (the best): {line}"
+    assert told("undecided", "better").startswith("to train with olora (the best): ")
+    assert told("undecided", "better, by less than the margin").startswith(
+        "to train with init_a (no other is better beyond doubt): "
+    )
+    assert told("better", "better", "highest") == "", "no learning rate of its own"
 
 
 @pytest.mark.filterwarnings(
