@@ -99,8 +99,8 @@ class Register:
 
     family: tuple[str, ...] = ()
     """Families whose new and changed checks are registered before they are measured."""
-    again: bool = False
-    """Register the unchanged checks too: another look at all of them."""
+    again: tuple[str, ...] = ()
+    """Claims whose unchanged checks are registered too, such as E2g: another look at them."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,10 @@ def register(options: Register) -> int:
         raise ValueError("--family is missing: the families to register")
     store = Store()
     check_unique(proxies())
+    if foreign := {proxy.stem for proxy in of_claims(options.again)} - {*options.family}:
+        raise ValueError(
+            f"--again has a claim of {', '.join(sorted(foreign))}: name the family too"
+        )
     for proxy in named(options.family):
         entry = registry.register(proxy, store, options.again)
         count = sum(map(len, entry["checks"].values()))

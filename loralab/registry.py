@@ -14,7 +14,7 @@ history of the repository shows them; they count.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -124,21 +124,25 @@ def unregistered(proxy: "Proxy") -> list[tuple[Claim, Check]]:
     ]
 
 
-def register(proxy: "Proxy", store: Store, again: bool = False) -> dict[str, Any]:
+def register(proxy: "Proxy", store: Store, again: Collection[str] = ()) -> dict[str, Any]:
     """Register the checks of a family that are new or changed, and return the registration.
 
     Args:
         proxy: the family.
         store: the run store, which must not hold a run of these seeds.
-        again: register the unchanged checks too, for another look at all of them.
+        again: ids of claims whose unchanged checks are registered too, for another look at them.
 
     Raises:
         ValueError: where there is nothing to register, or the block of seeds is one of exploration,
             was registered before, or was already run.
     """
-    chosen = unregistered(proxy)
-    if again:
-        chosen = [(claim, check) for claim in proxy.claims for check in claim.checks]
+    new = unregistered(proxy)
+    chosen = [
+        (claim, check)
+        for claim in proxy.claims
+        for check in claim.checks
+        if claim.id in again or (claim, check) in new
+    ]
     if not chosen:
         raise ValueError(f"every check of {proxy.stem} is registered as it stands")
     sizes = {name: asdict(config) for name, config in proxy.sizes.items() if name != "quick"}

@@ -17,7 +17,7 @@ from proxies.instruments import optional
 
 @dataclass(frozen=True)
 class Config:
-    block: int = 11_000
+    block: int = 12_000
     """first seed; every seed of data, splits, networks and initializations is this one plus a
     number"""
     seeds: int = 8
@@ -40,8 +40,9 @@ class Config:
     """models and texts on which PEFT's EVA is compared"""
     text: bool = field(default_factory=optional.minilm)
     """measure MiniLM on text too: by default where it is installed, by the extra llm"""
-    parts: int = 4
-    """disjoint sets of texts on which MiniLM's layers are measured"""
+    parts: int = 24
+    """disjoint sets of texts on which MiniLM's layers are measured: the logarithm of a share over
+    EVA's has a standard deviation of 0.04 to 0.05"""
 
     def __post_init__(self) -> None:
         names = ("seeds", "samples", "runs", "independent", "peft_seeds", "parts")

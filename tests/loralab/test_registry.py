@@ -110,7 +110,7 @@ def test_a_changed_check_is_registered_anew_on_another_block_and_is_another_look
     assert registry.standing(
         "test_registry", other, other.checks[1], {"block": 1000, "seeds": 3}, LATER
     ) == Standing(1, True)
-    again = registry.register(at_block(family, 3000, other), store, again=True)
+    again = registry.register(at_block(family, 3000, other), store, again=["R1"])
     assert again["checks"]["R1"].keys() == {"lower", "other"}
     assert stands({"block": 3000, "seeds": 3}, other) == Standing(3, True)
     assert [entry["block"] for entry in registry.read()] == [1000, 2000, 3000]
