@@ -20,7 +20,6 @@ NAMES_ELSEWHERE = {
         "out": "output_dir output",
         "patience": "early_stopping_patience",
         "precision": "dtype torch_dtype bf16 fp16",
-        "rates": "lrs learning_rates",
         "quantize": "load_in_4bit load_in_8bit quantization",
         "rank": "lora_r lora_rank r",
         "rank_stabilized": "use_rslora",
