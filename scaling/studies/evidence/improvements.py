@@ -1,9 +1,10 @@
 """What a sweep on a language model measures of two methods, each at its own learning rate.
 
 Of a run with test loss l, whose base model has the test loss l_0, the improvement is l_0 - l. The
-learning rate of a method is the one with the least mean validation loss of those at which every run
-improves on its base model; choosing it is part of each interval (`loralab.statistics.tuned`). A
-quantity is None where a method has no such learning rate.
+learning rate of a method is the one with the least mean validation loss of those at which no run
+diverged; choosing it is part of each interval (`loralab.statistics.tuned`). A ratio needs
+improvements: a quantity is None where a run at that learning rate does not improve on its base
+model, and resamples do not choose another one at which a run does not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,14 +32,9 @@ def loss(run: Outcome) -> float:
     return np.inf if diverged(run) else run["metrics"][LOSS]
 
 
-def trainable(rates: Rates, seeds: Sequence[int], base: Base | None) -> list[float]:
-    """The learning rates at which every run finished, and improved on its base model where that is
-    given."""
-
-    def good(run: Outcome, seed: int) -> bool:
-        return not diverged(run) and (base is None or loss(run) < base[seed])
-
-    return [rate for rate in sorted(rates) if all(good(rates[rate][seed], seed) for seed in seeds)]
+def finished(rates: Rates, seeds: Sequence[int]) -> list[float]:
+    """The learning rates at which no run diverged."""
+    return [rate for rate in sorted(rates) if not any(diverged(rates[rate][s]) for s in seeds)]
 
 
 class Swept:
@@ -59,10 +55,18 @@ class Swept:
         only: float | None = None,
     ) -> None:
         self.seeds, self.base = seeds, base
-        self.tried = [
-            rate for rate in trainable(rates, seeds, base) if only is None or rate == only
-        ]
+        self.tried = [rate for rate in finished(rates, seeds) if only is None or rate == only]
         self.runs = [[rates[rate][seed] for seed in seeds] for rate in self.tried]
+        if base is not None and self.tried:
+            best = self.best
+            self.tried = [rate for rate in self.tried if self._improves(rates[rate])]
+            if best not in self.tried:  # no other learning rate stands in for the chosen one
+                self.tried = []
+            self.runs = [[rates[rate][seed] for seed in seeds] for rate in self.tried]
+
+    def _improves(self, runs: Mapping[int, Outcome]) -> bool:
+        assert self.base is not None
+        return all(loss(runs[seed]) < self.base[seed] for seed in self.seeds)
 
     @property
     def best(self) -> float:
@@ -152,8 +156,12 @@ def window(rates: Rates, base: Base, seed: int, margin: float) -> float:
 
 def window_difference(
     first: Rates, second: Rates, base: Base, seeds: Sequence[int], margin: float
-) -> Measured:
-    """The window of the first method minus that of the second, over the seeds."""
+) -> Measured | None:
+    """The window of the first method minus that of the second, over the seeds; None where a seed
+    has no learning rate at which a method improves on the base model."""
+    for rates in (first, second):
+        if any(all(loss(runs[s]) >= base[s] for runs in rates.values()) for s in seeds):
+            return None
     return mean(
         [window(first, base, seed, margin) - window(second, base, seed, margin) for seed in seeds]
     )

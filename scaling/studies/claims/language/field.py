@@ -87,7 +87,6 @@ CLAIMS = (
             "adapts, in float32), seed by seed, each the vertex of the parabola as in LM4",
             claimed="about 10",
         ),
-        where="section 5",
     ),
     claim(
         "LM9b",
