@@ -77,7 +77,7 @@ def _loralab(words: list[str]) -> None:
     command, *rest = words
     if command in cli.HERE:
         _, kind = cli.HERE[command]
-        group = Group(kind, words="ids" if kind is cli.Claims else "")
+        group = Group(kind, words=cli.WORDS.get(kind, ""))
         options = kind(**flags.read({"command": group}, command, "", rest)["command"])
         families.named(getattr(options, "family", ()))
         known = {claim.id for proxy in families.proxies() for claim in proxy.claims}

@@ -166,7 +166,8 @@ def test_a_model_that_its_files_would_not_give_back_is_refused(held, tmp_path):
 
 
 def test_a_run_of_names_is_as_before(tmp_path):
-    model = str(tmp_path)
-    assert configured(Config.of(rank=3), {"model": model, "train": Path("b")}) == Config.of(
-        rank=3, model=model, train="b"
+    model, train = str(tmp_path), tmp_path / "b.jsonl"
+    train.write_text('{"text": "red", "label": "one"}')
+    assert configured(Config.of(rank=3), {"model": model, "train": train}) == Config.of(
+        rank=3, model=model, train=str(train)
     )

@@ -204,6 +204,9 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_settings_of_a_stream_are_one_sentence(tmp_path, capsys, case):
     words, sentence = WRONG[case]
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "red", "summary": "one", "label": "one"}')
+    words = [str(file) if word == "a" else word for word in words]
     assert call([*words, "--out", str(tmp_path / "run")]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
