@@ -17,7 +17,7 @@ from proxies.instruments import optional
 
 @dataclass(frozen=True)
 class Config:
-    block: int = 12_000
+    block: int = 13_000
     """first seed; every seed of data, splits, networks and initializations is this one plus a
     number"""
     seeds: int = 8
