@@ -1,6 +1,7 @@
 """What every initialization scheme must fulfil, whatever it claims: see
 `lora.testing.check_scheme`."""
 
+import inspect
 import warnings
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def contract(trial: Trial) -> None:
+    _called(trial)
     out, in_ = trial.W.shape
     for dtype in DTYPES:
         try:
@@ -46,6 +48,18 @@ def contract(trial: Trial) -> None:
     _gathered(trial)
     _degenerate(trial)
     _refusals(trial)
+
+
+def _called(trial: Trial) -> None:
+    taken = inspect.signature(trial.scheme.rule)
+    wanted = trial.scheme.needs_data or "stats" in taken.parameters
+    named = {name: x for name, x in trial.options.items() if name not in trial.scheme.sharing}
+    named |= {"stats": trial.stats} if wanted else {}
+    try:
+        taken.bind(trial.W, trial.rank, Generator(), 1.0, **named)
+    except TypeError as error:
+        given = "".join(f", {name}" for name in named)
+        trial.law(False, f"must be a function of W, rank, rng, scale{given}: {error}")
 
 
 def _pure(trial: Trial) -> None:

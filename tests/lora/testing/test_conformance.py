@@ -26,6 +26,25 @@ every_scheme = pytest.mark.parametrize("name", SCHEMES)
 declared = pytest.mark.parametrize("name", [name for name in SCHEMES if name in LAWS])
 
 
+def test_a_rule_of_other_arguments_is_told_which_it_is_given():
+    def three(W, rank, rng):
+        return Factors(W[:, :rank].clone(), W[:rank].clone())
+
+    with pytest.raises(AssertionError, match="a function of W, rank, rng, scale: too many"):
+        check_scheme(Scheme(three, "weight", "derived"))
+    with pytest.raises(AssertionError, match="a function of W, rank, rng, scale, stats: "):
+        check_scheme(Scheme(three, "inputs", "derived"))
+
+
+def test_a_need_that_there_is_not_is_refused():
+    """In a process without the type checks of this suite."""
+    code = "import lora; lora.Scheme(print, 'none', 'derived')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith(
+        "needs must be one of nothing, weight, inputs, gradient, got 'none'\n"
+    )
+
+
 @every_scheme
 @pytest.mark.parametrize(
     ("shape", "rank"), [((24, 16), 4), ((7, 7), 3), ((5, 40), 1), ((2, 2), 1), ((64, 6), 3)]
