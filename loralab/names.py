@@ -57,9 +57,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def check_known(what: str, name: str, known: Sequence[str]) -> None:
-    """Raise ValueError for a name that is not among the known ones."""
+def check_known(what: str, name: str, known: Sequence[str], more: str = "") -> None:
+    """Raise ValueError for a name that is not among the known ones; `more` is what else there is to
+    say where none is like it."""
     if name not in known:
         close = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}{more}"
         raise ValueError(f"unknown {what} {name!r}; {hint}")

@@ -250,7 +250,8 @@ class AdapterSettings:
             raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
         if not (self.train_a or self.train_b):
             raise ValueError("train_a and train_b are both False: nothing would be trained")
-        check_known("scheme", self.scheme, _with_own("schemes", "SCHEMES", SCHEMES))
+        schemes = _with_own("schemes", "SCHEMES", SCHEMES)
+        check_known("scheme", self.scheme, schemes, "; one of your script is known in it alone")
         check_known("variant", self.variant, (*_with_own("variants", "VARIANTS", VARIANTS), FULL))
 
 

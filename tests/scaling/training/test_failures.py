@@ -27,6 +27,7 @@ WRONG = {
         ("--columns", "question", "label"),
         "has no column 'question'; it has 'text', 'label'",
     ),
+    "a scheme of a script": (("--scheme", "busiest"), "; one of your script is known in it alone"),
     "unknown scheme": (("--scheme", "pizza"), "unknown scheme 'pizza'; did you mean 'pissa'?"),
     "unknown task": (("--task", "cooking"), "unknown task 'cooking'"),
     "unknown flag": (("--lerning-rate", "1"), "unknown flag --lerning-rate"),
