@@ -258,17 +258,8 @@ _DECIDED = {
 
 
 def judge(criterion: Within, measured: Measured) -> Outcome:
-    """Undecided where the interval contains a bound, and where all of an estimate lies on it: a tie
-    is neither more nor less."""
-    if meets(criterion, measured):
+    if criterion.low <= measured.low and measured.high <= criterion.high:
         return Outcome.SUPPORTED
     if measured.high < criterion.low or measured.low > criterion.high:
         return Outcome.CONTRADICTED
     return Outcome.UNDECIDED
-
-
-def meets(criterion: Within, measured: Measured) -> bool:
-    """Whether the whole interval lies in the criterion, and not at its bound alone."""
-    tie = measured.level < 1 and measured.low == measured.high in (criterion.low, criterion.high)
-    inside = criterion.low <= measured.low and measured.high <= criterion.high
-    return inside and not (tie and criterion.low != criterion.high)

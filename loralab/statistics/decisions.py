@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from loralab.claims import Measured, Within, meets
+from loralab.claims import Measured, Within
 
 HALVINGS = 50  # of alpha, so that 1 - alpha is still less than 1
 
@@ -16,7 +16,7 @@ def p_value(measured: Measured, criterion: Within) -> float | None:
 
     def decided(alpha: float) -> bool:
         at = measured.at_level(1 - alpha)
-        return meets(criterion, at) or at.high < criterion.low or at.low > criterion.high
+        return _inside(at, criterion) or at.high < criterion.low or at.low > criterion.high
 
     return None if measured.interval is None else _least(decided)
 
@@ -30,7 +30,7 @@ def equivalence(measured: Measured, margin: float) -> float | None:
     within = Within(-margin, margin)
     if measured.interval is None:
         return None
-    found = _least(lambda alpha: meets(within, measured.at_level(1 - alpha)))
+    found = _least(lambda alpha: _inside(measured.at_level(1 - alpha), within))
     return found / 2 if found < 1 else 1.0
 
 
@@ -45,6 +45,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(values))
     adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * left), 1)
     return adjusted.tolist()
+
+
+def _inside(measured: Measured, criterion: Within) -> bool:
+    return criterion.low <= measured.low and measured.high <= criterion.high
 
 
 def _least(decided: Callable[[float], bool]) -> float:
