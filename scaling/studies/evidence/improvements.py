@@ -112,15 +112,15 @@ def difference(first: Swept, second: Swept, value: Callable[[Outcome], float]) -
     return tuned(first.tuned(value), second.tuned(value), np.random.default_rng(0))
 
 
-def steps_ratio(first: Swept, second: Swept) -> Measured | None:
+def steps_ratio(first: Swept, second: Swept, beyond: int = 0) -> Measured | None:
     """Steps of the first method to the training loss that the second ends at, over the second's, on
-    the same batches; all of its steps where it never gets there."""
+    the same batches; all of its steps, and as many `beyond`, where it never gets there."""
     if not (first.tried and second.tried):
         return None
 
     def quotient(run: Outcome, reference: Outcome) -> float:
         own, steps = steps_needed(run, reference)
-        return (own or len(reference["losses"])) / steps
+        return (own or len(reference["losses"]) + beyond) / steps
 
     score = [
         [[quotient(*pair) for pair in zip(one, other, strict=True)] for other in second.runs]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from loralab.claims import Measured
 from scaling.comparison.summary import Outcomes, example_score
 from scaling.studies.claims.language import CLAIMS
-from scaling.studies.claims.language.checks import MARGIN, TASK_KEYS
+from scaling.studies.claims.language.checks import MARGIN, NEVER, STEPS, TASK_KEYS
 from scaling.studies.claims.language.field import BETTER, EQUALS, PUBLISHED_RATES
 from scaling.studies.claims.language.papers import COMPETITORS
 from scaling.studies.evidence.improvements import (
@@ -83,7 +83,11 @@ def evidence(study: Study) -> Measurements:
         for letter, name in zip(("", *"bcdefgh"), BETTER, strict=True)
     }
     return better | {
-        "LM1": faster("EVA") | {"control": steps_ratio(of("EVA"), of("orthogonal"))},
+        "LM1": {
+            "steps": steps_ratio(of("EVA"), of("LoRA"), NEVER - STEPS),
+            "area": difference(of("EVA"), of("LoRA"), area),
+            "control steps": steps_ratio(of("EVA"), of("orthogonal"), NEVER - STEPS),
+        },
         "LM1b": on_tasks("EVA", "LoRA") | {"control": over("EVA", "orthogonal")},
         "LM1c": {name: over("EVA", name) for name in COMPETITORS},
         "LM1d": {

@@ -114,6 +114,9 @@ def test_steps_are_counted_to_the_loss_of_the_other_method():
     never = steps_ratio(slow, fast)
     assert never is not None
     assert never.value == pytest.approx(1)  # all 40, as many as the fast one takes to its end
+    later = steps_ratio(slow, fast, 1)
+    assert later is not None
+    assert later.value == pytest.approx(41 / 40), "which is no tie"
 
 
 def test_steps_are_those_at_the_learning_rates_that_are_chosen():

@@ -123,7 +123,11 @@ EQUALS = ("Init[B]", *BETTER, "EVA", "rsLoRA")
 # LoRA's best learning rate is 1e-3, and OP-LoRA's 3.2e-4
 ONE_RATE = over("OP-LoRA") * (1 - NARROW["OP-LoRA"] * np.log10(1e-3 / 3.2e-4))
 EXPECTED = {
-    "LM1": speed("EVA") | {"control": steps(TAU["EVA"], TAU["orthogonal"])},
+    "LM1": {
+        "steps": speed("EVA")["LoRA"],
+        "area": speed("EVA")["area"],
+        "control steps": steps(TAU["EVA"], TAU["orthogonal"]),
+    },
     "LM1b": on_tasks("EVA") | {"control": over("EVA", "orthogonal")},
     "LM1c": {
         name: over("EVA", name) for name in ("PiSSA", "MiLoRA", "OLoRA", "CorDA", "LoRA-GA", "DoRA")
