@@ -23,6 +23,7 @@ NAMES_ELSEWHERE = {
         "quantize": "load_in_4bit load_in_8bit quantization",
         "rank": "lora_r lora_rank r",
         "rank_stabilized": "use_rslora",
+        "rates": "lrs learning_rates",
         "resume": "resume_from_checkpoint",
         "save_every": "save_steps",
         "scheme": "init_lora_weights init",

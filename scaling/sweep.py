@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from loralab.code import home
 from loralab.flags import Group
 from loralab.memo import Memo
+from loralab.names import here
 from loralab.process import finish
 from loralab.progress import say
 from loralab.store import Store, run_key
@@ -157,8 +158,11 @@ def sweep(
     Raises: ValueError for wrong input; RuntimeError where a run fails;
         `loralab.store.StoreError` where the run store cannot be used.
     """
-    of_grid = {f.name for f in fields(Grid)} & settings.keys()
-    axes = {name: settings.pop(name) for name in of_grid}
+    of_grid = {f.name for f in fields(Grid)}
+    for name in settings:
+        if ours := here(name, of_grid):
+            raise ValueError(f"there is no setting {name!r}; here it is {ours!r}")
+    axes = {name: settings.pop(name) for name in of_grid & settings.keys()}
     if methods:
         axes.setdefault("schemes", ())
     options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))

@@ -37,8 +37,8 @@ def contract(trial: Trial) -> None:
             same(trial.factors(), trial.factors(trial.W + 1)),
             "depends on W, but is declared to need nothing",
         )
+    B, A = trial.factors()
     if trial.scheme.zero_product:
-        B, A = trial.factors()
         trial.law((B @ A).norm() <= TOLERANCE * B.norm() * A.norm(), "B A is not zero")
     if trial.scheme.needs == "inputs":
         try:
@@ -48,6 +48,11 @@ def contract(trial: Trial) -> None:
     _gathered(trial)
     _degenerate(trial)
     _refusals(trial)
+    trial.law(
+        trial.scheme.zero_product or (B.any() and A.any()),
+        "one factor is zero, so B A = 0, and zero_product=True must say so, as models of PEFT are "
+        "refused a scheme without it",
+    )
 
 
 def _called(trial: Trial) -> None:

@@ -89,6 +89,11 @@ def test_wrong_input_is_a_value_error(name, tmp_path):
         act(out=tmp_path / "out", train=tmp_path / "nowhere.jsonl", **kept)
 
 
+def test_learning_rates_of_another_name_are_no_learning_rate():
+    with pytest.raises(ValueError, match="there is no setting 'lrs'; here it is 'rates'"):
+        loralab.sweep(lrs=[1e-3])
+
+
 def test_an_initialization_needs_no_test_data(settings, tmp_path):
     (tmp_path / "train.jsonl").write_text('{"text": "red one", "label": 1.5}\n')
     del settings["test"]

@@ -125,8 +125,8 @@ def test_a_fault_on_the_way_to_peft_is_caught(monkeypatch, where, fault, message
 
 
 def test_a_foreign_scheme_takes_the_round_trip_too():
-    check_round_trip(Scheme(columns, "weight", "derived"))
-    check_round_trip(Scheme(nearly_the_best, "inputs", "derived"), rank=2)
+    check_round_trip(Scheme(columns, "weight", "derived", zero_product=True))
+    check_round_trip(Scheme(nearly_the_best, "inputs", "derived", zero_product=True), rank=2)
 
 
 @every_scheme
@@ -245,7 +245,8 @@ def trusts_the_statistics(W, rank, rng, scale, stats):
     ],
 )
 def test_a_planted_fault_is_caught(rule, needs, message):
-    check_scheme(Scheme(start, "weight", "derived"))  # the rule without the fault passes
+    # the rule without the fault passes
+    check_scheme(Scheme(start, "weight", "derived", zero_product=True))
     with pytest.raises(AssertionError, match=f"^{rule.__name__} at W .* rank 4: .*{message}"):
         check_scheme(Scheme(rule, needs, "derived"))
 
@@ -371,6 +372,8 @@ def test_a_false_claim_is_caught(name, claim, message):
 def test_a_false_claim_of_a_zero_product_is_caught():
     with pytest.raises(AssertionError, match="B A is not zero"):
         check_scheme(replace(SCHEMES["pissa"], zero_product=True))
+    with pytest.raises(AssertionError, match="B A = 0, and zero_product=True must say so"):
+        check_scheme(replace(SCHEMES["nystrom"], zero_product=False))
 
 
 @every_scheme
@@ -388,7 +391,7 @@ def nearly_the_best(W, rank, rng, scale, stats):
 
 
 def test_a_tilt_by_a_thousandth_is_not_the_best():
-    scheme = Scheme(nearly_the_best, "inputs", "derived")
+    scheme = Scheme(nearly_the_best, "inputs", "derived", zero_product=True)
     check_scheme(scheme, laws=Laws(orthonormal="A"))
     with pytest.raises(
         AssertionError, match=r"nearly_the_best at W .* has variance_missed .* where a rival has"
@@ -404,7 +407,7 @@ def half_of_the_rank(W, rank, rng, scale):
 
 
 def test_a_lack_of_rank_is_caught():
-    scheme = Scheme(half_of_the_rank, "weight", "derived")
+    scheme = Scheme(half_of_the_rank, "weight", "derived", zero_product=True)
     check_scheme(scheme)
     with pytest.raises(AssertionError, match="A must have full rank, got 3"):
         check_scheme(scheme, laws=Laws())
@@ -420,7 +423,9 @@ def test_a_scheme_from_elsewhere_can_declare_its_laws():
         laws=Laws(weight=(1, 0), rotations="left"),
     )
     with pytest.raises(AssertionError, match="columns at W"):
-        check_scheme(Scheme(columns, "weight", "derived"), laws=Laws(rotations="both"))
+        check_scheme(
+            Scheme(columns, "weight", "derived", zero_product=True), laws=Laws(rotations="both")
+        )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (9, 4), (4, 9)])
