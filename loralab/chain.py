@@ -1,6 +1,9 @@
 """One claim followed from its statement to its evidence: what `loralab claims E1` prints."""
 
+import json
+import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -9,6 +12,7 @@ from rich.table import Table
 
 from loralab.ledger import as_table
 from loralab.rows import Row
+from loralab.store import canonical
 
 if TYPE_CHECKING:
     from loralab.proxy import Proxy
@@ -30,6 +34,9 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
     claim = row.claim
     sizes = [runs[name]["size"] for name in row.runs if name in runs]
     full = " --full" * ("full" in sizes)
+    command = f"loralab reproduce {claim.id}{full}"
+    if "part" in sizes:
+        command = part(proxy, next(runs[name]["config"] for name in row.runs if name in runs))
     found = {
         "claim": f"{claim.id}: {claim.statement}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
@@ -41,14 +48,26 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "test": claim.test,
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
-        "measured by": f"loralab reproduce {claim.id}{full}",
-        "on other seeds": f"loralab reproduce {claim.id}{full} --block SEED",
+        "measured by": command,
+        "on other seeds": f"{command.partition(' --block')[0]} --block SEED",
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,
     }
     return {name: text for name, text in found.items() if text}
+
+
+def part(proxy: "Proxy", config: Mapping[str, Any]) -> str:
+    """The command of a run with this configuration; the block of seeds comes last."""
+    made, default = (json.loads(canonical(of)) for of in (config, asdict(proxy.Config())))
+    differ = {name: value for name, value in made.items() if value != default.get(name)}
+    words = ["python", "-m", proxy.module]
+    for name in sorted(differ, key="block".__eq__):
+        value, flag = differ[name], name.replace("_", "-")
+        values = value if isinstance(value, list) else [value] * (not isinstance(value, bool))
+        words += [f"--{'no-' * (value is False)}{flag}", *map(str, values)]
+    return shlex.join(words)
 
 
 def about(name: str, runs: Runs) -> str:

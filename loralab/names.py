@@ -53,15 +53,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     or a question, where a known one is like it."""
     if ours := here(name, known := [*known]):
         return f"; here it is {ours}"
+    like = alike(name, known)
+    return f"; did you mean {like}?" if like else ""
+
+
+def alike(name: str, known: Sequence[str]) -> str | None:
+    """The known name that is most like this one, where one is: capitals make no difference."""
     close = [same for same in known if same.lower() == name.lower()]
     close = close or get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    return close[0] if close else None
 
 
 def check_known(what: str, name: str, known: Sequence[str], more: str = "") -> None:
     """Raise ValueError for a name that is not among the known ones; `more` is what else there is to
     say where none is like it."""
     if name not in known:
-        close = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}{more}"
+        like = alike(name, known)
+        hint = f"did you mean {like!r}?" if like else f"known: {', '.join(known)}{more}"
         raise ValueError(f"unknown {what} {name!r}; {hint}")

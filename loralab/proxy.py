@@ -13,6 +13,7 @@ code of `main` is 0 when no check is decided otherwise than the record has it, 1
 a flag is wrong.
 """
 
+import json
 import os
 import sys
 import time
@@ -118,6 +119,16 @@ class Proxy:
         """The evidence that the store holds for this configuration and the present code."""
         return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
 
+    def partial(self, store: Store) -> list[Run]:
+        """The runs of the present code that the store holds beside those of the sizes, and that
+        something was registered for: with fewer methods than its size has, say."""
+        sizes = [json.loads(canonical(asdict(config))) for config in self.sizes.values()]
+        return [
+            run
+            for run in store.of(self.stem, CLAIMS_RUN, self.code)
+            if run.config not in sizes and registry.foreseen(self.stem, run.config)
+        ]
+
     def rows(self, *runs: Run | None) -> list[Row]:
         """Every claim with the evidence of the first of these runs that measured it, or without
         any."""
@@ -125,13 +136,14 @@ class Proxy:
         return recorded.rows_of(self, recorded.merged(records))
 
     def size_of(self, config: Mapping[str, Any]) -> str:
-        """The name of a configuration, whatever its seeds; "other" for one of the user's."""
+        """The name of a configuration, whatever its seeds; "part" of one that was registered, and
+        "other" for one of the user's."""
 
         def size(fields: Mapping[str, Any]) -> str:
             return canonical({**fields, "block": None})  # a store has lists for tuples
 
         names = [name for name, known in self.sizes.items() if size(asdict(known)) == size(config)]
-        return names[0] if names else "other"
+        return (*names, "part" if registry.foreseen(self.stem, config) else "other")[0]
 
     def run(self, config: Any, store: Store, force: bool = False) -> Run:
         """The family's evidence for this configuration: from the store, or measured now and
@@ -155,8 +167,10 @@ class Proxy:
     def _exported(self, config: Any, store: Store, memo: Memo) -> Iterator[None]:
         """Begin a study with the trials that the checkout has, and keep there what it ran, also
         when it is interrupted; a proxy is quickly run again."""
-        recorded_sizes = [size for name, size in self.sizes.items() if name != "quick"]
-        if not self.study or config not in recorded_sizes or not trials.kept_here():
+        counts = config != self.quick and (
+            config in self.sizes.values() or registry.foreseen(self.stem, asdict(config))
+        )
+        if not (self.study and counts and trials.kept_here()):
             yield
             return
         file = trials.file_of(self.stem)

@@ -109,6 +109,11 @@ def merged(records: Sequence[Record]) -> Record | None:
     }
 
 
+def _registered(record: Record) -> Record:
+    """The record with the lines alone that were measured as registered."""
+    return {**record, "checks": [line for line in record["checks"] if line["registered"]]}
+
+
 def read(family: str) -> Record | None:
     """The record of a family, None where there is none."""
     file = FOLDER / f"{family}.json"
@@ -224,7 +229,8 @@ def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
     """Write the records of these families from the runs of the present code in the store.
 
     A line of the old record stays where no run has measured its check, or only an exploratory one
-    while the old line is registered.
+    while the old line is registered. Of a run beside the sizes, of fewer methods say, only what it
+    measured as registered counts.
 
     Returns: the families of which the store holds no run at the default or the full size, and whose
     record stays.
@@ -234,12 +240,14 @@ def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
     for proxy in proxies:
         sizes = [config for name, config in proxy.sizes.items() if name != "quick"]
         stored = (proxy.stored(config, store) for config in reversed(sizes))
-        runs = [run for run in stored if run]
-        if not runs:
+        runs, partial = [run for run in stored if run], proxy.partial(store)
+        if not runs + partial:
             kept.append(proxy.stem)
             continue
-        pictured.write(runs[0])
+        if runs:
+            pictured.write(runs[0])
         found = [record_of(proxy, run) for run in runs]
+        found += [_registered(record_of(proxy, run)) for run in partial]
         whole = merged([*found, *filter(None, [read(proxy.stem)])])
         assert whole is not None
         write_text(

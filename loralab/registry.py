@@ -87,6 +87,16 @@ def standing(
     return Standing(look(family, claim, check), registered)
 
 
+def foreseen(family: str, config: Mapping[str, Any]) -> bool:
+    """Whether something of the family was registered to be measured with this configuration."""
+    return any(
+        _agrees(size, config)
+        for entry in read()
+        if entry["family"] == family
+        for size in entry["sizes"].values()
+    )
+
+
 def _registrations(family: str, claim: Claim, check: Check) -> list[dict[str, Any]]:
     """Those of the check, also under another id: who renames a claim has looked at it before."""
     same = digest(claim, check)
@@ -101,9 +111,8 @@ def _registrations(family: str, claim: Claim, check: Check) -> list[dict[str, An
 
 def _agrees(registered: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     """Whether a configuration is the registered one, but for fields that came later."""
-    return all(
-        config.get(name) == value for name, value in json.loads(canonical(registered)).items()
-    )
+    one, other = (json.loads(canonical(fields)) for fields in (registered, config))
+    return all(other.get(name) == value for name, value in one.items())
 
 
 def unregistered(proxy: "Proxy") -> list[tuple[Claim, Check]]:

@@ -106,6 +106,13 @@ class Store:
             row = connection.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()
         return _run(row) if row else None
 
+    def of(self, family: str, name: str, code: str) -> list[Run]:
+        """The finished runs of this name, the latest first."""
+        where = "family = ? AND name = ? AND code = ? ORDER BY finished DESC"
+        with self._connect() as connection:
+            rows = connection.execute(f"SELECT * FROM runs WHERE {where}", (family, name, code))
+            return [_run(row) for row in rows]
+
     def put(
         self, family: str, name: str, config: dict[str, Any], code: str, seconds: float, result: Any
     ) -> Run:

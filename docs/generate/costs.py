@@ -24,7 +24,7 @@ def methods() -> dict[str, dict[str, Any]]:
 
 def name_of(settings: Mapping[str, Any]) -> str | None:
     """The method of the comparison that has these settings and no other."""
-    from scaling.studies.trials.language import METHODS
+    from scaling.studies.trials.methods import METHODS
 
     return next((name for name, own in METHODS.items() if own == settings), None)
 

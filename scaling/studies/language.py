@@ -7,15 +7,18 @@ best one in exploration, and the choice among them is part of every interval. Wh
 initialization has another size than the default's, a control has the size without the directions. A
 run takes 40 to 60 seconds where two share two cores. The default size has some 270 runs, of the
 methods that the six papers of this project are about: four hours, estimated. --full adds the other
-methods and tasks, some 470 runs: six hours, estimated. Both go on after a kill.
+methods and tasks, some 470 runs: six hours, estimated. --only compares the methods alone that a
+claim speaks of: LoRA, EVA and orthogonal, for LM1, in some 80 runs. All go on after a kill.
 """
 
 from dataclasses import dataclass
 
 from loralab.memo import Memo
+from loralab.names import check_known
 from loralab.proxy import Evidence, Proxy
 from scaling.studies.claims.language import CLAIMS
 from scaling.studies.claims.language.checks import MARGIN
+from scaling.studies.trials.methods import CORE, METHODS, ON_TASKS
 
 TEXT = ("text",)
 
@@ -36,6 +39,8 @@ class Config:
     them."""
     every: bool = False
     """Compare every method, not those alone that the papers of this project are about."""
+    only: tuple[str, ...] = ()
+    """Compare these methods alone, LoRA and others: what a claim about them needs."""
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("seeds", 1), ("block", 0)):
@@ -46,6 +51,10 @@ class Config:
             raise ValueError(
                 f"--tasks must be text and others of {', '.join(known)}, got {' '.join(self.tasks)}"
             )
+        for name in self.only:
+            check_known("method", name, (*METHODS,))
+        if self.only and "LoRA" not in self.only:
+            raise ValueError(f"--only must have LoRA among them, got {', '.join(self.only)}")
 
     @property
     def reduced(self) -> bool:
@@ -65,6 +74,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
     from scaling.studies.trials import language as trials
 
     seeds = range(config.block, config.block + config.seeds)
+    of_text = config.only or ((*METHODS,) if config.every else CORE)
     if config.reduced:
         run = trials.run("text", config.steps, config.block, limit=2)
         _, outcomes = trials.compared(run, ("LoRA",), seeds, memo)
@@ -72,9 +82,7 @@ def measure(config: Config, memo: Memo) -> Evidence:
         return Evidence(nothing(), {}, {tables.EACH: records(rows)})
     found, base, shown = {}, {}, {}
     for task in config.tasks:
-        names = trials.ON_TASKS
-        if task in TEXT:
-            names = (*trials.METHODS,) if config.every else trials.CORE
+        names = [name for name in of_text if task in TEXT or name in ON_TASKS]
         run = trials.run(task, config.steps, config.block)
         methods, found[task] = trials.compared(run, names, seeds, memo)
         if run.data.task == "causal_lm":

@@ -1,7 +1,7 @@
 """Every claim can be followed: to an equation, a test and a trial that exist, in sentences that
 stand alone."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loralab.chain import chain
+from loralab.chain import chain, part
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within
 from loralab.families import check_unique, proxies
 from loralab.rows import row_of
+from scaling.studies import language
+from scaling.studies.language import Config
 from tests.support.chains import CLAIMS, has_equation, has_test, object_of
 
 LEANING = ("So ", "The same", "the same", "Which ", "And ")  # on the row above
@@ -140,6 +142,12 @@ def test_a_claim_is_shown_link_by_link():
     absent = {"where", "assumptions", "equation", "test", "trial"}
     wanted = [(k, others.get(k, v)) for k, v in shown.items() if k not in absent]
     assert printed(chain(family, bare, "not run", {}))[: len(wanted)] == wanted
+
+
+def test_a_part_of_a_family_is_measured_by_its_flags():
+    config = asdict(Config(block=1000, every=True, only=("LoRA", "Nyström", "A alone, rank 17")))
+    words = "--every --only LoRA 'Nyström' 'A alone, rank 17' --block 1000"
+    assert part(language.PROXY, config) == f"python -m scaling.studies.language {words}"
 
 
 def printed(group: Any) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from loralab.rows import row_of
 from loralab.store import Run
 from scaling.studies import tables
 from scaling.studies.language import Config
-from scaling.studies.trials.language import METHODS
+from scaling.studies.trials.methods import METHODS
 from tests.support.worlds import language as made_up
 
 FAMILIES = list(proxies())

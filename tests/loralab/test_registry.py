@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loralab import registry, trials
+from loralab import pictured, recorded, registry, trials
 from loralab.claims import Check, Claim, Kind, Scope, Within
 from loralab.code import ROOT
 from loralab.families import proxies
@@ -114,6 +114,39 @@ def test_a_changed_check_is_registered_anew_on_another_block_and_is_another_look
     assert again["checks"]["R1"].keys() == {"lower", "other"}
     assert stands({"block": 3000, "seeds": 3}, other) == Standing(3, True)
     assert [entry["block"] for entry in registry.read()] == [1000, 2000, 3000]
+
+
+@dataclass(frozen=True)
+class Part(Config):
+    only: tuple[str, ...] = ()
+
+
+def one_check(config: Part, memo: Memo) -> Evidence:
+    found = measure(config, memo)
+    return Evidence({"R1": found.measured["R1"] | ({"other": None} if config.only else {})}, {}, {})
+
+
+def test_a_part_of_what_was_registered_is_recorded_as_registered(
+    family, store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "ledger")
+    monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
+    registry.register(family, store)
+    parts = replace(family, Config=Part, quick=Part(0, 2), measure=one_check)
+    parts.run(Part(block=1000, only=("LoRA",)), store)
+    parts.run(Part(block=1000, seeds=2), store)  # as nobody registered
+    assert recorded.write([parts], store) == []
+    record = recorded.read("test_registry")
+    assert record is not None
+    assert [(line["key"], line["registered"]) for line in record["checks"]] == [("lower", True)]
+    assert [about["size"] for about in record["runs"].values()] == ["part"]
+    assert not pictured.FOLDER.exists(), "it shows less than a whole run"
+    parts.run(Part(block=1000), store)
+    assert recorded.write([parts], store) == []
+    record = recorded.read("test_registry")
+    assert record is not None
+    assert [about["size"] for about in record["runs"].values()] == ["default"]
+    assert [line["key"] for line in record["checks"]] == ["lower", "other"]
 
 
 def test_looks_before_the_registry_count_and_the_interval_is_as_wide_as_its_look(family, store):

@@ -102,7 +102,7 @@ def evidence(study: Study) -> Measurements:
         "LM3b": {"own rates": over("OP-LoRA"), "one rate": improvement_ratio(at_loras, lora)},
         "LM3c": {
             "decades": window_difference(
-                text["OP-LoRA"], text["LoRA"], study.base["text"], study.seeds, MARGIN
+                text.get("OP-LoRA", {}), text["LoRA"], study.base["text"], study.seeds, MARGIN
             )
         },
         "LM3d": {"no worse": over("OP-LoRA, rank 4")},

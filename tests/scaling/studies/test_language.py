@@ -13,6 +13,7 @@ from scaling.studies import language
 from scaling.studies.claims.language.checks import LAUNCH
 from scaling.studies.language import Config
 from scaling.studies.trials import language as plan
+from scaling.studies.trials.methods import CORE, ON_TASKS
 from tests.support.sweeps import here
 from tests.support.worlds import language as made
 
@@ -81,6 +82,16 @@ def test_the_default_size_measures_what_it_runs(known):
     assert found["LM8"]["PiSSA"] == pytest.approx(made.losses("PiSSA"))
 
 
+def test_a_claim_is_measured_by_its_own_methods_alone(known):
+    memo, asked = known
+    only = ("LoRA", "EVA", "orthogonal")
+    found = values(language.measure(Config(seeds=3, block=BLOCK, only=only), memo).measured)
+    assert {name_of(settings) for settings in asked} == {*only}
+    measured = {id for id, checks in found.items() if None not in checks.values()}
+    assert measured == {"LM1"}, "which needs no others"
+    assert found["LM1"] == pytest.approx(made.EXPECTED["LM1"], rel=1e-12)
+
+
 def test_the_reduced_size_measures_nothing(known):
     memo, asked = known
     found = language.measure(language.PROXY.quick, memo)
@@ -91,7 +102,7 @@ def test_the_reduced_size_measures_nothing(known):
 
 def test_every_method_has_its_learning_rate_from_exploration():
     assert plan.BEST.keys() == plan.METHODS.keys()
-    assert {*plan.CORE, *plan.ON_TASKS, *plan.WIDE} <= plan.METHODS.keys()
+    assert {*CORE, *ON_TASKS, *plan.WIDE} <= plan.METHODS.keys()
     assert {len(plan.rates(name)) for name in plan.METHODS} == {3, 5}
     for name, best in plan.BEST.items():
         tried = plan.rates(name)
@@ -120,3 +131,15 @@ def test_no_claim_speaks_of_more_than_was_measured():
 def test_impossible_sizes_are_refused(field, value):
     with pytest.raises(ValueError, match=f"--{field} must be"):
         Config(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (("eva",), "unknown method 'eva'; did you mean 'EVA'"),
+        (("EVA", "PiSSA"), "--only must have LoRA among them, got EVA, PiSSA"),
+    ],
+)
+def test_methods_that_cannot_be_compared_alone_are_refused(only, said):
+    with pytest.raises(ValueError, match=said):
+        Config(only=only)

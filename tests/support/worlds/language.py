@@ -9,7 +9,7 @@ import numpy as np
 
 from loralab.claims import Measured
 from scaling.studies.evidence.language import Study, evidence
-from scaling.studies.trials.language import METHODS, ON_TASKS
+from scaling.studies.trials.methods import METHODS, ON_TASKS
 from tests.support.sweeps import EXACT, STEPS, exact
 from tests.support.worlds.findings import steps
 
