@@ -93,19 +93,18 @@ def table(families: Iterable["Proxy"], rows: Rows) -> str:
 
 
 def _papers(rows: Sequence[Row], linked: set[str]) -> str:
-    """The paper that most claims are of, and how many others; a link where it comes first, which is
-    noted."""
+    """The paper that most claims are of, and how many others: its title and a link where it comes
+    first, which is noted, then its number alone."""
     sources = Counter(row.claim.source for row in rows if row.claim.source != "derived")
     named = [source for source, _ in sources.most_common() if source in TITLES]
     if not named or len(sources) > MOST:
-        return f"{len(sources)} papers" if sources else "derived here"
+        return f"{len(sources)} papers" if sources else "derived"
     first, more = named[0], len(named) - 1
     others = f" and {more} other{'s' * (more > 1)}" * (more > 0)
-    title = TITLES[first]
-    if first not in linked:
-        title = f"[{title}](https://arxiv.org/abs/{first})"
+    known = first in linked
     linked.add(first)
-    return title + others
+    paper = f"arXiv:{first}" if known else f"[{TITLES[first]}](https://arxiv.org/abs/{first})"
+    return paper + others
 
 
 def initializations(run: Run | None) -> str:
@@ -134,7 +133,7 @@ def initializations(run: Run | None) -> str:
             "### Which initialization, on a real model\n",
             f"SmolLM2-135M, {config['steps']} steps on scientific docstrings, {config['seeds']} "
             "seeds, each at its own best learning rate;",
-            "improvement of the test loss over LoRA's, with 95 % intervals:\n",
+            "improvement of the test loss as a multiple of LoRA's, 95 % intervals (LM1b to LM8):\n",
             *(f"- {title}: {', '.join(names)}." for title, names in groups.items() if names),
             f"- Best learning rates: {number(min(rates))} to {number(max(rates))}, "
             f"LoRA's {number(data['LoRA']['best'])}.",

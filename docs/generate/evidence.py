@@ -28,6 +28,7 @@ FAMILIES = {
     "rates": ("The predicted learning rate on ten models and tasks", ()),
     "language": ("Methods on a language model", ()),
     "adapters": ("What adapters of a language model hold", ()),
+    "dynamics": ("How OP-LoRA trains on a language model", ("2412.10362",)),
 }
 
 

@@ -14,6 +14,7 @@ from scaling.comparison.summary import (
     lowest_loss,
 )
 from scaling.studies.claims.predictions import METHOD_OF
+from scaling.studies.evidence.dynamics import Watched, grown
 from scaling.studies.evidence.findings import Study
 from scaling.studies.evidence.improvements import (
     growth,
@@ -27,6 +28,8 @@ from scaling.studies.evidence.quantities import difference
 from scaling.studies.evidence.rates import Study as RatesStudy
 
 EACH = "each method at its best learning rate"
+FACTORS = "1 + |h|_1 of a layer, before the steps of one seed"
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 def means(rates: Rates, value: Any) -> list[list[float]]:
@@ -108,6 +111,35 @@ def rates(study: RatesStudy, found: Mapping[str, Mapping[str, Measured | None]])
             "decades": _ends(found["S9b"][pair]),
         }
         for pair, scored in study.pairs.items()
+    }
+
+
+def factors(run: Watched) -> list[dict[str, Any]]:
+    """The factors of the layers before some ten of the steps."""
+    found = np.array(run.factor)
+    some = range(0, found.shape[1], max(1, found.shape[1] // 10))
+    names = ("least", "median", "largest")
+    return [
+        {"step": k + 1}
+        | dict(zip(names, map(float, np.quantile(found[:, k], (0, 0.5, 1))), strict=True))
+        for k in some
+    ]
+
+
+def dynamics(runs: Sequence[Watched]) -> dict[str, Any]:
+    """By step, over the layers of all runs: quantiles of the factor over its first value, and the
+    share of layers whose factor grows, of those that agree and of the others."""
+    factor = np.concatenate([run.factor for run in runs])
+    grows, agrees = (np.concatenate(each) for each in zip(*map(grown, runs), strict=True))
+    return {
+        "first": np.quantile(factor[:, 0], QUANTILES).tolist(),
+        "factor": np.quantile(factor / factor[:, :1], QUANTILES, axis=0).T.tolist(),
+        "grows": {
+            name: [
+                float(g[a].mean()) if a.any() else None for g, a in zip(grows.T, of.T, strict=True)
+            ]
+            for name, of in (("agree", agrees), ("oppose", ~agrees))
+        },
     }
 
 
