@@ -111,7 +111,7 @@ class Scheme:
             options: those of the rule.
 
         Raises: ValueError as `check_options` and `check_rank`, and for a scale that is not
-            positive, a non-finite W or missing stats.
+            positive, a non-finite W, missing stats, or a rule that gives other shapes.
         """
         if W.ndim != 2:
             raise ValueError(f"W must be a matrix (out, in), got shape {tuple(W.shape)}")
@@ -131,8 +131,22 @@ class Scheme:
         options = {key: value for key, value in options.items() if key not in self.sharing}
         rng = Generator().manual_seed(0) if rng is None else rng
         working = W.detach().to(torch.promote_types(W.dtype, torch.float32))
-        B, A = _revived(*self.rule(working, rank, rng, scale, **options), rng)
+        B, A = _revived(*self._factors(working, rank, rng, scale, options), rng)
         return Factors(B.to(W.dtype), A.to(W.dtype))
+
+    def _factors(
+        self, W: Tensor, rank: int, rng: Generator, scale: float, options: dict[str, Any]
+    ) -> Factors:
+        """What the rule gives. Raises ValueError where it is no pair of factors of this rank."""
+        made, (out, in_) = self.rule(W, rank, rng, scale, **options), W.shape
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ValueError(f"{self.rule.__name__} must give Factors(B, A), got {made!r:.60}")
+        for name, F, shape in zip("BA", made, ((out, rank), (rank, in_)), strict=True):
+            if F.shape != shape:
+                raise ValueError(
+                    f"{self.rule.__name__}: {name} must have shape {shape}, got {tuple(F.shape)}"
+                )
+        return Factors(*made)
 
 
 def normal(W: Tensor, *shape: int, rng: Generator) -> Tensor:

@@ -20,6 +20,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lora.patterns import suggestion
 from lora.schemes import SCHEMES, Scheme
 from lora.statistics import Statistics
 from lora.testing import round_trip
@@ -46,10 +47,11 @@ def check_scheme(
         laws: by default the scheme's row of `LAWS` where it is named and has its default options,
             and none otherwise.
         shape: (out, in) of the weight; its transpose is checked too.
-        rank: r of the factors.
+        rank: r of the factors; that lower ranks are kept is checked too.
         options: those of the scheme.
 
-    Raises: AssertionError naming the law that fails.
+    Raises: AssertionError naming the law that fails; ValueError for an unknown name. Whether an
+        adapter of it is saved, loaded and merged as it should is `check_round_trip`'s question.
     """
     if isinstance(scheme, str) and laws is None and not options:
         laws = LAWS.get(scheme)
@@ -74,13 +76,20 @@ def check_round_trip(scheme: str | Scheme, *, rank: int = 4, **options: Any) -> 
         rank: r of the factors.
         options: those of the scheme.
 
-    Raises: AssertionError naming what fails, and ImportError where PEFT is missing.
+    Raises: AssertionError naming what fails, ValueError for an unknown name, and ImportError where
+        PEFT is missing.
     """
     round_trip.check(*_row(scheme), rank, options)
 
 
 def _row(scheme: str | Scheme) -> tuple[str, Scheme]:
-    return (scheme, SCHEMES[scheme]) if isinstance(scheme, str) else (scheme.rule.__name__, scheme)
+    if not isinstance(scheme, str):
+        return scheme.rule.__name__, scheme
+    if scheme not in SCHEMES:
+        known = tuple(SCHEMES)
+        hint = suggestion(scheme, known) or f"; known: {', '.join(known)}"
+        raise ValueError(f"unknown scheme {scheme!r}{hint}")
+    return scheme, SCHEMES[scheme]
 
 
 def sample(shape: tuple[int, int], seed: int = 0) -> tuple[Tensor, Statistics]:

@@ -20,8 +20,10 @@ def contract(trial: Trial) -> None:
     for dtype in DTYPES:
         try:
             B, A = trial.factors(trial.W.to(dtype))
-        except RuntimeError as error:
-            raise AssertionError(f"{trial.name} fails on a weight in {dtype}: {error}") from error
+        except (RuntimeError, ValueError) as error:
+            raise AssertionError(
+                trial.sentence(f"fails on a weight in {dtype}: {error}")
+            ) from error
         for factor, F, size in (("B", B, (out, trial.rank)), ("A", A, (trial.rank, in_))):
             trial.law(F.shape == size, f"{factor} must have shape {size}, got {tuple(F.shape)}")
             trial.law(F.dtype == dtype, f"{factor} must have W's type {dtype}, got {F.dtype}")
@@ -30,6 +32,7 @@ def contract(trial: Trial) -> None:
             (B.norm(dim=0) + A.norm(dim=1) > 0).all(),
             f"a direction is dead, B_i = A_i = 0, in {dtype}",
         )
+    _ranks(trial)
     _pure(trial)
     _repeatable(trial)
     if trial.scheme.needs == "nothing":
@@ -43,7 +46,7 @@ def contract(trial: Trial) -> None:
     if trial.scheme.needs == "inputs":
         try:
             trial.factors(stats=replace(trial.stats, gradient=None, weighted_second_moment=None))
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             trial.law(False, f"is declared to need inputs alone, and fails on them: {error}")
     _gathered(trial)
     _degenerate(trial)
@@ -57,7 +60,13 @@ def contract(trial: Trial) -> None:
 
 def _called(trial: Trial) -> None:
     taken = inspect.signature(trial.scheme.rule)
-    wanted = trial.scheme.needs_data or "stats" in taken.parameters
+    stats = taken.parameters.get("stats")
+    trial.law(
+        trial.scheme.needs_data or stats is None or stats.default is not stats.empty,
+        f'takes stats, and must be declared to need "inputs" or "gradient", not '
+        f'"{trial.scheme.needs}"',
+    )
+    wanted = trial.scheme.needs_data or stats is not None
     named = {name: x for name, x in trial.options.items() if name not in trial.scheme.sharing}
     named |= {"stats": trial.stats} if wanted else {}
     try:
@@ -65,6 +74,14 @@ def _called(trial: Trial) -> None:
     except TypeError as error:
         given = "".join(f", {name}" for name in named)
         trial.law(False, f"must be a function of W, rank, rng, scale{given}: {error}")
+
+
+def _ranks(trial: Trial) -> None:
+    for rank in range(1, trial.rank):
+        try:
+            replace(trial, rank=rank).factors()
+        except (RuntimeError, ValueError) as error:
+            raise AssertionError(trial.sentence(f"fails at rank {rank}: {error}")) from error
 
 
 def _pure(trial: Trial) -> None:

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from lora.schemes import Factors
 from lora.statistics import Statistics
 from lora.testing.laws import Laws, Objective
-from lora.testing.trial import TOLERANCE, Trial, close
+from lora.testing.trial import TOLERANCE, Trial, close, same
 
 RIVALS = 200
 
@@ -27,6 +27,9 @@ def declared(trial: Trial, laws: Laws) -> None:
             )
     if laws.balanced:
         trial.law(close(B.mT @ B, A @ A.mT), "B^T B and A A^T differ")
+    if laws.random:
+        other = trial.factors(scale=2.0, seed=8)
+        trial.law(not same((B, A), other), "is the same with every seed of the random generator")
     if laws.least:
         _least(trial, laws.least, Factors(B, A), s=2.0)
     _exponents(trial, laws)

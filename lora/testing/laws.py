@@ -24,7 +24,7 @@ class Laws:
             each.
         balanced: B^T B = A A^T.
         least: a quantity (factors, W, stats, s), of the size of 1, that no other factors of rank r
-            make smaller.
+            make smaller, whatever their length and angles.
         weight: (b, a): W -> c W takes (B, A) to (c^b B, c^a A).
         gradient: the same for G -> c G with Q -> c^2 Q.
         scale: the same for s -> c s.
@@ -34,6 +34,7 @@ class Laws:
         in_weight: of "A", "B" or "AB": the rows of A are in the row space of W, the columns of B in
             its range.
         in_gradient: the same for G.
+        random: other seeds of the random generator give other factors.
         sketch: "A": A = N W with an N of the random generator alone, so that turning N with W turns
             nothing; "B": B = W N.
     """
@@ -48,6 +49,7 @@ class Laws:
     rotations: Literal["", "left", "right", "both"] = ""
     in_weight: Literal["", "A", "B", "AB"] = ""
     in_gradient: Literal["", "A", "B", "AB"] = ""
+    random: bool = False
     sketch: Literal["", "A", "B"] = ""
 
 
@@ -86,16 +88,17 @@ SPECTRAL = Laws(
     balanced=True, weight=(0.5, 0.5), gradient=(0, 0), scale=(-0.5, -0.5), rotations="both"
 )
 LAWS = {
-    "init_a": BLIND,
-    "init_b": BLIND,
-    "gaussian": BLIND,
-    "orthogonal": replace(BLIND, orthonormal="A"),
+    "init_a": replace(BLIND, random=True),
+    "init_b": replace(BLIND, random=True),
+    "gaussian": replace(BLIND, random=True),
+    "orthogonal": replace(BLIND, orthonormal="A", random=True),
     "pissa": replace(SPECTRAL, least=error, in_weight="AB"),
     "milora": SPECTRAL,
     "olora": replace(BLIND, orthonormal="B", weight=(0, 1), rotations="left", in_weight="AB"),
     "mica": replace(BLIND, orthonormal="B", rotations="both"),
     "nystrom": replace(
         BLIND,
+        random=True,
         weight=(0, 1),
         scale=(0, -1),
         rotations="right",
@@ -106,7 +109,7 @@ LAWS = {
     "corda": replace(SPECTRAL, balanced=False, least=error_by_inputs, in_weight="AB"),
     "lora_ga": replace(BLIND, orthonormal="AB", rotations="both", in_gradient="AB"),
     "lora_one": replace(BLIND, balanced=True, rotations="both", in_gradient="AB"),
-    "nystrom_grad": replace(BLIND, rotations="right", in_gradient="A"),
+    "nystrom_grad": replace(BLIND, rotations="right", in_gradient="A", random=True),
     "gradient_signal": replace(BLIND, orthonormal="A", rotations="both", least=signal_missed),
     "tsd_init": replace(SPECTRAL, in_weight="AB"),
 }

@@ -30,19 +30,24 @@ class Trial:
     stats: Statistics
 
     def factors(
-        self, W: Tensor | None = None, stats: Statistics | None = None, scale: float = 1.0
+        self,
+        W: Tensor | None = None,
+        stats: Statistics | None = None,
+        scale: float = 1.0,
+        seed: int = 7,
     ) -> Factors:
-        """The factors by a fixed random generator; for the trial's own weight and statistics where
-        none are given."""
-        rng = Generator().manual_seed(7)
+        """The factors by a random generator of this seed; for the trial's own weight and statistics
+        where none are given."""
+        rng = Generator().manual_seed(seed)
         W = self.W if W is None else W
         return self.scheme(W, self.rank, rng, stats or self.stats, scale, **self.options)
 
+    def sentence(self, fault: str) -> str:
+        return f"{self.name} at W {tuple(self.W.shape)}, rank {self.rank}: {fault}"
+
     def law(self, holds: bool | Tensor, sentence: str) -> None:
         if not bool(holds):
-            raise AssertionError(
-                f"{self.name} at W {tuple(self.W.shape)}, rank {self.rank}: {sentence}"
-            )
+            raise AssertionError(self.sentence(sentence))
 
     def refuses(self, what: str, call: Callable[[], object]) -> None:
         try:

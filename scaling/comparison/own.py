@@ -4,9 +4,12 @@ Their code is part of what a trial is, so an edit of it makes another trial; and
 compute trials, which import `lora` as it is, are given them.
 """
 
+import ast
 import hashlib
+import importlib.util
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -16,10 +19,15 @@ import cloudpickle
 
 from lora.schemes import SCHEMES
 from lora.variants import VARIANTS
-from loralab.code import ROOT
+from loralab.code import OWN, ROOT
 
 TABLES: dict[str, dict[str, Any]] = {"scheme": SCHEMES, "variant": VARIANTS}
 LIBRARY = ROOT / "lora"
+# what stands there is known by its version, or is part of a trial's code anyway
+INSTALLED = [
+    *{Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")},
+    *(ROOT / name for name in OWN),
+]
 
 
 class Own(NamedTuple):
@@ -45,11 +53,17 @@ class Own(NamedTuple):
         return file if file.is_file() else None
 
     @property
+    def files(self) -> list[Path]:
+        """The file, and what it imports of the user's own, directly or not."""
+        return sorted(_imported(self.file, set())) if self.file is not None else []
+
+    @property
     def code(self) -> str:
-        """A hash of its file, else of what it and the functions that it names do."""
-        if self.file is not None:
-            return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
-        done = repr(list(_done(self.made_by, set()))).encode()
+        """A hash of its files, else of what it and the functions that it names do."""
+        if files := self.files:
+            done = b"".join(file.read_bytes() for file in files)
+        else:
+            done = repr(list(_done(self.made_by, set()))).encode()
         return hashlib.sha256(done).hexdigest()[:16]
 
 
@@ -81,8 +95,13 @@ class Carried:
         self.trial, self.needed, self.__name__ = trial, needed, trial.__name__
 
     def __getstate__(self) -> dict[str, Any]:
-        by_name = [sys.modules.get(each.made_by.__module__) for each in self.needed]
-        by_name = [module for module in by_name if module and module.__name__ != "__main__"]
+        files = {str(file) for each in self.needed for file in each.files}
+        by_name = [
+            module
+            for name, module in sys.modules.copy().items()
+            if name not in ("__main__", "__mp_main__")
+            if (file := getattr(module, "__file__", None)) and str(Path(file).resolve()) in files
+        ]
         for module in by_name:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -98,6 +117,41 @@ class Carried:
         for setting, name, row in self.needed:
             TABLES[setting][name] = row
         return self.trial(**arguments)
+
+
+def _imported(file: Path, seen: set[Path]) -> set[Path]:
+    """The file and the user's own that it imports; none that is installed, and none of the
+    library."""
+    file = file.resolve()
+    if file in seen or any(file.is_relative_to(place) for place in INSTALLED):
+        return seen
+    seen.add(file)
+    package = next((m for m in sys.modules.copy().values() if _is_of(m, file)), None)
+    for name in _names(file, getattr(package, "__package__", None)):
+        try:
+            found = importlib.util.find_spec(name)
+        except (ImportError, AttributeError, ValueError):  # a value of a module, and no module
+            continue
+        if found and found.has_location and str(found.origin).endswith(".py"):
+            _imported(Path(str(found.origin)), seen)
+    return seen
+
+
+def _is_of(module: Any, file: Path) -> bool:
+    path = getattr(module, "__file__", None)
+    return bool(path) and Path(path).name == file.name and Path(path).resolve() == file
+
+
+def _names(file: Path, package: str | None) -> Iterator[str]:
+    """The dotted names that a file imports; `from a import b` gives both a and a.b."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            source = "." * node.level + (node.module or "")
+            source = importlib.util.resolve_name(source, package) if node.level else source
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
 def _done(made_by: Any, seen: set[Any]) -> Iterator[Any]:

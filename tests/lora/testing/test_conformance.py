@@ -199,6 +199,19 @@ def has_transposed_factors(W, rank, rng, scale):
     return Factors(A.mT.contiguous(), B.mT.contiguous())
 
 
+def has_transposed_factors_alone(W, rank, rng, scale):
+    B, A = start(W, rank, rng, scale)
+    return Factors(B, A.mT)
+
+
+def has_four_rows(W, rank, rng, scale):
+    return start(W, 4, rng, scale)
+
+
+def gives_nothing(W, rank, rng, scale):
+    start(W, rank, rng, scale)
+
+
 def needs_float64(W, rank, rng, scale):
     return start(W @ torch.eye(W.shape[1], dtype=torch.float64), rank, rng, scale)
 
@@ -234,6 +247,14 @@ def trusts_the_statistics(W, rank, rng, scale, stats):
         (gives_a_view_of_the_weight, "weight", "shares memory with the weight"),
         (has_the_wrong_shape, "weight", r"B must have shape \(24, 4\), got \(24, 5\)"),
         (has_transposed_factors, "weight", r"B must have shape \(24, 4\), got \(16, 4\)"),
+        (has_transposed_factors_alone, "weight", r"A must have shape \(4, 16\), got \(16, 4\)"),
+        (
+            has_four_rows,
+            "weight",
+            r"fails at rank 1: .* B must have shape \(24, 1\), got \(24, 4\)",
+        ),
+        (gives_nothing, "weight", r"must give Factors\(B, A\), got None"),
+        (trusts_the_statistics, "nothing", 'must be declared to need "inputs" or "gradient"'),
         (overflows_in_half_precision, "weight", "A is not finite in torch.float16"),
         (depends_on_the_weight, "nothing", "depends on W, but is declared to need nothing"),
         (
@@ -252,7 +273,7 @@ def test_a_planted_fault_is_caught(rule, needs, message):
 
 
 def test_a_scheme_that_reads_more_than_it_declares_is_caught():
-    with pytest.raises(ValueError, match=r"needs stats\.gradient, which was not collected"):
+    with pytest.raises(AssertionError, match=r"needs stats\.gradient, which was not collected"):
         check_scheme(Scheme(SCHEMES["lora_one"].rule, "inputs", "derived"))
 
 
@@ -277,7 +298,8 @@ def test_a_name_stands_for_its_row_of_laws(monkeypatch):
 
 def test_a_scheme_that_works_in_one_type_alone_is_caught():
     with pytest.raises(
-        AssertionError, match=r"needs_float64 fails on a weight in torch.float32: .*same dtype"
+        AssertionError,
+        match=r"needs_float64 at .* fails on a weight in torch.float32: .*same dtype",
     ):
         check_scheme(Scheme(needs_float64, "weight", "derived"))
 
@@ -289,23 +311,23 @@ class Unguarded(Scheme):
         return self.rule(W, rank, rng or Generator().manual_seed(0), scale, stats)
 
 
-def in_float64(W, rank, rng, scale, stats):
+def in_float64(W, rank, rng, scale, stats=None):
     return Factors(*(factor.double() for factor in start(W.double(), rank, rng, scale)))
 
 
-def is_dead_where_the_weight_is_zero(W, rank, rng, scale, stats):
+def is_dead_where_the_weight_is_zero(W, rank, rng, scale, stats=None):
     U, S, Vh = torch.linalg.svd(W.double(), full_matrices=False)
     root = (S[:rank] / scale).sqrt()
     return Factors((U[:, :rank] * root).to(W.dtype), (root[:, None] * Vh[:rank]).to(W.dtype))
 
 
-def is_dead_in_float16(W, rank, rng, scale, stats):
-    B, A = in_float64(W, rank, rng, scale, stats)
+def is_dead_in_float16(W, rank, rng, scale, stats=None):
+    B, A = in_float64(W, rank, rng, scale)
     alive = torch.arange(rank) >= (W.dtype == torch.float16)
     return Factors((B * alive).to(W.dtype), (A * alive[:, None]).to(W.dtype))
 
 
-def takes_any_rank(W, rank, rng, scale, stats):
+def takes_any_rank(W, rank, rng, scale, stats=None):
     B, A = start(W.double(), rank, rng, scale)
     return Factors(B.to(W.dtype), A.to(W.dtype))
 
@@ -404,6 +426,23 @@ def half_of_the_rank(W, rank, rng, scale):
     A = A.clone()
     A[-1] = A[0]
     return Factors(B, A)
+
+
+def test_a_generator_that_is_not_used_is_caught():
+    def alone(W, rank, rng, scale):
+        return start(W, rank, Generator().manual_seed(0), scale)
+
+    scheme = Scheme(alone, "nothing", "derived", zero_product=True)
+    check_scheme(scheme)
+    with pytest.raises(AssertionError, match="is the same with every seed of the random generator"):
+        check_scheme(scheme, laws=Laws(random=True))
+
+
+def test_a_name_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="unknown scheme 'pisa'; did you mean 'pissa'"):
+        check_scheme("pisa")
+    with pytest.raises(ValueError, match="unknown scheme 'pisa'; did you mean 'pissa'"):
+        check_round_trip("pisa")
 
 
 def test_a_lack_of_rank_is_caught():

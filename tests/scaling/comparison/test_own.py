@@ -66,6 +66,27 @@ def test_an_edit_of_the_script_makes_another_trial(script, monkeypatch):
     assert trials.code(settings("init_a")) == library, "which is not about the script"
 
 
+def test_so_does_an_edit_of_a_file_that_it_imports(script, monkeypatch):
+    helpers = script.parent / "helpers"
+    helpers.mkdir()
+    (helpers / "__init__.py").write_text("from .sizes import SIZE\nimport json, torch, lora\n")
+    (helpers / "sizes.py").write_text("SIZE = 2.0\n")
+    (script.parent / "unused.py").write_text("SIZE = 2.0\n")
+    importing = SCRIPT.replace("SIZE = 2.0", "from helpers import SIZE")
+    read(script, importing, monkeypatch)
+    try:
+        before = trials.code(settings("long_rows"))
+        (script.parent / "unused.py").write_text("SIZE = 3.0\n")
+        assert trials.code(settings("long_rows")) == before
+        (helpers / "sizes.py").write_text("SIZE = 3.0\n")
+        assert trials.code(settings("long_rows")) != before
+        [row] = own.rows(settings("long_rows"))
+        assert {file.name for file in row.files} == {"a_script.py", "__init__.py", "sizes.py"}
+    finally:
+        for name in ("helpers", "helpers.sizes"):
+            sys.modules.pop(name, None)
+
+
 def test_so_does_an_edit_in_a_notebook_also_of_what_the_rule_calls(monkeypatch):
     def code(size: str) -> str:
         names: dict = {"__name__": "__main__"}
