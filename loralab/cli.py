@@ -78,6 +78,8 @@ def reproduce(options: Reproduce) -> int:
         raise ValueError(
             "--block is for claims that are named, as in loralab reproduce A3 --block 70000"
         )
+    if options.block is not None and options.block < 0:
+        raise ValueError(f"--block must be at least 0, got {options.block}")
     store = Store()
     families = (
         of_claims(options.ids)
@@ -112,6 +114,8 @@ def reproduce(options: Reproduce) -> int:
         ]
         if options.ids:
             show(beside(found, recorded.rows_of(proxy, recorded.read(proxy.stem))))
+            for run in filter(None, (proxy.stored(config, store) for config in sizes)):
+                print(proxy.told(run))
         rows += found
         changed += recorded.contradictions(proxy, found)
         if not options.quick and options.block is None and (new := registry.unregistered(proxy)):
@@ -161,10 +165,10 @@ def ledger(options: Ledger) -> int:
     families = list(proxies())
     kept = recorded.write(named(options.family) or families, Store())
     documents.write(families)
-    print("ledger: written to evidence/ledger and LEDGER.md")
+    print("ledger: evidence/ledger, LEDGER.md and the tables of README.md are up to date")
     if kept:
         print(
-            "kept as recorded before, since the run store holds no run of the present code: "
+            "unchanged, as the run store has no run of this code on the registered seeds: "
             + ", ".join(kept)
         )
     for name in recorded.redeclared(families):

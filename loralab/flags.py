@@ -132,7 +132,8 @@ def read(
             if ours := here(flag, known):
                 name, f, _ = known[ours]
                 about = _about(groups[name], f).partition(". ")[0]
-                raise ValueError(f"unknown flag {typed}; here it is {ours}{about}")
+                no_epochs = ", which are not epochs" * ("epoch" in typed)
+                raise ValueError(f"unknown flag {typed}; here it is {ours}{about}{no_epochs}")
             close = nearest(flag, known)
             raise ValueError(f"unknown flag {typed}{close or '; --help lists the flags'}")
         given.append((flag, [value] if equal else []))

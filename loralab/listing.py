@@ -1,9 +1,10 @@
 """`loralab claims`: which claims are printed, and how."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loralab import recorded
+from loralab import recorded, statements
 from loralab.chain import chain
 from loralab.claims import Kind, Scope, Verdict
 from loralab.families import named, of_claims, proxies
@@ -34,14 +35,17 @@ class Claims:
     source: tuple[str, ...] = ()
     """Claims of these sources alone: arXiv ids, or "derived"."""
     search: str = ""
-    """Claims with this text in their sentence, their source or their conditions alone."""
+    """Claims alone with this text in their sentence, their source, their conditions, or what an
+    abstract says that they measure."""
     json: bool = False
     """Print a JSON list instead of a table."""
 
-    def keeps(self, proxy: "Proxy", row: Row) -> bool:
+    def keeps(self, proxy: "Proxy", row: Row, abstracts: Mapping[str, str]) -> bool:
+        """Whether a claim is printed; `abstracts` has by claim the sentences that it measures."""
         claim = row.claim
         conditions = (check.condition for check in claim.checks)
-        text = " ".join((claim.statement, claim.source, claim.assumptions, *conditions))
+        about = (claim.statement, claim.source, claim.assumptions, abstracts.get(claim.id, ""))
+        text = " ".join((*about, *conditions))
         scopes = {claim.scope, *(check.scope for check in claim.checks)}
         return all(
             (
@@ -63,11 +67,12 @@ def claims(options: Claims) -> int:
     of_claims(options.ids)
     named(options.family)
     shown = {proxy.stem: recorded.shown(proxy, store) for proxy in families}
+    abstracts = statements.of_claims()
     found = [
         (proxy, row, shown[proxy.stem][1])
         for proxy in families
         for row in shown[proxy.stem][0]
-        if options.keeps(proxy, row)
+        if options.keeps(proxy, row, abstracts)
     ]
     rows = [row for _, row, _ in found]
     if options.json:

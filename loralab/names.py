@@ -68,6 +68,8 @@ def check_known(what: str, name: str, known: Sequence[str], more: str = "") -> N
     """Raise ValueError for a name that is not among the known ones; `more` is what else there is to
     say where none is like it."""
     if name not in known:
-        like = alike(name, known)
+        like, several = alike(name, known), name.replace(",", " ").split()
         hint = f"did you mean {like!r}?" if like else f"known: {', '.join(known)}{more}"
+        if len(several) > 1 and {*several} <= {*known}:
+            hint = f"names are separated by spaces: {' '.join(several)}"
         raise ValueError(f"unknown {what} {name!r}; {hint}")

@@ -135,6 +135,25 @@ class Proxy:
         records = [recorded.record_of(self, run) for run in runs if run]
         return recorded.rows_of(self, recorded.merged(records))
 
+    def departures(self, config: Mapping[str, Any]) -> str:
+        """In words where a configuration differs from the size that it is nearest to; "" where it
+        is one, or was registered."""
+        if registry.foreseen(self.stem, config):
+            return ""
+        own = json.loads(canonical(config))
+        sizes = [json.loads(canonical(asdict(size))) for size in self.sizes.values()]
+        differ = min(
+            ({name: of for name, of in size.items() if own.get(name) != of} for size in sizes),
+            key=len,
+        )
+        return ", ".join(f"{name} {own.get(name)} in place of {of}" for name, of in differ.items())
+
+    def told(self, run: Run) -> str:
+        """Which run it is, in words, and whether it can be recorded."""
+        differs = self.departures(run.config)
+        kind = f"; exploratory, with {differs}: the record stays" if differs else ""
+        return f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s{kind}"
+
     def size_of(self, config: Mapping[str, Any]) -> str:
         """The name of a configuration, whatever its seeds; "part" of one that was registered, and
         "other" for one of the user's."""
@@ -241,9 +260,12 @@ class Proxy:
         for title, records in run.result["tables"].items():
             show(records_table(title, records))
         show(as_table(rows))
-        for figure in draw(self.stem, run.result["data"], figures_folder(elsewhere)):
+        folder = figures_folder(elsewhere)
+        if self.departures(run.config):
+            folder /= run.key[:12]  # those of the report stay
+        for figure in draw(self.stem, run.result["data"], folder):
             print(f"figure: {figure.path}")
-        print(f"run {run.key[:12]} of {run.finished}, {run.seconds:.1f} s, in {store.path}")
+        print(f"{self.told(run)}, in {store.path}")
 
 
 def _earlier(store: Store, memo: Memo, begun: datetime) -> float:

@@ -205,7 +205,7 @@ def origin(proxy: "Proxy", record: Record) -> str:
     """Where a record is from, in words."""
     commits = sorted({line["commit"] for line in record["checks"]})
     earlier = any(about["code"] != proxy.code for about in record["runs"].values())
-    age = "; the code has changed since" if earlier else ""
+    age = "; the code has changed since (a comment counts too)" if earlier else ""
     return f"recorded at commit {', '.join(commits)}{age}"
 
 

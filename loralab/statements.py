@@ -24,6 +24,16 @@ def read() -> dict[str, list[dict[str, Any]]]:
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
+def of_claims() -> dict[str, str]:
+    """By claim the statements that it measures."""
+    found: dict[str, str] = {}
+    for paper in read().values():
+        for each in paper:
+            for id in each["claims"]:
+                found[id] = f"{found.get(id, '')} {each['statement']}"
+    return found
+
+
 def page(verdicts: Mapping[str, Verdict | None]) -> str:
     """docs/statements.md.
 

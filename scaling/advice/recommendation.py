@@ -241,16 +241,16 @@ RULES = (
         lambda f: f.fresh,
         f"the one tuned with a new head at width {WIDTH}",
         "seen on networks with one hidden layer and synthetic data (L8, L11), and scored on a GPT "
-        f"of width 128 and {ENCODER}, 40 steps (S8); {OTHERS}",
-        ("L8", "L11", "S8"),
+        f"of width 128 and {ENCODER} (S8) and on ten models and tasks (S9, S9b), 40 steps",
+        ("L8", "L11", "S8", "S9", "S9b"),
     ),
     *around(
         lambda f: True,
         "the best ones of two language models, found in exploration",
         "the power of the width was seen on a network with one adapted layer (L8d), the constant "
-        "in exploration on a GPT of width 128 and SmolLM2-135M, 40 steps; to be scored on other "
-        "models and tasks (S9)",
-        ("L8d", "S9"),
+        "in exploration on a GPT of width 128 and SmolLM2-135M; scored on ten models and tasks, 40 "
+        "steps (S9, S9b)",
+        ("L8d", "S9", "S9b"),
     ),
 )
 

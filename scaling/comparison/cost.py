@@ -62,4 +62,6 @@ def predicted(trials: int, seconds: float) -> str:
     workers = min(at_once(), trials)
     threads = 1 if torch.cuda.is_available() else torch.get_num_threads()
     spent = duration(trials * seconds * threads / workers)
-    return f"{counted('trial', trials)}, about {spent} of training on {counted('worker', workers)}"
+    each = "" if torch.cuda.is_available() else ", a core each"
+    on = counted("worker", workers)
+    return f"{counted('trial', trials)}, about {spent} of training on {on}{each}"

@@ -15,7 +15,7 @@ from proxies.instruments.learning_rates import side
 from scaling.advice.width_transfer import WIDTH, moved
 from scaling.comparison.axes import PEFT, Grid
 from scaling.core.config import NOT_OF, Config, check_scheme
-from scaling.core.settings import FULL
+from scaling.core.settings import FULL, check_named
 from scaling.models import quantised
 from scaling.models.precision import described, settled
 
@@ -93,6 +93,7 @@ def _product(config: Config, grid: Grid) -> list[tuple[str, dict[str, Any]]]:
             file = scheme.removeprefix(PEFT)
             found.append((Path(file).stem, {"peft": file}))
             continue
+        check_named(scheme)
         for variant in variants:
             for rank in ranks:
                 parts = [scheme, *[variant] * (len(variants) > 1 or variant != "plain")]

@@ -219,13 +219,17 @@ def shown(rows: Sequence[Row], outcomes: Outcomes, margin: float) -> list[str]:
             "another order."
         )
     compared, metric = len(rows) - 1, metric_of(rows)
+    level = "Each interval covers 95 %"
+    if compared > 1:
+        level += (
+            f", uncorrected for the {compared} comparisons: of {compared} equal methods about "
+            f"{0.05 * compared:.2g} would be called better or worse by chance"
+        )
     return [
         *found,
         f"Difference: of {SCORES.get(metric, f'minus the {metric}')}, from that of "
         f"{reference.method}; higher is better, and within {margin:g} it does not matter.",
-        f"Each interval covers 95 %, uncorrected for the {compared} comparisons: of {compared} "
-        "equal methods about "
-        f"{0.05 * compared:.2g} would be called better or worse by chance.",
+        f"{level}.",
     ]
 
 

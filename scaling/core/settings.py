@@ -39,10 +39,15 @@ def _keys(file: str, table: str) -> Iterator[str]:
                 yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
 
 
-def _with_own(package: str, table: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _with_own(table: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of a table of lora/, with those that the user's script has added, if it has."""
-    loaded = sys.modules.get(f"lora.{package}")
-    return known if loaded is None else tuple(getattr(loaded, table))
+    return tuple(getattr(sys.modules.get(f"lora.{table.lower()}"), table, known))
+
+
+def check_named(scheme: str) -> None:
+    """Raise ValueError for an initialization that there is not."""
+    more = "; one of your script is known in it alone"
+    check_known("scheme", scheme, _with_own("SCHEMES", SCHEMES), more)
 
 
 SCHEMES = tuple(_keys("schemes/__init__.py", "SCHEMES"))
@@ -250,9 +255,8 @@ class AdapterSettings:
             raise ValueError(f"seed must be less than 2^32 = {SEEDS}, got {self.seed}")
         if not (self.train_a or self.train_b):
             raise ValueError("train_a and train_b are both False: nothing would be trained")
-        schemes = _with_own("schemes", "SCHEMES", SCHEMES)
-        check_known("scheme", self.scheme, schemes, "; one of your script is known in it alone")
-        check_known("variant", self.variant, (*_with_own("variants", "VARIANTS", VARIANTS), FULL))
+        check_named(self.scheme)
+        check_known("variant", self.variant, (*_with_own("VARIANTS", VARIANTS), FULL))
 
 
 @dataclass(frozen=True)

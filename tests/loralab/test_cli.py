@@ -159,7 +159,7 @@ def test_the_ledger_is_written_from_whole_runs_alone(checkout, run):
     run("loralab", "reproduce", "--quick")
     done = run("loralab", "ledger")
     assert done.returncode == 0
-    assert done.stdout.endswith("since the run store holds no run of the present code: fake\n")
+    assert done.stdout.endswith("of this code on the registered seeds: fake\n")
     assert not (checkout / "evidence/ledger/fake.json").exists()
     run("loralab", "reproduce")
     assert run("loralab", "ledger", "--family", "fake").returncode == 0
@@ -191,7 +191,7 @@ def test_recorded_evidence_is_shown_and_kept_where_the_store_is_empty(checkout, 
     done = run("loralab", "ledger")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (
         0,
-        "kept as recorded before, since the run store holds no run of the present code: fake",
+        "unchanged, as the run store has no run of this code on the registered seeds: fake",
     )
     assert (checkout / "LEDGER.md").read_text() == text
     edited(checkout, '"""how many numbers"""', '"""the count of numbers"""')

@@ -176,9 +176,25 @@ def test_quick_is_a_size_from_which_other_flags_depart(checkout, run):
     assert computed(checkout) == 4
 
 
+def test_a_run_of_one_s_own_says_so_and_leaves_the_figures_of_the_report(checkout, run):
+    run("fake")
+    before = pictures(checkout / "report/figures")
+    done = run("fake", "--shift", "0.5")
+    last = done.stdout.splitlines()[-1]
+    assert "exploratory, with shift 0.5 in place of " in last
+    assert "the record stays" in last
+    key = last.removeprefix("run ")[:12]
+    assert f"figure: {checkout}/report/figures/{key}/fake-numbers.svg" in done.stdout
+    own = pictures(checkout / "report/figures" / key)
+    assert {name: before[name] for name in own} != own
+    assert pictures(checkout / "report/figures") == before
+
+
 def pictures(folder: Path) -> dict[str, bytes]:
     return {
-        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
@@ -202,10 +218,12 @@ def test_figures_are_drawn_again_only_where_they_would_differ_or_are_gone(checko
     assert (checkout / "report/figures/fake-numbers.pdf").exists()
     before = picture.read_bytes()
     run("fake", "--shift", "0.25")
-    other_data = picture.read_bytes()
+    [other] = (checkout / "report/figures").glob("*/fake-numbers.svg")
+    other_data = other.read_bytes()
     drawing.write_text(drawing.read_text().replace("axes.plot(", "axes.semilogy("))
     run("fake", "--shift", "0.25")
-    assert len({before, other_data, picture.read_bytes()}) == 3
+    drawn_otherwise = {path.read_bytes() for path in other.parents[1].glob("*/fake-numbers.svg")}
+    assert len({before, other_data} | drawn_otherwise) == 3
 
 
 def test_a_store_that_cannot_be_used_is_one_line(checkout, run):

@@ -233,7 +233,7 @@ def share_in_the_plane() -> sp.Expr:
     """
     # the square roots, without which the antiderivative splits by case
     u, a, b = sp.symbols("u a b", positive=True)
-    parts = sp.apart(a**2 / ((a**2 + b**2 * u**2) * (1 + u**2)), u)
+    parts: Any = sp.apart(a**2 / ((a**2 + b**2 * u**2) * (1 + u**2)), u)
     mean: Any = sp.Add(*(sp.integrate(part, (u, 0, sp.oo)) for part in sp.Add.make_args(parts)))
     share: Any = sp.factor(sp.simplify(2 / sp.pi * mean))
     return share.subs({a: sp.sqrt(first), b: sp.sqrt(second)})

@@ -72,7 +72,7 @@ WRONG = {
     "an unknown scheme": (
         {"schemes": ("evaa",)},
         {},
-        "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'",
+        "unknown scheme 'evaa'; did you mean 'eva'",
     ),
     "no method": ({"schemes": ()}, {}, "the grid is empty: name schemes or methods"),
     "an unknown reference": (
@@ -256,8 +256,8 @@ def test_the_time_of_a_sweep_is_that_of_its_trials_on_a_core_each(monkeypatch):
     monkeypatch.setenv("LORALAB_JOBS", "4")
     monkeypatch.setattr(cost.torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(cost.torch.cuda, "is_available", lambda: False)
-    assert cost.predicted(30, 60) == "30 trials, about 15 min of training on 4 workers"
-    assert cost.predicted(2, 60) == "2 trials, about 2.0 min of training on 2 workers"
+    assert cost.predicted(30, 60) == "30 trials, about 15 min of training on 4 workers, a core each"
+    assert cost.predicted(2, 60) == "2 trials, about 2.0 min of training on 2 workers, a core each"
     monkeypatch.setattr(cost.torch.cuda, "is_available", lambda: True)
     assert cost.predicted(30, 60) == "30 trials, about 30 min of training on 1 worker"
 
