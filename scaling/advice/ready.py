@@ -78,7 +78,13 @@ def peft_line(config: Config, described: dict[str, Any], modules: list[str]) -> 
         return line  # PEFT's own initialization
     options = "".join(f", {name}={value!r}" for name, value in adapter.scheme_options.items())
     call = f"lora.initialize_peft(peft_model, {adapter.scheme!r}, batches{options})"
-    return f"{line}\n# and then: {call}"
+    return f"{line}\n# and then: {call}\n# or load what this writes: {init_line(config)}"
+
+
+def init_line(config: Config) -> str:
+    """The command that writes the recommended initialization as an adapter of PEFT."""
+    rest = {name: value for name, value in config.flat().items() if name != "scheme"}
+    return _line("init", rest, "--scheme", config.adapter.scheme, "--out", "my-start")
 
 
 def short(names: list[str] | str, modules: list[str]) -> list[str] | str:

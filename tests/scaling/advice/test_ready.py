@@ -153,6 +153,11 @@ def test_what_peft_has_no_config_for_is_said():
     assert eva.splitlines()[1] == (
         "# and then: lora.initialize_peft(peft_model, 'eva', batches, center=False)"
     )
+    words = shlex.split(eva.splitlines()[2].partition(": loralab init ")[2])
+    found = flags.read(groups_of("init"), "", None, words)
+    every = {name: value for group in found.values() for name, value in group.items()}
+    assert (every["scheme"], every["scheme_options"]) == ("eva", {"center": False})
+    assert every["out"].name == "my-start"
 
 
 def test_how_sure_follows_the_ledger():
