@@ -6,18 +6,21 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
 from paper_figs.panels import BLACK, BLUE, SHADE, legend_below, letter, panels
 
 COLUMNS = 4
 DECADES = 0.5
+HIGHEST = 4.0  # times the best loss
 NEAR = Patch(color=SHADE, label="half a decade around it")
 PREDICTED = Line2D([], [], color=BLACK, lw=1, ls="--", label="predicted learning rate")
 
 
 def losses(data: dict[str, Any]) -> Figure:
     """Validation loss of LoRA against the learning rate, a panel for each model and task: means
-    over {seeds} seeds, without intervals. Filled: the best learning rate of those tried."""
+    over {seeds} seeds, without intervals. Filled: the best learning rate of those tried. Where the
+    loss is more than four times the best one the line leaves the frame."""
     rows = -(-len(data) // COLUMNS)
     figure, axes = panels(rows, COLUMNS, (2.2 * COLUMNS, 2.1 * rows + 0.4))
     for panel, (pair, found) in zip(axes, data.items(), strict=False):
@@ -26,8 +29,13 @@ def losses(data: dict[str, Any]) -> Figure:
         panel.axvline(found["predicted"], color=BLACK, lw=1, ls="--")
         points = found["losses"]
         panel.plot(*zip(*points, strict=True), "o-", color=BLUE, mfc="white", ms=4, lw=1)
-        panel.plot(*min(points, key=lambda point: point[1]), "o", color=BLUE, ms=5)
+        best = min(points, key=lambda point: point[1])
+        panel.plot(*best, "o", color=BLUE, ms=5)
         panel.set(xscale="log", title=pair.replace(", ", ",\n"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        seen = [loss for _, loss in points if loss <= HIGHEST * best[1]]
+        margin = 0.1 * (max(seen) - best[1]) or 0.1 * best[1]
+        panel.set_ylim(best[1] - margin, max(seen) + margin)
     letter(axes[: len(data)])
     for panel in axes[len(data) :]:
         panel.set_axis_off()
