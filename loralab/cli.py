@@ -155,7 +155,11 @@ def report(options: NoOptions) -> int:
     """Write report/index.html and every figure from the run store, running nothing."""
     from loralab.report import write_report  # jinja2, which nothing else needs
 
-    print(f"report: {write_report(Store())}")
+    store = Store()
+    print(f"report: {write_report(store)}")
+    own = [run.key[:12] for proxy in proxies() for run in proxy.others(store)]
+    if own:
+        print(f"not in it, as it has the registered runs alone: {', '.join(own)}")
     return 0
 
 

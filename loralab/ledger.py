@@ -70,16 +70,22 @@ def as_text(rows: Iterable[Row]) -> str:
     return json.dumps([as_json(row) for row in rows], indent=1)
 
 
-def number(value: float) -> str:
-    return f"{value:.3g}"
+MOST = 9  # digits of a number
+
+
+def number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}"
 
 
 def with_interval(measured: Measured | None) -> str:
     if measured is None:
         return "-"
-    if measured.low == measured.high:
-        return number(measured.value)
-    return f"{number(measured.value)} [{number(measured.low)}, {number(measured.high)}]"
+    value, low, high = measured.value, measured.low, measured.high
+    if low == high:
+        return number(value)
+    # three digits, and more where the ends are alike in them
+    digits = next((d for d in range(3, MOST) if f"{low:.{d}g}" != f"{high:.{d}g}"), MOST)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
 def with_design(measured: Measured | None) -> str:

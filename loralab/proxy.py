@@ -120,14 +120,15 @@ class Proxy:
         return store.get(run_key(self.stem, CLAIMS_RUN, asdict(config), self.code))
 
     def partial(self, store: Store) -> list[Run]:
-        """The runs of the present code that the store holds beside those of the sizes, and that
-        something was registered for: with fewer methods than its size has, say."""
+        """Of `others` those that something was registered for: with fewer methods than a size has,
+        say."""
+        others = self.others(store)
+        return [run for run in others if registry.foreseen(self.stem, run.config)]
+
+    def others(self, store: Store) -> list[Run]:
+        """The runs of the present code that the store holds beside those of the sizes."""
         sizes = [json.loads(canonical(asdict(config))) for config in self.sizes.values()]
-        return [
-            run
-            for run in store.of(self.stem, CLAIMS_RUN, self.code)
-            if run.config not in sizes and registry.foreseen(self.stem, run.config)
-        ]
+        return [r for r in store.of(self.stem, CLAIMS_RUN, self.code) if r.config not in sizes]
 
     def rows(self, *runs: Run | None) -> list[Row]:
         """Every claim with the evidence of the first of these runs that measured it, or without

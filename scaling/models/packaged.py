@@ -121,7 +121,10 @@ def nowhere(model: str) -> str:
     folder = Path(model).parent
     beside = sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
     meant = nearest(model, [*MODELS, *map(str, beside)])
-    return f"there is no such folder, and it is not on the hub or it is unreachable{meant}"
+    elsewhere = ", and it is not on the hub or it is unreachable"
+    if Path(model).is_absolute() or model.startswith("."):
+        elsewhere = ""  # which is no name of a hub
+    return f"there is no such folder{elsewhere}{meant}"
 
 
 def ready(name: str) -> Path:

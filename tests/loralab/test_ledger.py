@@ -146,6 +146,16 @@ def test_a_value_without_a_width_stands_alone():
     assert with_interval(Measured(1.23456, 1, 2)) == "1.23 [1, 2]"
 
 
+def test_ends_that_are_alike_in_three_digits_have_more():
+    def said(value: float, low: float, high: float) -> str:
+        return with_interval(Measured(value, low, high, "range", "draw", 7, 1.0))
+
+    assert said(0.123456, 0.1, 0.2) == "0.123 [0.1, 0.2]"
+    assert said(1.03234, 1.03012, 1.03498) == "1.032 [1.03, 1.035]"
+    assert said(0.9999988, 0.9999984, 1) == "0.999999 [0.999998, 1]"
+    assert said(1, 1 - 1e-12, 1) == "1 [1, 1]"
+
+
 def test_brackets_in_a_claim_are_words_not_colours():
     checks = tuple(Check(key, Within(high=1), "in [a, b]", "[0]") for key in "ab")
     claim = Claim("X4", "Start [bold] at [red]A.", "0000.00000", checks, **ABOUT)

@@ -188,6 +188,8 @@ def test_a_run_of_one_s_own_says_so_and_leaves_the_figures_of_the_report(checkou
     own = pictures(checkout / "report/figures" / key)
     assert {name: before[name] for name in own} != own
     assert pictures(checkout / "report/figures") == before
+    said = run("loralab", "report").stdout.splitlines()
+    assert said[-1] == f"not in it, as it has the registered runs alone: {key}"
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

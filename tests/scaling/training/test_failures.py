@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import scaling.training.running as running
 from loralab.process import Stopped
 from scaling.core.memory import shrinking
+from scaling.models.packaged import nowhere
 from tests.support.finetuning import arguments, call, tiny_bert
 
 
@@ -55,6 +56,13 @@ def test_wrong_input_is_one_sentence_before_anything_is_written(model, tmp_path,
     assert error.startswith("error: ")
     assert expected in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_path_is_looked_for_on_no_hub():
+    assert nowhere("/nowhere/llama") == "there is no such folder"
+    assert nowhere("someone/llama-3") == (
+        "there is no such folder, and it is not on the hub or it is unreachable"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "[1]\n", "{half\n"])
