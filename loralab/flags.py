@@ -134,7 +134,7 @@ def read(
                 about = _about(groups[name], f).partition(". ")[0]
                 no_epochs = ", which are not epochs" * ("epoch" in typed)
                 raise ValueError(f"unknown flag {typed}; here it is {ours}{about}{no_epochs}")
-            close = nearest(flag, known)
+            close = nearest(flag, [one for one in known if one not in bare])
             raise ValueError(f"unknown flag {typed}{close or '; --help lists the flags'}")
         given.append((flag, [value] if equal else []))
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
