@@ -117,6 +117,7 @@ def read(
     }
     bare = {flag: f for flag, (name, f, _) in known.items() if groups[name].words == f.name}
     given: list[tuple[str, list[str]]] = []
+    unknown: list[str] = []
     for word in words:
         if VALUE.match(word):
             if not given and not bare:
@@ -129,14 +130,15 @@ def read(
         flag = flag.replace("_", "-")
         if flag not in known or flag in bare:
             typed = word.partition("=")[0]
+            close = nearest(flag, [one for one in known if one not in bare])
             if ours := here(flag, known):
                 name, f, _ = known[ours]
                 about = _about(groups[name], f).partition(". ")[0]
-                no_epochs = ", which are not epochs" * ("epoch" in typed)
-                raise ValueError(f"unknown flag {typed}; here it is {ours}{about}{no_epochs}")
-            close = nearest(flag, [one for one in known if one not in bare])
-            raise ValueError(f"unknown flag {typed}{close or '; --help lists the flags'}")
+                close += about + ", which are not epochs" * ("epoch" in typed)
+            unknown.append(f"unknown flag {typed}{close or '; --help lists the flags'}")
         given.append((flag, [value] if equal else []))
+    if unknown:
+        raise ValueError("; ".join(unknown))
     found: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for flag, own in given:
         name, f, on = known[flag]

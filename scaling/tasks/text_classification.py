@@ -50,8 +50,11 @@ def data(config: Config) -> Data:
         raise ValueError(f"the training data have only one class, {classes[0]!r}")
     unknown = {str(record[columns[-1]]) for record in test} - set(classes)
     if unknown:
+        hint = ""
+        if len(classes) > max(10, len(train) / 2):  # it seems to be the text
+            hint = f" in {columns[-1]!r}; --columns names the text first, and the label last"
         raise ValueError(
-            f"the test data have a class that the training data lack: {min(unknown)!r}"
+            f"the test data have a class that the training data lack: {min(unknown)!r}{hint}"
         )
     return limited(config, Data(train, test, {"columns": columns, "classes": classes}))
 

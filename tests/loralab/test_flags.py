@@ -103,6 +103,14 @@ def test_a_flag_of_another_tool_is_named_as_it_is_here(flag, end):
         read({"training": Group(Rate)}, "program", None, [flag, "1"])
 
 
+def test_all_unknown_flags_are_named_at_once():
+    words = ["--learning-rate", "1", "--lr", "2", "--save_steps=3"]
+    with pytest.raises(
+        ValueError, match=r"^unknown flag --learning-rate; .*; unknown flag --save_"
+    ):
+        read({"training": Group(Rate)}, "program", None, words)
+
+
 def test_descriptions_are_the_strings_below_the_fields():
     assert descriptions(Options)["out"] == "A folder whose description goes on on a second line."
     assert descriptions(Options).keys() == vars(Options()).keys()

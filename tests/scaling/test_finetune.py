@@ -140,6 +140,11 @@ WRONG_LABELS = {
     "not finite": ([1.5, float("nan")], [3.0], "train.jsonl has nan in 'label'"),
     "one class": (["a", "a"], ["a"], "only one class, 'a'"),
     "unknown class": (["a", "b"], ["c"], "a class that the training data lack: 'c'"),
+    "texts": (
+        [f"text {k}" for k in range(12)],
+        ["another"],
+        "lack: 'another' in 'label'; --columns names the text first, and the label last",
+    ),
 }
 
 
