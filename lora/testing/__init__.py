@@ -16,6 +16,7 @@ claims beyond that is a row of `LAWS`, or handed over. A broken law is an Assert
 sentence.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -27,9 +28,10 @@ from lora.testing import round_trip
 from lora.testing.contract import contract
 from lora.testing.judge import declared
 from lora.testing.laws import LAWS, Laws
-from lora.testing.trial import Trial, statistics_of, tokens
+from lora.testing.trial import Trial, same, statistics_of, tokens
 
 __all__ = ["LAWS", "Laws", "check_round_trip", "check_scheme", "sample"]
+DRAWS = 3  # of a scheme that draws, on each of which its laws must hold
 
 
 def check_scheme(
@@ -61,7 +63,17 @@ def check_scheme(
         trial = Trial(name, row, rank, options, W, x, g, statistics_of(x, g))
         contract(trial)
         if laws:
-            declared(trial, laws)
+            _hold(laws, trial)
+
+
+def _hold(laws: Laws, trial: Trial) -> None:
+    first = trial.factors()
+    declared(trial, laws)
+    for k in range(1, DRAWS):
+        other = replace(trial, seed=trial.seed + k)
+        if same(first, other.factors()):
+            return  # which draws nothing
+        declared(other, laws)
 
 
 def check_round_trip(scheme: str | Scheme, *, rank: int = 4, **options: Any) -> None:

@@ -17,8 +17,8 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Trial:
-    """A scheme with its rank and options, a weight W (out, in), and tokens x (n, in) with gradients
-    g (n, out)."""
+    """A scheme with its rank and options, a weight W (out, in), tokens x (n, in) with gradients g
+    (n, out), and the seed of the random generator."""
 
     name: str
     scheme: Scheme
@@ -28,17 +28,13 @@ class Trial:
     x: Tensor
     g: Tensor
     stats: Statistics
+    seed: int = 7
 
     def factors(
-        self,
-        W: Tensor | None = None,
-        stats: Statistics | None = None,
-        scale: float = 1.0,
-        seed: int = 7,
+        self, W: Tensor | None = None, stats: Statistics | None = None, scale: float = 1.0
     ) -> Factors:
-        """The factors by a random generator of this seed; for the trial's own weight and statistics
-        where none are given."""
-        rng = Generator().manual_seed(seed)
+        """The factors for the trial's own weight and statistics where none are given."""
+        rng = Generator().manual_seed(self.seed)
         W = self.W if W is None else W
         return self.scheme(W, self.rank, rng, stats or self.stats, scale, **self.options)
 

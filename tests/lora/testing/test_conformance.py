@@ -438,6 +438,18 @@ def test_a_generator_that_is_not_used_is_caught():
         check_scheme(scheme, laws=Laws(random=True))
 
 
+def test_a_law_that_holds_for_one_draw_in_two_is_caught():
+    def at_times(W, rank, rng, scale):
+        B, A = start(W, rank, rng, scale)
+        lucky = torch.rand(1, generator=Generator().manual_seed(rng.initial_seed())) < 0.56
+        return Factors(B, A if lucky else A * torch.arange(1, rank + 1)[:, None].to(W.dtype))
+
+    scheme = Scheme(at_times, "nothing", "derived", zero_product=True)
+    check_scheme(scheme)
+    with pytest.raises(AssertionError, match="A is not orthonormal"):
+        check_scheme(scheme, laws=Laws(orthonormal="A"))
+
+
 def test_a_name_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="unknown scheme 'pisa'; did you mean 'pissa'"):
         check_scheme("pisa")
