@@ -213,7 +213,7 @@ def _count(tmp_path: Path) -> int:
 WRONG = {
     "an unknown scheme": (
         ("--schemes", "init_a", "evaa"),
-        "method 'evaa': unknown scheme 'evaa'; did you mean 'eva'?",
+        "unknown scheme 'evaa'; did you mean 'eva'?",
     ),
     "no method": (("--schemes",), "the grid is empty: name schemes or methods"),
     "no seed": (("--seeds",), "the grid is empty: seeds has no value"),

@@ -144,7 +144,7 @@ def test_a_killed_run_goes_on_a_finished_one_is_not_repeated_and_rates_replace_t
     assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [
         claim.id for claim in PROXY.claims
     ]
-    figures = sorted(path.name for path in (store.parent / "figures").glob("matfac-*"))
+    figures = sorted(path.name for path in (store.parent / "figures").glob("*/matfac-*"))
     assert figures == [
         "matfac-rates.pdf",
         "matfac-rates.svg",
