@@ -11,6 +11,7 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -128,13 +129,25 @@ def _imported(file: Path, seen: set[Path]) -> set[Path]:
     seen.add(file)
     package = next((m for m in sys.modules.copy().values() if _is_of(m, file)), None)
     for name in _names(file, getattr(package, "__package__", None)):
-        try:
-            found = importlib.util.find_spec(name)
-        except (ImportError, AttributeError, ValueError):  # a value of a module, and no module
-            continue
-        if found and found.has_location and str(found.origin).endswith(".py"):
-            _imported(Path(str(found.origin)), seen)
+        if (found := _file_of(name)) and found.suffix == ".py":
+            _imported(found, seen)
     return seen
+
+
+def _file_of(name: str) -> Path | None:
+    """Where a module of this dotted name is written; none of a value. Nothing is imported."""
+    loaded = getattr(sys.modules.get(name), "__file__", None)
+    if loaded:
+        return Path(loaded)
+    spec, parts = None, name.split(".")
+    for end in range(1, len(parts) + 1):
+        places = None if spec is None else spec.submodule_search_locations
+        if end > 1 and places is None:  # what is no package has no modules
+            return None
+        spec = PathFinder.find_spec(".".join(parts[:end]), places)
+        if spec is None:
+            return None
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def _is_of(module: Any, file: Path) -> bool:
@@ -144,7 +157,11 @@ def _is_of(module: Any, file: Path) -> bool:
 
 def _names(file: Path, package: str | None) -> Iterator[str]:
     """The dotted names that a file imports; `from a import b` gives both a and a.b."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # of a file that nothing has imported yet
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):

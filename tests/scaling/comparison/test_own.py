@@ -87,6 +87,19 @@ def test_so_does_an_edit_of_a_file_that_it_imports(script, monkeypatch):
             sys.modules.pop(name, None)
 
 
+def test_what_a_script_may_import_later_is_watched_and_not_run(script, monkeypatch):
+    later = script.parent / "later"
+    later.mkdir()
+    (later / "__init__.py").write_text("raise SystemExit('it was imported')\n")
+    (later / "size.py").write_text("SIZE = 2.0\n")
+    (script.parent / "broken.py").write_text("def\n")
+    lazy = "\n\ndef more():\n    import broken\n    from later.size import SIZE\n"
+    read(script, SCRIPT + lazy, monkeypatch)
+    before = trials.code(settings("long_rows"))
+    (later / "size.py").write_text("SIZE = 3.0\n")
+    assert trials.code(settings("long_rows")) != before
+
+
 def test_so_does_an_edit_in_a_notebook_also_of_what_the_rule_calls(monkeypatch):
     def code(size: str) -> str:
         names: dict = {"__name__": "__main__"}
