@@ -23,7 +23,7 @@ class Config:
     seeds: int = 6
     """Seeds, a run each. A seed draws the text, its split, the network and the order of the
     batches."""
-    block: int = 40_000
+    block: int = 41_000
     """First seed; the seeds are those from there on."""
 
     def __post_init__(self) -> None:
