@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from loralab.ledger import as_table
+from loralab.ledger import checks_table
 from loralab.rows import Row
 from loralab.store import canonical
 
@@ -39,6 +39,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         command = part(proxy, next(runs[name]["config"] for name in row.runs if name in runs))
     found = {
         "claim": f"{claim.id}: {claim.statement}",
+        "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "source": "derived here" if claim.source == "derived" else f"arXiv:{claim.source}",
         "where": claim.where,
         "kind": claim.kind,
@@ -51,7 +52,6 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "measured by": command,
         "on other seeds": f"{command.partition(' --block')[0]} --block SEED",
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
-        "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
         "separated by": claim.separates,
         "not testable": claim.untestable,
     }
@@ -88,4 +88,4 @@ def chain(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> Group:
     table = Table.grid(padding=(0, 2))
     for name, text in links(proxy, row, origin, runs).items():
         table.add_row(name, escape(text))
-    return Group(table, "", as_table([row]))
+    return Group(table, "", checks_table(row))

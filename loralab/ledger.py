@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from loralab.claims import Measured, Outcome, Verdict
-from loralab.rows import Row, totals
+from loralab.rows import Entry, Row, totals
 
 COLOURS = {
     Verdict.HOLDS: "green",
@@ -109,37 +109,59 @@ def as_lines(rows: Iterable[Row]) -> Table:
     return table
 
 
+COLUMNS: dict[str, dict[str, Any]] = {
+    "source's claim": {"ratio": 1},
+    "our prediction": {"ratio": 1},
+    "measured": {"ratio": 1},
+    "supported if": {"ratio": 1},
+    "verdict": {"min_width": 12},
+}
+
+
 def as_table(rows: Iterable[Row]) -> Table:
     """Every check of every claim below the claim's sentence and verdict."""
     table = Table(pad_edge=False)
-    for name, options in {
-        "id": {"no_wrap": True},
-        "claim": {"ratio": 3, "overflow": "fold"},
-        "source's claim": {"ratio": 1},
-        "our prediction": {"ratio": 1},
-        "measured": {"ratio": 1},
-        "supported if": {"ratio": 1},
-        "verdict": {"min_width": 12},
-    }.items():
+    table.add_column("id", no_wrap=True)
+    table.add_column("claim", ratio=3, overflow="fold")
+    for name, options in COLUMNS.items():
         table.add_column(name, **options)
     for row in rows:
-        head = (row.claim.id, escape(row.claim.statement), "", "", "", "")
-        table.add_row(*head, _coloured(row.verdict))
+        empty = [""] * (len(COLUMNS) - 1)
+        table.add_row(row.claim.id, escape(row.claim.statement), *empty, _coloured(row.verdict))
         if row.claim.untestable:
             table.add_row("", escape(f"- {row.claim.untestable}"))
         for entry in row.evidence:
-            check, m, notes = entry.check, entry.measured, "; ".join(entry.notes)
-            texts = (
-                "",
-                f"- {check.condition or check.key}",
-                check.claimed,
-                "" if check.predicted is None else str(check.predicted),
-                "\n".join(filter(None, (with_interval(m), with_design(m)))),
-                str(check.criterion),
-            )
-            outcome = _coloured(entry.outcome) + (f"\n[dim]{escape(notes)}" if notes else "")
-            table.add_row(*map(escape, texts), outcome)
+            what, *cells = _cells(entry)
+            table.add_row("", f"- {what}", *cells)
     return table
+
+
+def checks_table(row: Row) -> Table:
+    """The checks of one claim, without the columns that they leave empty."""
+    lines = [_cells(entry) for entry in row.evidence]
+    columns = {"check": {"ratio": 3}, **COLUMNS}
+    filled = [n for n, cells in enumerate(zip(*lines, strict=True)) if any(cells)]
+    table = Table(pad_edge=False)
+    for n in filled:
+        name = list(columns)[n]
+        table.add_column(name, overflow="fold", **columns[name])
+    for cells in lines:
+        table.add_row(*(cells[n] for n in filled))
+    return table
+
+
+def _cells(entry: Entry) -> list[str]:
+    """A check in words, then what `COLUMNS` has of it."""
+    check, measured, notes = entry.check, entry.measured, "; ".join(entry.notes)
+    texts = (
+        check.condition or check.key,
+        check.claimed,
+        "" if check.predicted is None else str(check.predicted),
+        "\n".join(filter(None, (with_interval(measured), with_design(measured)))),
+        str(check.criterion),
+    )
+    outcome = _coloured(entry.outcome) + (f"\n[dim]{escape(notes)}" if notes else "")
+    return [*map(escape, texts), outcome]
 
 
 def beside(rows: Sequence[Row], record: Iterable[Row]) -> Table:

@@ -63,6 +63,8 @@ class Options:
     """Begin with the reduced size that checks use; other flags still apply."""
     full: bool = False
     """Begin with the size that measures every check, where the default one leaves some out."""
+    claims: tuple[str, ...] = ()
+    """Show these claims alone, such as E9; all are measured, as they share their trials."""
     json: bool = False
     """Print the claims as JSON instead of a table."""
     store: Path | None = None
@@ -241,27 +243,31 @@ class Proxy:
         try:
             values = flags.read(groups, f"python {self.file}", description, arguments)
             config, options = self.Config(**values["experiment"]), Options(**values["run"])
+            known = [claim.id for claim in self.claims]
+            if unknown := [id for id in options.claims if id not in known]:
+                raise ValueError(f"no claim here is {unknown[0]}; known: {', '.join(known)}")
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         store = Store(options.store)
         with redirect_stdout(sys.stderr):  # what trials say is no part of the claims
             run = self.run(config, store, options.force)
-        rows = self.rows(run)
+        rows = [r for r in self.rows(run) if not options.claims or r.claim.id in options.claims]
         changed = recorded.contradictions(self, rows)
         if options.json:
             print(as_text(rows))
         else:
-            self._show(rows, run, store, options.store)
+            self._show(rows, run, store, options)
         for name in changed:
             print(f"not as recorded: {name}", file=sys.stderr)
         return 1 if changed else 0
 
-    def _show(self, rows: list[Row], run: Run, store: Store, elsewhere: Path | None) -> None:
-        for title, records in run.result["tables"].items():
+    def _show(self, rows: list[Row], run: Run, store: Store, options: Options) -> None:
+        tables = {} if options.claims else run.result["tables"]
+        for title, records in tables.items():
             show(records_table(title, records))
         show(as_table(rows))
-        folder = figures_folder(elsewhere)
+        folder = figures_folder(options.store)
         if self.departures(run.config):
             folder /= run.key[:12]  # those of the report stay
         for figure in draw(self.stem, run.result["data"], folder):

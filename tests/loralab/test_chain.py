@@ -110,6 +110,7 @@ def test_a_claim_is_shown_link_by_link():
     )
     shown = {
         "claim": "X: It is so.",
+        "verdict": "seen at this scale (1 of 1 checks supported)",
         "source": "arXiv:1234.56789",
         "where": "abstract",
         "kind": "effect",
@@ -121,7 +122,6 @@ def test_a_claim_is_shown_link_by_link():
         "on other seeds": "loralab reproduce X --full --block SEED",
         "evidence": "run store; run abc: full size, seeds from 1000, measured in 12 s at commit "
         "1234567",
-        "verdict": "seen at this scale (1 of 1 checks supported)",
     }
     row = row_of(claim, {"one": Measured(1, 1, 1, "range", "draw", 7, 1.0)})
     row = replace(row, evidence=tuple(replace(entry, run="abc") for entry in row.evidence))

@@ -9,6 +9,7 @@ from rich.console import Console
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within, at
 from loralab.ledger import (
     as_table,
+    checks_table,
     as_text,
     cell,
     records_table,
@@ -99,6 +100,15 @@ def test_people_see_every_check_of_every_claim():
         "it needs 7 B",
     ):
         assert words in text
+
+
+def test_the_checks_of_a_claim_have_no_empty_columns():
+    both = printed(checks_table(row(TWO, UNSURE, None)))
+    alone = printed(checks_table(row(ONE, SMALL)))
+    for words in ("source's claim", "our prediction"):
+        assert words in both
+        assert words not in alone
+    assert "0.5 [0.25, 0.75]" in alone
 
 
 def test_totals_are_of_verdicts_kinds_and_scopes():

@@ -126,6 +126,19 @@ def test_a_wrong_flag_ends_with_code_2_before_anything_runs(checkout, run, flags
     assert not (checkout / "runs").exists()
 
 
+def test_one_claim_can_be_shown_alone(run):
+    done = run("fake", "--claims", "F2")
+    assert done.returncode == 0
+    assert "F2" in done.stdout
+    assert "F1" not in done.stdout
+    assert [
+        claim["id"] for claim in json.loads(run("fake", "--claims", "F1", "--json").stdout)
+    ] == ["F1"]
+    other = run("fake", "--claims", "F9")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr == "error: no claim here is F9; known: F1, F2\n"
+
+
 def test_help_lists_the_flags(run):
     done = run("fake", "--help")
     assert done.returncode == 0
