@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 # modules of the families that are no proxies
-STUDIES = ("findings", "predictions", "rates", "language", "adapters", "dynamics")
+STUDIES = ("findings", "predictions", "rates", "language", "adapters", "dynamics", "ranks", "gaps")
 REAL = tuple(f"scaling.studies.{stem}" for stem in STUDIES)
 
 

@@ -1,20 +1,18 @@
 """The decision table of initializations: what each needs, and what the recorded comparisons say."""
 
 import lora
-from docs.generate import evidence, markdown
-from docs.generate.costs import name_of
+from docs.generate import costs, evidence, markdown
 from docs.generate.methods import on_peft
 from docs.generate.table import SCHEMES
-from loralab.claims import Scope
+from loralab.claims import Measured, Scope
 from loralab.ledger import with_interval
 
-EQUAL = "LM8"  # the claim with a check a method: its test loss over LoRA's
 PRETRAINED = (Scope.LM, Scope.ENCODER)
 
 
 def table() -> str:
-    """A line a scheme: what it needs, whether PEFT takes it, its test loss over LoRA's on a
-    language model, and the verdicts about it on pretrained models."""
+    """A line a scheme: what it needs, whether PEFT takes it, its improvement over LoRA's
+    on a language model, and the verdicts about it on pretrained models."""
     lines = []
     for name, rule in lora.SCHEMES.items():
         lines.append(
@@ -22,7 +20,7 @@ def table() -> str:
                 f"[`{name}`](../methods/{name}.md)",
                 rule.needs,
                 on_peft(name),
-                loss(name),
+                improvement(name),
                 verdicts(name),
             )
         )
@@ -30,7 +28,7 @@ def table() -> str:
         "scheme",
         "needs",
         "on a PEFT model",
-        "test loss over LoRA's",
+        "improvement over LoRA's",
         "claims on pretrained models",
     )
     return markdown.table(head, lines)
@@ -45,12 +43,13 @@ def verdicts(scheme: str) -> str:
     return "<br>".join(f"{said}: {', '.join(ids)}" for said, ids in found.items()) or "-"
 
 
-def loss(scheme: str) -> str:
-    """The test loss over that of the default, each at its own best learning rate."""
+def improvement(scheme: str) -> str:
+    """The improvement of the test loss over that of the default, each at its own best learning
+    rate, with its 95 % interval."""
     if scheme == "init_a":
         return "1, by definition"
-    name = name_of({"scheme": scheme})
-    entry = next((e for e in evidence.row_of(EQUAL).evidence if e.check.key == name), None)
-    if entry is None:
-        return "no check"
-    return with_interval(entry.measured) if entry.measured else "not measured yet"
+    name = costs.name_of({"scheme": scheme})
+    if name is None:
+        return "not compared"
+    found = costs.methods().get(name)
+    return with_interval(Measured(*found["over LoRA"])) if found else "not measured yet"

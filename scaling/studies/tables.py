@@ -8,14 +8,19 @@ import numpy as np
 from loralab.claims import Measured
 from scaling.comparison.summary import (
     Outcome,
+    Outcomes,
     Rates,
+    chosen,
     diverged,
     example_score,
     lowest_loss,
 )
+from scaling.studies.claims.gaps import EXAMPLES
 from scaling.studies.claims.predictions import METHOD_OF
+from scaling.studies.claims.ranks import POWERS, RANKS, SCHEMES
 from scaling.studies.evidence.dynamics import Watched, grown
 from scaling.studies.evidence.findings import Study
+from scaling.studies.evidence.gaps import gap, unseen
 from scaling.studies.evidence.improvements import (
     growth,
     improvement_ratio,
@@ -25,10 +30,14 @@ from scaling.studies.evidence.improvements import (
 from scaling.studies.evidence.language import Study as LanguageStudy
 from scaling.studies.evidence.predictions import Scored
 from scaling.studies.evidence.quantities import difference
+from scaling.studies.evidence.ranks import Found
 from scaling.studies.evidence.rates import Study as RatesStudy
+from theory.generalization import LN2, information_bound
+from theory.lr_stability import rank_exponent
 
 EACH = "each method at its best learning rate"
 FACTORS = "1 + |h|_1 of a layer, before the steps of one seed"
+BITS = 16  # of a stored number
 QUANTILES = (0.1, 0.5, 0.9)
 
 
@@ -141,6 +150,62 @@ def dynamics(runs: Sequence[Watched]) -> dict[str, Any]:
             for name, of in (("agree", agrees), ("oppose", ~agrees))
         },
     }
+
+
+def ranks(found: Found) -> dict[str, Any]:
+    """The ranks, then by initialization and scale the largest learning rate of each seed, rank by
+    rank, and the power of the rank in theory."""
+    return {
+        "ranks": [*RANKS],
+        "found": {
+            name: {
+                scale: {
+                    "rates": [[*found[scheme, scale, rank]] for rank in RANKS],
+                    "power": float(rank_exponent(scheme, scale=scale)),
+                }
+                for scale in POWERS
+            }
+            for scheme, name in SCHEMES.items()
+        },
+    }
+
+
+def gaps(outcomes: Outcomes, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """By method: learning rate and mean loss on the examples trained on and on unseen ones, and the
+    best learning rate."""
+    return {
+        name: {
+            "train": means(rates, lambda run: run["train"]),
+            "unseen": means(rates, unseen),
+            "best": chosen(rates, seeds),
+        }
+        for name, rates in outcomes.items()
+    }
+
+
+def gaps_at_best(outcomes: Outcomes, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """A record a method at its best learning rate: what is trained, the losses, the gap, and the
+    bound on the gap of an error in [0, 1] with as many stored bits."""
+    found = []
+    for name, rates in outcomes.items():
+        rate = chosen(rates, seeds)
+        runs = [] if rate is None else [*rates[rate].values()]
+        if runs:
+            parameters = runs[0]["trained_parameters"]
+            found.append(
+                {
+                    "method": name,
+                    "learning rate": rate,
+                    "trained parameters": parameters,
+                    "loss on those trained on": float(np.mean([run["train"] for run in runs])),
+                    "on unseen ones": float(np.mean([run["test"] for run in runs])),
+                    "gap": float(np.mean([gap(run) for run in runs])),
+                    f"bound on an error's gap, {BITS} bits a number": information_bound(
+                        BITS * parameters * LN2, EXAMPLES
+                    ),
+                }
+            )
+    return found
 
 
 def _ends(found: Measured | None) -> list[float] | None:

@@ -9,9 +9,9 @@ from rich.console import Console
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within, at
 from loralab.ledger import (
     as_table,
-    checks_table,
     as_text,
     cell,
+    checks_table,
     records_table,
     text_of,
     totals_table,

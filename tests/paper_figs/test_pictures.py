@@ -21,7 +21,16 @@ from proxies.families.lr_stability.claims.settings import POWER_WIDTHS
 from proxies.families.matfac.trials import plan as matfac
 from proxies.families.task_directions.trials.plan import PROBLEMS
 from scaling.studies import tables
-from tests.support.worlds import adapters, dynamics, findings, language, predictions, rates
+from tests.support.worlds import (
+    adapters,
+    dynamics,
+    findings,
+    gaps,
+    language,
+    predictions,
+    ranks,
+    rates,
+)
 
 COUNTED = r"\{(seeds|splits|draws|confirm|runs)\}|40 problems|of one seed"
 SPREAD = r"interval|bands? |single run|a mark|a point for each|a tick for each"
@@ -37,6 +46,8 @@ def _made_up():
         "predictions": {m: tables.predictions(of) for m, of in predictions.world().items()},
         "rates": tables.rates(rates.world(), rates.measured(rates.world())),
         "dynamics": tables.dynamics(dynamics.world()),
+        "gaps": tables.gaps(gaps.world(), gaps.SEEDS),
+        "ranks": tables.ranks(ranks.world()),
         "adapters": {"signals": held.signals, "pairs": [pair._asdict() for pair in held.pairs]},
     }
 

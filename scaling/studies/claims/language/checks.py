@@ -20,7 +20,7 @@ SWEEP = "scaling.comparison.trials.fine_tuned"
 TESTS = "tests/scaling/studies/test_improvements.py::"
 RATIOS = f"{TESTS}test_improvements_are_compared_each_at_its_own_learning_rate"
 STEPS_TEST = f"{TESTS}test_steps_are_counted_to_the_loss_of_the_other_method"
-MODEL = f"on SmolLM2-135M, {STEPS} steps"
+MODEL = "on SmolLM2-135M"
 TEXT = (
     "SmolLM2-135M-Instruct in bfloat16 goes on with docstrings of several paragraphs and at most "
     "1000 letters of matplotlib, numpy, scipy, sklearn, sympy, torch as plain text (100 of each; a "
@@ -53,12 +53,14 @@ ACCURACY = "test accuracy"
 TASK_KEYS = ("text", "instructions", "classification")
 
 
-def claim(id: str, sentence: str, source: str, *checks: Check, **others: Any) -> Claim:
+def claim(
+    id: str, sentence: str, source: str, *checks: Check, steps: int = STEPS, **others: Any
+) -> Claim:
     """A claim on the language model, outside the scope of its source."""
     given: dict[str, Any] = {"assumptions": SHARED, "test": RATIOS, "trial": SWEEP} | others
     return Claim(
         id,
-        f"{sentence}, {MODEL}.",
+        f"{sentence}, {MODEL}, {steps} steps.",
         source,
         checks,
         kind=Kind.EFFECT,
@@ -114,4 +116,4 @@ def area(method: str, other: str) -> Check:
     )
 
 
-TASKS = {"assumptions": f"{SHARED}; {OTHER_TASKS}", "separates": "the task"}
+TASKS: dict[str, Any] = {"assumptions": f"{SHARED}; {OTHER_TASKS}", "separates": "the task"}
