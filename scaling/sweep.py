@@ -85,9 +85,9 @@ class Options:
 
 
 GROUPS = {
+    **command.groups(HIDDEN),
     GRID: Group(Grid, choices=CHOICES),
     "output": Group(Options),
-    **command.groups(HIDDEN),
 }
 
 
