@@ -30,7 +30,7 @@ def largest(data: dict[str, Any]) -> Figure:
             axis.plot(ranks, line, ":", color=colour)
         axis.set(xscale="log", yscale="log", title=name, xlabel="rank")
         axis.set_xticks(ranks, [str(rank) for rank in ranks])
-        axis.minorticks_off()
+        axis.set_xticks([], minor=True)
     axes[0].set_ylabel("largest learning rate")
     letter(axes)
     legend_below(figure, axes, 3)
