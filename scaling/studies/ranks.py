@@ -3,8 +3,8 @@ scaling.studies.ranks`.
 
 SmolLM2-135M is trained for 8 steps from Init[A] and Init[B] at ranks 2, 8 and 32, with s =
 alpha/r, alpha/sqrt(r) and constant, at learning rates that enclose the largest one at which what
-the adapters add is no larger than what the model's own weights give. Some half an hour of two
-cores, estimated; goes on after a kill.
+the adapters add is no larger than what the model's own weights give. Half an hour of two
+cores; goes on after a kill.
 """
 
 from dataclasses import dataclass
