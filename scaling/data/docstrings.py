@@ -39,11 +39,19 @@ def docstrings(file: Path) -> tuple[tuple[str, str], ...]:
     return tuple(_documented(file))
 
 
-def _documented(file: Path) -> Iterator[tuple[str, str]]:
+def parsed(code: bytes) -> ast.Module:
+    """The tree of a file, an empty one where it is not of the running Python's syntax: packages
+    have files of their own for later versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
-        tree = ast.parse(file.read_bytes())
-    todo: deque[ast.AST] = deque([tree])
+        try:
+            return ast.parse(code)
+        except SyntaxError:
+            return ast.Module([], [])
+
+
+def _documented(file: Path) -> Iterator[tuple[str, str]]:
+    todo: deque[ast.AST] = deque([parsed(file.read_bytes())])
     # as ast.walk, but past the expressions, which make up most of a tree and hold no docstring
     while todo:
         node = todo.popleft()

@@ -9,13 +9,12 @@ TESTED, and no first sentence and no source is there twice.
 import ast
 import random
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from loralab.code import fingerprint
-from scaling.data.docstrings import BLOCKS, installed, on_lines, sources
+from scaling.data.docstrings import BLOCKS, installed, on_lines, parsed, sources
 from scaling.data.kept import kept
 
 TRAINED, TESTED = ("matplotlib", "scipy", "sklearn", "sympy", "torch", "transformers"), "numpy"
@@ -75,11 +74,8 @@ def asked(source: str) -> str:
 def described(code: bytes) -> Iterator[tuple[str, str, str]]:
     """The name, the source without its docstring, and the docstring's first sentence, of every
     function of a file that has all three."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unknown escapes in a package's own strings
-        tree = ast.parse(code)
     lines = code.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-    todo: list[ast.AST] = [tree]
+    todo: list[ast.AST] = [parsed(code)]
     while todo:
         node = todo.pop()
         todo += [inner for block in BLOCKS for inner in reversed(getattr(node, block, ()))]

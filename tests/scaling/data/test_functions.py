@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.data import functions
+from scaling.data import docstrings, functions
 
 FILE = '''
 import never_imported
@@ -52,6 +52,14 @@ def test_a_function_s_source_and_its_first_sentence_are_read_and_nothing_is_run(
     ]
     assert sentence not in source
     assert found["inner"] == ("def inner(x):\n    return x * 2", "Scale x by the size.")
+
+
+def test_a_file_of_a_later_syntax_is_left_out(tmp_path):
+    """As torch has one of Python 3.12's; here of no Python's."""
+    later = FILE.replace("def nothing(self):", "def nothing[self:")
+    assert not [*functions.described(later.encode())]
+    (tmp_path / "later.py").write_text(later)
+    assert docstrings.docstrings(tmp_path / "later.py") == ()
 
 
 def test_a_long_source_ends_at_a_whole_line():
