@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
 
 # modules of the families that are no proxies
-STUDIES = ("findings", "predictions", "rates", "language", "adapters", "dynamics", "ranks", "gaps")
+STUDIES = (
+    "findings",
+    "predictions",
+    "rates",
+    "language",
+    "adapters",
+    "dynamics",
+    "ranks",
+    "gaps",
+    "curvature",
+)
 REAL = tuple(f"scaling.studies.{stem}" for stem in STUDIES)
 
 

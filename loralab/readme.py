@@ -93,8 +93,8 @@ def table(families: Iterable["Proxy"], rows: Rows) -> str:
 
 
 def _papers(rows: Sequence[Row], linked: set[str]) -> str:
-    """The paper that most claims are of, and how many others: its title and a link where it comes
-    first, which is noted, then its number alone."""
+    """The paper that most claims are of, and how many others: its title up to a colon and a link
+    where it comes first, which is noted, then its number alone."""
     sources = Counter(row.claim.source for row in rows if row.claim.source != "derived")
     named = [source for source, _ in sources.most_common() if source in TITLES]
     if not named or len(sources) > MOST:
@@ -103,7 +103,8 @@ def _papers(rows: Sequence[Row], linked: set[str]) -> str:
     others = f" and {more} other{'s' * (more > 1)}" * (more > 0)
     known = first in linked
     linked.add(first)
-    paper = f"arXiv:{first}" if known else f"[{TITLES[first]}](https://arxiv.org/abs/{first})"
+    title = TITLES[first].partition(":")[0]
+    paper = f"arXiv:{first}" if known else f"[{title}](https://arxiv.org/abs/{first})"
     return paper + others
 
 

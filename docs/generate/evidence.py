@@ -29,6 +29,7 @@ FAMILIES = {
     "language": ("Methods on a language model", ()),
     "adapters": ("What adapters of a language model hold", ()),
     "dynamics": ("How OP-LoRA trains on a language model", ("2412.10362",)),
+    "curvature": ("Curvature and the best learning rate, on a language model", ()),
     "gaps": ("Generalization gaps on a language model", ("2402.16842",)),
     "ranks": ("The largest learning rate over the rank, on a language model", ()),
 }

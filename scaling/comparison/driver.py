@@ -50,9 +50,8 @@ def mapped(trial: Callable[..., Any], configs: Sequence[Config], memo: Memo) -> 
     for code in dict.fromkeys(trials.code(one["settings"]) for one in each):
         alike = {i: one for i, one in enumerate(each) if trials.code(one["settings"]) == code}
         settings = next(iter(alike.values()))["settings"]
-        needed = own.rows(settings)
         kept = memo_of(trial, settings, memo)
-        given = Carried(trial, needed) if needed else trial
+        given = Carried(trial, own.rows(settings))
         found |= zip(alike, kept.map(given, alike.values(), "trials"), strict=True)
     return [found[i] for i in range(len(each))]
 

@@ -21,6 +21,7 @@ import cloudpickle
 from lora.schemes import SCHEMES
 from lora.variants import VARIANTS
 from loralab.code import OWN, ROOT
+from scaling.core.quiet import mute
 
 TABLES: dict[str, dict[str, Any]] = {"scheme": SCHEMES, "variant": VARIANTS}
 LIBRARY = ROOT / "lora"
@@ -86,7 +87,7 @@ def code(settings: Mapping[str, Any]) -> str:
 
 
 class Carried:
-    """A trial with the rows that it needs, for a process that lacks them.
+    """A trial with the rows that it needs, for a process that lacks them, and without a word.
 
     What makes them goes there by its code and not by its name: a worker may have imported it as it
     was before an edit.
@@ -117,7 +118,8 @@ class Carried:
     def __call__(self, **arguments: Any) -> Any:
         for setting, name, row in self.needed:
             TABLES[setting][name] = row
-        return self.trial(**arguments)
+        with mute():
+            return self.trial(**arguments)
 
 
 def _imported(file: Path, seen: set[Path]) -> set[Path]:

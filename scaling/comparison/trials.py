@@ -20,7 +20,6 @@ from loralab.store import run_key
 from scaling.comparison import own
 from scaling.core import outputs, run_folder
 from scaling.core.config import Config, peft_settings
-from scaling.core.quiet import mute
 from scaling.tasks import find
 
 FAMILY = "sweep"
@@ -92,7 +91,7 @@ def fine_tuned(settings: dict[str, Any], peft: dict[str, Any] | None) -> Outcome
     """
     config, folder = Config.of(**settings), folder_of(settings, peft)
     _forget_peak()
-    with run_folder.alone(folder), mute():
+    with run_folder.alone(folder):
         from scaling.training.running import train  # transformers, which takes seconds to load
         from scaling.training.trainer import Diverged
 

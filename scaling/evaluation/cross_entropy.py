@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 CHUNK = {"cpu": 2**25, "other": 2**28}  # bytes of a chunk of float32 logits
@@ -94,8 +93,11 @@ class _Summed(torch.autograd.Function):
         return losses.sum(), losses
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # for gradients of this one, of which what is kept has none
+            raise RuntimeError(
+                "this loss has gradients of the first order; model(**batch).loss has a Hessian too"
+            )
         first, *others = (
             None if made is None else (made * outer).to(dtype)
             for made, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)

@@ -9,10 +9,10 @@ of two cores, estimated; goes on after a kill.
 from dataclasses import dataclass
 from typing import Any
 
-from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from scaling.studies.claims.gaps import BATCH, BOTH, CLAIMS, STEPS
+from scaling.studies.size import Seeds
 
 METHODS: dict[str, dict[str, Any]] = {
     BOTH: {},
@@ -25,21 +25,8 @@ WIDEN = 2
 
 
 @dataclass(frozen=True)
-class Config:
-    """The size of the study."""
-
-    seeds: int = 6
-    """Seeds. A seed draws the examples, the initialization and the order of the batches."""
+class Config(Seeds):
     block: int = 60_000
-    """First seed; the seeds are those from there on."""
-
-    def __post_init__(self) -> None:
-        check_least(self, seeds=(1, ""), block=(0, ""))
-
-    @property
-    def reduced(self) -> bool:
-        """Too small for intervals over seeds."""
-        return self.seeds < 3
 
 
 def measure(config: Config, memo: Memo) -> Evidence:

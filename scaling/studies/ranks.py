@@ -11,28 +11,15 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import geometric_mean
 
-from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from scaling.studies.claims.ranks import CLAIMS, POWERS, RANKS, SCHEMES, STEPS, alpha
+from scaling.studies.size import Seeds
 
 
 @dataclass(frozen=True)
-class Config:
-    """The size of the study."""
-
-    seeds: int = 6
-    """Seeds. A seed draws the text, the initialization and the order of the batches."""
+class Config(Seeds):
     block: int = 50_000
-    """First seed; the seeds are those from there on."""
-
-    def __post_init__(self) -> None:
-        check_least(self, seeds=(1, ""), block=(0, ""))
-
-    @property
-    def reduced(self) -> bool:
-        """Too small for intervals over seeds."""
-        return self.seeds < 3
 
 
 def measure(config: Config, memo: Memo) -> Evidence:

@@ -8,29 +8,15 @@ data. The default size has some 350 runs of 40 steps, and goes on after a kill.
 
 from dataclasses import dataclass
 
-from loralab.flags import check_least
 from loralab.memo import Memo
 from loralab.proxy import Evidence, Proxy
 from scaling.studies.claims.rates import CLAIMS, PAIRS
+from scaling.studies.size import Seeds
 
 
 @dataclass(frozen=True)
-class Config:
-    """The size of the study."""
-
-    seeds: int = 6
-    """Seeds at every learning rate. A seed draws the data, their split, the initialization and the
-    order of the batches."""
+class Config(Seeds):
     block: int = 30_000
-    """First seed; the seeds are those from there on."""
-
-    def __post_init__(self) -> None:
-        check_least(self, seeds=(1, ""), block=(0, ""))
-
-    @property
-    def reduced(self) -> bool:
-        """Too small for intervals over seeds."""
-        return self.seeds < 3
 
 
 def measure(config: Config, memo: Memo) -> Evidence:

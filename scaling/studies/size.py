@@ -2,6 +2,27 @@
 
 from dataclasses import dataclass
 
+from loralab.flags import check_least
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The size of a study."""
+
+    seeds: int = 6
+    """Seeds. A seed draws the data, their split, the initialization and the order of the
+    batches."""
+    block: int = 0
+    """First seed; the seeds are those from there on."""
+
+    def __post_init__(self) -> None:
+        check_least(self, seeds=(1, ""), block=(0, ""))
+
+    @property
+    def reduced(self) -> bool:
+        """Too small for intervals over seeds."""
+        return self.seeds < 3
+
 
 @dataclass(frozen=True)
 class Config:

@@ -1,6 +1,7 @@
 """What people read of a study, and what its figures are drawn from."""
 
 from collections.abc import Mapping, Sequence
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from scaling.comparison.summary import (
     lowest_loss,
 )
 from scaling.studies.claims.gaps import EXAMPLES
+from scaling.studies.claims.language.field import PUBLISHED_RATES
 from scaling.studies.claims.predictions import METHOD_OF
 from scaling.studies.claims.ranks import POWERS, RANKS, SCHEMES
+from scaling.studies.evidence.curvature import Sharpness
 from scaling.studies.evidence.dynamics import Watched, grown
 from scaling.studies.evidence.findings import Study
 from scaling.studies.evidence.gaps import gap, unseen
@@ -168,6 +171,31 @@ def ranks(found: Found) -> dict[str, Any]:
             for scheme, name in SCHEMES.items()
         },
     }
+
+
+def curvature(sharpness: Sharpness, rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """By method, seed by seed: the largest eigenvalue at the start, and the best learning rate."""
+    return {
+        name: {"eigenvalues": [*sharpness[name]], "rates": [*rates[name]]} for name in sharpness
+    }
+
+
+def curvature_means(
+    sharpness: Sharpness, rates: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """A record a method: geometric means of both over the seeds, and the best learning rate over
+    LoRA's here and as published."""
+    lora = geometric_mean(rates["LoRA"])
+    return [
+        {
+            "method": name,
+            "largest eigenvalue": geometric_mean(sharpness[name]),
+            "best learning rate": geometric_mean(rates[name]),
+            "over LoRA's": geometric_mean(rates[name]) / lora,
+            "as published": PUBLISHED_RATES.get(name),
+        }
+        for name in sharpness
+    ]
 
 
 def gaps(outcomes: Outcomes, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:

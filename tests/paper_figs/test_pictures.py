@@ -23,6 +23,7 @@ from proxies.families.task_directions.trials.plan import PROBLEMS
 from scaling.studies import tables
 from tests.support.worlds import (
     adapters,
+    curvature,
     dynamics,
     findings,
     gaps,
@@ -46,6 +47,7 @@ def _made_up():
         "predictions": {m: tables.predictions(of) for m, of in predictions.world().items()},
         "rates": tables.rates(rates.world(), rates.measured(rates.world())),
         "dynamics": tables.dynamics(dynamics.world()),
+        "curvature": tables.curvature(curvature.SHARPNESS, curvature.RATES),
         "gaps": tables.gaps(gaps.world(), gaps.SEEDS),
         "ranks": tables.ranks(ranks.world()),
         "adapters": {"signals": held.signals, "pairs": [pair._asdict() for pair in held.pairs]},

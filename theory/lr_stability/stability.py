@@ -155,6 +155,10 @@ def rank_exponent(
 ) -> Fraction:
     """The power k of the largest single learning rate n^c r^k, for n much larger than r, by (7).
 
+    From a random B_0 also for s n much larger than r: by (2) and (7) training adds r / (s n) of B_0
+    to B at that learning rate. Where the two are alike, the power lies between that of Init[B] and
+    that of Init[A], as it does on a language model (claim LM15).
+
     The arguments are those of `must_be_bounded`.
     """
     check_rank(scheme)

@@ -46,8 +46,9 @@ def test_a_worker_is_silent_from_its_first_import_on(tmp_path):
     own = {name: named[f"--{name}"] for name in ("model", "train", "test")}
     settings = Config.of(**own, steps=2, batch=8, validate_every=1).as_json()
     code = (
-        "import json, sys; from scaling.comparison.trials import fine_tuned; "
-        "assert 'losses' in fine_tuned(json.loads(sys.argv[1]), None)"
+        "import json, sys; from scaling.comparison import own, trials; "
+        "run = own.Carried(trials.fine_tuned, []); "
+        "assert 'losses' in run(settings=json.loads(sys.argv[1]), peft=None)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(settings)],

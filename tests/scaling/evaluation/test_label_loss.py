@@ -109,6 +109,15 @@ def test_a_head_with_an_adapter():
     assert max(rows_of_calls(model, batch())) <= 5
 
 
+def test_no_second_derivative_is_taken_of_it():
+    """It would be another one, as the losses are linear in what the forward pass keeps."""
+    model = llama()
+    ids = torch.arange(6)[None]
+    loss = mean_loss(model, input_ids=ids, labels=ids)["loss"]
+    with pytest.raises(RuntimeError, match="has gradients of the first order"):
+        torch.autograd.grad(loss, [*model.parameters()], create_graph=True)
+
+
 def test_with_gradient_checkpointing():
     model = llama().train()
     block: Any

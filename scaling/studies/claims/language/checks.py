@@ -57,10 +57,11 @@ def claim(
     id: str, sentence: str, source: str, *checks: Check, steps: int = STEPS, **others: Any
 ) -> Claim:
     """A claim on the language model, outside the scope of its source."""
+    trained = f"{steps} steps" if steps else "before training"
     given: dict[str, Any] = {"assumptions": SHARED, "test": RATIOS, "trial": SWEEP} | others
     return Claim(
         id,
-        f"{sentence}, {MODEL}, {steps} steps.",
+        f"{sentence}, {MODEL}, {trained}.",
         source,
         checks,
         kind=Kind.EFFECT,
