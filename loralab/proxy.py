@@ -266,7 +266,12 @@ class Proxy:
         tables = {} if options.claims else run.result["tables"]
         for title, records in tables.items():
             show(records_table(title, records))
-        show(as_table(rows))
+        told = [row for row in rows if any(entry.measured for entry in row.evidence)]
+        if options.claims or not told:
+            told = rows
+        show(as_table(told))
+        if left := len(rows) - len(told):
+            print(f"nothing was measured of {left} more: loralab claims --family {self.stem}")
         folder = figures_folder(options.store)
         if self.departures(run.config):
             folder /= run.key[:12]  # those of the report stay

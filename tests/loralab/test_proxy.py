@@ -126,6 +126,17 @@ def test_a_wrong_flag_ends_with_code_2_before_anything_runs(checkout, run, flags
     assert not (checkout / "runs").exists()
 
 
+def test_claims_of_which_nothing_was_measured_are_counted(checkout, run):
+    family = checkout / "proxies/fake.py"
+    text = family.read_text()
+    assert run("fake").stdout.count("nothing was measured of") == 0
+    family.write_text(text.replace('"F2": {"size": spread(x)}', '"F2": {"size": None}'))
+    done = run("fake", "--force")
+    assert "F1" in done.stdout
+    assert "F2" not in done.stdout
+    assert "nothing was measured of 1 more: loralab claims --family fake" in done.stdout
+
+
 def test_one_claim_can_be_shown_alone(run):
     done = run("fake", "--claims", "F2")
     assert done.returncode == 0
