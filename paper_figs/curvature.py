@@ -15,16 +15,13 @@ def rates(data: dict[str, Any]) -> Figure:
     figure, [axis] = panels(1, 1, (5, 3.6))
     for (colour, marker, _), (name, of) in zip(CURVES, data.items(), strict=False):
         axis.plot(of["eigenvalues"], of["rates"], marker, color=colour, mfc="none", label=name)
+    axis.set(xscale="log", yscale="log")
+    shown = axis.get_ylim()
     eigenvalue, rate = (geometric_mean(data["LoRA"][key]) for key in ("eigenvalues", "rates"))
     every = [value for of in data.values() for value in of["eigenvalues"]]
     ends = [min(every), max(every)]
     axis.plot(ends, [rate * eigenvalue / end for end in ends], ":", color="grey", zorder=0)
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlabel="largest eigenvalue of the Hessian",
-        ylabel="best learning rate",
-    )
+    axis.set(xlabel="largest eigenvalue of the Hessian", ylabel="best learning rate", ylim=shown)
     legend_below(figure, [axis], 5)
     return figure
 

@@ -2,8 +2,8 @@
 scaling.studies.curvature`.
 
 Of SmolLM2-135M with LoRA, PiSSA, MiLoRA, OLoRA and LoRA-GA: the largest eigenvalue of the loss's
-Hessian before the first step, and the best learning rate of 40 steps. Some 130 runs and
-eigenvalues, an hour and a half of two cores, estimated; goes on after a kill.
+Hessian before the first step, and the best learning rate of 40 steps. Some 140 runs and
+eigenvalues, an hour and a half of two cores; goes on after a kill.
 """
 
 from dataclasses import dataclass
