@@ -115,6 +115,14 @@ def _collector() -> None:
     hide_imported()
 
 
+@pytest.fixture(autouse=True)
+def _figures() -> Iterator[None]:
+    """No figure stays open, as matplotlib warns where twenty are."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of loralab with its bytecode, which every checkout would make again."""

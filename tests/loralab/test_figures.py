@@ -15,7 +15,6 @@ def test_panels_axes_and_lines_are_named():
     empty = figure.add_subplot()
     empty.set_axis_off()
     assert shown(figure) == "3 panels. a: loss against rate (logarithmic), showing EVA. b."
-    plt.close(figure)
 
 
 def test_labels_of_the_whole_figure_are_named():
@@ -24,7 +23,6 @@ def test_labels_of_the_whole_figure_are_named():
     figure.supylabel("loss, $n$ bits")
     axes.plot([1, 2], label="LoRA")
     assert shown(figure) == "loss, n bits against learning rate. showing LoRA."
-    plt.close(figure)
 
 
 def test_a_caption_is_the_docstring_of_what_draws_the_figure():

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -65,13 +66,13 @@ def pictures():
     """Every figure, laid out, by its family and its name."""
     plt.switch_backend("agg")
     found = {}
-    with plt.rc_context(STYLE | {"figure.max_open_warning": 0}):  # pyright: ignore
+    with plt.rc_context(STYLE):  # pyright: ignore[reportArgumentType]
         for stem, data in _data().items():
             for name, figure in import_module(f"paper_figs.{stem}").figures(data).items():
-                figure.canvas.draw()
+                plt.close(figure)  # pyplot's; the figure lives on
+                FigureCanvasAgg(figure).draw()
                 found[stem, name] = figure
-    yield found
-    plt.close("all")
+    return found
 
 
 def panels(figure):

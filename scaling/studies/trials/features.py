@@ -52,7 +52,7 @@ def _size(job: Any) -> float:
 
     def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, lora.LoRALinear)
-        sizes.append((inputs[0] @ layer.A.mT).square().mean().sqrt())
+        sizes.append((inputs[0].to(layer.A.dtype) @ layer.A.mT).square().mean().sqrt())
 
     for layer in lora.adapters(job.loaded.model).values():
         layer.register_forward_pre_hook(measure)

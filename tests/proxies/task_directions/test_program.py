@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -165,10 +164,7 @@ def test_the_proxy_joins_trials_to_claims_and_keeps_them(tmp_path, monkeypatch):
     for other in (PROXY.quick, replace(PROXY.full, block=0)):
         run = PROXY.run(other, store)
         assert complete(PROXY.rows(run)) == (optional.minilm() and other.size == "full")
-        pictures = task_directions_figures.figures(run.result["data"])
-        assert len(pictures) == 4
-        for picture in pictures.values():
-            plt.close(picture)
+        assert len(task_directions_figures.figures(run.result["data"])) == 4
 
 
 def test_the_claims_are_numbered():

@@ -82,6 +82,17 @@ def test_the_signal_of_eva_lies_between_chance_and_the_optimum(settings):
     assert 0 < found["random"] < 1
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_features_are_those_of_the_adapter_before_and_after_training(settings, precision):
+    settings |= {"precision": precision}
+    before = features.untrained_features(settings, None)
+    assert before > 0
+    unmoved = features.inner_features(settings | {"lr": 1e-9}, None)
+    assert unmoved == pytest.approx(before, rel=1e-5)  # 8 steps of 1e-9 in entries of some .1
+    assert abs(features.inner_features(settings, None) / before - 1) > 0.01
+    assert features.untrained_features(settings | {"scheme": "init_b"}, None) == 0  # A is zero
+
+
 def test_directions_that_two_changes_share_are_found(settings, monkeypatch):
     """Of a change and itself all are; of another change as many as by chance."""
     rng = np.random.default_rng(0)
