@@ -85,8 +85,8 @@ class Options:
 
 
 GROUPS = {
-    **command.groups(HIDDEN),
     GRID: Group(Grid, choices=CHOICES),
+    **command.groups(HIDDEN),
     "output": Group(Options),
 }
 

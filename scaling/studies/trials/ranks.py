@@ -43,6 +43,8 @@ def enclosed(size: Callable[[float], float], first: float) -> dict[float, float]
     Args:
         size: of a learning rate; it grows with it, and may be infinite.
         first: the learning rate to begin with.
+
+    Raises: RuntimeError where no neighbours enclose it after `MOST` learning rates.
     """
     found: dict[float, float] = {}
     rate = first
