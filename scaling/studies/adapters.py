@@ -3,8 +3,8 @@ scaling.studies.adapters`.
 
 Where the first gradients of SmolLM2-135M lie beside EVA's directions, what the factors of LoRA keep
 of their initialization and of a task, how large the features are that they work with, and which
-directions of a weight change first. The runs of LoRA are those of `scaling.studies.language`; those
-besides them take about an hour of two cores, estimated. Goes on after a kill.
+directions of a weight change first. The runs of LoRA are those of `scaling.studies.language` on
+the same seeds. Fifty minutes of two cores, those runs included; goes on after a kill.
 """
 
 from dataclasses import dataclass
