@@ -85,8 +85,8 @@ class Options:
 
 
 GROUPS = {
-    GRID: Group(Grid, choices=CHOICES),
     **command.groups(HIDDEN),
+    GRID: Group(Grid, choices=CHOICES),
     "output": Group(Options),
 }
 
