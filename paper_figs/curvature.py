@@ -11,7 +11,8 @@ from paper_figs.panels import CURVES, legend_below, panels
 def rates(data: dict[str, Any]) -> Figure:
     """Best learning rate of a method over the largest eigenvalue of the loss's Hessian before its
     first step, on SmolLM2-135M: a mark for each of {seeds} seeds. Dotted: the inverse of the
-    eigenvalue, as for gradient descent, through the geometric mean of LoRA."""
+    eigenvalue, as for gradient descent, through the geometric mean of LoRA,
+    as far as there are learning rates."""
     figure, [axis] = panels(1, 1, (5, 3.6))
     for (colour, marker, _), (name, of) in zip(CURVES, data.items(), strict=False):
         axis.plot(of["eigenvalues"], of["rates"], marker, color=colour, mfc="none", label=name)
