@@ -32,11 +32,9 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         runs: what is known of the runs, as `loralab.recorded.runs` has it.
     """
     claim = row.claim
-    sizes = [runs[name]["size"] for name in row.runs if name in runs]
-    full = " --full" * ("full" in sizes)
-    command = f"loralab reproduce {claim.id}{full}"
-    if "part" in sizes:
-        command = part(proxy, next(runs[name]["config"] for name in row.runs if name in runs))
+    measured = [measures(proxy, claim.id, runs[name]) for name in row.runs if name in runs]
+    commands = [*dict.fromkeys(measured)] or [f"loralab reproduce {claim.id}"]
+    others = dict.fromkeys(f"{each.partition(' --block')[0]} --block SEED" for each in commands)
     found = {
         "claim": f"{claim.id}: {claim.statement}",
         "verdict": f"{row.verdict or 'not measured'}{f' ({row.tally})' if row.deciding else ''}",
@@ -49,13 +47,23 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "test": claim.test,
         "trial": claim.trial,
         "figures": f"paper_figs/{proxy.stem}.py, drawn into the page of loralab report",
-        "measured by": command,
-        "on other seeds": f"{command.partition(' --block')[0]} --block SEED",
+        "measured by": " && ".join(commands),
+        "on other seeds": " && ".join(others),
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
         "separated by": claim.separates,
         "not testable": claim.untestable,
     }
     return {name: text for name, text in found.items() if text}
+
+
+def measures(proxy: "Proxy", id: str, run: Mapping[str, Any]) -> str:
+    """The command that makes this run again: of the claim where it is of a size as that is now, of
+    the configuration where it has other seeds or other methods."""
+    size = run["size"]
+    moved = size == "default" and run["config"].get("block") != asdict(proxy.Config()).get("block")
+    if moved or size == "part":
+        return part(proxy, run["config"])
+    return f"loralab reproduce {id}{' --full' * (size == 'full')}"
 
 
 def part(proxy: "Proxy", config: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loralab.chain import chain, part
+from loralab.chain import chain, links, part
 from loralab.claims import Check, Claim, Kind, Measured, Scope, Within
 from loralab.families import check_unique, proxies
 from loralab.rows import row_of
@@ -148,6 +148,30 @@ def test_a_part_of_a_family_is_measured_by_its_flags():
     config = asdict(Config(block=1000, every=True, only=("LoRA", "Nyström", "A alone, rank 17")))
     words = "--every --only LoRA 'Nyström' 'A alone, rank 17' --block 1000"
     assert part(language.PROXY, config) == f"python -m scaling.studies.language {words}"
+
+
+def test_every_run_of_a_claim_has_the_command_that_makes_it_again():
+    runs = {
+        "now": {"size": "default", "config": asdict(Config())},
+        "before": {"size": "default", "config": asdict(Config(block=2000))},
+        "few": {"size": "part", "config": asdict(Config(block=2000, only=("LoRA", "EVA")))},
+    }
+    for run in runs.values():
+        run |= {"seconds": 1.0, "provenance": {"commit": "abc"}}
+    [claim] = [each for each in language.PROXY.claims if each.id == "LM1"]
+    row: Any = SimpleNamespace(claim=claim, runs=("now", "before", "few"), verdict=None, deciding=0)
+    found = links(language.PROXY, row, "", runs)
+    module = "python -m scaling.studies.language"
+    assert found["measured by"].split(" && ") == [
+        "loralab reproduce LM1",
+        f"{module} --block 2000",
+        f"{module} --only LoRA EVA --block 2000",
+    ]
+    assert found["on other seeds"].split(" && ") == [
+        "loralab reproduce LM1 --block SEED",
+        f"{module} --block SEED",
+        f"{module} --only LoRA EVA --block SEED",
+    ]
 
 
 def printed(group: Any) -> list[tuple[str, str]]:
