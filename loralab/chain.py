@@ -57,13 +57,13 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
 
 
 def measures(proxy: "Proxy", id: str, run: Mapping[str, Any]) -> str:
-    """The command that makes this run again: of the claim where it is of a size as that is now, of
-    the configuration where it has other seeds or other methods."""
-    size = run["size"]
-    moved = size == "default" and run["config"].get("block") != asdict(proxy.Config()).get("block")
-    if moved or size == "part":
+    """The command that makes this run again: of the claim at the run's size and from its seeds, or
+    of the family where the run is a part, of a configuration without a name."""
+    if run["size"] == "part":
         return part(proxy, run["config"])
-    return f"loralab reproduce {id}{' --full' * (size == 'full')}"
+    block = run["config"].get("block")
+    moved = f" --block {block}" if block != asdict(proxy.Config()).get("block") else ""
+    return f"loralab reproduce {id}{' --full' * (run['size'] == 'full')}{moved}"
 
 
 def part(proxy: "Proxy", config: Mapping[str, Any]) -> str:

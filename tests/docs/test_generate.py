@@ -82,10 +82,11 @@ def test_the_chain_of_a_claim_is_shown():
     for name in (row.claim.equation, row.claim.test, row.claim.trial):
         assert f"<code>{name}</code>" in chain
     assert f'href="../{theory.place(row.claim.equation).replace(".md", ".html")}"' in chain
-    assert "<code>loralab reproduce E2</code>" in chain
-    assert "<code>loralab reproduce E2 --block SEED</code>" in chain
     (run,) = row.runs
     about = as_recorded(evidence.families()["gradient_signal"][0]).runs[run]
+    seeds = about["config"]["block"]
+    assert f"<code>loralab reproduce E2 --block {seeds}</code>" in chain, "those of its record"
+    assert "<code>loralab reproduce E2 --block SEED</code>" in chain
     assert f'<a href="#run-{run}">{run}</a> (' in chain
     assert f"commit {about['provenance']['commit']})" in chain
     assert f'<dt id="run-{run}">' in page
