@@ -28,3 +28,12 @@ def read(family: str) -> Run | None:
     """What is kept of a family, as a run with no more than this; None where there is nothing."""
     file = FOLDER / f"{family}.json.xz"
     return Run(**json.loads(lzma.decompress(file.read_bytes()))) if file.is_file() else None
+
+
+def shows_more(run: Run) -> bool:
+    """Whether a run was made after the one of its family that is kept, and shows by name all that
+    this one does."""
+    kept = read(run.family)
+    if kept is None or run.finished < kept.finished:
+        return False
+    return run.result["data"].keys() >= kept.result["data"].keys()

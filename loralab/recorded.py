@@ -230,7 +230,7 @@ def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
 
     A line of the old record stays where no run has measured its check, or only an exploratory one
     while the old line is registered. Of a run beside the sizes, of fewer methods say, only what it
-    measured as registered counts.
+    measured as registered counts, and what is kept for figures stays unless it shows all of that.
 
     Returns: the families of which the store holds no run at the default or the full size, and whose
     record stays.
@@ -244,8 +244,8 @@ def write(proxies: Iterable["Proxy"], store: Store) -> list[str]:
         if not runs + partial:
             kept.append(proxy.stem)
             continue
-        if runs:
-            pictured.write(runs[0])
+        if drawn := [*runs, *filter(pictured.shows_more, partial)]:
+            pictured.write(drawn[0])
         found = [record_of(proxy, run) for run in runs]
         found += [_registered(record_of(proxy, run)) for run in partial]
         whole = merged([*found, *filter(None, [read(proxy.stem)])])

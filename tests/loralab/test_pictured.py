@@ -1,5 +1,7 @@
 """What figures and tables are made of is in a clone, and is that of the recorded run."""
 
+from dataclasses import replace
+
 import pytest
 
 from loralab import pictured, recorded
@@ -26,6 +28,21 @@ def test_data_and_tables_alone_are_kept(tmp_path, monkeypatch):
     assert (found.key, found.config, found.seconds) == ("key", {"block": 1}, 1.5)
     pictured.write(whole)
     assert file.read_bytes() == first
+
+
+def test_a_run_of_more_methods_shows_more_than_the_one_that_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
+
+    def of(finished, *methods):
+        result = {"data": dict.fromkeys(methods, 1), "tables": {}}
+        return replace(run(result), finished=finished)
+
+    assert not pictured.shows_more(of("2026-12-02", "LoRA", "EVA")), "nothing is kept"
+    pictured.write(of("2026-12-01", "LoRA", "EVA"))
+    assert pictured.shows_more(of("2026-12-02", "EVA", "PiSSA", "LoRA"))
+    assert pictured.shows_more(of("2026-12-01", "LoRA", "EVA")), "the same"
+    assert not pictured.shows_more(of("2026-12-02", "LoRA", "PiSSA", "DoRA"))
+    assert not pictured.shows_more(of("2026-11-30", "LoRA", "EVA", "PiSSA")), "an earlier one"
 
 
 @pytest.mark.parametrize("proxy", RECORDED, ids=lambda proxy: proxy.stem)

@@ -151,6 +151,23 @@ def test_a_part_of_what_was_registered_is_recorded_as_registered(
     assert [line["key"] for line in record["checks"]] == ["lower", "other"]
 
 
+def test_figures_are_of_a_part_that_shows_all_that_they_showed(
+    family, store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "ledger")
+    monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
+    registry.register(family, store)
+    parts = replace(family, Config=Part, quick=Part(0, 2), measure=one_check)
+    run = parts.run(Part(only=("LoRA",)), store)
+    other = {"data": {"a method": 1}, "tables": {}}
+    for kept, shown in ((other, "before"), (other | {"data": {}}, run.key)):
+        pictured.write(replace(run, key="before", result=kept))
+        recorded.write([parts], store)
+        found = pictured.read("test_registry")
+        assert found is not None
+        assert found.key == shown
+
+
 def test_looks_before_the_registry_count_and_the_interval_is_as_wide_as_its_look(family, store):
     registry.HISTORY.mkdir()
     looks = {"R1": {"lower": {"looks": 2, "why": "two bars"}}}
