@@ -32,13 +32,25 @@ def track(items: Iterable[T], what: str, total: int, at_once: int = 1) -> Genera
         with Progress(*columns, console=console, transient=True) as bar:
             yield from bar.track(items, total, description=what)
         return
-    start = said = time.monotonic()
+    lines = Lines(what, total, at_once)
     for count, item in enumerate(items, 1):
         yield item
+        lines.at(count)
+
+
+class Lines:
+    """A plain line now and then of how many are done; nothing of what is quickly done."""
+
+    def __init__(self, what: str, total: int, at_once: int = 1) -> None:
+        self.what, self.total, self.at_once = what, total, at_once
+        self.start = self.said = time.monotonic()
+
+    def at(self, count: int) -> None:
+        """So many are done now."""
         now = time.monotonic()
-        if now - said >= EVERY or (count == total and said > start):
-            said = now
-            say(f"{what}: {done(count, total, now - start, at_once)}")
+        if now - self.said >= EVERY or (count == self.total and self.said > self.start):
+            self.said = now
+            say(f"{self.what}: {done(count, self.total, now - self.start, self.at_once)}")
 
 
 def say(line: str) -> None:

@@ -32,12 +32,11 @@ from scaling.training.evaluating import Before, evaluated, glimpse, measured, re
 from scaling.training.job import Job
 from scaling.training.page import page
 from scaling.training.preparation import prepare
+from scaling.training.progress import Clock, shown
 from scaling.training.trainer import (
     COMPLETE,
     GLIMPSE,
     AdapterTrainer,
-    Bar,
-    Clock,
     Diverged,
     checkpoints,
 )
@@ -170,8 +169,8 @@ def _trained(
         if job.stream is not None:
             trainer.stream = job.stream.at(place(last[0]) if last else Place())
         trainer.glimpse = text and partial(glimpse, job, text)
-        trainer.add_callback(Bar(stages))
-        trainer.add_callback(clock := Clock())
+        for callback in (*shown(stages), clock := Clock()):
+            trainer.add_callback(callback)
         try:
             ended = TrainerState.load_from_json(str(last[0] / COMPLETE)) if last else None
             if ended is not None and ended.global_step == training.steps:

@@ -1,21 +1,18 @@
 """transformers' Trainer on a model with adapters: what it saves, and when it stops."""
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import ProgressCallback, Trainer, TrainerCallback
+from transformers import Trainer
 
 from scaling.core import placement, state
-from scaling.core.stages import Stages
 from scaling.data import streaming
 from scaling.evaluation.label_loss import mean_loss
 from scaling.training.adapting import Adapted
@@ -190,52 +187,6 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-class Bar(ProgressCallback):
-    """The progress bar, without a line for each step; `stages` are told which one it is, and when
-    the first has ended, since this was made."""
-
-    def __init__(self, stages: Stages) -> None:
-        super().__init__()
-        self.stages, self.began, self.first = stages, time.perf_counter(), True
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.stages.now = f"step {state.global_step + 1}"
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        super().on_step_end(args, state, control, **more)
-        if self.first:
-            self.stages.say("first step", self.began)
-            self.first = False
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        pass
-
-
-class Clock(TrainerCallback):
-    """How long the steps take, all micro-batches and the optimizer together, without validation and
-    checkpoints."""
-
-    def __init__(self) -> None:
-        self.began, self.seconds = 0.0, list[float]()
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.began = _now()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.seconds.append(_now() - self.began)
-
-    def median(self) -> float | None:
-        """Of a step; None where none was left to do."""
-        return median(self.seconds) if self.seconds else None
-
-
-def _now() -> float:
-    """When all that was asked of the device is done."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def checkpoints(folder: Path) -> list[Path]:
