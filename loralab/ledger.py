@@ -48,7 +48,7 @@ def as_json(row: Row) -> dict[str, Any]:
             "p": e.p,
             "holm": e.holm,
             "outcome": e.outcome,
-            "after_holm": e.after_holm,
+            "uncorrected": e.uncorrected,
             "excludes_prediction": e.excludes_prediction,
             "look": e.standing.look,
             "registered": e.standing.registered,

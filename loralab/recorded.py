@@ -142,11 +142,14 @@ def _entry(claim: Claim, check: Check, line: Mapping[str, Any] | None) -> Entry:
 
 
 def _after_holm(rows: Sequence[Row]) -> list[Row]:
-    """The rows with every p corrected for all the decisions of the family."""
+    """The rows with every p corrected for all the decisions of the family, also for those that are
+    declared and not measured yet."""
     from loralab.statistics import holm  # scipy, which a look at the record does not need
 
-    ps = [entry.p for row in rows for entry in row.evidence if entry.p is not None]
-    corrected = iter(holm(ps) if ps else ())
+    entries = [entry for row in rows for entry in row.evidence]
+    ps = [entry.p for entry in entries if entry.p is not None]
+    waiting = [1.0 for entry in entries if entry.measured is None]
+    corrected = iter(holm([*ps, *waiting]) if ps else ())
     return [
         replace(
             row,

@@ -32,22 +32,22 @@ class Entry:
     run: str = ""
 
     @property
-    def outcome(self) -> Outcome | None:
+    def uncorrected(self) -> Outcome | None:
+        """What its interval alone decides."""
         return judge(self.check.criterion, self.measured) if self.measured else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What is decided: with Holm's correction, where one is made."""
+        if self.holm is None or not self.measured or self.holm <= 1 - self.measured.level:
+            return self.uncorrected
+        return Outcome.UNDECIDED
 
     @property
     def excludes_prediction(self) -> bool:
         """Whether the interval excludes what our theory predicts, whatever the outcome."""
         predicted, m = self.check.predicted, self.measured
         return bool(predicted and m and judge(predicted, m) == Outcome.CONTRADICTED)
-
-    @property
-    def after_holm(self) -> Outcome | None:
-        """The outcome with Holm's correction, where one is made."""
-        if self.holm is None or not self.measured:
-            return self.outcome
-        decided = self.holm <= 1 - self.measured.level
-        return self.outcome if decided else Outcome.UNDECIDED
 
     @property
     def notes(self) -> list[str]:
@@ -59,7 +59,7 @@ class Entry:
             f"look {look}" if registered else "exploratory",
             *(["our margin"] if self.check.ours else []),
             *(["prediction excluded"] if self.excludes_prediction else []),
-            *(["undecided after Holm"] if self.after_holm != self.outcome else []),
+            *([f"{self.uncorrected} before Holm"] if self.uncorrected != self.outcome else []),
         ]
 
 

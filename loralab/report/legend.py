@@ -35,6 +35,8 @@ WORDS = {
     "claim",
     "prediction excluded": "the interval excludes what our theory predicts, whatever the outcome",
     "reduced size": "measured by a quick run with few seeds: a check of the program, no evidence",
-    "undecided after Holm": "undecided once all decisions of the family are corrected for their "
-    "number",
+    "supported before Holm": "its interval alone supports it; undecided once all decisions of the "
+    "family are corrected for their number",
+    "contradicted before Holm": "its interval alone contradicts it; undecided once all decisions "
+    "of the family are corrected for their number",
 }

@@ -1,6 +1,5 @@
 """From a config to what it trains, evaluated and saved."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import ProgressCallback, TrainerState, TrainingArguments
@@ -118,7 +118,7 @@ def train(
         "final_loss": losses[-1][1],
         "losses": losses,
         "validation": validation,
-        "test_data": hashlib.sha256(repr(data.test).encode()).hexdigest()[:16],
+        "test_data": fingerprint(data.test),
         "trained_parameters": adapted.trainable,
         "processes": here.num_processes,
         "seconds": seconds,
@@ -282,6 +282,11 @@ def _trainer(
     for callback in (*([] if best is None else [best]), *adapted.callbacks(optimizer)):
         trainer.add_callback(callback)
     return trainer
+
+
+def fingerprint(test: Any) -> str:
+    """Of the content of test data: pictures and arrays too have that of their values."""
+    return str(joblib.hash(test))[:16]
 
 
 def _curve(history: Sequence[dict[str, Any]], name: str) -> list[tuple[int, float]]:

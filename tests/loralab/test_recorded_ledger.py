@@ -103,3 +103,12 @@ def test_a_family_is_only_contradicted_by_the_opposite_outcome():
     assert changed.startswith(f"{row.claim.id} {entry.check.key}: supported in the record")
     line |= {"low": -1e300, "high": 1e300}
     assert recorded.contradictions(proxy, recorded.rows_of(proxy, record)) == []
+
+
+def test_a_decision_is_corrected_for_all_that_its_family_declares():
+    proxy = next(proxy for proxy in FAMILIES if proxy.study and RECORDS[proxy.stem])
+    line = next(line for line in RECORDS[proxy.stem]["checks"] if line["p"] is not None)
+    rows = recorded.rows_of(proxy, {"checks": [line]})
+    entries = [entry for row in rows for entry in row.evidence]
+    [measured] = [entry for entry in entries if entry.measured]
+    assert measured.holm == pytest.approx(min(1, line["p"] * len(entries)), rel=1e-12)

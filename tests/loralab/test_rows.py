@@ -60,10 +60,12 @@ def test_an_interval_that_excludes_its_prediction_says_so_whatever_the_outcome()
     ("holm", "outcome"),
     [(None, Outcome.SUPPORTED), (0.04, Outcome.SUPPORTED), (0.06, Outcome.UNDECIDED)],
 )
-def test_both_readings_of_a_decision_are_shown(holm, outcome):
+def test_a_decision_is_judged_with_holms_correction_and_both_readings_are_shown(holm, outcome):
     entry = Entry(MARGIN, interval(0.5, 0.6), REGISTERED, p=0.01, holm=holm)
-    assert (entry.outcome, entry.after_holm) == (Outcome.SUPPORTED, outcome)
-    assert ("undecided after Holm" in entry.notes) == (outcome == Outcome.UNDECIDED)
+    assert (entry.uncorrected, entry.outcome) == (Outcome.SUPPORTED, outcome)
+    assert ("supported before Holm" in entry.notes) == (outcome == Outcome.UNDECIDED)
+    row = Row(CLAIM, (replace(entry, check=LOWER),))
+    assert row.verdict == (Verdict.HOLDS if outcome == Outcome.SUPPORTED else Verdict.INCONCLUSIVE)
 
 
 def test_what_is_kept_of_a_measurement_gives_it_back():

@@ -19,6 +19,7 @@ from scaling.data import digit_images
 from scaling.data.data_files import parts
 from scaling.data.images import decoded
 from scaling.tasks import image_classification as task
+from scaling.training.running import fingerprint
 from tests.support.finetuning import call
 from tests.support.killing import ending, kill_at
 from tests.support.picture_data import SIZE, arguments, result_of, write
@@ -247,6 +248,18 @@ def test_a_digit_is_drawn_alike_each_time_and_in_each_domain_otherwise():
     pictures = {domain: digit_images.drawn(5, domain) for domain in digit_images.DOMAINS}
     assert all(image == digit_images.drawn(5, domain) for domain, image in pictures.items())
     assert len({image.tobytes() for image in pictures.values()}) == len(pictures)
+
+
+def test_the_same_test_pictures_have_the_same_fingerprint():
+    """Wherever they lie in memory, so that methods that share their test are known to."""
+    one, other = (
+        digit_images.in_domains(Config.of(task="image_classification", seed=1))[1] for _ in range(2)
+    )
+    assert one[0]["image"] is not other[0]["image"]
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(one[:-1])
+    changed = [*one[:-1], {**one[-1], "image": one[0]["image"]}]
+    assert fingerprint(one) != fingerprint(changed)
 
 
 def test_the_small_transformer_is_made_and_knows_its_classes(monkeypatch, tmp_path):

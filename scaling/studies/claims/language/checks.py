@@ -12,7 +12,7 @@ from loralab.claims import Check, Claim, Kind, Scope, Within
 
 STEPS = 40
 LAUNCH = STEPS // 6  # of LoRA-Dash and LoRA-TSD
-NEVER = STEPS + 1  # counted for LM1, so that not to get there is no tie with getting there last
+NEVER = STEPS + 1  # counted for LM1; no run was of that kind in either look
 MARGIN = 0.02
 MORE, LESS = Within(low=1), Within(high=1)
 EQUAL, NOT_WORSE = Within(1 - MARGIN, 1 + MARGIN), Within(low=1 - MARGIN)
