@@ -106,7 +106,11 @@ def provenance() -> dict[str, str]:
 def _commit() -> str:
     if (git := shutil.which("git")) is None:
         return ""
-    command = [git, "describe", "--always", "--dirty"]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+
+    def said(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    commit = said("describe", "--always").stdout.strip()
+    # finished trials, which a study writes as they come, are no change of the code
+    changed = said("diff", "--quiet", "HEAD", "--", ".", ":(exclude)evidence/trials").returncode
+    return f"{commit}-dirty" if commit and changed else commit

@@ -2,6 +2,7 @@
 on."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,33 @@ def test_runs_are_kept_where_the_user_says(tmp_path, monkeypatch):
     monkeypatch.setattr(code, "ROOT", tmp_path)  # an installed package: no checkout around it
     monkeypatch.chdir(tmp_path)
     assert code.home() == tmp_path
+
+
+def test_a_changed_tree_is_dirty_and_trials_as_they_come_are_no_change(monkeypatch, tmp_path):
+    trials, module = tmp_path / "evidence" / "trials" / "one.jsonl.xz", tmp_path / "module.py"
+    trials.parent.mkdir(parents=True)
+
+    def commit() -> str:
+        code.provenance.cache_clear()
+        return code.provenance()["commit"]
+
+    def git(*words: str) -> None:
+        own = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *own, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    assert commit() == "unknown", "no repository"
+    for file in (trials, module):
+        file.write_text("1")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    clean = commit()
+    trials.write_text("2")
+    assert commit() == clean
+    module.write_text("2")
+    assert commit() == f"{clean}-dirty"
+    code.provenance.cache_clear()
 
 
 def test_provenance_needs_no_git(monkeypatch):
