@@ -50,7 +50,7 @@ def links(proxy: "Proxy", row: Row, origin: str, runs: Runs) -> dict[str, str]:
         "measured by": " && ".join(commands),
         "on other seeds": " && ".join(others),
         "evidence": "; ".join([origin, *(about(name, runs) for name in row.runs)]),
-        "separated by": claim.separates,
+        "separated by": claim.separates if row.split else "",
         "not testable": claim.untestable,
     }
     return {name: text for name, text in found.items() if text}

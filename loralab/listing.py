@@ -77,6 +77,8 @@ def claims(options: Claims) -> int:
     rows = [row for _, row, _ in found]
     if options.json:
         print(as_text(rows))
+    elif not found:
+        print("no claim matches; loralab claims lists all")
     elif options.ids:
         for proxy, row, origin in found:
             show(chain(proxy, row, origin, recorded.runs(proxy, store)))

@@ -81,7 +81,7 @@ def _claim(row: Row, conditions: str) -> str:
     head += f"({'; '.join(filter(None, about))})\n"
     if claim.untestable:
         return f"{head}\nNot testable here: {claim.untestable}\n"
-    if claim.separates and len({entry.outcome for entry in row.deciding}) > 1:
+    if claim.separates and row.split:
         head += f"\n{row.tally}; what separates them: {claim.separates}\n"
     lines = [HEAD, ["---"] * len(HEAD), *map(cells, row.evidence)]
     return head + "\n" + "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)

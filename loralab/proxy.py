@@ -205,10 +205,13 @@ class Proxy:
 
     def _checked(self, evidence: Evidence) -> dict[str, dict[str, dict[str, Any] | None]]:
         """The evidence as it is kept, each check at the level of its look."""
-        wanted = {claim.id: set(claim.keys) for claim in self.claims if claim.checks}
-        found = {id: set(checks) for id, checks in evidence.measured.items()}
+        wanted = {f"{claim.id}: {key}" for claim in self.claims for key in claim.keys}
+        found = {f"{id}: {key}" for id, checks in evidence.measured.items() for key in checks}
         if wanted != found:
-            raise ValueError(f"{self.stem} declares the checks {wanted} but measured {found}")
+            raise ValueError(
+                f"{self.stem} declares checks that it does not measure, {sorted(wanted - found)}, "
+                f"or measures some that it does not declare, {sorted(found - wanted)}"
+            )
         return {
             claim.id: {
                 check.key: self._kept(claim, check, evidence.measured[claim.id][check.key])

@@ -30,9 +30,10 @@ COLUMNS: dict[str, tuple[Verdict | None, ...]] = {
     "hold": (Verdict.HOLDS,),
     "in part": (Verdict.CONDITIONS,),
     "refuted": (Verdict.REFUTED,),
-    "small scale": (Verdict.SEEN, Verdict.SEEN_CONDITIONS, Verdict.NOT_SEEN),
+    "seen": (Verdict.SEEN, Verdict.SEEN_CONDITIONS),
+    "not seen": (Verdict.NOT_SEEN,),
     "open": (Verdict.INCONCLUSIVE,),
-    "not measured": (None, Verdict.UNTESTABLE),
+    "untested": (None, Verdict.UNTESTABLE),
 }
 MOST = 3  # papers of a family; of more a row has their number alone
 
@@ -89,7 +90,7 @@ def table(families: Iterable["Proxy"], rows: Rows) -> str:
         name = f"[{proxy.stem}](LEDGER.md#{proxy.stem})"
         cells = [name, _papers(rows[proxy.stem], linked), *(f"{n or ''}" for n in counts)]
         lines.append(" | ".join(cells))
-    return "\n".join(f"| {line} |" for line in lines)
+    return "\n".join(f"| {line} |".replace("  ", " ") for line in lines)
 
 
 def _papers(rows: Sequence[Row], linked: set[str]) -> str:

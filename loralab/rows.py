@@ -76,6 +76,11 @@ class Row:
         return [e for e in self.evidence if e.measured and not e.check.ours]
 
     @property
+    def split(self) -> bool:
+        """Whether the checks that decide have different outcomes."""
+        return len({entry.outcome for entry in self.deciding}) > 1
+
+    @property
     def missing(self) -> int:
         """How many of the checks that decide are not measured."""
         return sum(e.measured is None and not e.check.ours for e in self.evidence)

@@ -150,7 +150,8 @@ def sweep(
         out: folder of the results; by default one of its own beside the run store.
         store: the run store, one SQLite file; by default runs/loralab.sqlite.
         settings: fields of `scaling.comparison.grid.Grid` (`schemes`, `ranks`, `rates`, `seeds`,
-            ...), and what differs from `config`, named as the flags are. `model` may also be a
+            ...), and what differs from `config`, named as the flags are; `scheme` and `variant`
+            stand for one of the grid's where that has none. `model` may also be a
             transformers model, and `train` and `test` a list of records, a datasets.Dataset or a
             pandas.DataFrame: they are written below runs/objects, once, under a name of their
             content, where every trial reads them, and are not changed by a bit.
@@ -165,6 +166,10 @@ def sweep(
     axes = {name: settings.pop(name) for name in of_grid & settings.keys()}
     if methods:
         axes.setdefault("schemes", ())
+    else:  # what a single run has is what is compared, unless the grid says that
+        for one, many in {"scheme": "schemes", "variant": "variants"}.items():
+            if one in settings:
+                axes.setdefault(many, (settings.pop(one),))
     options = Options(executor, address, jobs, command.path_of(out), command.path_of(store))
     grid = Grid(**{name: plain(value) for name, value in axes.items()})
     return _swept(configured(config, settings, tokenizer), grid, options, methods or {})

@@ -84,7 +84,7 @@ def check_folder(
     if force and resume:
         raise ValueError("--resume goes on with a run and --force begins it anew: pass one of them")
     settle(folder)
-    record, kept = folder / RUN, ""
+    record, kept, way_out = folder / RUN, "", "choose another --out, or pass --force"
     if (folder / REPLACED).is_dir():
         kept = f" (the finished run that it replaces is whole in {folder / REPLACED})"
     if record.is_file():
@@ -94,7 +94,7 @@ def check_folder(
         if changed := [n for n in settings if earlier.get(n) != settings[n] and n not in HOW]:
             raise ValueError(
                 f"{folder} holds a run with another {changed[0]} ({earlier.get(changed[0])!r})"
-                f"{kept}; choose another --out, or pass --force"
+                f"{kept}; {'--resume goes on with the flags of that run' if resume else way_out}"
             )
         if (folder / METRICS).is_file():
             return read_json(folder / METRICS)

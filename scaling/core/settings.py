@@ -65,9 +65,9 @@ class DataSettings:
     """A transformers model: a folder, a GGUF file, a name on the hub, or one that loralab models
     lists, which wins over a folder ./NAME and the hub; by default one that needs no network."""
     train: str | None = None
-    """Training data: a file (.jsonl, .parquet, .csv, or .txt with one record a line), a folder that
-    the library datasets reads, or a data set on the hub, name or name:subset; by default data that
-    are on this machine, or made there."""
+    """Training data: a file (.jsonl, .json with a list of records, .parquet, .csv, .tsv, or .txt
+    with one record a line), a folder that the library datasets reads, or a data set on the hub,
+    name or name:subset; by default data that are on this machine, or made there."""
     test: str | None = None
     """Data to evaluate on, of the same kinds, or a split of the training data set; by default its
     split "test", else a tenth of the training data, held out."""
@@ -111,12 +111,12 @@ class DataSettings:
             )
         if self.hold_out and self.test is not None:
             raise ValueError("hold_out and test both say what to evaluate on: pass one of them")
+        if None not in (self.test, self.train) and Path(self.test) == Path(self.train):
+            raise ValueError("test is what is trained on, which would hold nothing out: drop it")
         if self.streaming and self.train is None:
             raise ValueError("streaming needs training data: pass train too")
         if self.streaming and self.hold_out:
-            raise ValueError(
-                "streaming reads no record twice, as hold_out would: pass test instead"
-            )
+            raise ValueError("streaming reads no record twice, as hold_out would: pass test")
         if not self.streaming and self.shuffle_buffer != DataSettings.shuffle_buffer:
             raise ValueError("shuffle_buffer is of streaming: set streaming too")
 

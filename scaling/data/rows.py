@@ -1,8 +1,11 @@
 """The rows of a data file or a data set, one after the other: none is kept, and none is parsed
 before it is asked for."""
 
+import csv
 import json
 import math
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,8 +16,10 @@ from loralab.names import nearest
 from scaling.core.quiet import quiet
 from scaling.core.records import Record, Row
 
-FILES = (".jsonl", ".parquet", ".csv", ".txt")
-AT_ONCE = 1000  # rows of a table that are read together
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TEXTS = (".txt", ".md")
+FILES = (".jsonl", ".json", ".parquet", *DELIMITERS, *TEXTS)
+AT_ONCE = 1000  # rows of .parquet that are read together
 Each = Iterator[tuple[int, Any]]
 
 
@@ -39,21 +44,21 @@ class Rows(NamedTuple):
 
 def one_a_line(source: str | None) -> str:
     """What there is to say about data where they have fewer records than expected."""
-    return " (a .txt file has one a line)" if Path(source or "").suffix == ".txt" else ""
+    return " (a text file has one a line)" if Path(source or "").suffix in TEXTS else ""
 
 
 def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
     """The rows of a source by split: those of a file are all "train".
 
-    A .jsonl, .parquet or .csv file has its own; any other text file one {"text": ...} a line that
-    is not blank. A folder, and a name on the hub (name:subset), is read by the library datasets,
-    its classes by their names and its images as {"bytes", "path"}. Each record knows the line or
-    row that it was read from.
+    A .jsonl, .parquet, .csv or .tsv file has its own, a .json file those of a list; a .txt or .md
+    file has one {"text": ...} a line that is not blank. A cell of .csv and .tsv is the text that
+    stands there, None where it is empty. A folder, and a name on the hub (name:subset), is read by
+    the library datasets, its classes by their names and its images as {"bytes", "path"}. Each
+    record knows the line or row that it was read from.
 
     Args:
         source: the file, folder or name.
-        streaming: never hold all of it: of .parquet a group of rows is, and a cell of .csv is then
-            the text that stands there, as numbers can only be told from a whole column.
+        streaming: never hold all of it: of .parquet a group of rows is.
 
     Raises: ValueError for what is missing or not what its name says.
     """
@@ -65,13 +70,18 @@ def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
         with _sentence(source):
             return _data_set(source, streaming)
 
+    if file.suffix not in FILES:
+        raise ValueError(f"{file} must be one of {', '.join(FILES)}, by its name")
+    if streaming and file.suffix == ".json":
+        raise ValueError(f"{file} cannot be streamed: a .jsonl file, one record a line, can")
+
     def record(number: int, given: Any) -> Row:
         unit = "line" if isinstance(given, bytes) else "row"
         return Row(_parsed(file, given, f"{unit} {number} of {file}"), unit, number, str(file))
 
     def each() -> Each:
         with _sentence(source):
-            yield from _each(file, streaming)
+            yield from _each(file)
 
     return {"train": Rows(source, each, record)}
 
@@ -92,11 +102,13 @@ def _sentence(source: str) -> Iterator[None]:
         ) from error
 
 
-def _each(file: Path, streaming: bool) -> Each:
+def _each(file: Path) -> Each:
     if file.suffix == ".parquet":
         yield from enumerate(_of_parquet(file), 1)
-    elif file.suffix == ".csv":
-        yield from enumerate(_of_csv(file, streaming), 1)
+    elif file.suffix in DELIMITERS:
+        yield from enumerate(_of_table(file), 1)
+    elif file.suffix == ".json":
+        yield from enumerate(_of_list(file), 1)
     else:
         with file.open("rb") as lines:  # which ends lines at "\n" alone: JSON may hold other ends
             for number, line in enumerate(lines, 1):
@@ -109,42 +121,66 @@ def _of_parquet(file: Path) -> Iterator[Record]:
 
     with ParquetFile(file, pre_buffer=False) as table:  # its default holds all of it
         for rows in table.iter_batches(AT_ONCE):
-            yield from rows.to_pylist()
+            for row in rows.to_pylist():
+                yield {name: None if _is_nan(cell) else cell for name, cell in row.items()}
 
 
-def _of_csv(file: Path, streaming: bool) -> Iterator[Record]:
-    import pandas  # with the extra llm, and slow to load
+def _is_nan(cell: Any) -> bool:
+    return isinstance(cell, float) and math.isnan(cell)  # what pandas writes for no value
 
-    if streaming:
-        with pandas.read_csv(file, dtype=str, chunksize=AT_ONCE) as tables:
-            for table in tables:
-                yield from table.to_dict("records")
-    else:
-        yield from pandas.read_csv(file).to_dict("records")
+
+def _of_table(file: Path) -> Iterator[Record]:
+    csv.field_size_limit(sys.maxsize)  # a cell may be a long text
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        table = csv.reader(lines, delimiter=DELIMITERS[file.suffix], strict=True)
+        names = next(table, [])
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"two columns are called {twice[0]!r}")
+        for row in filter(None, table):
+            if len(row) > len(names):
+                raise ValueError(
+                    f"line {table.line_num} has {len(row)} cells, and there are {len(names)} "
+                    "columns: a cell with the delimiter in it needs quotes"
+                )
+            cells = [cell or None for cell in row]
+            yield dict(zip(names, cells + [None] * (len(names) - len(cells)), strict=True))
+
+
+def _of_list(file: Path) -> Iterator[Any]:
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno} is not JSON: {_said(error)}") from error
+    if not isinstance(rows, list):
+        raise ValueError(f"it must hold a list of records, got a {type(rows).__name__}")
+    yield from rows
 
 
 def _parsed(file: Path, given: Any, where: str) -> Record:
     if not isinstance(given, bytes):
-        return {name: _given(cell) for name, cell in given.items()}
+        return _named(given, where)
     try:
-        line = given.decode().removesuffix("\n")
+        line = given.decode("utf-8-sig").removesuffix("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not UTF-8") from error
     return _object(line, where) if file.suffix == ".jsonl" else {"text": line.strip()}
-
-
-def _given(cell: Any) -> Any:
-    """What a cell of a table holds; one without a value is NaN in pandas."""
-    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def _object(line: str, where: str) -> Record:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+        raise ValueError(f"{where} is not JSON: {_said(error)}") from error
     except RecursionError as error:
         raise ValueError(f"{where} is nested too deeply") from error
+    return _named(value, where)
+
+
+def _said(error: json.JSONDecodeError) -> str:
+    return f"{error.msg.removesuffix(' at')} at column {error.colno}"
+
+
+def _named(value: Any, where: str) -> Record:
     if not isinstance(value, dict):
         raise ValueError(
             f"{where} must be an object with named columns, got a {type(value).__name__}"

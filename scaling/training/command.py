@@ -4,7 +4,7 @@ one sentence for an error."""
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,9 @@ def values_of(
     for name, group in groups.items():
         of_file = {f.name: given[f.name] for f in fields(group.kind) if f.name in given}
         values |= (own := of_file | flagged[name])
+        for field in fields(group.kind):
+            if field.default is field.default_factory is MISSING and field.name not in own:
+                raise ValueError(f"--{field.name} is missing: {program} --help says what it is")
         group.kind(**own)
     if "task" in values:
         tasks.check(values["task"])

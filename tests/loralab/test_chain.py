@@ -159,7 +159,7 @@ def test_every_run_of_a_claim_has_the_command_that_makes_it_again():
     for run in runs.values():
         run |= {"seconds": 1.0, "provenance": {"commit": "abc"}}
     [claim] = [each for each in language.PROXY.claims if each.id == "LM1"]
-    row: Any = SimpleNamespace(claim=claim, runs=("now", "before", "few"), verdict=None, deciding=0)
+    row: Any = SimpleNamespace(claim=claim, runs=(*runs,), verdict=None, deciding=0, split=0)
     found = links(language.PROXY, row, "", runs)
     module = "python -m scaling.studies.language"
     assert found["measured by"].split(" && ") == [

@@ -175,6 +175,11 @@ def test_what_cannot_be_handed_over_is_one_sentence(tmp_path, capsys, flags, sen
     assert not (tmp_path / "start").exists()
 
 
+def test_a_folder_is_asked_for(capsys):
+    assert init.run(["--scheme", "eva"]) == 2
+    assert capsys.readouterr().err.startswith("error: --out is missing: loralab init --help")
+
+
 def test_the_variance_explained_is_that_of_the_rows(model, tmp_path, capsys):
     _, stats = sample((6, 4))
     spectrum, axes = torch.linalg.eigh(stats.covariance)

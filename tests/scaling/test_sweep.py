@@ -168,6 +168,19 @@ def test_a_file_gives_named_methods_and_flags_win_over_it(given, tmp_path):
     assert alone["trained_parameters"] < both["trained_parameters"]
 
 
+def test_the_initialization_of_a_run_is_the_one_that_is_compared(given, tmp_path, monkeypatch):
+    """As with finetune; with a grid of its own it is that, and is no part of what is kept."""
+    swept = []
+    monkeypatch.setattr(
+        "scaling.sweep._swept",
+        lambda config, grid, options, named: swept.append((config, grid.schemes, grid.variants)),
+    )
+    for more in ((), ("--schemes", "pissa")):
+        run([*given, "--scheme", "eva", "--variant", "dora", *more])
+    assert [pair[1:] for pair in swept] == [(("eva",), ("dora",)), (("pissa",), ("dora",))]
+    assert {config.adapter.scheme for config, *_ in swept} == {Config().adapter.scheme}
+
+
 def test_a_run_that_diverges_is_a_result(given, tmp_path, capsys):
     at = given.index("2e-2")
     given[at] = "1e30"

@@ -7,6 +7,7 @@ import pytest
 from scaling.core.config import Config
 from scaling.core.task import Data
 from scaling.data.data_files import parts, read
+from scaling.data.rows import opened
 from scaling.tasks import find
 
 
@@ -84,3 +85,61 @@ def test_a_list_where_a_text_belongs_is_found_by_its_line(tmp_path, task, column
     sentence = f"^line 5 of {file} has a {kind} in '{column}', which must be a text or a number$"
     with pytest.raises(ValueError, match=sentence):
         find(task).data(Config.of(task=task, train=str(file)))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_a_cell_of_a_table_is_the_text_that_stands_there(tmp_path, suffix, delimiter, streaming):
+    file = tmp_path / f"some.{suffix}"
+    lines = [["prompt", "answer"], ["007", "None"], ['"one\ntwo"', ""], ["1.50"], [" NA", '"a, b"']]
+    text = "\n".join(delimiter.join(line) for line in lines)
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())  # as spreadsheets write it
+    assert list(opened(str(file), streaming)["train"].records()) == [
+        {"prompt": "007", "answer": "None"},
+        {"prompt": "one\ntwo", "answer": None},
+        {"prompt": "1.50", "answer": None},
+        {"prompt": " NA", "answer": "a, b"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("prompt,answer\nhello, 3,you there\n", "line 2 has 3 cells, and there are 2 columns"),
+        ("prompt,prompt\na,b\n", "two columns are called 'prompt'"),
+    ],
+)
+def test_a_table_that_would_lose_cells_is_refused(tmp_path, text, sentence):
+    file = tmp_path / "some.csv"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"{file} cannot be read: {sentence}"):
+        read(str(file))
+
+
+def test_a_json_file_is_a_list_of_records(tmp_path):
+    file = tmp_path / "some.json"
+    file.write_text(json.dumps([{"text": "a"}, {"text": "b"}], indent=2))
+    assert [row["text"] for row in read(str(file))["train"]] == ["a", "b"]
+    with pytest.raises(ValueError, match=r"cannot be streamed: a \.jsonl file"):
+        opened(str(file), streaming=True)
+    for text, sentence in (
+        ('{"text": "a"}', "must hold a list of records, got a dict"),
+        ('[{"text": "a"},', "line 1 is not JSON"),
+        ('[{"text": "a"}, 3]', f"row 2 of {file} must be an object with named columns, got a int"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=sentence):
+            read(str(file))
+
+
+def test_the_mark_of_bytes_before_a_json_line_is_no_part_of_it(tmp_path):
+    file = tmp_path / "some.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"text": "a"}\n')
+    assert read(str(file)) == {"train": [{"text": "a"}]}
+
+
+@pytest.mark.parametrize("name", ["some.jsonl.gz", "some.xlsx", "some"])
+def test_a_file_of_another_kind_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(ValueError, match=f"{name} must be one of .jsonl, "):
+        read(str(tmp_path / name))

@@ -221,16 +221,7 @@ def test_every_kind_of_data_gives_the_same_records_streamed(tmp_path, kind):
         assert records[1].where.removeprefix("line ").removeprefix("row ").startswith("2 of ")
 
 
-def test_a_cell_of_a_streamed_table_is_the_text_that_stands_there(tmp_path):
-    pytest.importorskip("pandas")
-    (tmp_path / "some.csv").write_text('prompt,answer\n01,1.50\n"two\nlines",\n')
-    [first, second] = opened(str(tmp_path / "some.csv"), True)["train"].records()
-    assert first == {"prompt": "01", "answer": "1.50"}
-    assert second == {"prompt": "two\nlines", "answer": None}
-
-
 def test_a_table_that_breaks_in_the_middle_is_one_sentence(tmp_path):
-    pytest.importorskip("pandas")
     file = tmp_path / "some.csv"
     file.write_text("a,b\n" + "1,2\n" * 3000 + "1,2,3\n")
     records = opened(str(file), True)["train"].records()

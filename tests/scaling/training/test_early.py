@@ -142,6 +142,11 @@ AT_ONCE = {
     "number": (("--rank", "0"), "rank must be at least 1, got 0"),
     "used": (("--out", "used"), "used is not empty and holds no run; choose another --out"),
     "another run": (("--out", "done", "--lr", "0.1"), "done holds a run with another lr (0.01)"),
+    "another run resumed": (
+        ("--out", "done", "--lr", "0.1", "--resume"),
+        "done holds a run with another lr (0.01); --resume goes on with the flags of that run",
+    ),
+    "tested on what is trained on": (("--test", "./train.jsonl"), "would hold nothing out"),
     "nothing to resume": (("--out", "new", "--resume"), "there is no run to resume in new"),
 }
 
