@@ -11,9 +11,15 @@ from loralab.rows import Row
 # Why nothing is said of the schemes that need this, and the claims about it.
 UNWEIGHED = {
     "nothing": ("random as init_a, and no probe batch tells them apart", ()),
-    "weight": ("made of the weight, of which nothing is measured here", ("E9f",)),
+    "weight": (
+        "made of the weight, of which nothing is measured here",
+        ("E9f", "LM6", "LM7", "LM7b", "LM7c"),
+    ),
     "inputs": ("nothing that is measured here tells it from EVA", ("E9f",)),
-    "gradient": ("whether more gradient signal than EVA's pays", ("E9d", "E9e", "E9f")),
+    "gradient": (
+        "whether more gradient signal than EVA's pays",
+        ("E9d", "E9e", "E9f", "LM1e", "LM7e", "LM7f"),
+    ),
 }
 
 

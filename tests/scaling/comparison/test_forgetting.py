@@ -148,10 +148,11 @@ def test_lora_and_full_fine_tuning_of_a_language_model(tmp_path: Path, monkeypat
     monkeypatch.setenv("LORALAB_HOME", str(tmp_path / "home"))
     word_tokenizer(tmp_path, WORDS)
     llama().save_pretrained(tmp_path)
-    (tmp_path / "train.jsonl").write_text(rows(36).replace("####", "one"))
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.jsonl").write_text(rows(36).replace("####", "one"))
     (tmp_path / "text.txt").write_text("what is one plus two " * 60)
     given = ["--task", "causal_lm", "--model", str(tmp_path), "--jobs", "1", "--widen", "0"]
-    given += ["--train", str(tmp_path / "train.jsonl"), "--test", str(tmp_path / "train.jsonl")]
+    given += ["--train", str(tmp_path / "train.jsonl"), "--test", str(tmp_path / "test.jsonl")]
     given += ["--remember", str(tmp_path / "text.txt"), "--steps", "4", "--batch", "8"]
     given += ["--schemes", "init_a", "--variants", "plain", "full", "--rates", "1e-2"]
     given += ["--length", "12", "--seeds", "0", "--store", str(tmp_path / "store.sqlite")]

@@ -68,7 +68,7 @@ def test_the_figures_of_eight_billion_parameters_are_the_known_ones(eight):
 
 
 def test_no_weights_and_no_data_are_read(eight, tmp_path):
-    nowhere = {"train": tmp_path / "nowhere.jsonl", "test": tmp_path / "nowhere.jsonl"}
+    nowhere = {"train": tmp_path / "nowhere.jsonl", "test": tmp_path / "nowhere.csv"}
     found = loralab.advise(model=eight / "config.json", plan=True, **nowhere, **RUN)
     assert found.starts[0].line.count(f"--model {eight} ") == 1, "the folder of the file"
     (eight / "config.json").rename(eight / "other.json")
