@@ -111,8 +111,6 @@ class DataSettings:
             )
         if self.hold_out and self.test is not None:
             raise ValueError("hold_out and test both say what to evaluate on: pass one of them")
-        if self.test and self.train and Path(self.test) == Path(self.train):
-            raise ValueError("test is what is trained on, which would hold nothing out: drop it")
         if self.streaming and self.train is None:
             raise ValueError("streaming needs training data: pass train too")
         if self.streaming and self.hold_out:

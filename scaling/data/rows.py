@@ -44,7 +44,7 @@ class Rows(NamedTuple):
 
 def one_a_line(source: str | None) -> str:
     """What there is to say about data where they have fewer records than expected."""
-    return " (a text file has one a line)" if Path(source or "").suffix in TEXTS else ""
+    return " (a .txt file has one a line)" if Path(source or "").suffix in TEXTS else ""
 
 
 def opened(source: str, streaming: bool = False) -> dict[str, Rows]:

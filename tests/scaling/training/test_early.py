@@ -146,7 +146,6 @@ AT_ONCE = {
         ("--out", "done", "--lr", "0.1", "--resume"),
         "done holds a run with another lr (0.01); --resume goes on with the flags of that run",
     ),
-    "tested on what is trained on": (("--test", "./train.jsonl"), "would hold nothing out"),
     "nothing to resume": (("--out", "new", "--resume"), "there is no run to resume in new"),
 }
 
