@@ -213,18 +213,19 @@ def origin(proxy: "Proxy", record: Record) -> str:
 
 
 def contradictions(proxy: "Proxy", rows: Iterable[Row]) -> list[str]:
-    """The checks that these rows decide otherwise than the record does, each with both outcomes."""
+    """The checks that these rows decide otherwise than the record does, each with both outcomes;
+    before Holm's correction, with which a reduced run of a family would decide next to nothing."""
     recorded = {
-        (row.claim.id, entry.check.key): entry.outcome
+        (row.claim.id, entry.check.key): entry.uncorrected
         for row in rows_of(proxy, read(proxy.stem))
         for entry in row.evidence
     }
     return [
-        f"{row.claim.id} {entry.check.key}: {before} in the record, {entry.outcome} now"
+        f"{row.claim.id} {entry.check.key}: {before} in the record, {entry.uncorrected} now"
         for row in rows
         for entry in row.evidence
         if (before := recorded[row.claim.id, entry.check.key])
-        if {before, entry.outcome} == {Outcome.SUPPORTED, Outcome.CONTRADICTED}
+        if {before, entry.uncorrected} == {Outcome.SUPPORTED, Outcome.CONTRADICTED}
     ]
 
 

@@ -117,7 +117,7 @@ RULES = (
         "scheme",
         lambda f: f.scheme == "eva",
         lambda f: f.scheme,
-        lambda f: f"{here(f)}; centred, it ended worse on a language model (LM1b), so sweep both",
+        lambda f: f"{here(f)}; centred, it improved SmolLM2-135M less (LM1b), so sweep both",
         lambda f: (
             f"{here(f)}, so that a first step of equal length gains more; that EVA then ends lower "
             "than the default initialization, each at its own best learning rate, is not known, "

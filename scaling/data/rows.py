@@ -4,6 +4,7 @@ before it is asked for."""
 import csv
 import json
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from scaling.core.records import Record, Row
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TEXTS = (".txt", ".md")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 FILES = (".jsonl", ".json", ".parquet", *DELIMITERS, *TEXTS)
 AT_ONCE = 1000  # rows of .parquet that are read together
 Each = Iterator[tuple[int, Any]]
@@ -45,6 +47,18 @@ class Rows(NamedTuple):
 def one_a_line(source: str | None) -> str:
     """What there is to say about data where they have fewer records than expected."""
     return " (a .txt file has one a line)" if Path(source or "").suffix in TEXTS else ""
+
+
+def number_in(record: Record, column: str) -> float | None:
+    """What a record has in a column as a number, None where it is none: from a .csv or .tsv file,
+    whose cells are all text, the number that the text is."""
+    value = record[column]
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else value
+    table = isinstance(record, Row) and Path(record.source).suffix in DELIMITERS
+    if not (table and isinstance(value, str) and NUMBER.fullmatch(value)):
+        return None
+    return int(value) if value.lstrip("+-").isdigit() else float(value)
 
 
 def opened(source: str, streaming: bool = False) -> dict[str, Rows]:
@@ -136,7 +150,7 @@ def _of_table(file: Path) -> Iterator[Record]:
         names = next(table, [])
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ValueError(f"two columns are called {twice[0]!r}")
-        for row in filter(None, table):
+        for row in filter(None, _rows(table)):
             if len(row) > len(names):
                 raise ValueError(
                     f"line {table.line_num} has {len(row)} cells, and there are {len(names)} "
@@ -144,6 +158,14 @@ def _of_table(file: Path) -> Iterator[Record]:
                 )
             cells = [cell or None for cell in row]
             yield dict(zip(names, cells + [None] * (len(names) - len(cells)), strict=True))
+
+
+def _rows(table: Any) -> Iterator[list[str]]:
+    """Those of a reader of the module csv, whose errors do not say where they are."""
+    try:
+        yield from table
+    except csv.Error as error:
+        raise ValueError(f"line {table.line_num}: {error}") from error
 
 
 def _of_list(file: Path) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from scaling.core.task import Data, Loaded, Task
 from scaling.data.columns import columns_of
 from scaling.data.data_files import limited, parts
 from scaling.data.docstrings import labelled
+from scaling.data.rows import number_in
 from scaling.evaluation.metrics import of_classes
 from scaling.models.heads import classifier
 from scaling.models.loading import positions
@@ -37,13 +38,18 @@ def data(config: Config) -> Data:
                 "nor a number"
             )
     labels = [record[columns[-1]] for record in train]
-    if all(map(_is_number, labels)) and any(isinstance(label, float) for label in labels):
+    numbers = [number_in(record, columns[-1]) for record in train]
+    if None not in numbers and any(isinstance(number, float) for number in numbers):
         for number, record in enumerate(test, 1):
-            if not _is_number(record[columns[-1]]):
+            if number_in(record, columns[-1]) is None:
                 raise ValueError(
                     f"{place(record, number)}, of the test data, has no number in "
                     f"{columns[-1]!r}, as the training data have"
                 )
+        train, test = (
+            [record | {columns[-1]: number_in(record, columns[-1])} for record in part]
+            for part in (train, test)
+        )
         return limited(config, Data(train, test, {"columns": columns, "classes": None}))
     classes = sorted(set(map(str, labels)))
     if len(classes) < 2:
@@ -57,10 +63,6 @@ def data(config: Config) -> Data:
             f"the test data have a class that the training data lack: {min(unknown)!r}{hint}"
         )
     return limited(config, Data(train, test, {"columns": columns, "classes": classes}))
-
-
-def _is_number(label: object) -> bool:
-    return isinstance(label, int | float) and not isinstance(label, bool)
 
 
 def load(config: Config, data: Data) -> Loaded:

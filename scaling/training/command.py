@@ -112,7 +112,9 @@ def values_of(
         values |= (own := of_file | flagged[name])
         for field in fields(group.kind):
             if field.default is field.default_factory is MISSING and field.name not in own:
-                raise ValueError(f"--{field.name} is missing: {program} --help says what it is")
+                raise ValueError(
+                    f"--{field.name.replace('_', '-')} is missing: {program} --help says what it is"
+                )
         group.kind(**own)
     if "task" in values:
         tasks.check(values["task"])

@@ -18,6 +18,7 @@ from scaling.core import outputs, placement, processes, state
 from scaling.core.config import Config
 from scaling.core.memory import free
 from scaling.core.quiet import quiet
+from scaling.core.records import Record
 from scaling.core.stages import Stages
 from scaling.data.base_text import BaseText, base_text
 from scaling.data.rows import one_a_line
@@ -284,9 +285,10 @@ def _trainer(
     return trainer
 
 
-def fingerprint(test: Any) -> str:
-    """Of the content of test data: pictures and arrays too have that of their values."""
-    return str(joblib.hash(test))[:16]
+def fingerprint(test: Sequence[Record]) -> str:
+    """Of the content of test records, wherever they were read: pictures and arrays too have that of
+    their values."""
+    return str(joblib.hash([dict(record) for record in test]))[:16]
 
 
 def _curve(history: Sequence[dict[str, Any]], name: str) -> list[tuple[int, float]]:

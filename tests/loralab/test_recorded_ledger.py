@@ -105,6 +105,27 @@ def test_a_family_is_only_contradicted_by_the_opposite_outcome():
     assert recorded.contradictions(proxy, recorded.rows_of(proxy, record)) == []
 
 
+def test_what_holms_correction_leaves_open_may_not_turn_round_either():
+    """A reduced run of a study decides little with it, and is to warn of a wrong program."""
+    proxy, row, entry = next(
+        (proxy, row, entry)
+        for proxy in FAMILIES
+        for row in recorded.rows_of(proxy, RECORDS[proxy.stem])
+        for entry in row.evidence
+        if entry.uncorrected != entry.outcome and entry.uncorrected == Outcome.CONTRADICTED
+    )
+    record = json.loads(canonical(RECORDS[proxy.stem]))
+    name = (row.claim.id, entry.check.key)
+    line = next(line for line in record["checks"] if (line["id"], line["key"]) == name)
+    low, high = (entry.check.criterion.low, entry.check.criterion.high)
+    inside = low + 1 if low > -float("inf") else high - 1
+    line |= {"value": inside, "low": inside, "high": inside}
+    found = recorded.contradictions(proxy, recorded.rows_of(proxy, record))
+    assert [each.partition(",")[0] for each in found] == [
+        f"{' '.join(name)}: contradicted in the record"
+    ]
+
+
 def test_a_decision_is_corrected_for_all_that_its_family_declares():
     proxy = next(proxy for proxy in FAMILIES if proxy.study and RECORDS[proxy.stem])
     line = next(line for line in RECORDS[proxy.stem]["checks"] if line["p"] is not None)

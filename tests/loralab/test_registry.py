@@ -128,13 +128,16 @@ def one_check(config: Part, memo: Memo) -> Evidence:
     return Evidence({"R1": found}, {}, {})
 
 
-def test_a_part_of_what_was_registered_is_recorded_as_registered(
-    family, store, tmp_path, monkeypatch
-):
+@pytest.fixture
+def parts(family, store, tmp_path, monkeypatch) -> Proxy:
+    """A registered family that can measure less, whose record is nobody's."""
     monkeypatch.setattr(recorded, "FOLDER", tmp_path / "ledger")
     monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
     registry.register(family, store)
-    parts = replace(family, Config=Part, quick=Part(0, 2), measure=one_check)
+    return replace(family, Config=Part, quick=Part(0, 2), measure=one_check)
+
+
+def test_a_part_of_what_was_registered_is_recorded_as_registered(parts, store):
     parts.run(Part(block=1000, only=("LoRA",)), store)
     parts.run(Part(block=1000, seeds=2), store)  # as nobody registered
     assert recorded.write([parts], store) == []
@@ -151,13 +154,7 @@ def test_a_part_of_what_was_registered_is_recorded_as_registered(
     assert [line["key"] for line in record["checks"]] == ["lower", "other"]
 
 
-def test_figures_are_of_a_part_that_shows_all_that_they_showed(
-    family, store, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "ledger")
-    monkeypatch.setattr(pictured, "FOLDER", tmp_path / "data")
-    registry.register(family, store)
-    parts = replace(family, Config=Part, quick=Part(0, 2), measure=one_check)
+def test_figures_are_of_a_part_that_shows_all_that_they_showed(parts, store):
     run = parts.run(Part(only=("LoRA",)), store)
     other = {"data": {"a method": 1}, "tables": {}}
     for kept, shown in ((other, "before"), (other | {"data": {}}, run.key)):

@@ -72,7 +72,7 @@ def test_the_reasons_have_the_numbers_of_this_model():
         "2 times what random rows get: here they get 80%, and random rows 5%"
     )
     [advised] = [c for c in recommend(replace(FACTS, signal=0.97)) if c.choice == "scheme"]
-    assert "it ended worse on a language model (LM1b), so sweep both" in advised.why
+    assert "it improved SmolLM2-135M less (LM1b), so sweep both" in advised.why
     assert "training B explains +0.10 more" in found["freeze if memory is short"].reason
 
 

@@ -107,6 +107,7 @@ def test_a_cell_of_a_table_is_the_text_that_stands_there(tmp_path, suffix, delim
     [
         ("prompt,answer\nhello, 3,you there\n", "line 2 has 3 cells, and there are 2 columns"),
         ("prompt,prompt\na,b\n", "two columns are called 'prompt'"),
+        ('prompt,answer\na,b\n"c" d,e\n', "line 3: '"),
     ],
 )
 def test_a_table_that_would_lose_cells_is_refused(tmp_path, text, sentence):
@@ -143,3 +144,32 @@ def test_a_file_of_another_kind_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x1f\x8b")
     with pytest.raises(ValueError, match=f"{name} must be one of .jsonl, "):
         read(str(tmp_path / name))
+
+
+def written(file, labels: list[str]) -> str:
+    file.write_text("text,label\n" + "".join(f"some text,{label}\n" for label in labels))
+    return str(file)
+
+
+def test_labels_of_a_table_that_are_numbers_make_a_regression(tmp_path):
+    """As those of other files do, though a cell is the text that stands there."""
+    train = written(tmp_path / "train.csv", ["0.50", "2", "-1e-3", "3.8"])
+    for test in (
+        written(tmp_path / "test.csv", ["4", "1"]),
+        str(tmp_path / "test.jsonl"),
+    ):
+        if test.endswith("jsonl"):
+            (tmp_path / "test.jsonl").write_text('{"text": "a", "label": 4}')
+        found = data_of(train, test=test)
+        assert found.facts["classes"] is None
+        assert [row["label"] for row in found.train] == [0.5, 2, -1e-3, 3.8]
+        assert found.test[0]["label"] == 4
+    wrong = written(tmp_path / "wrong.csv", ["1.5", "none"])
+    with pytest.raises(ValueError, match=r"row 2 of .*wrong.csv, of the test data, has no number"):
+        data_of(train, test=wrong)
+
+
+@pytest.mark.parametrize("labels", [["007", "12"], ["1", "2"], ["1.5", "v2"]])
+def test_other_labels_of_a_table_are_classes_as_they_are_written(tmp_path, labels):
+    file = written(tmp_path / "some.csv", labels * 20)
+    assert data_of(file).facts["classes"] == sorted(labels)

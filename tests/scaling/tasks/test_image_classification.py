@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 pytest.importorskip("transformers")
 
 from scaling.core.config import Config
+from scaling.core.records import Row
 from scaling.core.task import Data
 from scaling.data import digit_images
 from scaling.data.data_files import parts
@@ -257,6 +258,7 @@ def test_the_same_test_pictures_have_the_same_fingerprint():
     )
     assert one[0]["image"] is not other[0]["image"]
     assert fingerprint(one) == fingerprint(other)
+    assert fingerprint([Row(one[0], "row", 7, "a file")]) == fingerprint(one[:1])
     assert fingerprint(one) != fingerprint(one[:-1])
     changed = [*one[:-1], {**one[-1], "image": one[0]["image"]}]
     assert fingerprint(one) != fingerprint(changed)
